@@ -1,0 +1,396 @@
+"""The schema of a recipe: what may be set, in which unit, and what must agree with what.
+
+A recipe is a TOML file; `earwise.recipe.load_recipe` reads it into a `Recipe`. Every table is strict: an unknown key, a
+value of another type and a missing required key are errors, and nothing is coerced (a whole number is a number, that is
+all). A field without a default is required wherever its table is present. Paths are relative to the working directory.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
+
+from earwise.records import NonEmpty, View
+
+BASE = "base"
+"""Name of the vision-language model before anything is trained: a `start`, an evaluated model, and `[model] base`."""
+
+ALIGNED = "aligned"
+"""Name of the model that `[align]` leaves: a `start` and an evaluated model."""
+
+SPOKEN_VIEWS: frozenset[View] = frozenset({"image_speech", "image_transcript", "speech_only"})
+"""Views that need a clip of the query."""
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError(f"the range [{pair[0]:g}, {pair[1]:g}] ends before it begins")
+    return pair
+
+
+def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    doubled = [value for value in values if values.count(value) > 1]
+    if doubled:
+        raise ValueError(f"{doubled[0]!r} is listed twice")
+    return values
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+
+
+class Settings(BaseModel):
+    """Base of all tables: unknown keys are errors, values are not coerced, instances are immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+
+    speed_only: ClassVar[frozenset[str]] = frozenset()
+    """Fields that cannot change a result, only how fast or how often it is written: they re-run nothing."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_table(cls, data: Any) -> Any:
+        """Name the nearest known key beside an unknown one; make each list a tuple, as settings are immutable."""
+        if not isinstance(data, dict):
+            return data
+        for key in data:
+            if key not in cls.model_fields:
+                near = difflib.get_close_matches(str(key), cls.model_fields, n=1, cutoff=0.5)
+                known = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(cls.model_fields)}"
+                raise PydanticCustomError("unknown_key", "unknown key", {"key": str(key), "known": known})
+        return {key: _frozen(value) for key, value in data.items()}
+
+    def for_stage(self) -> dict[str, JsonValue]:
+        """The settings that decide a result, as JSON: what a stage's fingerprint is made of."""
+        return self.model_dump(mode="json", exclude=set(self.speed_only))
+
+
+class MicroData(Settings):
+    """Scenes, questions and benchmarks made by the micro laboratory."""
+
+    source: Literal["micro"]
+    seed: int = 0
+    """Of the scenes; the seeds at the top of a recipe are those of training."""
+    train_images: Count
+    validation_images: Count
+    test_images: Count
+    turns_per_image: Count
+    """Questions asked about each training image."""
+    transcribe_items: int = Field(ge=0)
+    """Sentences to write down, without an image: what ears are aligned on."""
+    label_noise: Share = 0.0
+    """Share of training answers that are replaced by a wrong one."""
+
+
+class FolderData(Settings):
+    """A folder with `train.jsonl`, `transcribe.jsonl`, `validation.jsonl` (one `Item` per line) and `benchmarks/`."""
+
+    source: Literal["folder"]
+    path: NonEmpty
+
+
+class EspeakEngine(Settings):
+    """The offline espeak-ng engine."""
+
+    type: Literal["espeak"]
+
+
+class HuggingFaceEngine(Settings):
+    """Any text-to-speech model that `transformers` loads."""
+
+    type: Literal["huggingface"]
+    model: NonEmpty
+    """Folder or hub id."""
+    revision: str | None = None
+
+
+class OpenAIEngine(Settings):
+    """Any OpenAI-compatible speech endpoint."""
+
+    type: Literal["openai"]
+    base_url: NonEmpty
+    model: NonEmpty
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key; a key itself never stands in a recipe."""
+
+
+class Perturb(Settings):
+    """Perturbation of training clips; each kind that is given is applied to a clip with `probability`."""
+
+    noise_snr_db: Range | None = None
+    """Signal-to-noise ratio in dB."""
+    speed: Range | None = None
+    """Factor; 1 leaves the clip as it is."""
+    reverb_rt60_s: Range | None = None
+    """Reverberation time in seconds."""
+    probability: Share
+
+
+Voices = Annotated[int, Field(ge=1)] | Annotated[tuple[NonEmpty, ...], Field(min_length=1), AfterValidator(_unique)]
+"""How many voices the engine chooses, or their names."""
+
+
+class Speech(Settings):
+    """How queries are spoken. Training voices and test voices are disjoint."""
+
+    engine: Annotated[EspeakEngine | HuggingFaceEngine | OpenAIEngine, Field(discriminator="type")]
+    train_voices: Voices
+    test_voices: Voices
+    rates_wpm: Range
+    """Words per minute; one rate is drawn from the range for each clip."""
+    pitches: Range
+    """espeak's scale of 0 to 99, 50 is the voice's own."""
+    seed: int = 0
+    workers: Count | None = None
+    """Processes that speak; one per core when absent."""
+    perturb: Perturb | None = None
+
+    speed_only: ClassVar[frozenset[str]] = frozenset({"workers"})
+
+
+class _Ears(Settings):
+    """What both kinds of ears share."""
+
+    stack: Count
+    """Encoder frames (20 ms each) stacked into one token."""
+    hidden: Count
+    """Width of the projector's hidden layer."""
+    markers: bool = True
+    """Learned begin and end vectors around the speech."""
+
+
+class FreshEars(_Ears):
+    """A new, randomly initialised Whisper encoder."""
+
+    encoder: Literal["fresh"]
+    layers: Count
+    width: Count
+    heads: Count
+    mel_bins: Count = 80
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+
+class PretrainedEars(_Ears):
+    """The encoder of a Whisper checkpoint."""
+
+    encoder: Literal["pretrained"]
+    path: NonEmpty
+    """Folder or hub id."""
+    revision: str | None = None
+
+
+class Model(Settings):
+    """The vision-language model and the ears it gets."""
+
+    base: NonEmpty
+    """A shipped model (`internvl-micro`), a folder or a hub id; `base` is the model that the `[base]` table trains."""
+    revision: str | None = None
+    family: Literal["auto", "internvl", "qwen2_vl"] = "auto"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the frozen weights."""
+    trust_remote_code: bool = False
+    ears: Annotated[FreshEars | PretrainedEars, Field(discriminator="encoder")]
+
+
+class Optimisation(Settings):
+    """Hyper-parameters of one training with AdamW."""
+
+    steps: Count
+    """Optimiser steps."""
+    batch_size: Count
+    """Items per process and forward pass."""
+    accumulate: Count = 1
+    """Forward passes per optimiser step."""
+    lr: float = Field(gt=0)
+    """Peak learning rate."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_ratio: Share = 0.0
+    """Share of the steps over which the learning rate rises from 0."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the forward pass (autocast); weights, losses and optimiser state stay in float32."""
+    group_by_length: bool = True
+    """Batches of items of similar length."""
+    save_every: Count = 100
+    """Steps between two checkpoints to resume from."""
+    log_every: Count = 10
+    """Steps between two lines of metrics."""
+
+    speed_only: ClassVar[frozenset[str]] = frozenset({"save_every", "log_every"})
+
+
+class Training(Optimisation):
+    """Hyper-parameters that all trainings of a recipe share, so that they are compared at equal cost."""
+
+    shared_prefix: Literal["auto", "off"] = "auto"
+    """`auto` computes the tokens that two views have in common once, where that is exact."""
+
+
+class Base(Optimisation):
+    """Training of a small vision-language model from nothing."""
+
+    family: Literal["internvl", "qwen2_vl"]
+    seed: int = 0
+    width: Count
+    layers: Count
+    heads: Count
+    vision_width: Count
+    vision_layers: Count
+    vision_heads: Count
+    copy_share: Share
+    """Share of the batch that writes down a given text: without it, ears cannot be aligned to the frozen model."""
+
+
+class Align(Optimisation):
+    """Alignment of fresh ears by writing down speech."""
+
+    data: Literal["train", "transcribe"] = "transcribe"
+    view: View = "speech_only"
+
+
+class SftTerm(Settings):
+    """Cross entropy with the gold answer, in nats per response token."""
+
+    type: Literal["sft"]
+    weight: float = Field(ge=0)
+
+
+class _TaughtTerm(Settings):
+    """What terms with a teacher share."""
+
+    weight: float = Field(ge=0)
+    teacher: NonEmpty = "self"
+    """`self` (same weights), `snapshot` (frozen copy of the student at the start) or the folder of another model."""
+    view: View = "image_text"
+    """What the teacher sees."""
+
+
+class LogitsTerm(_TaughtTerm):
+    """Divergence between the teacher's and the student's next-token distributions, in nats per response token."""
+
+    type: Literal["logits"]
+    divergence: Literal["forward_kl", "reverse_kl", "jsd"] = "forward_kl"
+    """`forward_kl` is KL(teacher || student)."""
+    temperature: float = Field(default=1.0, gt=0)
+    teacher_share: float = Field(default=0.5, gt=0, lt=1)
+    """Teacher's weight in the mixture of `jsd`; no other divergence has one."""
+
+    @model_validator(mode="after")
+    def _share_is_for_jsd(self) -> Self:
+        if self.divergence != "jsd" and self.teacher_share != 0.5:
+            raise ValueError(f"teacher_share has no effect on {self.divergence}")
+        return self
+
+
+class LayersTerm(_TaughtTerm):
+    """Squared distance of the two views' hidden states, relative to the teacher's norm; mean over tokens and layers."""
+
+    type: Literal["layers"]
+
+
+Term = Annotated[SftTerm | LogitsTerm | LayersTerm, Field(discriminator="type")]
+
+
+class Train(Settings):
+    """One training: where it starts, what the student sees, and the terms of its objective.
+
+    With the weight alpha of Self-KD (arXiv 2503.00059), `logits` weighs alpha and `sft` weighs 1 - alpha: both are
+    written out in the recipe.
+    """
+
+    start: Name = ALIGNED
+    """`aligned`, `base` (new ears) or the name of another training."""
+    data: Literal["train", "transcribe"] = "train"
+    view: View = "image_speech"
+    """What the student sees."""
+    terms: Annotated[tuple[Term, ...], Field(min_length=1)]
+    copy_share: Share = 0.0
+    """Share of the items that are taken from the transcription set, so that the model keeps its transcripts."""
+    steps: Count | None = None
+    """In place of `[training] steps`."""
+    lr: float | None = Field(default=None, gt=0)
+    """In place of `[training] lr`."""
+
+
+class Evaluate(Settings):
+    """Which models answer which benchmarks under which views."""
+
+    models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_unique)] = "all"
+    """`all` is every trained model: the aligned one and the trainings, or the base where nothing else is trained."""
+    benchmarks: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_unique)]
+    """The first one is the in-domain one."""
+    views: Annotated[tuple[View, ...], Field(min_length=1), AfterValidator(_unique)]
+    batch_size: Count
+    max_new_tokens: Count
+    limit: Count | None = None
+    """Items per benchmark; all of them when absent."""
+    profile: Literal["strict", "vlmevalkit", "lmms_eval", "official"] = "strict"
+    suffix: Literal["none", "text", "spoken"] = "none"
+    """How the answer-format request of an item is given."""
+    text_view: View = "image_text"
+    speech_view: View = "image_speech"
+    """The gap is `text_view` minus `speech_view`; there is one where both are among `views`."""
+
+
+class Report(Settings):
+    """What the report page shows."""
+
+    title: str | None = None
+    """The recipe's name when absent."""
+    items: int = Field(default=60, ge=0)
+    """Items shown side by side."""
+
+
+class Recipe(Settings):
+    """A whole recipe: the tables of one run. Tables that are absent have no stage."""
+
+    name: Name
+    description: str = ""
+    seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_unique)] = (0,)
+    """Of training; the whole training and evaluation is repeated for each."""
+    data: Annotated[MicroData | FolderData, Field(discriminator="source")]
+    speech: Speech | None = None
+    model: Model | None = None
+    training: Training | None = None
+    base: Base | None = None
+    align: Align | None = None
+    train: dict[Name, Train] = {}
+    evaluate: Evaluate | None = None
+    report: Report | None = None
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models that the recipe trains, in the order of the recipe; `base` where it trains no ears."""
+        ears = ((ALIGNED,) if self.align else ()) + tuple(self.train)
+        return ears or (BASE,)
+
+    @property
+    def evaluated(self) -> tuple[str, ...]:
+        """Names of the models that `[evaluate]` asks for."""
+        if self.evaluate is None:
+            return ()
+        return self.models if self.evaluate.models == "all" else self.evaluate.models
+
+    def optimisation(self, name: str) -> Training:
+        """`[training]` with the overrides of `[train.NAME]`."""
+        own = self.train[name]
+        if self.training is None:
+            raise ValueError("a recipe with trainings has a [training] table")
+        given = {key: value for key, value in {"steps": own.steps, "lr": own.lr}.items() if value is not None}
+        return self.training.model_copy(update=given)
