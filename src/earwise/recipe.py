@@ -105,6 +105,7 @@ EXPECTED = {
     "tuple_type": "a list",
     "dict_type": "a table",
     "model_type": "a table",
+    "model_attributes_type": "a table",
     "too_short": "a list of at least {min_length}",
     "greater_than": "more than {gt}",
     "greater_than_equal": "at least {ge}",
