@@ -23,12 +23,18 @@ class FileLock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self.release()
+            self._close()
             raise EarwiseError(f"{path}: {what} is in use by another process") from None
         _HELD.add(self)
 
     def release(self) -> None:
-        """Let go of the lock; does nothing the second time."""
+        """Unlock, also for forked copies that are not gone yet; does nothing the second time."""
+        if self._descriptor is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self._close()
+
+    def _close(self) -> None:
+        """Give up this process's descriptor; the lock stays as long as another process has a copy of it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -37,9 +43,9 @@ class FileLock:
 _HELD: weakref.WeakSet[FileLock] = weakref.WeakSet()
 
 
-def _release_copies() -> None:
+def _close_copies() -> None:
     for lock in list(_HELD):
-        lock.release()
+        lock._close()
 
 
-os.register_at_fork(after_in_child=_release_copies)
+os.register_at_fork(after_in_child=_close_copies)
