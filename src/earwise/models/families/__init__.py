@@ -1,1 +1,71 @@
-""""""
+"""Adapters of Hugging Face architectures. To add one, write one file with a `Family` and list it in `FAMILIES`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+
+from earwise.errors import InputError
+from earwise.models.families.base import Family, ImageInput
+from earwise.models.families.internvl import InternVL
+from earwise.models.families.qwen2_vl import Qwen2VL
+
+__all__ = ["FAMILIES", "Family", "ImageInput", "load_family"]
+
+FAMILIES: dict[str, type[Family]] = {family.name: family for family in (InternVL, Qwen2VL)}
+
+
+def load_family(
+    base: str,
+    *,
+    family: str = "auto",
+    revision: str | None = None,
+    dtype: torch.dtype = torch.float32,
+    trust_remote_code: bool = False,
+) -> Family:
+    """Load a base model from a folder or hub id and wrap it in its family's adapter.
+
+    `family` "auto" goes by the checkpoint's `model_type`. Raises `InputError` for a folder without config or weights and for
+    an architecture without an adapter.
+    """
+    _check_folder(Path(base))
+    options = {"revision": revision, "trust_remote_code": trust_remote_code}
+    config = AutoConfig.from_pretrained(base, **options)
+    adapter = _adapter(family, config.model_type, base)
+    model = AutoModelForImageTextToText.from_pretrained(base, config=config, dtype=dtype, **options)
+    tokenizer = AutoTokenizer.from_pretrained(base, **options)
+    image_processor = AutoImageProcessor.from_pretrained(base, **options)
+    return adapter(model.eval(), tokenizer, image_processor)
+
+
+def _adapter(family: str, model_type: str, base: str) -> type[Family]:
+    known = {cls.model_type: cls for cls in FAMILIES.values()}
+    if family == "auto":
+        if model_type not in known:
+            raise InputError(
+                f"no family adapter for model_type {model_type!r}", file=base, remedy=f"known: {', '.join(known)}"
+            )
+        return known[model_type]
+    if family not in FAMILIES:
+        raise InputError(f"unknown family {family!r}", file=base, remedy=f"known: {', '.join(FAMILIES)}")
+    if FAMILIES[family].model_type != model_type:
+        raise InputError(f"the checkpoint is a {model_type!r}, not a {family!r}", file=base, remedy='family = "auto"')
+    return FAMILIES[family]
+
+
+def _check_folder(folder: Path) -> None:
+    """A local folder must hold a config and safetensors weights; anything else is taken as a hub id."""
+    if not folder.is_dir():
+        return
+    config = folder / "config.json"
+    if not config.is_file():
+        raise InputError("model folder without config.json", file=folder, remedy="give a Hugging Face model folder")
+    try:
+        json.loads(config.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"not JSON: {error}", file=config) from error
+    if not any(folder.glob("*.safetensors")):
+        raise InputError("model folder without weights", file=folder, remedy="it needs *.safetensors files")

@@ -1,0 +1,62 @@
+"""Which samples a training sees, in which order: decided once, before it starts, from the seed alone.
+
+Because the order does not depend on how the work is cut up, accumulation, several processes and a resumed run see the same
+global batches as one uninterrupted process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from earwise.models.views import Sample
+
+_MEGABATCH = 32
+"""Global batches that are sorted by length together: long enough to group well, short enough to stay random."""
+
+
+class Schedule(Dataset[Sample]):
+    """The samples of a whole training in the order in which they are drawn; iterate it sequentially."""
+
+    def __init__(self, samples: Sequence[Sample], order: Sequence[int]) -> None:
+        self._samples = samples
+        self._order = order
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, position: int) -> Sample:
+        return self._samples[self._order[position]]
+
+
+def draw(num_samples: int, num_draws: int, seed: int) -> np.ndarray:
+    """(num_draws,) indices: permutation after permutation, so that each sample is drawn equally often up to one."""
+    rng = np.random.default_rng(seed)
+    rounds = -(-num_draws // num_samples)
+    return np.concatenate([rng.permutation(num_samples) for _ in range(rounds)])[:num_draws]
+
+
+def mix(first: np.ndarray, second: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """`first` with a `share` of its entries, at seeded places, replaced by the entries of `second` in order."""
+    count = min(round(share * len(first)), len(second))
+    mixed = first.copy()
+    places = np.sort(np.random.default_rng(seed).choice(len(first), count, replace=False))
+    mixed[places] = second[:count]
+    return mixed
+
+
+def group_by_length(order: np.ndarray, lengths: np.ndarray, batch: int, seed: int) -> np.ndarray:
+    """`order` rearranged so that each global batch of `batch` draws has samples of similar length; batches stay shuffled.
+
+    Only full batches are rearranged; `lengths` has one entry per sample.
+    """
+    rng = np.random.default_rng(seed)
+    grouped = []
+    for start in range(0, len(order), batch * _MEGABATCH):
+        mega = order[start : start + batch * _MEGABATCH]
+        full = len(mega) // batch * batch
+        by_length = mega[:full][np.argsort(lengths[mega[:full]], kind="stable")].reshape(-1, batch)
+        grouped += [by_length[rng.permutation(len(by_length))].reshape(-1), mega[full:]]
+    return np.concatenate(grouped)

@@ -1,0 +1,42 @@
+"""Distillation of hidden states between two views of one model: same response tokens, same weights, no projection.
+
+Shapes: K layers, N response tokens, H width.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from earwise.distil.terms.base import Side, Term
+from earwise.errors import InputError
+from earwise.settings import LayersTerm
+
+
+class Layers(Term):
+    """Mean over the decoder's layers of |h_S - h_T|^2 / |h_T|^2 per response token; no unit, 0 when the views agree.
+
+    The last layer counts after the final norm. The teacher's norm is taken per token, so the value of a token does not
+    depend on which batch it falls into. Ours: the published system matches outputs only (see docs/papers/self_kd.md).
+    """
+
+    name = "layers"
+    needs_layers = True
+
+    def __init__(self, settings: LayersTerm) -> None:
+        self.weight = settings.weight
+        self.teacher = settings.teacher
+        self.view = settings.view
+
+    def __call__(self, student: Side, teacher: Side | None) -> Tensor:
+        """(N,) relative squared distances."""
+        assert teacher is not None
+        mine, theirs = student.states.layers, teacher.states.layers
+        assert mine is not None and theirs is not None
+        if mine.shape != theirs.shape:
+            raise InputError(
+                f"the teacher's layers are {tuple(theirs.shape)}, the student's {tuple(mine.shape)}",
+                remedy="the layers term compares two views of one architecture",
+            )
+        # The embeddings (layer 0) of a response are the same tokens in both views: nothing to learn there.
+        mine, theirs = mine[1:].float(), theirs[1:].float().detach()
+        return ((mine - theirs).square().sum(-1) / theirs.square().sum(-1)).mean(0)

@@ -1,0 +1,38 @@
+"""Distillation of the output distribution: the loss of Self-KD (arXiv 2503.00059, section 4)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from earwise.distil.divergence import linear_divergence
+from earwise.distil.terms.base import Side, Term
+from earwise.settings import LogitsTerm
+
+
+class Logits(Term):
+    """Divergence of the student's next-token distribution from the teacher's, per response token, in nats.
+
+    As published: forward KL, `sum_v T(v) (log T(v) - log S(v))`. The paper does not state a temperature; ours is 1, and no
+    T^2 factor is applied at any other.
+    """
+
+    name = "logits"
+
+    def __init__(self, settings: LogitsTerm) -> None:
+        self.weight = settings.weight
+        self.teacher = settings.teacher
+        self.view = settings.view
+        self._settings = settings
+
+    def __call__(self, student: Side, teacher: Side | None) -> Tensor:
+        """(N,) nats."""
+        assert teacher is not None
+        return linear_divergence(
+            student.states.hidden,
+            teacher.states.hidden,
+            student.head,
+            teacher.head,
+            kind=self._settings.divergence,
+            temperature=self._settings.temperature,
+            teacher_share=self._settings.teacher_share,
+        )

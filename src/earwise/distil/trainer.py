@@ -1,0 +1,148 @@
+"""The trainer knows no algorithm: it sums the terms' values and divides once by the response tokens of the whole step.
+
+Everything else (loop, accumulation, DDP, mixed precision, checkpoints, resume) is `transformers.Trainer`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from earwise.distil.objective import Objective, TrainBatch
+from earwise.models.omni import OmniModel
+from earwise.models.views import Sample
+from earwise.settings import Optimisation
+
+_WEIGHTS = "trained.safetensors"
+
+
+class DistilTrainer(Trainer):
+    """Trains the parameters of an `OmniModel` that require gradients, by an `Objective`.
+
+    Args:
+        model: the student.
+        objective: its terms.
+        schedule: the samples in the order in which they are drawn (`Schedule`).
+        args: from `training_arguments`.
+        on_log: receives (step, numbers) at every log.
+    """
+
+    loss_is_scaled_for_ga = True  # the division by the step's token count is ours
+
+    def __init__(
+        self,
+        model: OmniModel,
+        objective: Objective,
+        schedule: Dataset[Sample],
+        args: TrainingArguments,
+        on_log: Callable[[int, dict[str, float]], None],
+        callbacks: Sequence[TrainerCallback] = (),
+    ) -> None:
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=schedule,
+            data_collator=objective.collate,
+            callbacks=list(callbacks),
+        )
+        self.objective = objective
+        self._on_log = on_log
+        self._sums = {term.name: 0.0 for term in objective.terms}
+        self._tokens = 0.0
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor | None:
+        """Response tokens of the whole optimiser step: over accumulation and over processes."""
+        count = torch.tensor(float(sum(b["batch"].num_responses for b in batch_samples)), device=device)
+        return self.accelerator.gather(count).sum() if self.args.world_size > 1 else count
+
+    def _prepare_inputs(self, inputs: dict[str, TrainBatch]) -> dict[str, TrainBatch]:
+        return {name: batch.to(self.args.device) for name, batch in inputs.items()}
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, TrainBatch],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | None = None,
+    ) -> Tensor:
+        """Weighted sum of all terms over this micro-batch, divided by the response tokens of the whole step."""
+        batch = inputs["batch"]
+        count = num_items_in_batch if num_items_in_batch is not None else batch.num_responses
+        values = self.objective.values(self.objective.states(model, batch))
+        loss = torch.zeros((), device=self.args.device)
+        for term in self.objective.terms:
+            total = values[term.name].sum()
+            self._sums[term.name] += float(total.detach())
+            loss = loss + term.weight * total / count
+        self._tokens += batch.num_responses
+        return loss * self.accelerator.num_processes  # DDP averages gradients over processes; this undoes it
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add each term's mean per response token since the last log."""
+        if "loss" in logs:
+            totals = torch.tensor([*self._sums.values(), self._tokens], dtype=torch.float64, device=self.args.device)
+            if self.args.world_size > 1:
+                totals = self.accelerator.reduce(totals)
+            *sums, tokens = totals.tolist()
+            logs |= {f"terms/{name}": value / max(tokens, 1) for name, value in zip(self._sums, sums, strict=True)}
+            self._sums, self._tokens = dict.fromkeys(self._sums, 0.0), 0.0
+            if self.is_world_process_zero():
+                self._on_log(self.state.global_step, {key: float(value) for key, value in logs.items()})
+        super().log(logs, start_time)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        """Checkpoints hold what is trained, not the frozen base."""
+        folder = Path(output_dir or str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        trained = {n: p.detach().clone() for n, p in self.accelerator.unwrap_model(self.model).named_parameters() if p.requires_grad}
+        save_file(trained, folder / _WEIGHTS)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        weights = load_file(Path(resume_from_checkpoint) / _WEIGHTS)
+        parameters = dict(self.model.named_parameters())
+        with torch.no_grad():
+            for name, value in weights.items():
+                parameters[name].copy_(value)
+
+
+def training_arguments(settings: Optimisation, folder: Path, seed: int) -> TrainingArguments:
+    """`settings` in the words of `transformers.Trainer`; checkpoints go to `folder`."""
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulate,
+        learning_rate=settings.lr,
+        lr_scheduler_type=settings.schedule,
+        warmup_steps=math.ceil(settings.warmup_ratio * settings.steps),
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        bf16=settings.precision == "bfloat16",
+        seed=seed,
+        data_seed=seed,
+        logging_steps=settings.log_every,
+        save_steps=settings.save_every,
+        save_total_limit=2,
+        train_sampling_strategy="sequential",  # the order is decided by `Schedule`
+        dataloader_num_workers=0,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        remove_unused_columns=False,
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=not torch.cuda.is_available(),
+    )
+
+
+def train(trainer: DistilTrainer) -> None:
+    """Train to the end, from the last complete checkpoint in the output folder when there is one."""
+    folder = Path(str(trainer.args.output_dir))
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(folder)) if folder.is_dir() else None)

@@ -1,0 +1,147 @@
+"""Batches of layouts as tensors: one `Pass` per view, and the `Pass` of the prefix that the views share.
+
+Shapes: B samples, L tokens (right-padded), D position dimensions, P prefix tokens, N response tokens of the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from earwise.data.media import load_audio
+from earwise.models.families.base import Family, ImageInput
+from earwise.models.layout import AUDIO_ID, Layout, Media, shared_prefix
+
+MIN_PREFIX = 16
+"""Below this many tokens, two short passes cost more than one: the prefix is not split off."""
+
+
+@dataclass
+class Pass:
+    """Tokens that go through the decoder together. `starts` is how many tokens of each row lie in the prefix before it."""
+
+    ids: Tensor
+    """(B, L) token ids; placeholders of media hold 0."""
+    mask: Tensor
+    """(B, L) True where there is a token."""
+    positions: Tensor
+    """(D, B, L) position ids."""
+    predicts: Tensor
+    """(B, L) True where the next token is a response token: these hidden states are what is learned from."""
+    targets: Tensor
+    """(N,) the response tokens, row after row."""
+    starts: Tensor
+    """(B,) tokens of each row that the prefix already holds."""
+    image_mask: Tensor
+    audio_mask: Tensor
+    images: list[ImageInput]
+    waveforms: list[Tensor]
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the index tensors; media move when they are encoded."""
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(self, name, value.to(device))
+        return self
+
+
+@dataclass
+class ViewBatch:
+    """Several views of the same samples, and what they have in common."""
+
+    views: dict[str, Pass]
+    prefix: Pass | None
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move everything to `device`; lets `Trainer` place a batch."""
+        for part in (*self.views.values(), *([self.prefix] if self.prefix else [])):
+            part.to(device)
+        return self
+
+
+def collate(layouts: Mapping[str, Sequence[Layout]], family: Family, *, share_prefix: bool) -> ViewBatch:
+    """Tensors for `layouts[view][sample]`. With `share_prefix`, each sample's common start becomes the prefix pass."""
+    rows = list(zip(*layouts.values(), strict=True))
+    starts = [shared_prefix(row) if share_prefix else 0 for row in rows]
+    if max(starts) < MIN_PREFIX:
+        starts = [0] * len(rows)
+    media = _Waveforms()
+    views = {name: _pass(list(column), starts, None, family, media) for name, column in layouts.items()}
+    _check_same_response(views)
+    prefix = None
+    if max(starts) > 0:
+        prefix = _pass([row[0] for row in rows], [0] * len(rows), starts, family, media)
+    return ViewBatch(views, prefix)
+
+
+class _Waveforms:
+    """Each clip is read once per batch, however many views show it."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, Tensor] = {}
+
+    def __getitem__(self, path: Path) -> Tensor:
+        if path not in self._known:
+            self._known[path] = torch.from_numpy(load_audio(path))
+        return self._known[path]
+
+
+def _pass(
+    layouts: list[Layout], starts: list[int], stops: list[int] | None, family: Family, waveforms: _Waveforms
+) -> Pass:
+    """The tokens `start:stop` of each layout, right-padded. Media are cut whole: a prefix never ends inside one."""
+    stops = stops or [len(layout) for layout in layouts]
+    length = max(1, *(stop - start for start, stop in zip(starts, stops, strict=True)))
+    shape = (len(layouts), length)
+    ids, mask, predicts = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.bool), None
+    predicts, image_mask, audio_mask = (torch.zeros(shape, dtype=torch.bool) for _ in range(3))
+    position_rows, targets = [], []
+    images: list[ImageInput] = []
+    clips: list[Tensor] = []
+    for b, (layout, start, stop) in enumerate(zip(layouts, starts, stops, strict=True)):
+        count = stop - start
+        row = torch.tensor(layout.ids[start:stop], dtype=torch.long)
+        ids[b, :count] = row.masked_fill(row == AUDIO_ID, 0)
+        mask[b, :count] = True
+        positions = family.positions(layout)
+        position_rows.append(torch.nn.functional.pad(positions[:, start:stop], (0, length - count)))
+        for medium in layout.media:
+            if start <= medium.start and medium.stop <= stop:
+                where = audio_mask if medium.kind == "audio" else image_mask
+                where[b, medium.start - start : medium.stop - start] = True
+                _take(medium, images, clips, waveforms)
+        response = [i for i in layout.response if start < i < stop]
+        predicts[b, [i - start - 1 for i in response]] = True
+        targets.extend(layout.ids[i] for i in response)
+    return Pass(
+        ids=ids,
+        mask=mask,
+        positions=torch.stack(position_rows, dim=1),
+        predicts=predicts,
+        targets=torch.tensor(targets, dtype=torch.long),
+        starts=torch.tensor(starts),
+        image_mask=image_mask,
+        audio_mask=audio_mask,
+        images=images,
+        waveforms=clips,
+    )
+
+
+def _take(medium: Media, images: list[ImageInput], clips: list[Tensor], waveforms: _Waveforms) -> None:
+    if medium.kind == "audio":
+        clips.append(waveforms[medium.source])
+    elif medium.image is not None:
+        images.append(medium.image)
+
+
+def _check_same_response(views: Mapping[str, Pass]) -> None:
+    """Views are compared token by token, so their responses must be the same ids, not merely equally many."""
+    (name, first), *others = views.items()
+    for other, view in others:
+        if not torch.equal(first.targets, view.targets):
+            raise AssertionError(f"views {name!r} and {other!r} have different response ids")

@@ -1,0 +1,146 @@
+"""Ears: what is added to a vision-language model so that it can hear.
+
+A Whisper encoder run at each clip's real length, frames stacked, an MLP projector into the language model's embedding space,
+and learned vectors that mark where speech begins and ends (Self-KD, arXiv 2503.00059, section 4 and appendix A; down-sampling
+and markers are not published and are ours to decide).
+
+Shapes: B clips, M mel bins, P bucket frames, E encoder width, H language-model width, T tokens of a clip.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import WhisperConfig, WhisperFeatureExtractor
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+from earwise.errors import InputError
+from earwise.models.mel import HOP, bucket_frames, log_mels
+
+_FRAMES_PER_STATE = 2
+"""Whisper's second convolution halves the frame rate: one encoder state is 20 ms."""
+MAX_SECONDS = 30
+"""Whisper's position table ends here."""
+
+
+@dataclass(frozen=True)
+class EarsConfig:
+    """Everything that is needed to rebuild ears, beside their weights."""
+
+    encoder: dict[str, Any]
+    """A `WhisperConfig` as a dict."""
+    width: int
+    """H of the language model that the ears belong to."""
+    stack: int = 5
+    """Encoder states per token: 5 states of 20 ms are one token each 100 ms."""
+    hidden: int = 512
+    """Width of the projector's hidden layer."""
+    markers: bool = True
+    """Whether learned begin and end vectors surround a clip."""
+
+
+class Ears(nn.Module):
+    """Waveforms to embeddings of the language model. Batch-invariant: a clip's output does not depend on its neighbours."""
+
+    def __init__(self, config: EarsConfig) -> None:
+        super().__init__()
+        self.config = config
+        whisper = WhisperConfig(**config.encoder)
+        # SDPA takes the padding mask; Whisper itself never masks, so eager and flash differ only in speed.
+        whisper._attn_implementation = "sdpa"
+        self.encoder = WhisperEncoder(whisper)
+        stacked = config.stack * whisper.d_model
+        self.projector = nn.Sequential(
+            nn.LayerNorm(stacked), nn.Linear(stacked, config.hidden), nn.GELU(), nn.Linear(config.hidden, config.width)
+        )
+        self.markers = nn.Parameter(torch.randn(2, config.width) * 0.02) if config.markers else None
+        self.extractor = WhisperFeatureExtractor(feature_size=whisper.num_mel_bins)
+
+    @classmethod
+    def fresh(cls, config: EarsConfig, *, seed: int) -> Ears:
+        """New random weights, drawn with standard deviation fan_in^-0.5: Whisper's own 0.02 stalls narrow encoders."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            ears = cls(config)
+            for module in ears.modules():
+                if isinstance(module, nn.Linear | nn.Conv1d):
+                    nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)
+                    if module.bias is not None:
+                        nn.init.zeros_(module.bias)
+        return ears
+
+    @classmethod
+    def from_whisper(cls, folder: str, config: EarsConfig, *, seed: int) -> Ears:
+        """Pretrained Whisper encoder from a folder or hub id, new projector and markers. `config.encoder` is replaced."""
+        encoder = WhisperEncoder.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
+        described = {**asdict(config), "encoder": encoder.config.to_diff_dict()}
+        ears = cls.fresh(EarsConfig(**described), seed=seed)
+        ears.encoder.load_state_dict(encoder.state_dict())
+        return ears
+
+    def num_tokens(self, num_samples: int) -> int:
+        """T for a clip of `num_samples` samples: its real length in tokens, markers included."""
+        if num_samples > MAX_SECONDS * HOP * 100:
+            raise InputError(
+                f"a clip of {num_samples / HOP / 100:.1f} s is longer than {MAX_SECONDS} s", remedy="cut the clip"
+            )
+        frames = -(-num_samples // HOP)
+        return -(-frames // (_FRAMES_PER_STATE * self.config.stack)) + (2 if self.markers is not None else 0)
+
+    def forward(self, waveforms: Sequence[Tensor]) -> Tensor:
+        """(sum of T, H) embeddings, clip after clip. `waveforms` are float32 vectors at 16 kHz."""
+        device = self.projector[1].weight.device
+        mels = log_mels(waveforms, self.extractor).to(device)
+        frames = torch.tensor([bucket_frames(len(w)) for w in waveforms], device=device)
+        states = self._encode(mels, frames)
+        stack, (batch, length, width) = self.config.stack, states.shape
+        states = nn.functional.pad(states, (0, 0, 0, -length % stack)).reshape(batch, -1, stack * width)
+        tokens = self.projector(states)
+        return torch.cat([self._mark(row, len(w)) for row, w in zip(tokens, waveforms, strict=True)])
+
+    def _mark(self, tokens: Tensor, num_samples: int) -> Tensor:
+        if self.markers is None:
+            return tokens[: self.num_tokens(num_samples)]
+        begin, end = self.markers.to(tokens.dtype).unsqueeze(1)
+        return torch.cat([begin, tokens[: self.num_tokens(num_samples) - 2], end])
+
+    def _encode(self, mels: Tensor, frames: Tensor) -> Tensor:
+        """(B, P / 2, E) encoder states. Whisper's own forward insists on 30 s; this runs its modules at the bucket's
+        length, with what lies beyond a clip's bucket masked, so that padding changes nothing.
+        """
+        encoder = self.encoder
+        inside = torch.arange(mels.shape[-1], device=mels.device) < frames[:, None]
+        hidden = nn.functional.gelu(encoder.conv1(mels)) * inside[:, None]
+        hidden = nn.functional.gelu(encoder.conv2(hidden)).permute(0, 2, 1)
+        hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
+        keys = inside[:, ::_FRAMES_PER_STATE]
+        mask = None if bool(keys.all()) else keys[:, None, None, :]
+        for layer in encoder.layers:
+            hidden = layer(hidden, mask)
+        return encoder.layer_norm(hidden)
+
+    def save(self, folder: Path, *, base: str, revision: str | None) -> None:
+        """Write `ears.json` and `ears.safetensors`, with the base that they belong to."""
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({k: v.contiguous() for k, v in self.state_dict().items()}, folder / "ears.safetensors")
+        described = {"base": base, "revision": revision, **asdict(self.config)}
+        (folder / "ears.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> tuple[Ears, dict[str, Any]]:
+        """Read what `save` wrote: the ears and `{"base", "revision"}`."""
+        described = folder / "ears.json"
+        if not described.is_file():
+            raise InputError("no ears.json", file=folder, remedy="give a folder that save_ears wrote")
+        fields = json.loads(described.read_text(encoding="utf-8"))
+        origin = {"base": fields.pop("base"), "revision": fields.pop("revision")}
+        ears = cls(EarsConfig(**fields))
+        ears.load_state_dict(load_file(folder / "ears.safetensors"))
+        return ears, origin

@@ -1,0 +1,51 @@
+"""Qwen2-VL (`model_type` qwen2_vl): images of any size, M-RoPE positions in three dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from earwise.models.families.base import Family, ImageInput
+from earwise.models.layout import AUDIO_ID, Layout
+
+
+class Qwen2VL(Family):
+    """The chat template writes the vision markers itself; only the pad token between them is expanded."""
+
+    name = "qwen2_vl"
+    model_type = "qwen2_vl"
+    image_placeholder = "<|image_pad|>"
+
+    def preprocess(self, image: Any) -> ImageInput:
+        """Flat patches and their (time, height, width) grid."""
+        out = self.image_processor(images=[image], return_tensors="pt")
+        merge = self.image_processor.merge_size**2
+        tensors = {"pixel_values": out["pixel_values"], "image_grid_thw": out["image_grid_thw"]}
+        return ImageInput(tensors, int(out["image_grid_thw"].prod()) // merge)
+
+    def image_token_ids(self, image: ImageInput) -> tuple[list[int], int]:
+        """Only placeholders."""
+        return [self.model.config.image_token_id] * image.num_tokens, 0
+
+    def encode_images(self, images: Sequence[ImageInput]) -> Tensor:
+        """Patches of all images in one call."""
+        device = self.head_weight.device
+        pixels = torch.cat([image.tensors["pixel_values"] for image in images]).to(device)
+        grids = torch.cat([image.tensors["image_grid_thw"] for image in images]).to(device)
+        return torch.cat(self.model.model.get_image_features(pixels, grids).pooler_output)
+
+    def positions(self, layout: Layout) -> Tensor:
+        """M-RoPE positions by the model's own rule; clips count as text, one step per token."""
+        images = [medium.image for medium in layout.media if medium.kind == "image" and medium.image is not None]
+        if not images:
+            return torch.arange(len(layout)).expand(3, -1)
+        ids = torch.tensor(layout.ids)
+        kinds = (ids == self.model.config.image_token_id).int()
+        grids = torch.cat([image.tensors["image_grid_thw"] for image in images])
+        positions, _ = self.model.model.get_rope_index(
+            ids.masked_fill(ids == AUDIO_ID, 0)[None], mm_token_type_ids=kinds[None], image_grid_thw=grids
+        )
+        return positions[:, 0]

@@ -1,0 +1,211 @@
+"""Token layouts: what one view of one sample looks like to the language model, token by token, with spans by role.
+
+Shapes: L tokens. Media occupy runs of placeholder tokens; the features that replace them are found through `Layout.media`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from earwise.errors import InputError
+from earwise.models.views import Sample, Turn, view_spec
+from earwise.records import View
+
+if TYPE_CHECKING:
+    from earwise.models.families.base import Family, ImageInput
+
+Role = Literal["system", "image", "query", "template", "response"]
+AUDIO_ID = -1
+"""Id of a placeholder that a clip's embeddings replace. No tokenizer has it, so it can never be typed."""
+
+_QUERY, _ANSWER = "\ue000", "\ue001"  # private-use characters: no chat template and no question contains them
+
+
+@dataclass(frozen=True)
+class Span:
+    """Tokens `start:stop` play `role`. The spans of a layout cover it without gaps or overlaps."""
+
+    role: Role
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Media:
+    """An image or a clip whose features replace the placeholder tokens `start:stop`."""
+
+    kind: Literal["image", "audio"]
+    source: Path
+    start: int
+    stop: int
+    image: ImageInput | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One view of one sample as tokens. `ids` has L entries; `AUDIO_ID` marks audio placeholders."""
+
+    ids: tuple[int, ...]
+    spans: tuple[Span, ...]
+    media: tuple[Media, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def response(self) -> list[int]:
+        """Indices of the response tokens, end-of-turn tokens included."""
+        return [i for span in self.spans if span.role == "response" for i in range(span.start, span.stop)]
+
+    @property
+    def prompt_stop(self) -> int:
+        """Where the first response begins: the number of prompt tokens."""
+        return next((s.start for s in self.spans if s.role == "response"), len(self.ids))
+
+
+class _Draft:
+    """Collects runs of tokens into a layout; neighbouring runs of one role become one span."""
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+        self.spans: list[Span] = []
+        self.media: list[Media] = []
+
+    def add(self, role: Role, ids: Sequence[int]) -> None:
+        if not ids:
+            return
+        start, stop = len(self.ids), len(self.ids) + len(ids)
+        self.ids.extend(ids)
+        if self.spans and self.spans[-1].role == role:
+            start = self.spans.pop().start
+        self.spans.append(Span(role, start, stop))
+
+    def finish(self) -> Layout:
+        return Layout(tuple(self.ids), tuple(self.spans), tuple(self.media))
+
+
+class LayoutBuilder:
+    """Renders samples under views for one family. The model's own chat template decides everything between the parts.
+
+    Args:
+        family: adapter of the base model (tokenizer, image placeholders).
+        audio_tokens: number of tokens that a clip of so many samples takes; None when the model has no ears.
+    """
+
+    def __init__(self, family: Family, audio_tokens: Callable[[int], int] | None) -> None:
+        self.family = family
+        self.audio_tokens = audio_tokens
+        self._templates: dict[tuple[int, bool], list[str]] = {}
+
+    def build(self, sample: Sample, view: View, *, answers: bool) -> Layout:
+        """The layout of `sample` under `view`; with `answers` the responses are appended (training), without it ends
+        where the model must begin to answer the last turn.
+        """
+        spec = view_spec(view)
+        image = sample.image if spec.context == "image" else None
+        draft = _Draft()
+        role: Role = "system"
+        turns = iter(sample.turns)
+        turn = None
+        for piece in self._pieces(len(sample.turns), image is not None):
+            if piece == _QUERY:
+                turn = next(turns)
+                self._query(draft, turn, spec.query)
+                role = "template"
+            elif piece == _ANSWER:
+                assert turn is not None
+                if turn is sample.turns[-1] and not answers:
+                    break
+                draft.add("response", self._encode(turn.item.answers[0]))
+            elif image is not None and piece == self.family.image_placeholder:
+                self._image(draft, image)
+                role = "template"
+            else:
+                self._between(draft, piece, role)
+        return draft.finish()
+
+    def _between(self, draft: _Draft, text: str, role: Role) -> None:
+        """Template text. Directly after a response it begins with the end-of-turn token, which the model must produce."""
+        ids = self._encode(text)
+        if draft.spans and draft.spans[-1].role == "response":
+            stop = next((i for i, token in enumerate(ids) if token in self.family.stop_ids), None)
+            if stop is None:
+                raise InputError(
+                    f"the chat template does not close an answer with one of the stop tokens {self.family.stop_ids}",
+                    file=self.family.name,
+                )
+            draft.add("response", ids[: stop + 1])
+            ids = ids[stop + 1 :]
+            if draft.spans and not any(s.role == "query" for s in draft.spans):
+                role = "system"
+        draft.add(role, ids)
+
+    def _image(self, draft: _Draft, path: Path) -> None:
+        image = self.family.load_image(path)
+        ids, offset = self.family.image_token_ids(image)
+        start = len(draft.ids) + offset
+        draft.media.append(Media("image", path, start, start + image.num_tokens, image))
+        draft.add("image", ids)
+
+    def _query(self, draft: _Draft, turn: Turn, how: Literal["text", "speech", "transcript"]) -> None:
+        if how == "speech":
+            self._spoken_query(draft, turn)
+            return
+        text = turn.text
+        if how == "transcript":
+            if turn.heard is None:
+                raise InputError("the item has no transcript yet", record=turn.item.id, remedy="transcribe its clip first")
+            text = turn.heard
+        draft.add("query", self._encode(" ".join(filter(None, (turn.item.instruction, text, turn.suffix)))))
+
+    def _spoken_query(self, draft: _Draft, turn: Turn) -> None:
+        if turn.clip is None:
+            raise InputError("the item has no clip", record=turn.item.id, remedy="run the speech stage on it first")
+        if self.audio_tokens is None:
+            raise InputError("the model has no ears, so it cannot be asked by speech", remedy="give `ears`")
+        draft.add("query", self._encode(turn.item.instruction))
+        count = self.audio_tokens(turn.num_samples)
+        draft.media.append(Media("audio", turn.clip, len(draft.ids), len(draft.ids) + count))
+        draft.add("query", [AUDIO_ID] * count)
+        draft.add("query", self._encode(turn.suffix))
+
+    def _encode(self, text: str) -> list[int]:
+        return self.family.tokenizer.encode(text, add_special_tokens=False) if text else []
+
+    def _pieces(self, num_turns: int, with_image: bool) -> list[str]:
+        """The chat template around `num_turns` turns, cut at the queries, the answers and the image placeholder."""
+        key = (num_turns, with_image)
+        if key not in self._templates:
+            text = self.family.render([_QUERY] * num_turns, [_ANSWER] * num_turns, with_image)
+            cut = [_QUERY, _ANSWER, re.escape(self.family.image_placeholder)]
+            self._templates[key] = [piece for piece in re.split(f"({'|'.join(cut)})", text) if piece]
+        return self._templates[key]
+
+
+def shared_prefix(layouts: Sequence[Layout]) -> int:
+    """Length of the longest start that all `layouts` have in common and that may be computed once.
+
+    Ids and media must agree; a media run is never cut; and it ends before the token that predicts the first response,
+    because that token's hidden state belongs to each view.
+    """
+    limit = min(layout.prompt_stop for layout in layouts) - 1
+    first = layouts[0]
+    length = 0
+    while length < limit and all(layout.ids[length] == first.ids[length] for layout in layouts):
+        length += 1
+    for layout in layouts:
+        for n, medium in enumerate(layout.media):
+            same = all(
+                n < len(other.media) and _same_media(medium, other.media[n]) for other in layouts if other is not layout
+            )
+            if medium.start < length and (not same or medium.stop > length):
+                length = medium.start
+    return max(length, 0)
+
+
+def _same_media(a: Media, b: Media) -> bool:
+    return (a.kind, a.source, a.start, a.stop) == (b.kind, b.source, b.start, b.stop)

@@ -1,0 +1,45 @@
+"""Log-mel spectrograms in Whisper's definition, batched, at each clip's own length.
+
+Shapes: B clips, M mel bins, F frames (100 per second), P bucket frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import WhisperFeatureExtractor
+
+from earwise.records import SAMPLE_RATE_HZ
+
+HOP = 160
+"""Samples between frames: 10 ms."""
+BUCKET_SAMPLES = SAMPLE_RATE_HZ
+"""Clips are padded with silence to a whole number of seconds, not to Whisper's 30 s."""
+
+
+def bucket_frames(num_samples: int) -> int:
+    """Frames of a clip of `num_samples` after padding to whole seconds."""
+    return -(-num_samples // BUCKET_SAMPLES) * (BUCKET_SAMPLES // HOP)
+
+
+def log_mels(waveforms: Sequence[Tensor], extractor: WhisperFeatureExtractor) -> Tensor:
+    """(B, M, max P) log-mels; frames beyond a clip's own bucket are exactly 0, which is what a convolution pads with.
+
+    Equal to the first P frames of the published 30-second extractor, because every clip is followed by silence here too,
+    so a clip's frames do not depend on the clips beside it.
+    """
+    buckets = torch.tensor([bucket_frames(len(w)) for w in waveforms])
+    longest = int(buckets.max())
+    # One more window of silence than needed: the last frames look beyond the bucket, and must see silence, not a mirror.
+    padded = torch.zeros(len(waveforms), longest * HOP + 2 * extractor.n_fft)
+    for row, waveform in zip(padded, waveforms, strict=True):
+        row[: len(waveform)] = waveform
+    window = torch.hann_window(extractor.n_fft)
+    spectrum = torch.stft(padded, extractor.n_fft, HOP, window=window, return_complex=True)[..., :longest]
+    filters = torch.as_tensor(extractor.mel_filters, dtype=torch.float32)
+    mels = (filters.T @ spectrum.abs().square()).clamp(min=1e-10).log10()
+    mels = torch.maximum(mels, mels.amax(dim=(1, 2), keepdim=True) - 8.0)
+    inside = torch.arange(longest) < buckets[:, None]
+    return torch.where(inside[:, None], (mels + 4.0) / 4.0, 0.0)

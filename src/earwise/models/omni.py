@@ -1,0 +1,211 @@
+"""A vision-language model with ears. The base stays bit-for-bit what it was: only `ears` is ever saved or changed.
+
+Shapes: B samples, L tokens, H width, V vocabulary, N response tokens of a batch, K decoder layers + 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from transformers.cache_utils import DynamicCache
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+from earwise.errors import EarwiseError, InputError
+from earwise.models.batch import Pass, ViewBatch, collate
+from earwise.models.decode import greedy
+from earwise.models.ears import Ears
+from earwise.models.families import Family, load_family
+from earwise.models.layout import LayoutBuilder
+from earwise.models.views import Sample
+from earwise.records import View
+
+
+@dataclass
+class States:
+    """What one view of a batch yields at the positions that predict response tokens."""
+
+    hidden: Tensor
+    """(N, H) after the final norm: multiply with the head for logits."""
+    layers: Tensor | None
+    """(K, N, H) every layer's output, embeddings first, the last one after the final norm; None unless asked for."""
+    targets: Tensor
+    """(N,) the response tokens."""
+
+
+KeyValues = list[tuple[Tensor, Tensor]]
+"""Per decoder layer the keys and values of the prefix, (B, heads, P, head width) each."""
+
+
+class OmniModel(nn.Module):
+    """A base vision-language model and, optionally, ears.
+
+    Args:
+        family: the loaded base in its adapter.
+        ears: None for the base alone.
+        base: folder or hub id that the base came from, and its revision; saved with the ears.
+    """
+
+    def __init__(self, family: Family, ears: Ears | None, *, base: str, revision: str | None = None) -> None:
+        super().__init__()
+        if ears is not None and ears.config.width != family.width:
+            raise InputError(f"the ears are {ears.config.width} wide, the base is {family.width}", file=base)
+        self.family = family
+        self.base = family.model
+        self.ears = ears
+        self.origin = (base, revision)
+        self.layouts = LayoutBuilder(family, ears.num_tokens if ears is not None else None)
+        self.base.requires_grad_(False)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        base: str,
+        ears: Ears | str | Path | None = None,
+        *,
+        family: str = "auto",
+        revision: str | None = None,
+        dtype: torch.dtype = torch.float32,
+        trust_remote_code: bool = False,
+    ) -> OmniModel:
+        """Load a base from a folder or hub id, and ears from `Ears` or a folder that `save_ears` wrote."""
+        adapter = load_family(
+            base, family=family, revision=revision, dtype=dtype, trust_remote_code=trust_remote_code
+        )
+        if isinstance(ears, str | Path):
+            ears, origin = Ears.load(Path(ears))
+            if Path(origin["base"]).name != Path(base).name:
+                raise InputError(f"the ears belong to {origin['base']!r}, not to {base!r}", file=base)
+        return cls(adapter, ears, base=base, revision=revision)
+
+    def save_ears(self, folder: Path | str) -> None:
+        """Write the ears alone, like an adapter, with the base's name and revision."""
+        if self.ears is None:
+            raise EarwiseError("the model has no ears to save")
+        self.ears.save(Path(folder), base=self.origin[0], revision=self.origin[1])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the base lives."""
+        return self.family.head_weight.device
+
+    @property
+    def prefix_is_frozen(self) -> bool:
+        """Whether nothing trainable feeds tokens before the query, so that a shared prefix needs no gradient."""
+        return not any(p.requires_grad for p in self.base.parameters())
+
+    def train(self, mode: bool = True) -> Self:
+        """As in torch, but a frozen base stays in evaluation mode: it is the teacher too, so it must not drop out."""
+        super().train(mode)
+        if self.prefix_is_frozen:
+            self.base.eval()
+        return self
+
+    def forward(
+        self,
+        batch: ViewBatch,
+        *,
+        learn: Iterable[str],
+        layers: bool = False,
+        ears: Mapping[str, Ears] | None = None,
+    ) -> dict[str, States]:
+        """States of every view of the batch; gradients flow only through the views named in `learn`.
+
+        `layers` asks for every layer's states; `ears` names views that are heard with other ears than the model's own (a
+        snapshot of them). Raises `EarwiseError` when a shared prefix is asked for while gradient checkpointing is on: Hugging Face models
+        then drop the cache without an error.
+        """
+        learn = set(learn)
+        past = self._prefix(batch.prefix) if batch.prefix is not None else None
+        states = {}
+        for name, view in batch.views.items():
+            with nullcontext() if name in learn else torch.no_grad():
+                states[name] = self._states(view, batch.prefix, past, layers, (ears or {}).get(name, self.ears))
+        return states
+
+    def _prefix(self, prefix: Pass) -> KeyValues:
+        if not self.prefix_is_frozen:
+            raise EarwiseError("a shared prefix is not exact while the base model is trained: turn shared_prefix off")
+        if self.base.training and getattr(self.base, "is_gradient_checkpointing", False):
+            raise EarwiseError("gradient checkpointing drops the shared prefix: turn one of the two off")
+        with torch.no_grad():
+            cache = DynamicCache(config=self.family.backbone.config)
+            self.decode(self.embed(prefix, self.ears), prefix.mask, prefix.positions, cache)
+        return [(layer.keys, layer.values) for layer in cache.layers]
+
+    def _states(
+        self, view: Pass, prefix: Pass | None, past: KeyValues | None, layers: bool, ears: Ears | None
+    ) -> States:
+        mask = view.mask if prefix is None else torch.cat([prefix.mask, view.mask], dim=1)
+        cache = fresh_cache(past, self.family) if past is not None else None
+        out = self.decode(self.embed(view, ears), mask, view.positions, cache, output_hidden_states=layers)
+        every = torch.stack([h[view.predicts] for h in out.hidden_states]) if layers else None
+        return States(out.last_hidden_state[view.predicts], every, view.targets)
+
+    def embed(self, view: Pass, ears: Ears | None) -> Tensor:
+        """(B, L, H) input embeddings with the features of images and of clips, as heard by `ears`, in their places."""
+        embeds = self.family.embed(view.ids)
+        if view.images:
+            embeds = embeds.masked_scatter(
+                view.image_mask[..., None], self.family.encode_images(view.images).to(embeds.dtype)
+            )
+        if view.waveforms:
+            if ears is None:
+                raise EarwiseError("the model has no ears, so it cannot be asked by speech")
+            embeds = embeds.masked_scatter(view.audio_mask[..., None], ears(view.waveforms).to(embeds.dtype))
+        return embeds
+
+    def decode(
+        self,
+        embeds: Tensor,
+        mask: Tensor,
+        positions: Tensor,
+        cache: DynamicCache | None,
+        *,
+        output_hidden_states: bool = False,
+    ) -> BaseModelOutputWithPast:
+        """Run the decoder without its head on (B, L, H) embeddings that follow what `cache` holds.
+
+        `mask` is (B, cached + L); `positions` is (D, B, L).
+        """
+        return self.family.backbone(
+            inputs_embeds=embeds,
+            attention_mask=mask.long(),
+            position_ids=positions if positions.shape[0] > 1 else positions[0],
+            past_key_values=cache,
+            use_cache=cache is not None,
+            output_hidden_states=output_hidden_states,
+        )
+
+    @torch.no_grad()
+    def generate(
+        self, items: Sequence[Sample], *, views: Sequence[View], max_new_tokens: int = 32, share_prefix: bool = True
+    ) -> dict[View, list[str]]:
+        """Greedy answers to the last turn of each sample, under several views on top of one shared prefix.
+
+        Returns one list of decoded answers per view, in the order of `items`.
+        """
+        layouts = {view: [self.layouts.build(item, view, answers=False) for item in items] for view in views}
+        batch = collate(layouts, self.family, share_prefix=share_prefix).to(self.device)
+        past = self._prefix(batch.prefix) if batch.prefix is not None else None
+        answers = {}
+        for view in views:
+            prompt = batch.views[view]
+            mask = prompt.mask if batch.prefix is None else torch.cat([batch.prefix.mask, prompt.mask], dim=1)
+            ids = greedy(self, prompt, mask, fresh_cache(past or [], self.family), max_new_tokens)
+            answers[view] = [self.family.tokenizer.decode(row, skip_special_tokens=True).strip() for row in ids]
+        return answers
+
+
+def fresh_cache(past: KeyValues, family: Family) -> DynamicCache:
+    """A cache object of its own over the same tensors: passes extend it without touching one another."""
+    cache = DynamicCache(config=family.backbone.config)
+    for layer, (keys, values) in zip(cache.layers, past, strict=False):
+        layer.lazy_initialization(keys, values)
+        layer.keys, layer.values = keys, values
+    return cache
