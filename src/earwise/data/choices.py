@@ -1,0 +1,35 @@
+"""Option letters of multiple-choice items, and the form of their gold answer.
+
+Convention everywhere: `Item.question` holds no options, `Item.choices` holds their texts in order, and
+`Item.answers[0]` is the letter of the right one.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from typing import Final
+
+from earwise.errors import InputError
+
+LETTERS: Final = string.ascii_uppercase
+
+
+def option_letters(choices: Sequence[str]) -> str:
+    """The letters of `choices`, e.g. `"ABC"` for three; raises `InputError` beyond 26 options."""
+    if len(choices) > len(LETTERS):
+        raise InputError(f"{len(choices)} options, but letters reach only to Z", remedy="use at most 26 options")
+    return LETTERS[: len(choices)]
+
+
+def gold_letter(gold: str, choices: Sequence[str]) -> str | None:
+    """The letter that `gold` means: a letter of `choices` or, failing that, the exact text of exactly one choice.
+
+    Returns None when `gold` is neither. A letter wins over a text, so that ("B", "A") with gold "A" means the first
+    option only if files say so by letter.
+    """
+    letters = option_letters(choices)
+    if len(gold) == 1 and gold in letters:
+        return gold
+    places = [place for place, choice in enumerate(choices) if choice == gold]
+    return letters[places[0]] if len(places) == 1 else None

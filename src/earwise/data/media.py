@@ -1,0 +1,193 @@
+"""Audio and image files in and out. What is wrong with a file is found here and named in one line."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import struct
+import tempfile
+import wave
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+from PIL import Image, ImageOps
+
+from earwise.errors import InputError
+from earwise.records import SAMPLE_RATE_HZ
+
+Waveform = npt.NDArray[np.float32]
+"""Mono samples at 16 kHz, shape (num_samples,), nominally within [-1, 1]."""
+
+SILENCE_PEAK: Final = 1e-4
+"""A waveform whose half peak-to-peak amplitude stays below this (-80 dB of full scale, about 3 steps of 16 bits) is
+silent; peak-to-peak, so that a constant offset does not count as sound."""
+
+
+def resolve(folder: str | Path, relative: str) -> Path:
+    """`relative` inside `folder`; raises `InputError` for an absolute path or one that climbs out with `..`.
+
+    The check is lexical: a symbolic link inside the folder is followed, because data folders link to shared images.
+    """
+    windows = PureWindowsPath(relative)
+    if not relative or PurePosixPath(relative).is_absolute() or windows.drive or windows.root:
+        raise InputError(
+            f"{relative!r} is not a relative path", file=folder, remedy="give paths relative to this folder"
+        )
+    if ".." in windows.parts:
+        raise InputError(f"{relative!r} leaves the data folder", file=folder, remedy="put the file inside the folder")
+    return Path(folder) / relative
+
+
+def resampled_length(num_samples: int, rate_hz: int) -> int:
+    """Samples at 16 kHz for `num_samples` at `rate_hz`: `num_samples * 16000 / rate_hz`, halves rounded up."""
+    return (2 * num_samples * SAMPLE_RATE_HZ + rate_hz) // (2 * rate_hz)
+
+
+def load_audio(path: str | Path) -> Waveform:
+    """Read an audio file as mono 16 kHz float32.
+
+    Channels are averaged, then resampled with soxr HQ to exactly `resampled_length` samples. Raises `InputError` naming
+    the file when it is missing, empty, not audio, truncated (the header promises more than there is), silent after
+    mixing down, or holds a value that is not finite.
+    """
+    path = Path(path)
+    _require_content(path, "audio")
+    _refuse_truncated_wav(path)
+    try:
+        with soundfile.SoundFile(path) as stream:
+            promised, rate_hz = stream.frames, stream.samplerate
+            samples = stream.read(dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"not readable as audio: {error.error_string}", file=path) from None
+    if len(samples) == 0:
+        raise InputError("audio has no samples", file=path, remedy="make the clip again")
+    if len(samples) < promised:
+        raise _truncated(path, f"{promised} frames promised, {len(samples)} there")
+    mono = _to_16_khz(samples.mean(axis=1, dtype=np.float32), rate_hz)
+    check_waveform(mono, path)
+    return mono
+
+
+def check_waveform(samples: Waveform, path: str | Path) -> None:
+    """Raise `InputError` naming `path` if `samples` are not a usable mono waveform (empty, not finite or silent)."""
+    if samples.ndim != 1:
+        raise InputError(f"a waveform has one dimension, this one has shape {samples.shape}", file=path)
+    if samples.size == 0:
+        raise InputError("audio has no samples at 16 kHz", file=path, remedy="make the clip again")
+    low, high = float(samples.min()), float(samples.max())
+    if not np.isfinite(low) or not np.isfinite(high):
+        raise InputError("audio holds NaN or infinite samples", file=path, remedy="make the clip again")
+    if (high - low) / 2 < SILENCE_PEAK:
+        raise InputError("audio is silent", file=path, remedy="make the clip again")
+
+
+def load_image(path: str | Path) -> Image.Image:
+    """Read a whole image as RGB, turned upright by its EXIF tag; transparency is dropped as image processors do.
+
+    Raises `InputError` naming the file when it is missing, empty, not an image, truncated or larger than Pillow's
+    decompression limit.
+    """
+    path = Path(path)
+    _require_content(path, "image")
+    try:
+        with Image.open(path) as image:
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            # A palette with alpha has to pass through RGBA, or Pillow warns and guesses.
+            upright = upright.convert("RGBA") if "transparency" in upright.info else upright
+            return upright.convert("RGB")
+    except Image.UnidentifiedImageError:
+        raise InputError("not an image", file=path, remedy="use a PNG, JPEG or WebP file") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise InputError("image has too many pixels to be decoded safely", file=path, remedy="scale it down") from None
+    except (OSError, SyntaxError, ValueError, struct.error) as error:  # Pillow reports broken data in all four ways
+        raise InputError(f"broken or truncated image: {error}", file=path, remedy="fetch the file again") from None
+
+
+def to_int16(samples: Waveform) -> npt.NDArray[np.int16]:
+    """16-bit form of `samples`: times 32768, rounded half to even, clipped. Reading it back divides by 32768."""
+    return np.clip(np.rint(samples.astype(np.float64) * 32768), -32768, 32767).astype(np.int16)
+
+
+def waveform_sha256(samples: Waveform) -> str:
+    """Hex SHA-256 of the 16-bit little-endian samples; independent of the file's header and of float rounding."""
+    return hashlib.sha256(to_int16(samples).astype("<i2").tobytes()).hexdigest()
+
+
+def save_wav(path: str | Path, samples: Waveform) -> None:
+    """Write `samples` as a mono 16-bit 16 kHz WAV file: complete or not at all; folders are made.
+
+    `load_audio` gives back the samples to within half a 16-bit step. Raises `InputError` if they are unusable.
+    """
+    path = Path(path)
+    check_waveform(samples, path)
+
+    content = io.BytesIO()
+    with wave.open(content, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(SAMPLE_RATE_HZ)
+        out.writeframes(to_int16(samples).astype("<i2").tobytes())
+    write_bytes_atomic(path, content.getvalue())
+
+
+def write_bytes_atomic(path: Path, content: bytes) -> None:
+    """Write a file in one step: whoever reads `path` finds nothing, the old file or all of the new one.
+
+    Folders are made. Raises `InputError` if it cannot be written (disk full); an old file then stays as it was.
+    """
+    name = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            name = Path(file.name)
+            file.write(content)
+        name.chmod(0o644)  # temporary files are private; media are shared like any other file
+        name.replace(path)
+    except OSError as error:
+        if name is not None:
+            name.unlink(missing_ok=True)
+        raise InputError(f"cannot write: {error.strerror}", file=path, remedy="make room, then run again") from error
+
+
+def _require_content(path: Path, kind: str) -> None:
+    if not path.is_file():
+        raise InputError(f"{kind} file not found", file=path)
+    if path.stat().st_size == 0:
+        raise InputError(f"{kind} file is empty (0 bytes)", file=path, remedy="make or fetch it again")
+
+
+def _truncated(path: Path, detail: str) -> InputError:
+    return InputError(f"truncated audio: {detail}", file=path, remedy="write or fetch the file again")
+
+
+def _refuse_truncated_wav(path: Path) -> None:
+    """libsndfile shortens a WAV file to what is there without a word, so its chunks are checked here."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        riff = stream.read(12)
+        if riff[:4] not in (b"RIFF", b"RIFX") or riff[8:] != b"WAVE":
+            return
+        order = "<" if riff[:4] == b"RIFF" else ">"
+        while len(head := stream.read(8)) == 8:
+            length = struct.unpack(f"{order}I", head[4:])[0]
+            there = size - stream.tell()
+            if length > there:
+                raise _truncated(path, f"the header promises {length} bytes of {head[:4]!r}, {there} are there")
+            if head[:4] == b"data":
+                return
+            stream.seek(length + length % 2, os.SEEK_CUR)
+    raise _truncated(path, "the header has no data chunk")
+
+
+def _to_16_khz(mono: Waveform, rate_hz: int) -> Waveform:
+    if rate_hz == SAMPLE_RATE_HZ:
+        return mono
+    length = resampled_length(len(mono), rate_hz)
+    resampled = soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ, quality="HQ")[:length]
+    return np.pad(resampled, (0, length - len(resampled))).astype(np.float32, copy=False)
