@@ -1,0 +1,165 @@
+"""The command line: `earwise run RECIPE.toml`, and each kind of stage as a verb of its own.
+
+Exit codes: 0 done; 2 bad input and 1 any other failure, each with one line on stderr; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from earwise import __version__
+from earwise.errors import EarwiseError, InputError
+from earwise.recipe import load_recipe
+from earwise.run import Run
+from earwise.store import write_atomic
+
+VERBS = {
+    "data": "Make or read the items and benchmarks.",
+    "speech": "Speak the queries of all items.",
+    "base": "Train the base vision-language model, where the recipe does.",
+    "align": "Align fresh ears by writing down speech.",
+    "train": "Train each model of the recipe.",
+    "evaluate": "Answer the benchmarks under each view and score the answers.",
+    "report": "Write the report page.",
+}
+"""Kinds of stages, each a command that runs the stages of that kind and what they need."""
+
+INTERRUPTED = 130
+FAILURE = "failure.txt"
+"""Traceback of the last failure, in the run's folder."""
+
+app = typer.Typer(
+    help="Teach audio and omni-modal language models what vision and text models already know.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="The recipe.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Values laid over the recipe's.", show_default=False),
+]
+Out = Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/RECIPE'S NAME")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"earwise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def earwise(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Teach audio and omni-modal language models what vision and text models already know."""
+
+
+@app.command()
+def run(recipe: RecipePath, overrides: Overrides = None, out: Out = None) -> None:
+    """Run a recipe, or continue where it stopped; a finished run does nothing."""
+    raise typer.Exit(execute(recipe, overrides or [], out))
+
+
+def _verb(name: str) -> Callable[[Path, list[str] | None, Path | None], None]:
+    def command(recipe: RecipePath, overrides: Overrides = None, out: Out = None) -> None:
+        raise typer.Exit(execute(recipe, overrides or [], out, verb=name))
+
+    return command
+
+
+for _name, _help in VERBS.items():
+    app.command(name=_name, help=f"{_help} Runs the stages that this needs as well.")(_verb(_name))
+
+
+def execute(recipe_file: Path, overrides: list[str], out: Path | None, verb: str | None = None) -> int:
+    """Run a recipe's stages, or those of one verb and what they need, and return the exit code."""
+    _log_to_stderr()
+    run: Run | None = None
+    try:
+        recipe = load_recipe(recipe_file, overrides)
+        run = Run(out or Path("runs") / recipe.name, recipe, recipe_file, command=sys.argv, say=_say)
+        _run_stages(run, recipe_file, verb)
+    except KeyboardInterrupt:
+        _complain(run, "interrupted (the same command continues)")
+        return INTERRUPTED
+    except InputError as error:
+        _complain(run, str(error))
+        return 2
+    except Exception as error:
+        _complain(run, f"{_one_line(error)}{_keep_traceback(run, error)}")
+        return 2 if _is_full_disk(error) else 1
+    return 0
+
+
+def _run_stages(run: Run, recipe_file: Path, verb: str | None) -> None:
+    # Stages import torch and transformers: only a command that runs some should wait for that.
+    stages = importlib.import_module("earwise.stages").plan(run.recipe, recipe_file)
+    only = None if verb is None else [stage.name for stage in stages if stage.verb == verb]
+    if only == []:
+        raise InputError(f"the recipe has no {verb} stage", file=recipe_file)
+    (run.folder / FAILURE).unlink(missing_ok=True)
+    if not run.execute(stages, only):
+        _say(f"nothing to do: {run.folder} is up to date")
+
+
+def _keep_traceback(run: Run | None, error: Exception) -> str:
+    """Write the traceback into the run's folder; returns where it is, for the end of the line."""
+    text = "".join(traceback.format_exception(error))
+    if run is None:
+        return ""
+    path = run.folder / FAILURE
+    try:
+        write_atomic(path, text)
+    except (InputError, OSError):
+        return ""  # A disk that is full, or a folder that cannot be made, is what the line already says.
+    return f" (traceback: {path})"
+
+
+def _is_full_disk(error: Exception) -> bool:
+    """Whether room on the disk is what a person must mend; the writers of weights say so in words only."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or os.strerror(errno.ENOSPC) in str(error)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, EarwiseError) else f"{type(error).__name__}: {text}"
+
+
+def _complain(run: Run | None, what: str) -> None:
+    stage = f"{run.running}: " if run is not None and run.running else ""
+    print(f"earwise: {stage}{what}", file=sys.stderr)
+
+
+def _say(line: str) -> None:
+    Console().print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _log_to_stderr() -> None:
+    """Show what earwise logs (a cut-off record, a fallback to full passes), one line each."""
+    logger = logging.getLogger("earwise")
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+
+
+def main() -> None:
+    """Entry point of the `earwise` command."""
+    app()

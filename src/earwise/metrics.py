@@ -1,0 +1,44 @@
+"""Numbers over steps: `metrics.jsonl`, one line per step, which stays in step with a training that is resumed."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+from earwise.store import write_atomic
+
+
+class Metrics:
+    """Writer of one `metrics.jsonl`; call it with a step and the numbers of that step.
+
+    A line is written at once, so that a report can be made from a run that is under way. What a killed process left
+    unfinished is dropped when the file is opened again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if path.exists() and not path.read_bytes().endswith(b"\n"):
+            self.rewind(math.inf)
+
+    def __call__(self, step: int, **numbers: float) -> None:
+        """Append one line; a number that is not finite is kept as the word for it, since JSON has none."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        values = {name: value if math.isfinite(value) else str(float(value)) for name, value in numbers.items()}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+
+    def rewind(self, step: float) -> None:
+        """Drop the lines beyond `step`, which a training that resumes from there writes anew."""
+        if self.path.exists():
+            kept = [line for line in _whole_lines(self.path) if json.loads(line)["step"] <= step]
+            write_atomic(self.path, "".join(f"{line}\n" for line in kept))
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """All whole lines of a `metrics.jsonl`, each with its `step`."""
+    return [{name: float(value) for name, value in json.loads(line).items()} for line in _whole_lines(path)]
+
+
+def _whole_lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").split("\n")[:-1]

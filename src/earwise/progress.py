@@ -1,0 +1,93 @@
+"""Progress of long loops: a bar with rate and time left on a terminal, a line every ten seconds in a log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+T = TypeVar("T")
+
+LINE_EVERY_S = 10.0
+REDRAW_EVERY_S = 0.1
+
+
+def track(
+    iterable: Iterable[T],
+    total: int | None = None,
+    what: str = "",
+    *,
+    console: Console | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[T]:
+    """Yield from `iterable` and show how far it is; `total` defaults to its length, if it has one.
+
+    Starts no thread, so that workers can be forked inside the loop.
+    """
+    console = console or Console()
+    if total is None and isinstance(iterable, Sized):
+        total = len(iterable)
+    show = _bar if console.is_terminal else _lines
+    return show(iterable, total, what, console, clock)
+
+
+def duration(seconds: float) -> str:
+    """A time in words: `0.4 s`, `31 s`, `4 min 05 s`, `2 h 03 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class _RateAndTimeLeft(ProgressColumn):
+    """Mean rate since the start, and what is left at that rate."""
+
+    def render(self, task: Task) -> Text:
+        return Text(_pace(int(task.completed), task.total, task.elapsed or 0.0), style="dim")
+
+
+def _pace(done: int, total: float | None, seconds: float) -> str:
+    if not done or seconds <= 0:
+        return ""
+    rate = done / seconds
+    pace = f"{rate:.1f}/s" if rate >= 1 else f"{duration(1 / rate)} each"
+    return pace if total is None else f"{pace}, {duration((total - done) / rate)} left"
+
+
+def _bar(
+    iterable: Iterable[T], total: int | None, what: str, console: Console, clock: Callable[[], float]
+) -> Iterator[T]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(
+        *columns, _RateAndTimeLeft(), console=console, auto_refresh=False, transient=True, get_time=clock
+    ) as progress:
+        task = progress.add_task(what, total=total)
+        drawn = clock()
+        for item in iterable:
+            yield item
+            progress.advance(task)
+            if clock() - drawn >= REDRAW_EVERY_S:
+                progress.refresh()
+                drawn = clock()
+
+
+def _lines(
+    iterable: Iterable[T], total: int | None, what: str, console: Console, clock: Callable[[], float]
+) -> Iterator[T]:
+    start = said = clock()
+    for done, item in enumerate(iterable, start=1):
+        yield item
+        now = clock()
+        if now - said >= LINE_EVERY_S:
+            of = "" if total is None else f"/{total}"
+            console.print(f"{what}: {done}{of}, {_pace(done, total, now - start)}", highlight=False, soft_wrap=True)
+            said = now

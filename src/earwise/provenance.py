@@ -1,0 +1,143 @@
+"""Where a run came from: revision, versions, machine, command and inputs, without importing anything heavy."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import earwise
+from earwise.errors import InputError
+from earwise.store import write_atomic
+
+VERSIONS_OF = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+    "scipy",
+    "pydantic",
+    "espeakng-loader",
+    "soundfile",
+    "soxr",
+    "av",
+    "pillow",
+    "jiwer",
+)
+"""Distributions whose version can change a result."""
+
+
+def versions() -> dict[str, str]:
+    """Version of Python, earwise and each installed distribution that can change a result."""
+    found = {"python": platform.python_version(), "earwise": earwise.__version__}
+    for name in VERSIONS_OF:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """State of the git checkout that the package runs from."""
+
+    revision: str
+    diff: str
+    """What differs from the revision in tracked files; empty when nothing does."""
+    untracked: tuple[str, ...]
+
+
+def checkout() -> Checkout | None:
+    """State of the checkout that holds this package; None when it is installed elsewhere or git is absent."""
+    package = Path(earwise.__file__).parent
+    # An installed package may lie inside somebody else's repository, which then does not track it.
+    if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None
+    revision = _git(package, "rev-parse", "HEAD")
+    diff = _git(package, "diff", "HEAD")
+    untracked = _git(package, "ls-files", "--others", "--exclude-standard", "--full-name", ":/")
+    if revision is None or diff is None or untracked is None:
+        return None
+    return Checkout(revision.strip(), diff, tuple(untracked.split("\n")[:-1]))
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode(errors="replace")
+
+
+def attempt(folder: Path, command: list[str], seeds: tuple[int, ...], recipe_file: Path | None) -> dict[str, object]:
+    """What is written into `run.json` for one attempt at a run; a diff becomes a file of its own in `folder`."""
+    state = checkout()
+    entry: dict[str, object] = {
+        "command": command,
+        "recipe_file": str(recipe_file) if recipe_file else None,
+        "recipe_sha256": hash_file(recipe_file) if recipe_file else None,
+        "seeds": list(seeds),
+        "versions": versions(),
+        "platform": {"system": platform.platform(), "machine": platform.machine()},
+        "revision": state.revision if state else None,
+    }
+    if state and state.diff:
+        name = f"diff-{hashlib.sha256(state.diff.encode()).hexdigest()[:12]}.patch"
+        write_atomic(folder / name, state.diff)
+        entry["diff"] = name
+    if state and state.untracked:
+        entry["untracked"] = list(state.untracked)
+    return entry
+
+
+def hash_file(path: Path) -> str:
+    """sha256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class InputHashes:
+    """sha256 of input files and folders, kept beside the run so that a large unchanged file is read once.
+
+    A file is taken as unchanged when its size and its modification time in nanoseconds are, as git does.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, dict[str, int | str]] = json.loads(path.read_text()) if path.exists() else {}
+        self._changed = False
+
+    def of(self, path: Path) -> str:
+        """Hash of a file, or of the relative names and hashes of all files in a folder; raises `InputError`."""
+        if path.is_file():
+            return self._of_file(path)
+        if not path.is_dir():
+            raise InputError("no such file or folder", file=path)
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        listing = [f"{self._of_file(file)} {file.relative_to(path).as_posix()}\n" for file in files]
+        return hashlib.sha256("".join(listing).encode()).hexdigest()
+
+    def _of_file(self, path: Path) -> str:
+        status, name = path.stat(), str(path.resolve())
+        state = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+        known = self._known.get(name, {})
+        if state.items() <= known.items():
+            return str(known["sha256"])
+        digest = hash_file(path)
+        self._known[name] = {**state, "sha256": digest}
+        self._changed = True
+        return digest
+
+    def save(self) -> None:
+        """Write what was learned, if anything was."""
+        if self._changed:
+            write_atomic(self._path, json.dumps(self._known, indent=1, sort_keys=True) + "\n")
+            self._changed = False

@@ -1,0 +1,284 @@
+"""A run: a folder in which stages leave their results, each behind a marker that is written last.
+
+    runs/quickstart/
+      run.json  recipe.json          where it came from, one entry per attempt; the recipe with all defaults in it
+      stages/align/started.json      what the stage depends on, and that it was begun
+      stages/align/...               whatever the stage writes
+      stages/align/metrics.jsonl     its numbers over steps
+      stages/align/done.json         written last: the stage is whole
+
+Running again continues: a stage that is done with the same fingerprint is skipped, one that was begun with it is called
+again on its own folder, and one whose settings, inputs or needed stages changed is cleared and starts over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import JsonValue
+
+from earwise.errors import EarwiseError
+from earwise.locks import FileLock
+from earwise.metrics import Metrics
+from earwise.progress import duration, track
+from earwise.provenance import InputHashes, attempt
+from earwise.recipe import resolved_json
+from earwise.settings import Recipe
+from earwise.store import write_atomic
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step of a run. What it does may depend on nothing but the fields below.
+
+    `work` may be killed at any time and is then called again on the same folder: it continues from what it finds there.
+    """
+
+    name: str
+    """Folder below `stages/`, such as `align` or `seed0/train.sft`."""
+    work: Callable[[StageContext], None]
+    settings: dict[str, JsonValue]
+    """The part of the recipe that its result depends on."""
+    seed: int = 0
+    needs: tuple[str, ...] = ()
+    """Stages that come before it and whose folders it reads."""
+    inputs: tuple[Path, ...] = ()
+    """Files and folders from outside the run that it reads."""
+    outputs: tuple[str, ...] = ()
+    """Files that it leaves outside its own folder, relative to the run's folder, such as `summary.json`."""
+
+    @property
+    def verb(self) -> str:
+        """What kind of stage it is: `train` for `seed0/train.sft`."""
+        return self.name.rpartition("/")[2].partition(".")[0]
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What a stage's work is given."""
+
+    stage: Stage
+    folder: Path
+    """The stage's own folder."""
+    run_folder: Path
+    metrics: Metrics
+    """Writes to `metrics.jsonl` in the stage's folder."""
+    say: Callable[[str], None]
+    """Tells the person who runs it one line."""
+
+    @property
+    def seed(self) -> int:
+        """The stage's seed."""
+        return self.stage.seed
+
+    @property
+    def settings(self) -> dict[str, JsonValue]:
+        """The stage's settings."""
+        return self.stage.settings
+
+    def folder_of(self, name: str) -> Path:
+        """Folder of a stage that this one needs; `ValueError` if it does not say so, as its fingerprint would lie."""
+        if name not in self.stage.needs:
+            raise ValueError(f"stage {self.stage.name} reads stage {name}, which is not among its needs")
+        return self.run_folder / "stages" / name
+
+    def track(self, iterable: Iterable[T], total: int | None = None, what: str | None = None) -> Iterator[T]:
+        """Yield from `iterable` and show progress under the stage's name."""
+        return track(iterable, total, what or self.stage.name)
+
+
+class Run:
+    """The folder of one recipe's run. `say` is given one line for each thing that a person should know."""
+
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        recipe_file: Path | None = None,
+        *,
+        command: Sequence[str] = (),
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self.folder, self.recipe, self.recipe_file = folder, recipe, recipe_file
+        self.command, self.say = list(command), say
+        self.running: str | None = None
+        """Name of the stage that is at work, or that failed."""
+
+    def execute(self, stages: Sequence[Stage], only: Collection[str] | None = None) -> list[str]:
+        """Bring `stages` up to date, in order; returns the names of those whose work was called.
+
+        With `only`, just these stages and what they need. Raises `EarwiseError` if another process runs in this folder,
+        `InputError` for a missing input, and whatever a stage raises.
+        """
+        _check_plan(stages)
+        chosen = _with_needs(stages, only)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / "run.lock", "the run folder")
+        try:
+            return self._bring_up_to_date(chosen)
+        finally:
+            lock.release()
+
+    def _bring_up_to_date(self, stages: Sequence[Stage]) -> list[str]:
+        depends = self._depends(stages)
+        worked: list[str] = []
+        for stage in stages:
+            done = self._read(stage, "done.json")
+            if done and done["fingerprint"] == fingerprint(depends[stage.name]) and not self._missing_outputs(stage):
+                self.say(f"{stage.name}: done, {duration(done['seconds'])}")
+                continue
+            if not worked:
+                self._record_attempt()
+            worked.append(stage.name)
+            self.running = stage.name
+            self._work(stage, depends[stage.name])
+            self.running = None
+        return worked
+
+    def _work(self, stage: Stage, depends: dict[str, Any]) -> None:
+        """Run one stage from where it stands, between its two markers."""
+        folder = self._folder(stage)
+        before_s = self._prepare(stage, depends)
+        began = time.time()
+        marker = {"stage": stage.name, "fingerprint": fingerprint(depends), "depends": depends}
+        write_atomic(folder / "started.json", _json({**marker, "began": began, "seconds": before_s}))
+        stage.work(StageContext(stage, folder, self.folder, Metrics(folder / "metrics.jsonl"), self.say))
+        if missing := self._missing_outputs(stage):
+            raise EarwiseError(f"the stage ended without writing {missing[0]}")
+        seconds = round(before_s + time.time() - began, 3)
+        write_atomic(folder / "done.json", _json({**marker, "seconds": seconds}))
+        self.say(f"{stage.name}: done, {duration(seconds)}")
+
+    def _prepare(self, stage: Stage, depends: dict[str, Any]) -> float:
+        """Leave the stage's folder fit to work in: as it is, or empty. Returns the seconds of work that lie in it."""
+        folder = self._folder(stage)
+        found = self._read(stage, "done.json") or self._read(stage, "started.json")
+        if found and found["fingerprint"] == fingerprint(depends):
+            before_s = _seconds_spent(folder, found)
+            (folder / "done.json").unlink(missing_ok=True)
+            self.say(f"{stage.name}: continues after {duration(before_s)}")
+            return before_s
+        if found:
+            self.say(f"{stage.name}: starts over, {', '.join(changes(found['depends'], depends))}")
+        else:
+            self.say(f"{stage.name}: starts")
+        self._clear(stage)
+        folder.mkdir(parents=True)
+        return 0.0
+
+    def _clear(self, stage: Stage) -> None:
+        """Remove what the stage left. The folder goes in one step: a kill leaves no half-cleared one behind."""
+        for name in stage.outputs:
+            (self.folder / name).unlink(missing_ok=True)
+        if self._folder(stage).exists():
+            trash = Path(tempfile.mkdtemp(prefix=".cleared-", dir=self.folder / "stages"))
+            self._folder(stage).rename(trash / "folder")
+        for trash in (self.folder / "stages").glob(".cleared-*"):
+            shutil.rmtree(trash)
+
+    def _depends(self, stages: Sequence[Stage]) -> dict[str, dict[str, Any]]:
+        """What each stage depends on: its settings, seed, input hashes and the fingerprints of the stages it needs."""
+        hashes = InputHashes(self.folder / "inputs.json")
+        depends: dict[str, dict[str, Any]] = {}
+        for stage in stages:
+            depends[stage.name] = {
+                "settings": json.loads(json.dumps(stage.settings)),
+                "seed": stage.seed,
+                "inputs": {str(path): hashes.of(path) for path in stage.inputs},
+                "needs": {name: fingerprint(depends[name]) for name in stage.needs},
+            }
+        hashes.save()
+        return depends
+
+    def _record_attempt(self) -> None:
+        """Add this attempt to `run.json` and write the resolved recipe, before the first stage works."""
+        path = self.folder / "run.json"
+        attempts = json.loads(path.read_text())["attempts"] if path.exists() else []
+        attempts.append(attempt(self.folder, self.command, self.recipe.seeds, self.recipe_file))
+        write_atomic(path, _json({"recipe": self.recipe.name, "attempts": attempts}))
+        write_atomic(self.folder / "recipe.json", resolved_json(self.recipe))
+
+    def _folder(self, stage: Stage) -> Path:
+        return self.folder / "stages" / stage.name
+
+    def _missing_outputs(self, stage: Stage) -> list[str]:
+        return [name for name in stage.outputs if not (self.folder / name).exists()]
+
+    def _read(self, stage: Stage, marker: str) -> dict[str, Any] | None:
+        path = self._folder(stage) / marker
+        return json.loads(path.read_text()) if path.exists() else None
+
+
+def fingerprint(depends: dict[str, Any]) -> str:
+    """sha256 of what a stage depends on; of an input it is the content that counts, not where it lies."""
+    content = {**depends, "inputs": list(depends["inputs"].values())}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What differs between two `depends`, in words: settings as `lr: 0.1 -> 0.2`, inputs and stages by name."""
+    was, now = _flat({**old["settings"], "seed": old["seed"]}), _flat({**new["settings"], "seed": new["seed"]})
+    differ = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+    said = [f"{key}: {was.get(key, 'absent')} -> {now.get(key, 'absent')}" for key in differ]
+    for kind, of in (("input", "inputs"), ("stage", "needs")):
+        names = {**old[of], **new[of]}
+        said += [f"{kind} {name} changed" for name in names if old[of].get(name) != new[of].get(name)]
+    return said
+
+
+def _flat(value: Any, key: str = "") -> dict[str, str]:
+    """Dotted key -> JSON of each leaf."""
+    if isinstance(value, dict | list) and value:
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        return {k: v for name, inner in pairs for k, v in _flat(inner, f"{key}.{name}".lstrip(".")).items()}
+    return {key: json.dumps(value)}
+
+
+def _seconds_spent(folder: Path, marker: dict[str, Any]) -> float:
+    """Seconds of work that lie in a folder. An attempt that was killed counts until its last write."""
+    if "began" not in marker:
+        return float(marker["seconds"])
+    last = max(path.stat().st_mtime for path in folder.rglob("*"))
+    return float(marker["seconds"]) + max(0.0, last - marker["began"])
+
+
+def _check_plan(stages: Sequence[Stage]) -> None:
+    """Names are folders apart from each other, and stages stand after what they need; `ValueError` otherwise."""
+    names: list[str] = []
+    for stage in stages:
+        if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", stage.name):
+            raise ValueError(f"{stage.name!r} is not the name of a stage")
+        for name in names:
+            if f"{stage.name}/".startswith(f"{name}/") or f"{name}/".startswith(f"{stage.name}/"):
+                raise ValueError(f"stages {name} and {stage.name} would share a folder")
+        if late := [need for need in stage.needs if need not in names]:
+            raise ValueError(f"stage {stage.name} needs {late[0]}, which does not come before it")
+        names.append(stage.name)
+
+
+def _with_needs(stages: Sequence[Stage], only: Collection[str] | None) -> list[Stage]:
+    """The stages named in `only` and all that they need, in order."""
+    if only is None:
+        return list(stages)
+    if unknown := set(only) - {stage.name for stage in stages}:
+        raise ValueError(f"no stage is named {sorted(unknown)[0]!r}")
+    wanted = set(only)
+    for stage in reversed(stages):
+        if stage.name in wanted:
+            wanted.update(stage.needs)
+    return [stage for stage in stages if stage.name in wanted]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2) + "\n"
