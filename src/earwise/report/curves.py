@@ -1,0 +1,128 @@
+"""Training curves: read from a run folder, drawn as small panels."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from earwise.errors import InputError
+from earwise.report.charts import log_axis, nice_axis, tick_text
+from earwise.report.markup import element
+
+SMOOTH_BUCKETS = 60
+LOG_RATIO = 20.0
+"""A positive curve that spans more than this factor is drawn on a logarithmic axis."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One quantity over training steps; `points` are finite and in the order of steps."""
+
+    name: str
+    points: tuple[tuple[int, float], ...]
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether the values span so much that a linear axis would hide the end of the training."""
+        values = [value for _, value in self.points]
+        return min(values) > 0 and max(values) / min(values) > LOG_RATIO
+
+
+@dataclass(frozen=True)
+class Training:
+    """The curves of one training stage: the loss, then one per term; `left_out` counts values that were not finite."""
+
+    name: str
+    curves: tuple[Curve, ...]
+    steps: int
+    left_out: int
+
+
+def read_trainings(folder: Path, order: tuple[str, ...]) -> list[Training]:
+    """Every `stages/*/metrics.jsonl` with a loss; stages named in `order` come first and in that order."""
+    paths = list((folder / "stages").glob("*/metrics.jsonl"))
+    rank = {name: i for i, name in enumerate(order)}
+    paths.sort(key=lambda path: (rank.get(path.parent.name, len(rank)), path.parent.name))
+    return [training for training in map(read_training, paths) if training.curves]
+
+
+def read_training(path: Path) -> Training:
+    """The curves of one `metrics.jsonl`.
+
+    A step that was written twice (a resumed run repeats what was not saved) counts once, as it was written last.
+    Raises `InputError` with file and line number where a line cannot be read.
+    """
+    values: dict[str, dict[int, float]] = {}
+    for line_number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        step, named = _read_line(line, path, line_number)
+        for name, value in named.items():
+            values.setdefault(name, {})[step] = value
+    finite = {name: {s: v for s, v in by_step.items() if math.isfinite(v)} for name, by_step in values.items()}
+    left_out = sum(len(values[name]) - len(finite[name]) for name in values)
+    if len(finite) == 2:  # a single term with weight 1 is the loss: one panel says it all
+        finite = {name: by_step for name, by_step in finite.items() if name == "loss" or by_step != finite["loss"]}
+    curves = tuple(Curve(name, tuple(sorted(by_step.items()))) for name, by_step in finite.items() if by_step)
+    steps = max((curve.points[-1][0] for curve in curves), default=0)
+    return Training(path.parent.name, curves, steps, left_out)
+
+
+def _read_line(line: str, path: Path, line_number: int) -> tuple[int, dict[str, float]]:
+    """Step and named values of one line; the loss first, and no value from a line without a loss."""
+    try:
+        record = json.loads(line)
+        step = int(record["step"])
+        if "loss" not in record:
+            return step, {}
+        return step, {"loss": float(record["loss"]), **{k: float(v) for k, v in record.get("terms", {}).items()}}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        what = f"not a metrics line: {type(error).__name__} {error}"
+        raise InputError(what, file=path, record=f"line {line_number}", remedy="run the training stage again") from None
+
+
+def smooth(points: Sequence[tuple[int, float]], buckets: int = SMOOTH_BUCKETS) -> list[tuple[float, float]]:
+    """Mean step and mean value of consecutive groups of equal size; short curves stay as they are."""
+    if len(points) <= buckets:
+        return [(float(step), value) for step, value in points]
+    edges = [round(i * len(points) / buckets) for i in range(buckets + 1)]
+    groups = [points[start:end] for start, end in itertools.pairwise(edges)]
+    return [(sum(s for s, _ in g) / len(g), sum(v for _, v in g) / len(g)) for g in groups]
+
+
+def curve_panel(curve: Curve) -> Markup:
+    """One small panel: the raw curve, lightly, and its mean over groups of steps."""
+    log = curve.logarithmic
+    scaled = [(step, math.log10(value) if log else value) for step, value in curve.points]
+    values = [value for _, value in curve.points]
+    axis = log_axis(values) if log else nice_axis(values, ticks=3)
+    first, last = scaled[0][0], max(scaled[-1][0], scaled[0][0] + 1)
+
+    def path(points: Sequence[tuple[float, float]], kind: str) -> Markup:
+        pairs = (
+            f"{100 * (step - first) / (last - first):.2f},{100 * (axis.high - value) / (axis.high - axis.low):.2f}"
+            for step, value in points
+        )
+        return element("polyline", {"points": " ".join(pairs), "class": kind, "vector-effect": "non-scaling-stroke"})
+
+    heights = {tick: 100 * (axis.high - tick) / (axis.high - axis.low) for tick in axis.ticks}
+    grid = [
+        element("line", {"x1": 0, "x2": 100, "y1": y, "y2": y, "class": "grid", "vector-effect": "non-scaling-stroke"})
+        for y in heights.values()
+    ]
+    start, end = (tick_text(curve.points[i][1]) for i in (0, -1))
+    ends = f"{curve.name}: {start} at step {first}, {end} at step {last}"
+    box = {"viewBox": "0 0 100 100", "preserveAspectRatio": "none", "role": "img", "aria-label": ends}
+    plot = element("svg", box, *grid, path(scaled, "raw"), path(smooth(scaled), "mean"))
+    ticks = [
+        element("span", {"style": f"top:{y:.1f}%"}, tick_text(10**tick if log else tick)) for tick, y in heights.items()
+    ]
+    steps = element("div", {"class": "steps"}, element("span", {}, str(first)), element("span", {}, f"step {last}"))
+    title = element("figcaption", {}, curve.name + (" (log scale)" if log else ""))
+    return element("figure", {"class": "panel"}, title, element("div", {"class": "ticks"}, *ticks), plot, steps)

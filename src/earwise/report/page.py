@@ -1,0 +1,98 @@
+"""One self-contained HTML page per run: no request leaves it, and everything from outside is escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from earwise.report import charts, tables, words
+from earwise.report.curves import curve_panel, read_trainings
+from earwise.report.items import ShownItem, make_gallery
+from earwise.report.provenance import read_provenance
+from earwise.report.summary import Summary, read_summary
+
+
+def build_report(folder: Path, shown: Sequence[ShownItem], out: Path) -> Path:
+    """Write the page of a run and return its path.
+
+    Reads `summary.json` (required), `run.json`, `recipe.json` and `stages/*/metrics.jsonl` from `folder`; `shown` are
+    the items that are set side by side, in this order. A part for which there are no data is left out of the page.
+    The page appears under `out` only when it is complete. Raises `InputError` for a file that is missing or broken.
+    """
+    summary = read_summary(folder / "summary.json")
+    text = render(folder, summary, shown)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(name).chmod(0o644)
+    return Path(name).replace(out)
+
+
+def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
+    """The page as text."""
+    script = _package_text("script.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    main = summary.main
+    others = [name for name in summary.benchmarks if name != main]
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            style=Markup(_package_text("style.css")),
+            script=Markup(script),
+            policy=f"default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
+            f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+            summary=summary,
+            verdict=words.verdict(summary),
+            origin=read_provenance(folder, summary),
+            main_table=tables.result_table(summary, main) if main else None,
+            other_tables=[tables.result_table(summary, name) for name in others],
+            gap_chart=charts.gap_chart(summary, main) if main else None,
+            comparison_chart=charts.comparison_chart([c for c in summary.comparisons if c.benchmark == main]),
+            kinds=[b for name in summary.benchmarks if (b := tables.kind_breakdown(summary, name))],
+            voices=tables.voice_breakdown(summary),
+            trainings=[
+                (training, [curve_panel(curve) for curve in training.curves])
+                for training in read_trainings(folder, tuple(summary.timings_s))
+            ],
+            ablation=charts.ablation_charts(summary),
+            gallery=make_gallery(shown),
+        )
+    )
+
+
+def _package_text(name: str) -> str:
+    return files("earwise.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _environment() -> jinja2.Environment:
+    """Templates with autoescape always on; a name that is missing is an error, not an empty string."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("earwise.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=words.number,
+        interval=words.interval,
+        percent=words.percent,
+        unbroken=words.unbroken,
+        p_value=words.p_value,
+        duration=words.duration,
+        model=words.model_label,
+        view=words.view_label,
+        view_note=words.view_note,
+        compare=words.comparison_sentence,
+    )
+    return environment

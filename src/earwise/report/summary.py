@@ -1,0 +1,172 @@
+"""What `summary.json` holds, typed: the numbers of one run, over one seed or several.
+
+Only what the report shows is declared; other keys are left alone, so that a stage may record more than is shown.
+Scores, gaps and differences are on a scale of 0 to 100; rates are shares from 0 to 1.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from earwise.errors import InputError
+from earwise.records import View
+
+OVERALL = "all"
+"""The benchmark that stands for all items together."""
+TYPED, SPOKEN = "image_text", "image_speech"
+"""The two views whose paired difference is the gap."""
+VIEW_ORDER: tuple[str, ...] = (TYPED, SPOKEN, *(view for view in get_args(View) if view not in (TYPED, SPOKEN)))
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Interval = tuple[float, float]
+
+
+class Part(BaseModel):
+    """Base of the parts of a summary: immutable, values not coerced, no NaN."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class ViewScore(Part):
+    """One model on one benchmark under one view."""
+
+    score: float
+    ci95: Interval | None = None
+    invalid_rate: Share | None = None
+    yes_rate: Share | None = None
+    """Share of "yes" among the answers; None where the questions do not ask for yes or no."""
+    by_seed: tuple[float, ...] = ()
+
+
+class GapScore(Part):
+    """Typed minus spoken on the same items, in points."""
+
+    value: float
+    ci95: Interval | None = None
+    p: float | None = None
+    by_seed: tuple[float, ...] = ()
+
+
+class BenchmarkResult(Part):
+    """One model on one benchmark."""
+
+    n: int
+    views: dict[str, ViewScore]
+    gap: GapScore | None = None
+    kinds: dict[str, dict[str, float | None]] = {}
+    """Question kind to `{VIEW: score, "n": items}`."""
+
+    @property
+    def recovered(self) -> float | None:
+        """Spoken score as a share of the typed one, in percent; None where either is missing or typed is 0."""
+        typed, spoken = self.views.get(TYPED), self.views.get(SPOKEN)
+        return 100 * spoken.score / typed.score if typed and spoken and typed.score else None
+
+
+class Comparison(Part):
+    """Model `a` minus model `b` on the same items under the same view, in points."""
+
+    a: str
+    b: str
+    benchmark: str
+    view: str
+    value: float
+    ci95: Interval
+    p: float | None = None
+    n: int
+
+    @property
+    def shown(self) -> bool:
+        """Whether the interval excludes 0, i.e. whether the data show a difference at all."""
+        return not self.ci95[0] <= 0 <= self.ci95[1]
+
+
+class VoiceScore(Part):
+    """One model under the spoken view, one voice."""
+
+    score: float
+    n: int
+
+
+class Voices(Part):
+    """How many voices trained the models, and the names of the unseen ones that tested them."""
+
+    train: int | None = None
+    test: tuple[str, ...] = ()
+    per_voice: dict[str, dict[str, VoiceScore]] = {}
+
+
+class AblationCell(Part):
+    """One row of an ablation on one benchmark."""
+
+    score: float
+    ci95: Interval | None = None
+    n: int
+
+
+class Summary(Part):
+    """All of `summary.json` that is shown."""
+
+    recipe: str
+    seed: int | None = None
+    seeds: tuple[int, ...] = ()
+    models: dict[str, dict[str, BenchmarkResult]]
+    comparisons: tuple[Comparison, ...] = ()
+    voices: Voices | None = None
+    timings_s: dict[str, float] = {}
+    versions: dict[str, JsonValue] = {}
+    ablation: dict[str, dict[str, AblationCell]] = {}
+
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        """Every benchmark in the order of first mention, the overall one first."""
+        names = dict.fromkeys(name for results in self.models.values() for name in results)
+        return tuple(sorted(names, key=lambda name: name != OVERALL))
+
+    @property
+    def main(self) -> str | None:
+        """The benchmark that the page opens with: the overall one, else the first; None without results."""
+        return self.benchmarks[0] if self.benchmarks else None
+
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """The seeds behind the numbers, whichever of the two keys holds them."""
+        return self.seeds or (() if self.seed is None else (self.seed,))
+
+    def on(self, benchmark: str | None) -> dict[str, BenchmarkResult]:
+        """Model to result on one benchmark, without the models that were not run on it."""
+        return {model: results[benchmark] for model, results in self.models.items() if benchmark in results}
+
+    def views(self, benchmark: str | None) -> tuple[str, ...]:
+        """The views that some model was scored under, in reading order."""
+        used = {view for result in self.on(benchmark).values() for view in result.views}
+        return tuple(view for view in VIEW_ORDER if view in used) + tuple(sorted(used - set(VIEW_ORDER)))
+
+
+def parse_summary(text: str | bytes, *, file: Path | None = None) -> Summary:
+    """A summary from its JSON text; raises `InputError` that names the first key with a wrong value."""
+    try:
+        return Summary.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or None
+        remedy = "make it again with `earwise run`"
+        raise InputError(f"not a summary: {first['msg']}", file=file, record=where, remedy=remedy) from None
+
+
+def read_summary(path: Path) -> Summary:
+    """Read a `summary.json`; raises `InputError` if it is missing or has another schema."""
+    try:
+        return parse_summary(path.read_bytes(), file=path)
+    except FileNotFoundError:
+        raise InputError("no summary", file=path, remedy="the evaluate stage of `earwise run` writes it") from None
+
+
+def as_summary(summary: Summary | Mapping[str, object]) -> Summary:
+    """The typed form of a summary that may still be plain JSON data."""
+    return summary if isinstance(summary, Summary) else parse_summary(json.dumps(summary))

@@ -1,0 +1,100 @@
+"""The rows of the page's tables: plain values in the order in which the template prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from earwise.report.summary import SPOKEN, TYPED, BenchmarkResult, Summary, ViewScore
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """All models on one benchmark; `scores` holds one entry per view, None where the model was not run under it."""
+
+    benchmark: str
+    views: tuple[str, ...]
+    rows: tuple[ResultRow, ...]
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether any model has a typed and a spoken score."""
+        return any(row.result.gap for row in self.rows)
+
+    @property
+    def has_yes(self) -> bool:
+        """Whether yes-rates were recorded."""
+        return any(score and score.yes_rate is not None for row in self.rows for score in row.scores)
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One model's scores under the views of its table."""
+
+    model: str
+    result: BenchmarkResult
+    scores: tuple[ViewScore | None, ...]
+
+
+def result_table(summary: Summary, benchmark: str) -> ResultTable:
+    """The result table of one benchmark."""
+    views = summary.views(benchmark)
+    rows = (
+        ResultRow(model, result, tuple(result.views.get(view) for view in views))
+        for model, result in summary.on(benchmark).items()
+    )
+    return ResultTable(benchmark, views, tuple(rows))
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Scores by question kind or by voice: named rows of `(n, one score per column)`, None where there is none."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, int | None, tuple[float | None, ...]], ...]
+
+
+def kind_breakdown(summary: Summary, benchmark: str) -> Breakdown | None:
+    """Typed and spoken score by question kind.
+
+    The base model is untouched by training its ears, so the typed score is usually the same for all models: it is then
+    one column.
+    """
+    results = {model: result.kinds for model, result in summary.on(benchmark).items() if result.kinds}
+    kinds = dict.fromkeys(kind for by_kind in results.values() for kind in by_kind)
+    if not kinds:
+        return None
+    view = SPOKEN if any(SPOKEN in scores for by_kind in results.values() for scores in by_kind.values()) else None
+    typed = {model: tuple(_score(by_kind, kind, TYPED) for kind in kinds) for model, by_kind in results.items()}
+    columns: list[tuple[str, tuple[float | None, ...]]] = []
+    if len(set(typed.values())) == 1:
+        columns.append(("typed", next(iter(typed.values()))))
+    else:
+        columns += [(f"{model} \N{MIDDLE DOT} typed", scores) for model, scores in typed.items()]
+    if view:
+        columns += [(model, tuple(_score(by_kind, k, view) for k in kinds)) for model, by_kind in results.items()]
+    counts = (next((by_kind[k].get("n") for by_kind in results.values() if k in by_kind), None) for k in kinds)
+    rows = tuple(
+        (kind, None if n is None else int(n), tuple(scores[i] for _, scores in columns))
+        for i, (kind, n) in enumerate(zip(kinds, counts, strict=True))
+    )
+    return Breakdown(benchmark, tuple(name for name, _ in columns), rows)
+
+
+def _score(by_kind: Mapping[str, Mapping[str, float | None]], kind: str, view: str) -> float | None:
+    return by_kind.get(kind, {}).get(view)
+
+
+def voice_breakdown(summary: Summary) -> Breakdown | None:
+    """Spoken score by unseen voice, the voices in alphabetical order."""
+    per_voice = summary.voices.per_voice if summary.voices else {}
+    voices = sorted({voice for by_voice in per_voice.values() for voice in by_voice})
+    if not voices:
+        return None
+    rows = []
+    for voice in voices:
+        scores = [by_voice.get(voice) for by_voice in per_voice.values()]
+        n = next(score.n for score in scores if score)
+        rows.append((voice, n, tuple(score.score if score else None for score in scores)))
+    return Breakdown("voices", tuple(per_voice), tuple(rows))
