@@ -52,7 +52,7 @@ Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 class Settings(BaseModel):
     """Base of all tables: unknown keys are errors, values are not coerced, instances are immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     speed_only: ClassVar[frozenset[str]] = frozenset()
     """Fields that cannot change a result, only how fast or how often it is written: they re-run nothing."""
@@ -88,6 +88,8 @@ class MicroData(Settings):
     """Questions asked about each training image."""
     transcribe_items: int = Field(ge=0)
     """Sentences to write down, without an image: what ears are aligned on."""
+    annotator: Literal["house", "other"] = "house"
+    """Who answered the training questions: `house` words answers as the base model was taught to, `other` does not."""
     label_noise: Share = 0.0
     """Share of training answers that are replaced by a wrong one."""
 
@@ -248,9 +250,13 @@ class Base(Optimisation):
     family: Literal["internvl", "qwen2_vl"]
     seed: int = 0
     width: Count
+    feed_forward: Count
+    """Width of the feed-forward layers."""
     layers: Count
     heads: Count
+    key_value_heads: Count
     vision_width: Count
+    vision_feed_forward: Count
     vision_layers: Count
     vision_heads: Count
     copy_share: Share
