@@ -1,0 +1,27 @@
+"""Resampling to a length that can be said in advance."""
+
+from __future__ import annotations
+
+import numpy as np
+import soxr
+
+from earwise.data.media import Waveform, resampled_length
+from earwise.records import SAMPLE_RATE_HZ
+
+
+def to_16_khz(samples: Waveform, rate_hz: int) -> Waveform:
+    """Mono `samples` at `rate_hz` as 16 kHz: exactly `resampled_length(len(samples), rate_hz)` samples, within [-1, 1].
+
+    soxr at its HQ quality. It may overshoot full scale by a little; the whole waveform is then scaled to peak 1, so
+    that nothing is clipped.
+    """
+    if rate_hz != SAMPLE_RATE_HZ:
+        samples = resample(samples, rate_hz, SAMPLE_RATE_HZ, resampled_length(len(samples), rate_hz))
+    peak = float(np.abs(samples).max(initial=0.0))
+    return samples / np.float32(peak) if peak > 1 else samples
+
+
+def resample(samples: Waveform, from_hz: float, to_hz: float, length: int) -> Waveform:
+    """`samples` resampled by `to_hz / from_hz`, then cut or padded with zeros to `length` (a sample or two at most)."""
+    resampled = soxr.resample(samples, from_hz, to_hz, quality="HQ")[:length]
+    return np.pad(resampled, (0, length - len(resampled))).astype(np.float32, copy=False)

@@ -1,0 +1,131 @@
+"""Numbers that carry something: currency, percent, fractions, ordinals; then the plain numbers that are left."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from earwise.speech.rules.numbers import cardinal, decade, digits, fraction, is_one, number, ordinal, year
+
+NUMBER: Final = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
+"""A written number without its sign."""
+
+START: Final = r"(?<![\w.,])"
+"""No letter, digit or part of a number before."""
+
+_CURRENCIES: Final[dict[str, tuple[str, str, str, str]]] = {
+    "$": ("dollar", "dollars", "cent", "cents"),
+    "€": ("euro", "euros", "cent", "cents"),
+    "£": ("pound", "pounds", "penny", "pence"),
+    "¥": ("yen", "yen", "", ""),
+    "₹": ("rupee", "rupees", "paisa", "paise"),
+    "₩": ("won", "won", "", ""),
+    "¢": ("cent", "cents", "", ""),
+}
+_SIGNS: Final = "[" + "".join(_CURRENCIES) + "]"
+_SCALE_WORDS: Final = {
+    "k": "thousand",
+    "K": "thousand",
+    "M": "million",
+    "m": "million",
+    "mn": "million",
+    "B": "billion",
+    "b": "billion",
+    "bn": "billion",
+    "T": "trillion",
+    "tn": "trillion",
+}
+_SCALE: Final = r"(?P<scale>\s?(?:thousand|million|billion|trillion)\b|(?:mn|bn|tn|[kKMmBbT])\b)?"
+_MONEY_BEFORE: Final = re.compile(
+    rf"{START}(?P<sign>-?)(?P<land>US|AU|CA|NZ|HK|A|C)?(?P<currency>{_SIGNS})\s?(?P<number>{NUMBER}){_SCALE}"
+)
+_MONEY_AFTER: Final = re.compile(
+    rf"{START}(?P<sign>-?)(?P<number>{NUMBER}){_SCALE}\s?(?P<land>)(?P<currency>{_SIGNS})(?!\w)"
+)
+
+_PERCENT: Final = re.compile(rf"{START}(-?)({NUMBER})\s?%")
+_MIXED: Final = re.compile(r"(?<![\w./,])(?:(\d{1,3})[ -])?(\d{1,2})/(\d{1,3})(?![\w/]|\.\d|,\d)")
+_ORDINAL: Final = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d{1,9})(?:st|nd|rd|th|ST|ND|RD|TH)(?!\w)")
+_DECADE: Final = re.compile(r"(?<![\w.])'?((?:1[1-9]|20)\d0|[2-9]0)'?s(?!\w)")
+_RANGE: Final = re.compile(rf"{START}({NUMBER})\s?[-–]\s?(?={_SIGNS}?(?:{NUMBER})(?![\w-]|/\d))")
+_VERSION: Final = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,4}){2,}(?![\w])(?!\.\d)")
+_SCALED: Final = re.compile(r"(?<![\w.,])(\d+\.\d+)(K|k|M|B|bn)(?!\w)")
+_PHONE: Final = re.compile(r"(?<![\w-])(?:\d{3}-)?\d{3}-\d{4}(?![\w-])")
+_SIGNED: Final = re.compile(rf"(?:(?<=\s)|(?<=[(\[=:,])|\A)-(?=(?:{NUMBER})(?!\w))")
+_NUMBER: Final = re.compile(rf"(?<![\w.])(?:{NUMBER})(?!\w)")
+
+
+def say_currency(text: str) -> str:
+    """`$3.5M` is "three point five million dollars", `$3.50` "three dollars and fifty cents"."""
+    return _MONEY_AFTER.sub(_money, _MONEY_BEFORE.sub(_money, text))
+
+
+def _money(found: re.Match[str]) -> str:
+    one, many, small_one, small_many = _CURRENCIES[found["currency"]]
+    if found["land"]:
+        one, many = (f"{' '.join(found['land'])} {word}" for word in (one, many))
+    sign, written = minus(found["sign"]), found["number"]
+    scale = (found["scale"] or "").strip()
+    whole, _, cents = written.replace(",", "").partition(".")
+    if scale:
+        return f"{sign}{number(written)} {_SCALE_WORDS.get(scale, scale)} {many} "
+    if len(cents) == 2 and small_one:
+        parts = [f"{number(whole)} {one if is_one(whole) else many}"] if int(whole or "0") else []
+        if int(cents) or not parts:
+            parts.append(f"{cardinal(int(cents))} {small_one if int(cents) == 1 else small_many}")
+        return sign + " and ".join(parts) + " "
+    return f"{sign}{number(written)} {one if is_one(written) else many} "
+
+
+def say_percent(text: str) -> str:
+    """`25%` is "twenty five percent"."""
+    return _PERCENT.sub(lambda found: f"{minus(found[1])}{number(found[2])} percent ", text)
+
+
+def say_fractions(text: str) -> str:
+    """`3/4` is "three quarters", `1 1/2` "one and one half", `16/9` "sixteen over nine"."""
+    return _MIXED.sub(_fraction, text)
+
+
+def _fraction(found: re.Match[str]) -> str:
+    whole, top, bottom = found[1], int(found[2]), int(found[3])
+    if (found[2], found[3]) == ("24", "7") and not whole:
+        return "twenty four seven"
+    if 0 < top < bottom <= 10 or (0 < top < bottom and bottom in (12, 16, 20, 32, 64, 100)):
+        return (f"{cardinal(int(whole))} and " if whole else "") + fraction(top, bottom)
+    return (f"{cardinal(int(whole))} " if whole else "") + f"{cardinal(top)} over {cardinal(bottom)}"
+
+
+def say_ordinals(text: str) -> str:
+    """`21st` is "twenty first"."""
+    return _ORDINAL.sub(lambda found: ordinal(int(found[1].replace(",", ""))), text)
+
+
+def say_decades(text: str) -> str:
+    """`1990s` is "nineteen nineties", `'90s` "nineties"."""
+    return _DECADE.sub(lambda found: decade(int(found[1])), text)
+
+
+def say_versions(text: str) -> str:
+    """`1.2.3` is "one point two point three"."""
+    return _VERSION.sub(lambda found: " point ".join(number(part) for part in found[0].split(".")), text)
+
+
+def say_numbers(text: str) -> str:
+    """All numbers that are left: ranges, telephone numbers, years and plain numbers."""
+    text = _PHONE.sub(lambda found: ", ".join(digits(part) for part in found[0].split("-")), text)
+    text = _RANGE.sub(lambda found: f"{found[1]} to ", text)
+    text = _SCALED.sub(lambda found: f"{number(found[1])} {_SCALE_WORDS[found[2]]}", text)
+    return _NUMBER.sub(_plain, _SIGNED.sub("minus ", text))
+
+
+def _plain(found: re.Match[str]) -> str:
+    text = found[0]
+    if len(text) == 4 and text.isdigit() and 1100 <= int(text) < 2100:
+        return year(int(text))
+    return number(text)
+
+
+def minus(sign: str) -> str:
+    """A written sign in words."""
+    return "minus " if sign else ""

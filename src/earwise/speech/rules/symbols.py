@@ -1,0 +1,120 @@
+"""Symbols that are said, marks that are only pauses, and the plain form that every text is brought to."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+_GREEK_NAMES: Final = (
+    "ALPHA BETA GAMMA DELTA EPSILON ZETA ETA THETA IOTA KAPPA LAMDA MU NU XI OMICRON PI RHO SIGMA TAU UPSILON PHI CHI "
+    "PSI OMEGA"
+)
+_GREEK: Final = {
+    unicodedata.lookup(f"GREEK {size} LETTER {name}"): "lambda" if name == "LAMDA" else name.lower()
+    for name in _GREEK_NAMES.split()
+    for size in ("SMALL", "CAPITAL")
+}
+GREEK: Final = frozenset(_GREEK)
+_VULGAR: Final = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
+_SINGLE_GREEK: Final = re.compile("(?<![^\\W\\d_])[" + "".join(_GREEK) + "](?![^\\W\\d_])")
+_TAG: Final = re.compile(r"(?i)<\s*/?\s*\|?\s*(?:image|img|video|audio|imagehere|vision)[^<>\n]{0,40}>")
+
+
+def _table(*rows: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((re.compile(pattern), words) for pattern, words in rows)
+
+
+_BESIDE_DIGITS: Final = _table(
+    (r"(?<=\d)\s?[x×]\s?(?=\d)", " by "),
+    (r"(?<=\d)\s?\*\s?(?=\d)", " times "),
+    (r"(?<=\d)\s?<\s?(?=\d)", " less than "),
+    (r"(?<=\d)\s?>\s?(?=\d)", " greater than "),
+    (r"~\s?(?=[\d$€£¥])", "about "),
+    (r"#\s?(?=\d)", " number "),
+    (r"(?<!\w)[vV]\.?(?=\d+\.\d)", "version "),
+)
+_SAID: Final = _table(
+    (r"×", " times "),
+    (r"÷", " divided by "),
+    (r"±", " plus or minus "),
+    (r"≤", " less than or equal to "),
+    (r"≥", " greater than or equal to "),
+    (r"≠", " not equal to "),
+    (r"≈", " approximately equal to "),
+    (r"[→⇒]|->", " to "),
+    (r"(?<=\s)<(?=\s)", " less than "),
+    (r"(?<=\s)>(?=\s)", " greater than "),
+    (r"#(?=[A-Za-z])", " hashtag "),
+    (r"(?<!\w)#(?!\w)", " hash "),
+    (r"_{2,}", " blank "),
+    (r"&", " and "),
+    (r"@", " at "),
+    (r"\+", " plus "),
+    (r"=+", " equals "),
+    (r"\band/or\b", "and or"),
+    (r"(?<=\w)\s?/\s?(?=\w)", " slash "),
+    (r"(?<=[A-Za-z])\.(?=(?:com|org|net|edu|gov|io)\b)", " dot "),
+    (r"%", " percent "),
+    (r"§", " section "),
+    (r"°", " degrees "),
+    (r"\$", " dollars "),
+    (r"€", " euros "),
+    (r"£", " pounds "),
+    (r"¥", " yen "),
+    (r"(?<=\d)(?=[A-Za-z])|(?<=[A-Za-z])(?=\d)", " "),
+)
+_DASHES: Final = re.compile(r"\s*[—―]\s*|\s+[-–]+\s+|(?<=\w)--+(?=\w)")
+_PAUSES: Final = re.compile(r"[()\[\]{}|•·…]|\.{2,}")
+_SILENT: Final = re.compile(r"[\"“”„«»*`~©®™<>\\/_#^¡¿]|(?<!\w)'|'(?!\w)|(?<![^\W\d_])-|-(?![^\W\d_])")
+
+
+def plain_characters(text: str) -> str:
+    """Typographic variants to one form: quotes, dashes, full-width and composed characters, superscripts 2 and 3."""
+    text = _VULGAR.sub(" ", text).replace("²", "^2").replace("³", "^3")
+    text = unicodedata.normalize("NFKC", text).replace("⁄", "/").replace("−", "-").replace("‐", "-").replace("‑", "-")
+    return re.sub(r"[‘’ʼ´]", "'", text).replace("″", '"').replace("′", "'")
+
+
+def without_tags(text: str) -> str:
+    """Without placeholders of media such as `<image>`, `<image_1>`, `<|image_pad|>`."""
+    return _TAG.sub(" ", text)
+
+
+def end_lines(text: str) -> str:
+    """Line breaks as spaces; a line without an end mark before a capital or a digit becomes a sentence."""
+    return re.sub(r"(?<=[^\s.,;:?!])\s*\n\s*(?=[A-Z0-9(])", ". ", text)
+
+
+def say_greek(text: str) -> str:
+    """A Greek letter that stands alone by its name."""
+    return _SINGLE_GREEK.sub(lambda found: f" {_GREEK[found[0]]} ", text)
+
+
+def say_symbols_beside_digits(text: str) -> str:
+    """`1920x1080` has "by", `5*3` "times", `#1` "number", `v1.2` "version": read while the digits are digits."""
+    return _replace(text, _BESIDE_DIGITS)
+
+
+def say_symbols(text: str) -> str:
+    """`&` is "and", `@` "at", `#` "hashtag" before a word, `+` "plus", `=` "equals", `/` "slash" between words."""
+    return _replace(text, _SAID)
+
+
+def _replace(text: str, table: tuple[tuple[re.Pattern[str], str], ...]) -> str:
+    for pattern, words in table:
+        text = pattern.sub(words, text)
+    return text
+
+
+def tidy(text: str) -> str:
+    """Brackets and dashes become commas, quotes vanish, space and doubled punctuation collapse."""
+    text = _DASHES.sub(", ", text)
+    text = _PAUSES.sub(lambda found: ". " if found[0].startswith((".", "…")) else ", ", text)
+    text = _SILENT.sub(" ", text)
+    text = re.sub(r"\s+", " ", text)
+    text = re.sub(r"\s+(?=[,.;:?!])", "", text)
+    text = re.sub(r"[,;:]*([.?!])[,;:.?!]*", r"\1", text)
+    text = re.sub(r"([,;:])[,;:]+", r"\1", text)
+    text = re.sub(r"([,;:.?!])(?=\w)", r"\1 ", text)
+    return re.sub(r"\A[\s,;:.?!]+|[\s,;:]+\Z", "", text)
