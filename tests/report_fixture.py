@@ -91,9 +91,15 @@ def write_run(folder: Path, data: dict[str, Any] | None = None) -> Path:
     files = {
         "summary.json": data if data is not None else summary(),
         "run.json": {
-            "attempts": [{"started": "2025-06-01T09:14:02", "command": ["earwise", "run", "recipes/quickstart.toml"]}],
-            "git": {"revision": "4f1c2d9a8b7e6f5d4c3b2a190817263544536271", "dirty": False},
-            "platform": "Linux x86_64, 2 cores",
+            "recipe": "quickstart",
+            "attempts": [
+                {
+                    "command": ["earwise", "run", "recipes/quickstart.toml"],
+                    "platform": {"system": "Linux-6.1-x86_64", "machine": "x86_64"},
+                    "revision": "4f1c2d9a8b7e6f5d4c3b2a190817263544536271",
+                    "diff": "diff-0123456789ab.patch",
+                }
+            ],
         },
         "recipe.json": {"name": "quickstart", "seed": 0, "train": {"lr": 2e-3, "batch": 64, "terms": {"layers": 20.0}}},
     }
@@ -113,7 +119,8 @@ def write_metrics(path: Path, terms: tuple[str, ...], steps: int = 240) -> None:
             scale = 0.3 + 6 * math.exp(-step / 40)
             values = {term: scale / (2 + i) * noise.uniform(0.8, 1.2) for i, term in enumerate(terms)}
             loss = sum(values.values()) or scale * noise.uniform(0.85, 1.15)
-            file.write(json.dumps({"step": step, "loss": loss, "terms": values, "lr": 2e-3}) + "\n")
+            numbers = {"loss": loss, **{f"terms/{term}": value for term, value in values.items()}, "lr": 2e-3}
+            file.write(json.dumps({"step": step, **numbers}) + "\n")
 
 
 def write_picture(path: Path, seed: int, size: int = 96) -> Path:

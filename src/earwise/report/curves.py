@@ -15,6 +15,8 @@ from earwise.errors import InputError
 from earwise.report.charts import log_axis, nice_axis, tick_text
 from earwise.report.markup import element
 
+LOSS, TERMS = "loss", "terms/"
+"""Key of the loss in a line of metrics, and what the keys of its terms begin with."""
 SMOOTH_BUCKETS = 60
 LOG_RATIO = 20.0
 """A positive curve that spans more than this factor is drawn on a logarithmic axis."""
@@ -45,44 +47,43 @@ class Training:
 
 
 def read_trainings(folder: Path, order: tuple[str, ...]) -> list[Training]:
-    """Every `stages/*/metrics.jsonl` with a loss; stages named in `order` come first and in that order."""
-    paths = list((folder / "stages").glob("*/metrics.jsonl"))
+    """Every `metrics.jsonl` with a loss under `stages/`; stages named in `order` come first and in that order."""
+    stages = folder / "stages"
+    found = {path.parent.relative_to(stages).as_posix(): path for path in stages.rglob("metrics.jsonl")}
     rank = {name: i for i, name in enumerate(order)}
-    paths.sort(key=lambda path: (rank.get(path.parent.name, len(rank)), path.parent.name))
-    return [training for training in map(read_training, paths) if training.curves]
+    names = sorted(found, key=lambda name: (rank.get(name, len(rank)), name))
+    return [training for name in names if (training := read_training(name, found[name])).curves]
 
 
-def read_training(path: Path) -> Training:
+def read_training(name: str, path: Path) -> Training:
     """The curves of one `metrics.jsonl`.
 
-    A step that was written twice (a resumed run repeats what was not saved) counts once, as it was written last.
-    Raises `InputError` with file and line number where a line cannot be read.
+    A step that was written twice counts once, as it was written last. A last line without its end belongs to a training
+    under way and is not read yet. Raises `InputError` with file and line number for any other line that cannot be read.
     """
     values: dict[str, dict[int, float]] = {}
-    for line_number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
+    for line_number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], start=1):
         step, named = _read_line(line, path, line_number)
-        for name, value in named.items():
-            values.setdefault(name, {})[step] = value
-    finite = {name: {s: v for s, v in by_step.items() if math.isfinite(v)} for name, by_step in values.items()}
-    left_out = sum(len(values[name]) - len(finite[name]) for name in values)
+        for quantity, value in named.items():
+            values.setdefault(quantity, {})[step] = value
+    finite = {quantity: {s: v for s, v in by_step.items() if math.isfinite(v)} for quantity, by_step in values.items()}
+    left_out = sum(len(values[quantity]) - len(finite[quantity]) for quantity in values)
     if len(finite) == 2:  # a single term with weight 1 is the loss: one panel says it all
-        finite = {name: by_step for name, by_step in finite.items() if name == "loss" or by_step != finite["loss"]}
-    curves = tuple(Curve(name, tuple(sorted(by_step.items()))) for name, by_step in finite.items() if by_step)
-    steps = max((curve.points[-1][0] for curve in curves), default=0)
-    return Training(path.parent.name, curves, steps, left_out)
+        finite = {quantity: v for quantity, v in finite.items() if quantity == LOSS or v != finite[LOSS]}
+    curves = tuple(Curve(quantity, tuple(sorted(by_step.items()))) for quantity, by_step in finite.items() if by_step)
+    return Training(name, curves, max((curve.points[-1][0] for curve in curves), default=0), left_out)
 
 
 def _read_line(line: str, path: Path, line_number: int) -> tuple[int, dict[str, float]]:
-    """Step and named values of one line; the loss first, and no value from a line without a loss."""
+    """Step, loss and terms of one line; nothing from a line without a loss, such as an evaluation's."""
     try:
         record = json.loads(line)
         step = int(record["step"])
-        if "loss" not in record:
+        if LOSS not in record:
             return step, {}
-        return step, {"loss": float(record["loss"]), **{k: float(v) for k, v in record.get("terms", {}).items()}}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        terms = {key.removeprefix(TERMS): value for key, value in record.items() if key.startswith(TERMS)}
+        return step, {key: float(value) for key, value in {LOSS: record[LOSS], **terms}.items()}
+    except (ValueError, KeyError, TypeError) as error:
         what = f"not a metrics line: {type(error).__name__} {error}"
         raise InputError(what, file=path, record=f"line {line_number}", remedy="run the training stage again") from None
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -13,28 +11,26 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from earwise.progress import duration
 from earwise.report import charts, tables, words
 from earwise.report.curves import curve_panel, read_trainings
 from earwise.report.items import ShownItem, make_gallery
-from earwise.report.provenance import read_provenance
+from earwise.report.origin import read_origin
 from earwise.report.summary import Summary, read_summary
+from earwise.store import write_atomic
 
 
 def build_report(folder: Path, shown: Sequence[ShownItem], out: Path) -> Path:
     """Write the page of a run and return its path.
 
-    Reads `summary.json` (required), `run.json`, `recipe.json` and `stages/*/metrics.jsonl` from `folder`; `shown` are
+    Reads `summary.json` (required), `run.json`, `recipe.json` and `stages/**/metrics.jsonl` from `folder`; `shown` are
     the items that are set side by side, in this order. A part for which there are no data is left out of the page.
     The page appears under `out` only when it is complete. Raises `InputError` for a file that is missing or broken.
     """
     summary = read_summary(folder / "summary.json")
     text = render(folder, summary, shown)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(name).chmod(0o644)
-    return Path(name).replace(out)
+    write_atomic(out, text)
+    return out
 
 
 def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
@@ -53,7 +49,7 @@ def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
             f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
             summary=summary,
             verdict=words.verdict(summary),
-            origin=read_provenance(folder, summary),
+            origin=read_origin(folder, summary),
             main_table=tables.result_table(summary, main) if main else None,
             other_tables=[tables.result_table(summary, name) for name in others],
             gap_chart=charts.gap_chart(summary, main) if main else None,
@@ -89,7 +85,7 @@ def _environment() -> jinja2.Environment:
         percent=words.percent,
         unbroken=words.unbroken,
         p_value=words.p_value,
-        duration=words.duration,
+        duration=duration,
         model=words.model_label,
         view=words.view_label,
         view_note=words.view_note,

@@ -89,18 +89,6 @@ def p_phrase(p: float | None) -> str:
     return "" if p is None else f"p{SPACE}{text}" if text.startswith("<") else f"p{SPACE}={SPACE}{text}"
 
 
-def duration(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3 min 24 s` or `2 h 5 min`."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 @dataclass(frozen=True)
 class Verdict:
     """The result in words: one line, then one sentence per comparison that matters."""
