@@ -1,6 +1,5 @@
 import errno
 import logging
-import multiprocessing
 import os
 import resource
 import signal
@@ -130,23 +129,30 @@ def test_one_writer_and_any_readers(path: Path) -> None:
     fill(path, "b")
 
 
-def test_a_worker_that_outlives_its_parent_does_not_keep_the_lock(path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    store = Store(path, Verdict)
-    worker = context.Process(target=signal.pause)
-    worker.start()
-    try:
-        store.close()
-        with Store(path, Verdict) as again:
-            again.append(verdict("a"))
-            forked = context.Process(target=os._exit, args=(0,))
-            forked.start()
-            forked.join()
+def test_a_worker_that_outlives_its_killed_parent_does_not_keep_the_lock(path: Path) -> None:
+    code = """
+import os, signal, sys
+from pathlib import Path
+from earwise.records import Verdict
+from earwise.store import Store
+store = Store(Path(sys.argv[1]), Verdict)
+if (worker := os.fork()) == 0:
+    print(os.getpid(), flush=True)
+    signal.pause()
+signal.pause()
+"""
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        try:
             with pytest.raises(EarwiseError, match="in use"):
                 Store(path, Verdict)
-    finally:
-        worker.kill()
-        worker.join()
+            parent.kill()
+            parent.wait()
+            os.kill(worker, 0)  # still there
+            fill(path, "a")
+        finally:
+            os.kill(worker, signal.SIGKILL)
 
 
 def test_a_killed_writer_leaves_no_lock(path: Path) -> None:
