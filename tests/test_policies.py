@@ -1,0 +1,116 @@
+"""What holds for the whole project, whoever adds to it."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import earwise
+from earwise.recipe import load_recipe
+
+PACKAGE = Path(earwise.__file__).parent
+PROJECT = PACKAGE.parent.parent
+
+LAYERS = (
+    {"errors"},
+    {"records"},
+    {"locks"},
+    {"store"},
+    {"settings"},
+    {"agreement"},
+    {"recipe"},
+    {"metrics", "progress", "provenance"},
+    {"run"},
+    {"data"},
+    {"speech"},
+    {"models"},
+    {"distil", "traces"},
+    {"evaluate", "attention"},
+    {"report"},
+    {"stages"},
+    {"cli"},
+)
+"""The order in which data flows; an import never points to the right (here: down)."""
+
+APART = "micro"
+"""Writes files that the rest reads: only the stages call it, and it stands on nothing to the right of the models."""
+
+LIGHT = (
+    *(f"earwise.{name}" for layer in LAYERS[:9] for name in sorted(layer)),
+    "earwise.cli",
+    "earwise.evaluate.gap",
+    "earwise.evaluate.scoring",
+)
+"""Modules that import without torch, besides everything in the report."""
+
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Each module's part of the package (`models` for `earwise.models.ears`) and its file."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        inside = path.relative_to(PACKAGE)
+        if inside != Path("__init__.py"):
+            yield inside.parts[0].removesuffix(".py"), path
+
+
+def imported_parts(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and part of the package of each import from earwise, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            first, _, rest = name.partition(".")
+            if first == "earwise" and rest and not rest.startswith("__"):
+                yield node.lineno, rest.partition(".")[0]
+
+
+def test_every_part_of_the_package_has_its_place() -> None:
+    assert {part for part, _ in modules()} <= {*RANK, APART}
+
+
+def test_no_import_points_to_the_right() -> None:
+    wrong = []
+    for part, path in modules():
+        limit = RANK["models"] if part == APART else RANK[part]
+        for line, target in imported_parts(path):
+            if target == part:
+                continue
+            if part != "stages" if target == APART else RANK[target] > limit:
+                wrong.append(f"{path.relative_to(PROJECT)}:{line}: {part} imports {target}")
+    assert wrong == []
+
+
+def test_light_modules_import_without_torch() -> None:
+    report = [f"earwise.{path.relative_to(PACKAGE).with_suffix('')}".replace("/", ".") for path in
+              sorted((PACKAGE / "report").rglob("*.py"))]  # fmt: skip
+    code = (
+        "import importlib, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    importlib.import_module(name)\n"
+        "    heavy = {'torch', 'transformers'} & set(sys.modules)\n"
+        "    assert not heavy, f'{name} imports {heavy}'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *LIGHT, *report], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+RECIPES = sorted((PROJECT / "recipes").rglob("*.toml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_recipe_loads(path: Path) -> None:
+    recipe = load_recipe(path)
+    assert recipe.description, "a recipe says what it is"
+
+
+def test_the_order_is_checked_against_real_imports() -> None:
+    """The checker itself finds an import where there is one."""
+    assert ("store", "records") in {(part, target) for part, path in modules() for _, target in imported_parts(path)}
