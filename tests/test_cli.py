@@ -1,4 +1,5 @@
 import errno
+import logging
 import os
 import sys
 import types
@@ -160,12 +161,19 @@ def test_an_interruption_is_no_failure(command: Command) -> None:
     assert result.stderr == "earwise: seed0/train.sft: interrupted (the same command continues)\n"
 
 
-def test_a_failure_before_there_is_a_folder_is_one_line_too(command: Command) -> None:
+def test_a_folder_that_cannot_be_is_bad_input(command: Command) -> None:
     (command.folder / "file").write_text("")
-    result = command("run", command.recipe, "--out", "file")
-    assert result.exit_code == 1
-    assert result.stderr.count("\n") == 1
-    assert "File exists" in result.stderr or "Not a directory" in result.stderr
+    for out, why in (("file", "File exists"), ("file/inside", "Not a directory")):
+        result = command("run", command.recipe, "--out", out)
+        assert (result.exit_code, result.stderr) == (2, f"earwise: {out}: cannot be a run's folder: {why}\n")
+
+
+def test_what_is_logged_is_shown_and_stderr_is_left_to_errors(command: Command) -> None:
+    command.works["data"] = lambda context: logging.getLogger("earwise.store").warning("cut off %d bytes", 3)
+    result = command("run", command.recipe)
+    assert "warning: cut off 3 bytes\n" in result.stdout
+    assert result.stderr == ""
+    assert not logging.getLogger("earwise").handlers
 
 
 def test_every_verb_is_a_command() -> None:

@@ -225,6 +225,7 @@ def test_a_stage_is_given_its_folder_seed_settings_and_needs(plan: Plan) -> None
         with pytest.raises(ValueError, match="not among its needs"):
             context.folder_of("report")
         assert list(context.track([1, 2])) == [1, 2]
+        assert context.timings_s == {"data": plan.marker("data")["seconds"]}
         context.say("hello")
 
     plan.works["seed0/train.a"] = work

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from earwise.errors import EarwiseError, InputError
 from earwise.records import Item, Verdict
-from earwise.store import Store, read_jsonl, read_store, write_atomic, write_jsonl
+from earwise.store import Store, read_json, read_jsonl, read_store, write_atomic, write_jsonl
 
 
 def verdict(trace: str, reason: str = "heard") -> Verdict:
@@ -79,7 +79,7 @@ def test_killed_between_any_two_bytes(path: Path, caplog: pytest.LogCaptureFixtu
             for record in records[survivors:]:
                 store.append(record)
         left_over = cut - ends[survivors]
-        assert (f"cut off {left_over} bytes" in caplog.text) == (left_over > 0), cut
+        assert (f"an unfinished last record of {left_over} bytes" in caplog.text) == (left_over > 0), cut
         assert path.read_bytes() == whole, cut
 
 
@@ -247,6 +247,12 @@ def test_equal_ids_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train\.jsonl: a: duplicate id"):
         write_jsonl(path, [item("a"), item("a")])
     assert not path.exists()
+
+
+def test_broken_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "done.json").write_text('{"seconds": ')
+    with pytest.raises(InputError, match=r"done\.json: is not JSON: .*\(delete it to make it again\)"):
+        read_json(tmp_path / "done.json")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich import get_console
 
 from earwise import __version__
 from earwise.errors import EarwiseError, InputError
@@ -88,12 +89,12 @@ for _name, _help in VERBS.items():
 
 def execute(recipe_file: Path, overrides: list[str], out: Path | None, verb: str | None = None) -> int:
     """Run a recipe's stages, or those of one verb and what they need, and return the exit code."""
-    _log_to_stderr()
     run: Run | None = None
     try:
         recipe = load_recipe(recipe_file, overrides)
-        run = Run(out or Path("runs") / recipe.name, recipe, recipe_file, command=sys.argv, say=_say)
-        _run_stages(run, recipe_file, verb)
+        run = Run(out or Path("runs") / recipe.name, recipe, recipe_file, command=["earwise", *sys.argv[1:]], say=_say)
+        with _showing_logs():
+            _run_stages(run, recipe_file, verb)
     except KeyboardInterrupt:
         _complain(run, "interrupted (the same command continues)")
         return INTERRUPTED
@@ -112,8 +113,9 @@ def _run_stages(run: Run, recipe_file: Path, verb: str | None) -> None:
     only = None if verb is None else [stage.name for stage in stages if stage.verb == verb]
     if only == []:
         raise InputError(f"the recipe has no {verb} stage", file=recipe_file)
+    worked = run.execute(stages, only)
     (run.folder / FAILURE).unlink(missing_ok=True)
-    if not run.execute(stages, only):
+    if not worked:
         _say(f"nothing to do: {run.folder} is up to date")
 
 
@@ -147,17 +149,28 @@ def _complain(run: Run | None, what: str) -> None:
 
 
 def _say(line: str) -> None:
-    Console().print(line, highlight=False, markup=False, soft_wrap=True)
+    # The console that progress bars draw on, so that a line appears above a bar and not in it.
+    get_console().print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _log_to_stderr() -> None:
-    """Show what earwise logs (a cut-off record, a fallback to full passes), one line each."""
-    logger = logging.getLogger("earwise")
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+class _SayLog(logging.Handler):
+    """Shows what earwise logs (a cut-off record, a fallback to full passes) among the other lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _say(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+@contextmanager
+def _showing_logs() -> Iterator[None]:
+    logger, handler = logging.getLogger("earwise"), _SayLog()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def main() -> None:

@@ -35,10 +35,5 @@ class Metrics:
             write_atomic(self.path, "".join(f"{line}\n" for line in kept))
 
 
-def read_metrics(path: Path) -> list[dict[str, float]]:
-    """All whole lines of a `metrics.jsonl`, each with its `step`."""
-    return [{name: float(value) for name, value in json.loads(line).items()} for line in _whole_lines(path)]
-
-
 def _whole_lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").split("\n")[:-1]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import TypeVar
 
+from rich import get_console
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -28,7 +29,7 @@ def track(
 
     Starts no thread, so that workers can be forked inside the loop.
     """
-    console = console or Console()
+    console = console or get_console()
     if total is None and isinstance(iterable, Sized):
         total = len(iterable)
     show = _bar if console.is_terminal else _lines

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import earwise
 from earwise.errors import InputError
-from earwise.store import write_atomic
+from earwise.store import read_json, write_atomic
 
 VERSIONS_OF = (
     "torch",
@@ -112,7 +112,7 @@ class InputHashes:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[str, dict[str, int | str]] = json.loads(path.read_text()) if path.exists() else {}
+        self._known: dict[str, dict[str, int | str]] = read_json(path) if path.exists() else {}
         self._changed = False
 
     def of(self, path: Path) -> str:

@@ -26,14 +26,14 @@ from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
-from earwise.errors import EarwiseError
+from earwise.errors import EarwiseError, InputError
 from earwise.locks import FileLock
 from earwise.metrics import Metrics
 from earwise.progress import duration, track
 from earwise.provenance import InputHashes, attempt
 from earwise.recipe import resolved_json
 from earwise.settings import Recipe
-from earwise.store import write_atomic
+from earwise.store import read_json, write_atomic
 
 T = TypeVar("T")
 
@@ -76,6 +76,8 @@ class StageContext:
     """Writes to `metrics.jsonl` in the stage's folder."""
     say: Callable[[str], None]
     """Tells the person who runs it one line."""
+    timings_s: dict[str, float]
+    """Seconds that each stage before this one took, interrupted attempts included."""
 
     @property
     def seed(self) -> int:
@@ -123,8 +125,11 @@ class Run:
         """
         _check_plan(stages)
         chosen = _with_needs(stages, only)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / "run.lock", "the run folder")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / "run.lock", "the run folder")
+        except OSError as error:
+            raise InputError(f"cannot be a run's folder: {error.strerror}", file=self.folder) from None
         try:
             return self._bring_up_to_date(chosen)
         finally:
@@ -132,33 +137,36 @@ class Run:
 
     def _bring_up_to_date(self, stages: Sequence[Stage]) -> list[str]:
         depends = self._depends(stages)
+        timings_s: dict[str, float] = {}
         worked: list[str] = []
         for stage in stages:
             done = self._read(stage, "done.json")
             if done and done["fingerprint"] == fingerprint(depends[stage.name]) and not self._missing_outputs(stage):
-                self.say(f"{stage.name}: done, {duration(done['seconds'])}")
-                continue
-            if not worked:
-                self._record_attempt()
-            worked.append(stage.name)
-            self.running = stage.name
-            self._work(stage, depends[stage.name])
-            self.running = None
+                timings_s[stage.name] = done["seconds"]
+            else:
+                if not worked:
+                    self._record_attempt()
+                worked.append(stage.name)
+                self.running = stage.name
+                timings_s[stage.name] = self._work(stage, depends[stage.name], dict(timings_s))
+                self.running = None
+            self.say(f"{stage.name}: done, {duration(timings_s[stage.name])}")
         return worked
 
-    def _work(self, stage: Stage, depends: dict[str, Any]) -> None:
-        """Run one stage from where it stands, between its two markers."""
+    def _work(self, stage: Stage, depends: dict[str, Any], timings_s: dict[str, float]) -> float:
+        """Run one stage from where it stands, between its two markers; returns the seconds it took in all."""
         folder = self._folder(stage)
         before_s = self._prepare(stage, depends)
         began = time.time()
         marker = {"stage": stage.name, "fingerprint": fingerprint(depends), "depends": depends}
         write_atomic(folder / "started.json", _json({**marker, "began": began, "seconds": before_s}))
-        stage.work(StageContext(stage, folder, self.folder, Metrics(folder / "metrics.jsonl"), self.say))
+        metrics = Metrics(folder / "metrics.jsonl")
+        stage.work(StageContext(stage, folder, self.folder, metrics, self.say, timings_s))
         if missing := self._missing_outputs(stage):
             raise EarwiseError(f"the stage ended without writing {missing[0]}")
         seconds = round(before_s + time.time() - began, 3)
         write_atomic(folder / "done.json", _json({**marker, "seconds": seconds}))
-        self.say(f"{stage.name}: done, {duration(seconds)}")
+        return seconds
 
     def _prepare(self, stage: Stage, depends: dict[str, Any]) -> float:
         """Leave the stage's folder fit to work in: as it is, or empty. Returns the seconds of work that lie in it."""
@@ -204,7 +212,7 @@ class Run:
     def _record_attempt(self) -> None:
         """Add this attempt to `run.json` and write the resolved recipe, before the first stage works."""
         path = self.folder / "run.json"
-        attempts = json.loads(path.read_text())["attempts"] if path.exists() else []
+        attempts = read_json(path)["attempts"] if path.exists() else []
         attempts.append(attempt(self.folder, self.command, self.recipe.seeds, self.recipe_file))
         write_atomic(path, _json({"recipe": self.recipe.name, "attempts": attempts}))
         write_atomic(self.folder / "recipe.json", resolved_json(self.recipe))
@@ -217,7 +225,7 @@ class Run:
 
     def _read(self, stage: Stage, marker: str) -> dict[str, Any] | None:
         path = self._folder(stage) / marker
-        return json.loads(path.read_text()) if path.exists() else None
+        return read_json(path) if path.exists() else None
 
 
 def fingerprint(depends: dict[str, Any]) -> str:

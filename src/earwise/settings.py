@@ -36,8 +36,7 @@ def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
 
 
 def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    doubled = [value for value in values if values.count(value) > 1]
-    if doubled:
+    if doubled := [value for value in values if values.count(value) > 1]:
         raise ValueError(f"{doubled[0]!r} is listed twice")
     return values
 
@@ -161,8 +160,6 @@ class Speech(Settings):
 
 
 class _Ears(Settings):
-    """What both kinds of ears share."""
-
     stack: Count
     """Encoder frames (20 ms each) stacked into one token."""
     hidden: Count
@@ -278,8 +275,6 @@ class SftTerm(Settings):
 
 
 class _TaughtTerm(Settings):
-    """What terms with a teacher share."""
-
     weight: float = Field(ge=0)
     teacher: NonEmpty = "self"
     """`self` (same weights), `snapshot` (frozen copy of the student at the start) or the folder of another model."""

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, NamedTuple, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -56,9 +56,7 @@ class Store(Generic[R]):
             for line in _read_lines(path):
                 self._keys[line.key], self._end = None, line.end
             self._file = path.open("r+b", buffering=0)
-            if (unfinished := self._file.seek(0, os.SEEK_END) - self._end) > 0:
-                log.warning("%s: cut off %d bytes of an unfinished last record", path, unfinished)
-                self._cut()
+            self._cut()
         except BaseException:
             self._lock.release()
             raise
@@ -118,6 +116,7 @@ class Store(Generic[R]):
 def read_store(path: Path, model: type[R]) -> list[R]:
     """All whole records of a store, in the order they were appended; needs no lock.
 
+    An unfinished last record, which a writer at work or a killed one leaves, is not among them; the log says so.
     Raises `InputError` naming file and line for a corrupt line, a duplicate key or a record of another schema.
     """
     return [_parse_record(line.record, model, path, line.number) for line in _read_lines(path)]
@@ -175,6 +174,14 @@ def write_atomic(path: Path, text: str) -> None:
         raise _cannot_write(path, error) from error
 
 
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; raises `InputError` if there is none or it is broken."""
+    try:
+        return json.loads(_read_bytes(path))
+    except ValueError as error:
+        raise InputError(f"is not JSON: {error}", file=path, remedy="delete it to make it again") from None
+
+
 def _umask() -> int:
     """The process's umask, which cannot be read without setting it; `mkstemp` ignores it and makes private files."""
     mask = os.umask(0o077)
@@ -220,7 +227,9 @@ class _Line(NamedTuple):
 
 def _read_lines(path: Path) -> Iterator[_Line]:
     """The whole lines of a store; an unfinished last one is left out."""
-    *lines, _ = _read_bytes(path).split(b"\n")
+    *lines, unfinished = _read_bytes(path).split(b"\n")
+    if unfinished:
+        log.warning("%s: left out an unfinished last record of %d bytes", path, len(unfinished))
     seen: dict[str, int] = {}
     end = 0
     for number, line in enumerate(lines, start=1):
