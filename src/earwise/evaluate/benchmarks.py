@@ -1,0 +1,145 @@
+"""Benchmarks by name: the public file that holds them, the scorer they use, and how item scores become one number.
+
+| name | file in the folder | number, 0-100 |
+|---|---|---|
+| `mme` | `MME.tsv` | (perception + cognition) / 28 |
+| `realworldqa` | `RealWorldQA.tsv` | accuracy |
+| `textvqa` | `TextVQA_VAL.tsv` | VQA accuracy |
+| `chartqa_human`, `chartqa_augmented` | `ChartQA_TEST.tsv`, split `test_human`, `test_augmented` | relaxed accuracy |
+| `mmalign_relation`, `mmalign_attribute` | `visual_genome_relation.json`, `visual_genome_attribution.json` | accuracy |
+| any other NAME | `NAME.jsonl`, one `Item` per line | exact match, or accuracy of the option letter |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from earwise.data.aro import read_aro
+from earwise.data.items import read_items
+from earwise.data.tsv import read_tsv
+from earwise.errors import InputError
+from earwise.evaluate.gap import Floats, Metric, metric_interval
+from earwise.evaluate.scoring import SCORERS, SPLITS
+from earwise.evaluate.yes_no import parse_strict
+from earwise.records import Item, Score
+
+YES_NO: Final = frozenset({"mme", "hallusionbench"})
+"""Benchmarks whose share of yes is reported."""
+
+_LOST_OPTIONS: Final = dict.fromkeys(("105", "633", "731"), "options lost in the public file (VLMEvalKit issue 677)")
+
+_READERS: Final[Mapping[str, tuple[str, Callable[[Path], list[Item]]]]] = {
+    "mme": ("MME.tsv", lambda path: read_tsv(path, "mme")),
+    "realworldqa": ("RealWorldQA.tsv", lambda path: read_tsv(path, "realworldqa", known_defects=_LOST_OPTIONS)),
+    "textvqa": ("TextVQA_VAL.tsv", lambda path: read_tsv(path, "textvqa")),
+    "chartqa_human": ("ChartQA_TEST.tsv", lambda path: read_tsv(path, "chartqa", split="test_human")),
+    "chartqa_augmented": ("ChartQA_TEST.tsv", lambda path: read_tsv(path, "chartqa", split="test_augmented")),
+    "mmalign_relation": ("visual_genome_relation.json", lambda path: read_aro(path, "relation")),
+    "mmalign_attribute": ("visual_genome_attribution.json", lambda path: read_aro(path, "attribute")),
+}
+
+
+def load_benchmark(name: str, folder: str | Path) -> list[Item]:
+    """Items of benchmark `name` from its public file in `folder`, media paths relative to `folder`, `source` = `name`.
+
+    Images that are inside the file, or are parts of a picture, are written to a folder beside it once. Raises
+    `InputError` naming the file that is looked for, or the record that is broken.
+    """
+    file, read = _READERS.get(name, (f"{name}.jsonl", read_items))
+    path = Path(folder) / file
+    if not path.is_file():
+        known = "" if name in _READERS else f", or use one of: {', '.join(_READERS)}"
+        raise InputError(f"no file for benchmark {name!r}", file=path, remedy=f"put {file} there{known}")
+    return [item if item.source == name else item.model_copy(update={"source": name}) for item in read(path)]
+
+
+def scorer_name(name: str) -> str:
+    """The name under which `scoring.score` knows benchmark `name`: itself, or `exact` for an item file of one's own."""
+    return name if name in SCORERS or name in SPLITS else "exact"
+
+
+def aggregate(name: str, scores: Sequence[Score]) -> float:
+    """The benchmark's number, 0-100, over the scores of one model under one view; see `metric` for the formula."""
+    return float(metric(name, scores)(np.ones((1, len(scores))))[0])
+
+
+def aggregate_interval(name: str, scores: Sequence[Score], seed: int = 0) -> tuple[float, float, float]:
+    """`aggregate` with its 95 % interval over clusters, as (value, low, high)."""
+    return metric_interval(metric(name, scores), [score.cluster for score in scores], seed)
+
+
+def aggregate_gap(
+    name: str, first: Sequence[Score], second: Sequence[Score], seed: int = 0
+) -> tuple[float, float, float]:
+    """Difference of `aggregate` between two views of the same items, with its paired 95 % interval over clusters.
+
+    For numbers that are means this is `gap.paired_gap` times 100; for MME it is the difference of the totals. Raises
+    `InputError` naming an item that only one side has.
+    """
+    partners = {score.item: score for score in second}
+    if alone := sorted({score.item for score in first} ^ partners.keys()):
+        raise InputError("scored under one view only", record=f"item {alone[0]}", remedy="score the same items twice")
+    one, two = metric(name, first), metric(name, [partners[score.item] for score in first])
+    return metric_interval(lambda weights: one(weights) - two(weights), [score.cluster for score in first], seed)
+
+
+def metric(name: str, scores: Sequence[Score]) -> Metric:
+    """The benchmark's number as a function of item weights (`gap.Metric`), 0-100.
+
+    MME: each category gives acc + acc+ (0-200), acc the percentage of right questions, acc+ that of images with all
+    their questions right; the number is the mean over the categories present, halved. With all 14 categories that is
+    (perception + cognition) / 28 of arXiv 2503.00059. Everything else: 100 times the mean score, invalid ones as 0.
+    """
+    if not scores:
+        raise InputError("no scores to aggregate", record=name)
+    if len({(score.model, score.view) for score in scores}) > 1 or len({s.item for s in scores}) < len(scores):
+        raise InputError("scores of several models or views, or an item twice", record=name)
+    if name == "hallusionbench":
+        raise InputError("its number needs groups by figure and question, which scores do not carry", record=name)
+    values = np.array([score.value for score in scores])
+    if name != "mme":
+        return lambda weights: 100 * (weights @ values) / weights.sum(axis=1)
+    return _mme(scores, values)
+
+
+def _mme(scores: Sequence[Score], values: Floats) -> Metric:
+    images: dict[str, list[int]] = {}
+    for place, score in enumerate(scores):
+        images.setdefault(score.cluster, []).append(place)
+    first = np.array([places[0] for places in images.values()])
+    all_right = np.array([values[places].min() == 1 for places in images.values()], dtype=np.float64)
+    kinds = sorted({score.kind for score in scores})
+    questions = np.array([[score.kind == kind for kind in kinds] for score in scores], dtype=np.float64)
+
+    def total(weights: Floats) -> Floats:
+        # A resample holds an image, hence all its questions, a whole number of times.
+        per_image = weights[:, first]
+        asked, shown = weights @ questions, per_image @ questions[first]
+        right, perfect = (weights * values) @ questions, (per_image * all_right) @ questions[first]
+        present = asked > 0
+        summed = np.where(present, right / np.maximum(asked, 1) + perfect / np.maximum(shown, 1), 0).sum(axis=1)
+        return 100 * summed / present.sum(axis=1) / 2
+
+    return total
+
+
+def by_kind(name: str, scores: Sequence[Score]) -> dict[str, float]:
+    """`aggregate` within each question kind, category or relation, in alphabetical order."""
+    kinds = sorted({score.kind for score in scores})
+    return {kind: aggregate(name, [score for score in scores if score.kind == kind]) for kind in kinds}
+
+
+def invalid_rate(scores: Sequence[Score]) -> float:
+    """Percentage of answers that could not be parsed (and count as wrong)."""
+    return 100 * sum(score.invalid for score in scores) / len(scores)
+
+
+def yes_rate(name: str, scores: Sequence[Score]) -> float | None:
+    """Percentage of answers that say yes, of all answers; None if the benchmark does not ask yes/no questions."""
+    if name not in YES_NO:
+        return None
+    return 100 * sum(parse_strict(score.prediction) == "yes" for score in scores) / len(scores)

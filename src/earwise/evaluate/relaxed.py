@@ -1,0 +1,75 @@
+"""Relaxed accuracy (ChartQA): numbers within 5 %, everything else an exact match without regard to case."""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Sequence
+from typing import Final
+
+TOLERANCE: Final = 0.05
+
+_NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
+
+
+def relaxed_strict(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
+    """The definition (Masry et al. 2022, section 5.1): |p - g| <= 0.05 |g| for numbers, else equal text.
+
+    `14%` is 0.14. Space around an answer does not count; a full stop after it, a unit or a thousands separator does.
+    A gold of zero asks for zero, in any writing. Several golds: the best one.
+    """
+    answer = prediction.strip()
+    return float(any(_is_close_strict(gold.strip(), answer) for gold in golds))
+
+
+def relaxed_vlmevalkit(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
+    """VLMEvalKit: the prediction stripped, a gold that prints a list taken as alternatives, a gold of zero as text."""
+    answer = prediction.strip()
+    return float(any(_is_close_kit(each, answer) for gold in golds for each in _alternatives(gold)))
+
+
+def relaxed_as_given(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
+    """lmms-eval and the Pix2Struct function it takes: nothing is stripped, a gold of zero is compared as text."""
+    return float(any(_is_close_kit(gold, prediction) for gold in golds))
+
+
+def _is_close_strict(gold: str, answer: str) -> bool:
+    if gold.lower() == answer.lower():
+        return True
+    target, value = _number(gold), _number(answer)
+    return target is not None and value is not None and abs(value - target) <= TOLERANCE * abs(target)
+
+
+def _is_close_kit(gold: str, answer: str) -> bool:
+    target, value = _python_number(gold), _python_number(answer)
+    if value is None or not target:
+        return gold.lower() == answer.lower()
+    return abs(value - target) / abs(target) <= TOLERANCE
+
+
+def _number(text: str) -> float | None:
+    digits = text.removesuffix("%")
+    if not _NUMBER.fullmatch(digits):
+        return None
+    value = float(digits) / (100 if digits != text else 1)
+    return value if math.isfinite(value) else None
+
+
+def _python_number(text: str) -> float | None:
+    """Whatever Python reads as a number (`1_000`, `inf`, ` 5`), as the kits do."""
+    try:
+        return float(text.rstrip("%")) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        return None
+
+
+def _alternatives(gold: str) -> Sequence[str]:
+    if gold.startswith("["):
+        try:
+            value = ast.literal_eval(gold)
+        except (ValueError, SyntaxError):
+            return (gold,)
+        if isinstance(value, list):
+            return [str(each) for each in value]
+    return (gold,)

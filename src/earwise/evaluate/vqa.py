@@ -1,0 +1,84 @@
+"""VQA accuracy with ten annotators (TextVQA), and the answer normalisation that goes with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from earwise.evaluate.contractions import CONTRACTIONS
+
+_MARKS: Final = ';/[]"{}()=+\\_-><@`,?!'
+_ANY_MARK: Final = re.compile("[" + re.escape(_MARKS) + "]")
+_DIGIT_COMMA_DIGIT: Final = re.compile(r"\d,\d")
+_DOT_UNLESS_NUMERIC: Final = re.compile(r"(?<!\d)\.(?!\d)")
+_DOT_UNLESS_DIGIT_FOLLOWS: Final = re.compile(r"\.(?!\d)")
+_NUMBERS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_NUMBER_WORDS: Final = {word: str(number) for number, word in enumerate(_NUMBERS)} | {"none": "0"}
+_ARTICLES: Final = frozenset({"a", "an", "the"})
+
+
+def strip_punctuation(text: str, *, keep_final_dot: bool) -> str:
+    """Marks beside a space vanish, other ones become a space; all vanish if a comma stands between digits.
+
+    A full stop goes unless a digit follows it; with `keep_final_dot` (VLMEvalKit) also one that follows a digit stays.
+    """
+    if _ANY_MARK.search(text):
+        vanish = _DIGIT_COMMA_DIGIT.search(text) is not None
+        out = text
+        for mark in set(_ANY_MARK.findall(text)):
+            out = out.replace(mark, "" if vanish or f"{mark} " in text or f" {mark}" in text else " ")
+        text = out
+    return (_DOT_UNLESS_NUMERIC if keep_final_dot else _DOT_UNLESS_DIGIT_FOLLOWS).sub("", text)
+
+
+@lru_cache(maxsize=65536)
+def normalise_evalai(text: str) -> str:
+    """The EvalAI answer processor (TextVQA, lmms-eval): commas and question marks go first, 's is split off."""
+    text = text.lower().replace(",", "").replace("?", "").replace("'s", " 's")
+    return _normalise_words(strip_punctuation(_one_line(text), keep_final_dot=False))
+
+
+@lru_cache(maxsize=65536)
+def normalise_vlmevalkit(text: str) -> str:
+    """VLMEvalKit's form of the same: commas count as any mark, a full stop after a digit stays."""
+    return _normalise_words(strip_punctuation(_one_line(text), keep_final_dot=True))
+
+
+def accuracy_strict(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
+    """VQA accuracy: the mean over annotators of min(1, how many of the others gave this answer / 3).
+
+    With k of 10 annotators agreeing: .3, .6, .9, then 1. Where an item has fewer than 4 annotators nobody has 3 others,
+    so all of the others are asked for; with one annotator it is a plain match.
+    """
+    normal, answer = [normalise_evalai(gold) for gold in golds], normalise_evalai(prediction)
+    if len(normal) == 1:
+        return float(normal[0] == answer)
+    return _accuracy(normal, answer, min(3, len(normal) - 1))
+
+
+def accuracy_evalai(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
+    """The released TextVQA script and lmms-eval: as strict, but 3 others are always needed."""
+    return _accuracy([normalise_evalai(gold) for gold in golds], normalise_evalai(prediction), 3)
+
+
+def accuracy_vlmevalkit(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
+    """VLMEvalKit's `vqa_score`: its own normalisation, 3 others always needed."""
+    return _accuracy([normalise_vlmevalkit(gold) for gold in golds], normalise_vlmevalkit(prediction), 3)
+
+
+def _accuracy(golds: Sequence[str], answer: str, needed: int) -> float:
+    """The `agreeing` annotators see one other less who gave `answer` than the rest do."""
+    count, agreeing = len(golds), golds.count(answer)
+    seen_by_agreeing, seen_by_rest = min(1.0, max(0, agreeing - 1) / needed), min(1.0, agreeing / needed)
+    return (agreeing * seen_by_agreeing + (count - agreeing) * seen_by_rest) / count
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\n", " ").replace("\t", " ").strip()
+
+
+def _normalise_words(text: str) -> str:
+    words = (_NUMBER_WORDS.get(word, word) for word in text.lower().split())
+    return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in _ARTICLES)

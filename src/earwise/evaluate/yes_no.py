@@ -1,0 +1,80 @@
+"""Yes/no answers (MME, HallusionBench): which of the two an answer says, or None.
+
+The rules differ on purpose: a kit's number can only be compared with its own parser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final, Literal
+
+from earwise.errors import InputError
+from earwise.evaluate.vqa import strip_punctuation
+
+Answer = Literal["yes", "no"]
+Parser = Callable[[str], Answer | None]
+
+_WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_LETTER: Final[dict[str, Answer]] = {"y": "yes", "n": "no"}
+_GOLD: Final[dict[str, Answer]] = {"yes": "yes", "no": "no", "1": "yes", "0": "no"}
+
+
+def parse_strict(prediction: str) -> Answer | None:
+    """Earwise's rule: the first word decides if it is yes or no; else the one of the two that occurs.
+
+    A lone `y` or `n` counts. `Yes, there is no dog` is yes; `The answer is no.` is no; `Not sure`, `Nope` and an answer
+    with both words after another one are None.
+    """
+    words = _WORD.findall(prediction.lower())
+    if not words:
+        return None
+    if words[0] in ("yes", "no"):
+        return words[0]
+    if len(words) == 1:
+        return _LETTER.get(words[0])
+    return _only_one(words)
+
+
+def parse_vlmevalkit(prediction: str) -> Answer | None:
+    """VLMEvalKit without a judge (`--judge exact_matching`): exactly one of the words yes and no occurs."""
+    return _only_one(strip_punctuation(prediction.lower(), keep_final_dot=True).split())
+
+
+def parse_lmms_eval(prediction: str) -> Answer | None:
+    """lmms-eval's MME: full stops dropped; yes, no, y or n alone, else `yes`, then `no`, within the first 4 characters.
+
+    So `Not sure` and `Nope` are no, and `The answer is no.` is nothing.
+    """
+    text = prediction.lower().strip().replace(".", "")
+    if len(text) == 1:
+        return _LETTER.get(text)
+    return _within_four(text)
+
+
+def parse_official(prediction: str) -> Answer | None:
+    """MME's own script: `yes`, then `no`, within the first 4 characters of the lower-cased answer."""
+    return _within_four(prediction.lower().strip())
+
+
+def scorer(parse: Parser) -> Callable[[Sequence[str], str, Sequence[str]], float | None]:
+    """A scorer that compares what `parse` finds with the gold answer (yes/no, or 1/0 as HallusionBench writes it)."""
+
+    def score_yes_no(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
+        gold = _GOLD.get(golds[0].strip().lower().rstrip("."))
+        if gold is None:
+            raise InputError(f"the gold answer of a yes/no question is {golds[0]!r}", remedy="it must be yes or no")
+        answer = parse(prediction)
+        return None if answer is None else float(answer == gold)
+
+    return score_yes_no
+
+
+def _only_one(words: Sequence[str]) -> Answer | None:
+    yes, no = "yes" in words, "no" in words
+    return None if yes == no else "yes" if yes else "no"
+
+
+def _within_four(text: str) -> Answer | None:
+    start = text[:4]
+    return "yes" if "yes" in start else "no" if "no" in start else None
