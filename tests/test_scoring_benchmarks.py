@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -135,3 +137,8 @@ def test_a_missing_benchmark_names_the_file_and_the_known_ones(tmp_path):
         load_benchmark("mme", tmp_path)
     with pytest.raises(InputError, match=r"mem\.jsonl: no file for benchmark 'mem'.*use one of: mme, "):
         load_benchmark("mem", tmp_path)
+
+
+def test_reading_scoring_and_statistics_need_no_torch():
+    code = "import sys, earwise.evaluate.benchmarks; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -29,7 +29,8 @@ _DECLARED: Final = re.compile(
 )
 # "A dog" has an article; "A is right", "A or B" and "option A shows" have a letter.
 _FREE: Final = re.compile(
-    r"(?i:\b(?:option|choice)\s+)([A-Z])\b|(?<![\w'’-])(A(?! (?!(?:is|as|or|and|but|because|since)\b)[a-z])|[B-Z])(?![\w'’-])"
+    r"(?i:\b(?:option|choice)\s+)([A-Z])\b"
+    r"|(?<![\w'’-])(A(?! (?!(?:is|as|or|and|but|because|since)\b)[a-z])|[B-Z])(?![\w'’-])"
 )
 _WORD: Final = re.compile(r"[$€£]?\w[\w.'’-]*\w%?|[$€£]?\w%?")
 
