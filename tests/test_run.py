@@ -257,6 +257,14 @@ def test_names_that_only_begin_alike_are_apart(plan: Plan) -> None:
     assert run.execute(stages) == ["train.a", "train.ab", "train"]
 
 
+def test_what_a_killed_attempt_left_unfinished_is_swept_away(plan: Plan) -> None:
+    plan.execute(only=["data"])
+    left_over = plan.folder / "stages/data/.done.json.x1y2.part"
+    left_over.write_text("{")
+    plan.execute()
+    assert not left_over.exists()
+
+
 def test_two_processes_do_not_share_a_run(plan: Plan) -> None:
     def work(context: StageContext) -> None:
         with pytest.raises(EarwiseError, match=r"run\.lock: the run folder is in use by another process"):

@@ -33,7 +33,7 @@ from earwise.progress import duration, track
 from earwise.provenance import InputHashes, attempt
 from earwise.recipe import resolved_json
 from earwise.settings import Recipe
-from earwise.store import read_json, write_atomic
+from earwise.store import PART, read_json, write_atomic
 
 T = TypeVar("T")
 
@@ -211,6 +211,8 @@ class Run:
 
     def _record_attempt(self) -> None:
         """Add this attempt to `run.json` and write the resolved recipe, before the first stage works."""
+        for unfinished in self.folder.rglob(f".*{PART}"):
+            unfinished.unlink()
         path = self.folder / "run.json"
         attempts = read_json(path)["attempts"] if path.exists() else []
         attempts.append(attempt(self.folder, self.command, self.recipe.seeds, self.recipe_file))

@@ -32,6 +32,9 @@ R = TypeVar("R", bound=Record)
 
 log = logging.getLogger(__name__)
 
+PART = ".part"
+"""Ends the hidden name of a file that `write_atomic` has not finished; a killed process may leave one."""
+
 _LINE = re.compile(
     rb"""\{"crc":"(?P<crc>[0-9a-f]{8})",(?P<rest>"key":(?P<key>"(?:[^"\\]|\\.)*"),"record":(?P<record>\{.*\})\})"""
 )
@@ -158,7 +161,7 @@ def write_atomic(path: Path, text: str) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
     except OSError as error:
         raise _cannot_write(path, error) from error
     temporary = Path(name)
