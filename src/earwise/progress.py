@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sized
-from typing import TypeVar
+from collections.abc import Callable, Generator, Iterable, Sized
+from typing import Self, TypeVar
 
 from rich import get_console
 from rich.console import Console
@@ -24,7 +24,7 @@ def track(
     *,
     console: Console | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> Iterator[T]:
+) -> Generator[T]:
     """Yield from `iterable` and show how far it is; `total` defaults to its length, if it has one.
 
     Starts no thread, so that workers can be forked inside the loop.
@@ -34,6 +34,28 @@ def track(
         total = len(iterable)
     show = _bar if console.is_terminal else _lines
     return show(iterable, total, what, console, clock)
+
+
+class Ticker:
+    """Progress that is told how far it is, for loops that belong to somebody else; use it as a context manager."""
+
+    def __init__(self, total: int, what: str) -> None:
+        self._total = total
+        self._done = 0
+        self._shown = track(range(total), total, what)
+
+    def __enter__(self) -> Self:
+        next(self._shown, None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._shown.close()
+
+    def __call__(self, done: int) -> None:
+        """`done` of the total are done; a step that is skipped over counts as done."""
+        for _ in range(done - self._done):
+            next(self._shown, None)
+        self._done = max(done, self._done)
 
 
 def duration(seconds: float) -> str:
@@ -66,7 +88,7 @@ def _pace(done: int, total: float | None, seconds: float) -> str:
 
 def _bar(
     iterable: Iterable[T], total: int | None, what: str, console: Console, clock: Callable[[], float]
-) -> Iterator[T]:
+) -> Generator[T]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(
         *columns, _RateAndTimeLeft(), console=console, auto_refresh=False, transient=True, get_time=clock
@@ -83,7 +105,7 @@ def _bar(
 
 def _lines(
     iterable: Iterable[T], total: int | None, what: str, console: Console, clock: Callable[[], float]
-) -> Iterator[T]:
+) -> Generator[T]:
     start = said = clock()
     for done, item in enumerate(iterable, start=1):
         yield item

@@ -87,10 +87,8 @@ class MicroData(Settings):
     """Questions asked about each training image."""
     transcribe_items: int = Field(ge=0)
     """Sentences to write down, without an image: what ears are aligned on."""
-    annotator: Literal["house", "other"] = "house"
-    """Who answered the training questions: `house` words answers as the base model was taught to, `other` does not."""
     label_noise: Share = 0.0
-    """Share of training answers that are replaced by a wrong one."""
+    """Share of the other annotator's answers (`train_other`) that are replaced by a wrong one."""
 
 
 class FolderData(Settings):
@@ -317,7 +315,8 @@ class Train(Settings):
 
     start: Name = ALIGNED
     """`aligned`, `base` (new ears) or the name of another training."""
-    data: Literal["train", "transcribe"] = "train"
+    data: Literal["train", "train_other", "transcribe"] = "train"
+    """Item file to learn from; `train_other` has the questions of `train` with another annotator's answers."""
     view: View = "image_speech"
     """What the student sees."""
     terms: Annotated[tuple[Term, ...], Field(min_length=1)]
@@ -356,6 +355,8 @@ class Report(Settings):
     """The recipe's name when absent."""
     items: int = Field(default=60, ge=0)
     """Items shown side by side."""
+    ablation: Annotated[tuple[Name, ...], AfterValidator(_unique)] = ()
+    """Models whose scores under the speech view are set out as the rows of an ablation."""
 
 
 class Recipe(Settings):

@@ -15,7 +15,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
 
 from earwise.distil.objective import Objective, TrainBatch
 from earwise.models.omni import OmniModel
@@ -103,7 +102,11 @@ class DistilTrainer(Trainer):
         """Checkpoints hold what is trained, not the frozen base."""
         folder = Path(output_dir or str(self.args.output_dir))
         folder.mkdir(parents=True, exist_ok=True)
-        trained = {n: p.detach().clone() for n, p in self.accelerator.unwrap_model(self.model).named_parameters() if p.requires_grad}
+        trained = {
+            n: p.detach().clone()
+            for n, p in self.accelerator.unwrap_model(self.model).named_parameters()
+            if p.requires_grad
+        }
         save_file(trained, folder / _WEIGHTS)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
@@ -140,9 +143,3 @@ def training_arguments(settings: Optimisation, folder: Path, seed: int) -> Train
         disable_tqdm=True,
         use_cpu=not torch.cuda.is_available(),
     )
-
-
-def train(trainer: DistilTrainer) -> None:
-    """Train to the end, from the last complete checkpoint in the output folder when there is one."""
-    folder = Path(str(trainer.args.output_dir))
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(folder)) if folder.is_dir() else None)

@@ -64,10 +64,14 @@ class ViewBatch:
         return self
 
 
-def collate(layouts: Mapping[str, Sequence[Layout]], family: Family, *, share_prefix: bool) -> ViewBatch:
-    """Tensors for `layouts[view][sample]`. With `share_prefix`, each sample's common start becomes the prefix pass."""
+def collate(
+    layouts: Mapping[str, Sequence[Layout]], family: Family, *, share_prefix: bool, with_audio: bool = False
+) -> ViewBatch:
+    """Tensors for `layouts[view][sample]`. With `share_prefix`, each sample's common start becomes the prefix pass;
+    `with_audio` allows clips in it (no ears are being trained).
+    """
     rows = list(zip(*layouts.values(), strict=True))
-    starts = [shared_prefix(row) if share_prefix else 0 for row in rows]
+    starts = [shared_prefix(row, with_audio=with_audio) if share_prefix else 0 for row in rows]
     if max(starts) < MIN_PREFIX:
         starts = [0] * len(rows)
     media = _Waveforms()

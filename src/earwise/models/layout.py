@@ -158,7 +158,9 @@ class LayoutBuilder:
         text = turn.text
         if how == "transcript":
             if turn.heard is None:
-                raise InputError("the item has no transcript yet", record=turn.item.id, remedy="transcribe its clip first")
+                raise InputError(
+                    "the item has no transcript yet", record=turn.item.id, remedy="transcribe its clip first"
+                )
             text = turn.heard
         draft.add("query", self._encode(" ".join(filter(None, (turn.item.instruction, text, turn.suffix)))))
 
@@ -186,11 +188,12 @@ class LayoutBuilder:
         return self._templates[key]
 
 
-def shared_prefix(layouts: Sequence[Layout]) -> int:
+def shared_prefix(layouts: Sequence[Layout], *, with_audio: bool) -> int:
     """Length of the longest start that all `layouts` have in common and that may be computed once.
 
     Ids and media must agree; a media run is never cut; and it ends before the token that predicts the first response,
-    because that token's hidden state belongs to each view.
+    because that token's hidden state belongs to each view. Without `with_audio` it also ends before the first clip: ears
+    that are being trained need a gradient through everything after it.
     """
     limit = min(layout.prompt_stop for layout in layouts) - 1
     first = layouts[0]
@@ -202,7 +205,9 @@ def shared_prefix(layouts: Sequence[Layout]) -> int:
             same = all(
                 n < len(other.media) and _same_media(medium, other.media[n]) for other in layouts if other is not layout
             )
-            if medium.start < length and (not same or medium.stop > length):
+            if medium.start < length and (
+                not same or medium.stop > length or (medium.kind == "audio" and not with_audio)
+            ):
                 length = medium.start
     return max(length, 0)
 

@@ -74,9 +74,7 @@ class OmniModel(nn.Module):
         trust_remote_code: bool = False,
     ) -> OmniModel:
         """Load a base from a folder or hub id, and ears from `Ears` or a folder that `save_ears` wrote."""
-        adapter = load_family(
-            base, family=family, revision=revision, dtype=dtype, trust_remote_code=trust_remote_code
-        )
+        adapter = load_family(base, family=family, revision=revision, dtype=dtype, trust_remote_code=trust_remote_code)
         if isinstance(ears, str | Path):
             ears, origin = Ears.load(Path(ears))
             if Path(origin["base"]).name != Path(base).name:
@@ -191,7 +189,7 @@ class OmniModel(nn.Module):
         Returns one list of decoded answers per view, in the order of `items`.
         """
         layouts = {view: [self.layouts.build(item, view, answers=False) for item in items] for view in views}
-        batch = collate(layouts, self.family, share_prefix=share_prefix).to(self.device)
+        batch = collate(layouts, self.family, share_prefix=share_prefix, with_audio=True).to(self.device)
         past = self._prefix(batch.prefix) if batch.prefix is not None else None
         answers = {}
         for view in views:

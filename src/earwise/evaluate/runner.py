@@ -1,0 +1,134 @@
+"""Answers under several views, scored by one scorer that does not know which view an answer came from.
+
+Views that hear nothing do not depend on the ears: because the base stays untouched, they are answered once for the base and
+shared by all models on top of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from earwise.errors import InputError
+from earwise.evaluate.benchmarks import scorer_name
+from earwise.evaluate.scoring import score
+from earwise.models.omni import OmniModel
+from earwise.models.views import Sample, view_spec
+from earwise.progress import track
+from earwise.records import Item, Score, View
+from earwise.store import Store
+
+Profile = Literal["strict", "vlmevalkit", "lmms_eval", "official"]
+
+
+@dataclass(frozen=True)
+class Asker:
+    """How questions are put and answers are scored.
+
+    `instruction` asks for a transcript (view `image_transcript`); `voices` names the voice of each item's clip.
+    """
+
+    views: tuple[View, ...]
+    batch_size: int
+    max_new_tokens: int
+    profile: Profile
+    instruction: str
+    voices: dict[str, str]
+
+
+def is_heard(view: View) -> bool:
+    """Whether a model needs ears under `view`."""
+    return view_spec(view).query != "text"
+
+
+def run_benchmark(
+    model: OmniModel, name: str, source: str, samples: Sequence[Sample], ask: Asker, store: Store[Score]
+) -> None:
+    """Answer and score every sample of benchmark `source` under every view that is not in `store` yet.
+
+    Batches are cut from the whole benchmark, whatever is done already, so that a resumed run computes what an
+    uninterrupted one does.
+
+    Args:
+        model: with ears if any view is heard.
+        name: of the model, as scores carry it.
+        source: name of the benchmark.
+        samples: single-turn.
+        ask: views, batch size, scoring profile.
+        store: of scores; it is appended to.
+    """
+    # Neighbours of similar length waste little padding.
+    ordered = sorted(samples, key=lambda sample: (sample.turns[0].num_samples, sample.key))
+    batches = [ordered[i : i + ask.batch_size] for i in range(0, len(ordered), ask.batch_size)]
+    for batch in track(batches, len(batches), f"{name} on {source}"):
+        if all(_key(source, sample, view, name) in store for sample in batch for view in ask.views):
+            continue
+        for sample, view, prediction, heard in _answers(model, batch, ask):
+            if _key(source, sample, view, name) not in store:
+                store.append(_score(sample.turns[0].item, source, view, name, prediction, heard, ask))
+
+
+def _answers(model: OmniModel, batch: list[Sample], ask: Asker) -> Iterable[tuple[Sample, View, str, str | None]]:
+    """Every sample's answer under every view: views about the same image are answered on top of one shared prefix."""
+    heard: list[str | None] = [None] * len(batch)
+    shown = batch
+    if "image_transcript" in ask.views:
+        heard = list(transcribe(model, batch, ask.instruction, ask.max_new_tokens))
+        shown = [
+            replace(sample, turns=(replace(sample.turns[0], heard=text),))
+            for sample, text in zip(batch, heard, strict=True)
+        ]
+    for context in ("image", "none"):
+        views = [view for view in ask.views if view_spec(view).context == context]
+        if not views:
+            continue
+        answers = model.generate(shown, views=views, max_new_tokens=ask.max_new_tokens)
+        for view in views:
+            for sample, text, transcript in zip(batch, answers[view], heard, strict=True):
+                yield sample, view, text, transcript if view == "image_transcript" else None
+
+
+def transcribe(model: OmniModel, samples: Sequence[Sample], instruction: str, max_new_tokens: int) -> list[str]:
+    """What the model hears in the samples' clips, asked with the instruction that it was aligned on."""
+    asked = []
+    for sample in samples:
+        turn = sample.turns[0]
+        item = turn.item.model_copy(update={"instruction": instruction})
+        asked.append(replace(sample, turns=(replace(turn, item=item, suffix=""),)))
+    # A transcript is as long as its question; an answer is short.
+    longest = max(len(model.family.tokenizer.encode(s.turns[0].text)) for s in samples)
+    texts = model.generate(asked, views=["speech_only"], max_new_tokens=max(max_new_tokens, 2 * longest))
+    return texts["speech_only"]
+
+
+def _score(item: Item, source: str, view: View, name: str, prediction: str, heard: str | None, ask: Asker) -> Score:
+    gold = item.answers if len(item.answers) > 1 else item.answers[0]
+    value = score(scorer_name(source), gold, prediction, item.choices or None, ask.profile)
+    return Score(
+        item=item.id,
+        source=source,
+        model=name,
+        view=view,
+        cluster=item.cluster,
+        kind=item.kind,
+        prediction=prediction,
+        value=value or 0.0,
+        invalid=value is None,
+        profile=ask.profile,
+        voice=ask.voices.get(item.id) if is_heard(view) else None,
+        heard=heard,
+    )
+
+
+def _key(source: str, sample: Sample, view: View, name: str) -> str:
+    return f"{source}|{sample.turns[0].item.id}|{view}|{name}"
+
+
+def check_pairing(scores: Sequence[Score], items: Sequence[Item], view: View) -> None:
+    """Raise `InputError` unless `scores` has exactly one score per item under `view`."""
+    scored = [score.item for score in scores if score.view == view]
+    missing = {item.id for item in items} - set(scored)
+    if missing or len(scored) != len(set(scored)):
+        what = f"{len(missing)} items have no answer, e.g. {min(missing)}" if missing else "an item is scored twice"
+        raise InputError(f"view {view}: {what}", remedy="run the evaluate stage again")

@@ -1,0 +1,41 @@
+"""Stages: what a recipe makes happen, one file per kind of stage. The only place that knows both the recipe and the parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transformers.utils import logging as transformers_logging
+
+from earwise.run import Stage
+from earwise.settings import Recipe
+from earwise.stages import base, data, evaluation, report, speech, training
+
+
+def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
+    """The stages of a recipe in the order in which they run."""
+    transformers_logging.disable_progress_bar()  # stages show their own
+    stages = [data.stage(recipe)]
+    if recipe.speech is not None:
+        stages.append(speech.stage(recipe))
+    for seed in recipe.seeds:
+        if recipe.base is not None:
+            stages.append(base.stage(recipe, seed))
+        if recipe.align is not None:
+            stages.append(training.align_stage(recipe, seed))
+        stages.extend(training.train_stage(recipe, name, seed) for name in _by_start(recipe))
+        if recipe.evaluate is not None:
+            stages.extend(evaluation.stages(recipe, seed))
+    if recipe.evaluate is not None:
+        stages.append(report.stage(recipe, [s.name for s in stages]))
+    return stages
+
+
+def _by_start(recipe: Recipe) -> list[str]:
+    """Names of the trainings, each after the one that it starts from."""
+    ordered: list[str] = []
+    waiting = list(recipe.train)
+    while waiting:
+        ready = [name for name in waiting if recipe.train[name].start not in waiting]
+        ordered += ready
+        waiting = [name for name in waiting if name not in ready]
+    return ordered

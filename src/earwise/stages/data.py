@@ -1,0 +1,80 @@
+"""Stage `data`: items, pictures and benchmarks, written by the micro laboratory or found in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from earwise.data.items import read_items
+from earwise.errors import InputError
+from earwise.evaluate.benchmarks import load_benchmark
+from earwise.micro.lab import LabSize, write_lab
+from earwise.records import Item
+from earwise.run import Stage, StageContext
+from earwise.settings import FolderData, MicroData, Recipe
+
+NAME = "data"
+
+
+def stage(recipe: Recipe) -> Stage:
+    """The stage of `[data]`."""
+    source = recipe.data
+    return Stage(
+        name=NAME,
+        work=lambda context: _work(context, recipe),
+        settings={**source.for_stage(), "benchmarks": list(recipe.evaluate.benchmarks) if recipe.evaluate else []},
+        inputs=(Path(source.path),) if isinstance(source, FolderData) else (),
+    )
+
+
+def _work(context: StageContext, recipe: Recipe) -> None:
+    if isinstance(recipe.data, MicroData):
+        _write_lab(context.folder, recipe.data)
+    folder = data_folder(recipe, context.folder)
+    for name in used_item_files(recipe):
+        context.say(f"data: {name}: {len(read_items(folder / f'{name}.jsonl'))} items")
+    for name, items in benchmark_items(recipe, folder).items():
+        context.say(f"data: benchmark {name}: {len(items)} items")
+
+
+def _write_lab(folder: Path, settings: MicroData) -> None:
+    size = LabSize(
+        train_images=settings.train_images,
+        validation_images=settings.validation_images,
+        test_images=settings.test_images,
+        turns_per_image=settings.turns_per_image,
+        transcribe_items=settings.transcribe_items,
+    )
+    write_lab(folder, seed=settings.seed, size=size, label_noise=settings.label_noise)
+
+
+def data_folder(recipe: Recipe, stage_folder: Path) -> Path:
+    """Where the item files of the recipe are: the folder that it names, or the stage's own."""
+    return Path(recipe.data.path) if isinstance(recipe.data, FolderData) else stage_folder
+
+
+def used_item_files(recipe: Recipe) -> list[str]:
+    """Names of the item files that trainings of the recipe read, without their ending."""
+    used = [train.data for train in recipe.train.values()]
+    used += [recipe.align.data] if recipe.align else []
+    used += ["transcribe"] if any(train.copy_share for train in recipe.train.values()) else []
+    used += ["train", "transcribe"] if recipe.base else []
+    return list(dict.fromkeys(used))
+
+
+def benchmark_items(recipe: Recipe, folder: Path) -> dict[str, list[Item]]:
+    """Items of every benchmark that the recipe evaluates on, cut to `[evaluate] limit`."""
+    if recipe.evaluate is None:
+        return {}
+    loaded = {name: load_benchmark(name, folder / "benchmarks") for name in recipe.evaluate.benchmarks}
+    return {name: items[: recipe.evaluate.limit] for name, items in loaded.items()}
+
+
+def transcribe_instruction(folder: Path) -> str:
+    """The typed request that a model is aligned on and that asks it for a transcript."""
+    path = folder / "transcribe.jsonl"
+    instructions = {item.instruction for item in read_items(path)}
+    if len(instructions) != 1:
+        raise InputError(
+            f"{len(instructions)} different instructions, one is needed to ask for a transcript", file=path
+        )
+    return instructions.pop()

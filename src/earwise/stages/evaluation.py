@@ -1,0 +1,91 @@
+"""Stages `evaluate.MODEL`: every benchmark under every view, one store of scores per model."""
+
+from __future__ import annotations
+
+
+from earwise.evaluate.runner import Asker, is_heard, run_benchmark
+from earwise.models.views import Sample
+from earwise.records import Item, Score, View
+from earwise.run import Stage, StageContext
+from earwise.settings import BASE, Recipe
+from earwise.speech.clips import read_clips
+from earwise.stages.base import base_stage_needed
+from earwise.stages.data import NAME as DATA
+from earwise.stages.data import benchmark_items, data_folder, transcribe_instruction
+from earwise.stages.models import load_base, load_start
+from earwise.stages.samples import sample_items
+from earwise.stages.speech import NAME as SPEECH
+from earwise.stages.speech import clip_folder
+from earwise.stages.training import local_inputs, model_stage
+from earwise.store import Store
+
+SCORES = "scores.jsonl"
+
+
+def stages(recipe: Recipe, seed: int) -> list[Stage]:
+    """One stage for the base, whose typed answers all models share, and one for each model that hears."""
+    named = [BASE, *(name for name in recipe.evaluated if name != BASE)]
+    return [_stage(recipe, name, seed) for name in named if asked_views(recipe, name)]
+
+
+def stage_name(name: str, seed: int) -> str:
+    """The stage that evaluates model `name`."""
+    return f"seed{seed}/evaluate.{name}"
+
+
+def asked_views(recipe: Recipe, name: str) -> tuple[View, ...]:
+    """The views that model `name` answers itself: a model with ears leaves the typed ones to the base."""
+    assert recipe.evaluate is not None
+    return tuple(view for view in recipe.evaluate.views if is_heard(view) == (name != BASE))
+
+
+def _stage(recipe: Recipe, name: str, seed: int) -> Stage:
+    assert recipe.evaluate is not None
+    own = model_stage(name, seed)
+    return Stage(
+        name=stage_name(name, seed),
+        work=lambda context: _work(context, recipe, name),
+        settings={
+            **recipe.evaluate.for_stage(),
+            "models": name,
+            "views": list(asked_views(recipe, name)),
+            "model": recipe.model.for_stage() if recipe.model else None,
+        },
+        seed=seed,
+        needs=(
+            DATA,
+            *([SPEECH] if recipe.speech else []),
+            *base_stage_needed(recipe, seed),
+            *([own] if own else []),
+        ),
+        inputs=local_inputs(recipe) if recipe.model else (),
+    )
+
+
+def _work(context: StageContext, recipe: Recipe, name: str) -> None:
+    settings = recipe.evaluate
+    assert settings is not None
+    folder = data_folder(recipe, context.folder_of(DATA))
+    own = model_stage(name, context.seed)
+    model = load_start(recipe, context, own) if own else load_base(recipe, context)
+    model.eval()
+    views = asked_views(recipe, name)
+    instruction = transcribe_instruction(folder) if "image_transcript" in views else ""
+    with Store(context.folder / SCORES, Score) as store:
+        for benchmark, items in benchmark_items(recipe, folder).items():
+            samples, voices = _samples(context, recipe, benchmark, items)
+            ask = Asker(views, settings.batch_size, settings.max_new_tokens, settings.profile, instruction, voices)
+            run_benchmark(model, name, benchmark, samples, ask, store)
+
+
+def _samples(
+    context: StageContext, recipe: Recipe, benchmark: str, items: list[Item]
+) -> tuple[list[Sample], dict[str, str]]:
+    """Samples of a benchmark, only of items that every view can be asked about, and the voice of each."""
+    folder = data_folder(recipe, context.folder_of(DATA)) / "benchmarks"
+    assert recipe.evaluate is not None
+    if recipe.speech is None:
+        return sample_items(items, folder, None, context.say, suffix=recipe.evaluate.suffix), {}
+    clips = clip_folder(context.folder_of(SPEECH), f"benchmarks/{benchmark}")
+    voices = {clip.item: clip.voice for clip in read_clips(clips).clips}
+    return sample_items(items, folder, clips, context.say, suffix=recipe.evaluate.suffix), voices

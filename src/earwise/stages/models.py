@@ -1,0 +1,63 @@
+"""Models as recipes name them: a base with fresh, pretrained or already trained ears."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from earwise.models.ears import Ears, EarsConfig
+from earwise.models.omni import OmniModel
+from earwise.run import StageContext
+from earwise.settings import BASE, FreshEars, Model, Recipe
+from earwise.stages.base import base_folder
+
+EARS = "ears"
+"""Folder of a training stage that holds the ears it leaves."""
+
+
+def load_model(recipe: Recipe, context: StageContext, *, ears: Ears | Path | None = None) -> OmniModel:
+    """The recipe's base with new ears, or with those given."""
+    settings = recipe.model
+    assert settings is not None
+    model = load_base(recipe, context, ears)
+    if model.ears is None:
+        new = _new_ears(settings, model.family.width, context.seed)
+        model = OmniModel(model.family, new, base=model.origin[0], revision=model.origin[1])
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_base(recipe: Recipe, context: StageContext, ears: Ears | Path | None = None) -> OmniModel:
+    """The recipe's base, with the given ears or none."""
+    settings = recipe.model
+    if settings is None or settings.base == BASE:
+        folder = context.folder_of(f"seed{context.seed}/{BASE}") / "model"
+        return OmniModel.from_pretrained(str(folder), ears)
+    return OmniModel.from_pretrained(
+        str(base_folder(settings.base)),
+        ears,
+        family=settings.family,
+        revision=settings.revision,
+        dtype=getattr(torch, settings.dtype),
+        trust_remote_code=settings.trust_remote_code,
+    )
+
+
+def load_start(recipe: Recipe, context: StageContext, stage: str | None) -> OmniModel:
+    """The model that `stage` left, or the base with new ears when there is no such stage."""
+    return load_model(recipe, context, ears=context.folder_of(stage) / EARS if stage else None)
+
+
+def _new_ears(settings: Model, width: int, seed: int) -> Ears:
+    ears = settings.ears
+    common = {"width": width, "stack": ears.stack, "hidden": ears.hidden, "markers": ears.markers}
+    if not isinstance(ears, FreshEars):
+        return Ears.from_whisper(ears.path, EarsConfig(encoder={}, **common), seed=seed)
+    encoder = {
+        "d_model": ears.width,
+        "encoder_layers": ears.layers,
+        "encoder_attention_heads": ears.heads,
+        "encoder_ffn_dim": 4 * ears.width,
+        "num_mel_bins": ears.mel_bins,
+    }
+    return Ears.fresh(EarsConfig(encoder=encoder, **common), seed=seed)

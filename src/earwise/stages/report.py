@@ -1,0 +1,147 @@
+"""Stage `report`: `summary.json` from all scores, and the page that a person reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from earwise.data.media import resolve
+from earwise.evaluate.summary import ScoreTable, compare, per_voice, summarise_models
+from earwise.records import Clip, Item, Score, View
+from earwise.report import Answer, ShownItem, build_report
+from earwise.provenance import versions
+from earwise.run import Stage, StageContext
+from earwise.settings import BASE, Recipe
+from earwise.speech.clips import read_clips
+from earwise.stages.data import NAME as DATA
+from earwise.stages.data import benchmark_items, data_folder
+from earwise.stages.evaluation import SCORES, asked_views, stage_name
+from earwise.stages.speech import NAME as SPEECH
+from earwise.stages.speech import clip_folder
+from earwise.store import read_store, write_atomic
+
+NAME = "report"
+SUMMARY, PAGE = "summary.json", "report.html"
+
+
+def stage(recipe: Recipe, before: Sequence[str]) -> Stage:
+    """The last stage: needs all others, whose times it reports."""
+    assert recipe.evaluate is not None
+    return Stage(
+        name=NAME,
+        work=lambda context: _work(context, recipe),
+        settings={
+            "report": recipe.report.for_stage() if recipe.report else {},
+            "text_view": recipe.evaluate.text_view,
+            "speech_view": recipe.evaluate.speech_view,
+        },
+        needs=tuple(before),
+        outputs=(SUMMARY, PAGE),
+    )
+
+
+def _work(context: StageContext, recipe: Recipe) -> None:
+    scores = {seed: _scores(context, recipe, seed) for seed in recipe.seeds}
+    table = ScoreTable.of(scores, BASE)
+    summary = _summary(context, recipe, table)
+    write_atomic(context.run_folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
+    shown = _shown_items(context, recipe, scores[recipe.seeds[0]])
+    build_report(context.run_folder, shown, context.run_folder / PAGE)
+    context.say(f"report: {context.run_folder / PAGE}")
+
+
+def _scores(context: StageContext, recipe: Recipe, seed: int) -> list[Score]:
+    """All scores of a seed: the base's typed ones first, then each model's."""
+    named = [BASE, *(name for name in recipe.evaluated if name != BASE)]
+    folders = [context.folder_of(stage_name(name, seed)) for name in named if asked_views(recipe, name)]
+    return [score for folder in folders for score in read_store(folder / SCORES, Score)]
+
+
+def _summary(context: StageContext, recipe: Recipe, table: ScoreTable) -> dict[str, object]:
+    assert recipe.evaluate is not None
+    text, speech = recipe.evaluate.text_view, recipe.evaluate.speech_view
+    models = summarise_models(table, text, speech)
+    pairs = _pairs(recipe)
+    return {
+        "recipe": recipe.name,
+        "seed": recipe.seeds[0],
+        "seeds": list(recipe.seeds),
+        "models": models,
+        "comparisons": [c for name in table.benchmarks for c in compare(table, pairs, name, speech)],
+        "ablation": _ablation(recipe, models, speech),
+        "voices": _voices(context, recipe, table, speech),
+        "timings_s": context.timings_s,
+        "versions": versions(),
+    }
+
+
+def _pairs(recipe: Recipe) -> list[tuple[str, str]]:
+    """Which models are compared: every training with the first one on the same data, and that one with the start."""
+    pairs = []
+    first: dict[str, str] = {}
+    for name, train in recipe.train.items():
+        baseline = first.setdefault(train.data, name)
+        pairs.append((name, train.start if baseline == name else baseline))
+    return [(a, b) for a, b in pairs if {a, b} <= set(recipe.evaluated)]
+
+
+def _ablation(recipe: Recipe, models: dict[str, dict[str, dict]], view: View) -> dict[str, dict[str, dict]]:
+    """Rows that `[report] ablation` names: each model's score under the speech view on every benchmark."""
+    rows = recipe.report.ablation if recipe.report else ()
+    return {
+        row: {
+            benchmark: {"score": cell["views"][view]["score"], "ci95": cell["views"][view]["ci95"], "n": cell["n"]}
+            for benchmark, cell in models[row].items()
+            if view in cell["views"]
+        }
+        for row in rows
+    }
+
+
+def _voices(context: StageContext, recipe: Recipe, table: ScoreTable, view: View) -> dict[str, object] | None:
+    if recipe.speech is None or recipe.evaluate is None:
+        return None
+    folder = context.folder_of(SPEECH)
+    used = {"train" if t.data == "train_other" else t.data for t in recipe.train.values()}
+    used |= {recipe.align.data} if recipe.align else set()
+    train = {clip.voice for name in used for clip in read_clips(clip_folder(folder, name)).clips}
+    test = {
+        c.voice for n in recipe.evaluate.benchmarks for c in read_clips(clip_folder(folder, f"benchmarks/{n}")).clips
+    }
+    return {"train": len(train), "test": sorted(test), "per_voice": per_voice(table, view)}
+
+
+def _shown_items(context: StageContext, recipe: Recipe, scores: list[Score]) -> list[ShownItem]:
+    """Items spread evenly over each benchmark, so that every kind and every outcome has its chance to be seen."""
+    wanted = recipe.report.items if recipe.report else 0
+    folder = data_folder(recipe, context.folder_of(DATA)) / "benchmarks"
+    benchmarks = benchmark_items(recipe, folder.parent)
+    answers: dict[tuple[str, str], dict[str, dict[str, Answer]]] = {}
+    models = [name for name in recipe.evaluated if name != BASE] or [BASE]
+    for score in scores:
+        for model in models if score.model == BASE else [score.model]:
+            given = answers.setdefault((score.source, score.item), {}).setdefault(model, {})
+            given[score.view] = Answer(score.prediction, score.value, score.invalid, score.heard)
+    shown = []
+    for n, (benchmark, items) in enumerate(benchmarks.items()):
+        clips = _clips(context, recipe, benchmark)
+        clip_dir = clip_folder(context.folder_of(SPEECH), f"benchmarks/{benchmark}") if clips else folder
+        asked = [item for item in items if (benchmark, item.id) in answers]
+        share = wanted // len(benchmarks) + (n < wanted % len(benchmarks))
+        for item in asked[:: max(1, len(asked) // max(share, 1))][:share]:
+            shown.append(_shown(item, folder, clips.get(item.id), clip_dir, answers[benchmark, item.id]))
+    return shown
+
+
+def _clips(context: StageContext, recipe: Recipe, benchmark: str) -> dict[str, Clip]:
+    if recipe.speech is None:
+        return {}
+    return {c.item: c for c in read_clips(clip_folder(context.folder_of(SPEECH), f"benchmarks/{benchmark}")).clips}
+
+
+def _shown(
+    item: Item, folder: Path, clip: Clip | None, clip_dir: Path, answers: dict[str, dict[str, Answer]]
+) -> ShownItem:
+    image = resolve(folder, item.image) if item.image else None
+    return ShownItem(item, image, clip, clip_dir / clip.path if clip else None, answers)

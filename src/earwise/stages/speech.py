@@ -1,0 +1,86 @@
+"""Stage `speech`: every query that is heard in training or in a test is spoken, by voices that the two do not share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from earwise.data.items import read_items
+from earwise.records import Item
+from earwise.run import Stage, StageContext
+from earwise.settings import Recipe, Speech
+from earwise.speech.clips import make_clips
+from earwise.speech.engine import open_engine
+from earwise.speech.voices import split_voices
+from earwise.stages.data import NAME as DATA
+from earwise.stages.data import benchmark_items, data_folder, used_item_files
+
+NAME = "speech"
+
+
+def stage(recipe: Recipe) -> Stage:
+    """The stage of `[speech]`."""
+    assert recipe.speech is not None
+    return Stage(
+        name=NAME,
+        work=lambda context: _work(context, recipe),
+        settings={
+            **recipe.speech.for_stage(),
+            "items": list(used_item_files(recipe)),
+            "benchmarks": list(recipe.evaluate.benchmarks) if recipe.evaluate else [],
+            "limit": recipe.evaluate.limit if recipe.evaluate else None,
+            "speak_suffix": speaks_suffix(recipe),
+        },
+        needs=(DATA,),
+    )
+
+
+def speaks_suffix(recipe: Recipe) -> bool:
+    """Whether the answer-format request of a benchmark item is spoken with its query."""
+    return recipe.evaluate is not None and recipe.evaluate.suffix == "spoken"
+
+
+def _work(context: StageContext, recipe: Recipe) -> None:
+    settings = recipe.speech
+    assert settings is not None
+    folder = data_folder(recipe, context.folder_of(DATA))
+    voices = open_engine(settings.engine).voices()
+    train, test = split_voices(voices, settings.train_voices, settings.test_voices, settings.seed)
+    context.say(f"speech: {len(train)} voices for training; test voices: {', '.join(test)}")
+    for name in _spoken_files(recipe):
+        items = read_items(folder / f"{name}.jsonl")
+        _speak(context, settings, items, name, train, False)
+    for name, items in benchmark_items(recipe, folder).items():
+        _speak(context, settings, items, f"benchmarks/{name}", test, speaks_suffix(recipe))
+
+
+def _spoken_files(recipe: Recipe) -> list[str]:
+    """Item files to speak: two annotations of the same questions are spoken once."""
+    return list(dict.fromkeys("train" if name == "train_other" else name for name in used_item_files(recipe)))
+
+
+def clip_folder(speech_folder: Path, name: str) -> Path:
+    """Folder of the clips of item file or `benchmarks/NAME`."""
+    return speech_folder / ("train" if name == "train_other" else name)
+
+
+def _speak(
+    context: StageContext, settings: Speech, items: Sequence[Item], name: str, voices: Sequence[str], suffix: bool
+) -> None:
+    made = make_clips(
+        items,
+        clip_folder(context.folder, name),
+        partial(open_engine, settings.engine),
+        voices=voices,
+        rates=settings.rates_wpm,
+        pitches=settings.pitches,
+        seed=settings.seed,
+        workers=settings.workers or os.cpu_count() or 1,
+        speak_suffix=suffix,
+    )
+    hours = sum(clip.duration_s for clip in made.clips) / 3600
+    context.say(f"speech: {name}: {len(made.clips)} clips, {hours:.2f} h, {len(made.dropped)} dropped")
+    for reason in sorted({drop.reason for drop in made.dropped}):
+        context.say(f"speech: {name}: dropped {sum(d.reason == reason for d in made.dropped)}: {reason}")
