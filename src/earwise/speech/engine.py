@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from earwise.data.media import Waveform
+from earwise.errors import InputError
+from earwise.settings import EspeakEngine as EspeakSettings
+from earwise.settings import HuggingFaceEngine as HuggingFaceSettings
+from earwise.settings import OpenAIEngine as OpenAISettings
 
 NORMAL_RATE_WPM: Final = 175.0
 """Words per minute of unhurried speech. Rates are words per minute for every engine; one that takes a speed factor
@@ -22,8 +28,13 @@ class SpeechEngine(Protocol):
         """Name and version, as it is recorded in clips, e.g. `espeak-ng 1.52.0`."""
         ...
 
+    @property
+    def waits(self) -> bool:
+        """Whether it spends its time waiting for a server, so that threads speak in parallel and not processes."""
+        ...
+
     def voices(self) -> list[str]:
-        """Names of the voices, best known first; empty if the engine takes names but cannot list them."""
+        """Names of the voices; empty if the engine takes names but cannot list them."""
         ...
 
     def speak(self, spoken: str, voice: str, rate: float, pitch: float, seed: int) -> Waveform:
@@ -39,3 +50,36 @@ class SpeechEngine(Protocol):
         Raises `InputError` for a voice, rate or pitch that the engine does not have.
         """
         ...
+
+
+def open_engine(settings: EspeakSettings | HuggingFaceSettings | OpenAISettings) -> SpeechEngine:
+    """The engine that `[speech.engine]` of a recipe asks for. Only the file of that engine is imported."""
+    match settings.type:
+        case "espeak":
+            from earwise.speech.espeak import EspeakEngine
+
+            return EspeakEngine()
+        case "huggingface":
+            from earwise.speech.huggingface import HuggingFaceEngine
+
+            return HuggingFaceEngine(settings.model, revision=settings.revision)
+        case "openai":
+            from earwise.speech.endpoint import EndpointEngine
+
+            return EndpointEngine(settings.base_url, settings.model, api_key_env=settings.api_key_env)
+
+
+def check_voice(voice: str, known: Sequence[str], engine: str) -> None:
+    """Raise `InputError` naming the nearest voice if `voice` is not among `known`."""
+    if voice not in known:
+        near = difflib.get_close_matches(voice, known, n=1, cutoff=0)
+        remedy = f"did you mean {near[0]!r}?" if near else None
+        raise InputError(f"{engine} has no voice {voice!r}", remedy=remedy)
+
+
+def check_own_pitch(pitch: float, engine: str) -> None:
+    """Raise `InputError` unless `pitch` is the voice's own."""
+    if pitch != OWN_PITCH:
+        raise InputError(
+            f"{engine} cannot change the pitch, got {pitch:g}", remedy=f"set pitches to [{OWN_PITCH:g}, {OWN_PITCH:g}]"
+        )

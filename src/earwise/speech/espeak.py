@@ -11,7 +11,6 @@ from __future__ import annotations
 import _ctypes
 import atexit
 import ctypes
-import difflib
 import functools
 import os
 import re
@@ -28,6 +27,7 @@ import numpy as np
 
 from earwise.data.media import Waveform
 from earwise.errors import EarwiseError, InputError
+from earwise.speech.engine import check_voice
 from earwise.speech.resample import to_16_khz
 
 RATE_WPM_LIMITS: Final = (80, 450)
@@ -75,6 +75,8 @@ _ONE_AT_A_TIME = threading.RLock()
 class EspeakEngine:
     """espeak-ng with its English accents and voice variants; safe in threads and in processes."""
 
+    waits = False
+
     @functools.cached_property
     def name(self) -> str:
         """`espeak-ng` and its version."""
@@ -84,13 +86,13 @@ class EspeakEngine:
 
     def voices(self) -> list[str]:
         """`ACCENT+VARIANT` for all accents and variants, e.g. `en-gb-scotland+f2`, sorted."""
-        return [f"{accent}+{variant}" for accent in sorted(_accents()) for variant in _variants()]
+        return sorted(_voices())
 
     def speak(self, spoken: str, voice: str, rate: float, pitch: float, seed: int) -> Waveform:
         """`spoken` as 16 kHz samples; espeak's own 22,050 Hz are resampled to `n * 16000 / 22050`, rounded to nearest.
 
-        `voice` is one of `voices()` or an accent alone (`en-us`). `rate` in words per minute and `pitch` are rounded to
-        whole numbers, as espeak takes them. `seed` moves the noise of breathy variants and nothing else.
+        `rate` in words per minute and `pitch` are rounded to whole numbers, as espeak takes them. `seed` moves the
+        noise of breathy variants and nothing else.
         Raises `InputError` for an unknown voice and for a rate or pitch outside of espeak's limits.
         """
         _check_voice(voice)
@@ -114,14 +116,13 @@ _LETTER_A: Final = re.compile(r"(?<![\w'\-])(?!(?:(?<=\A)|(?<=[.?!:] ))A [a-z])A
 
 
 def _check_voice(voice: str) -> None:
-    accent, plus, variant = voice.partition("+")
-    if accent in _accents() and (variant in _variants() if plus else True):
+    if voice in _voices():
         return
+    accent, _, variant = voice.partition("+")
     reason = EXCLUDED_VARIANTS.get(variant) or EXCLUDED_ACCENTS.get(accent)
-    known = [f"{name}+{kind}" for name in _accents() for kind in _variants()] + list(_accents())
-    near = difflib.get_close_matches(voice, known, n=1, cutoff=0)
-    what = f"espeak-ng voice {voice!r} is not offered: {reason}" if reason else f"no espeak-ng voice {voice!r}"
-    raise InputError(what, remedy=f"did you mean {near[0]!r}?")
+    if reason:
+        raise InputError(f"the espeak-ng voice {voice!r} is not offered: {reason}")
+    check_voice(voice, sorted(_voices()), "espeak-ng")
 
 
 def _check_number(name: str, value: float, limits: tuple[int, int]) -> int:
@@ -129,6 +130,11 @@ def _check_number(name: str, value: float, limits: tuple[int, int]) -> int:
     if not low <= value <= high:
         raise InputError(f"espeak-ng takes a {name} from {low} to {high}, got {value:g}")
     return round(value)
+
+
+@functools.cache
+def _voices() -> frozenset[str]:
+    return frozenset(f"{accent}+{variant}" for accent in _accents() for variant in _variants())
 
 
 @functools.cache

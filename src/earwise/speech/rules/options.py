@@ -14,6 +14,7 @@ _HEADING: Final = re.compile(
 _BRACKETED: Final = re.compile(r"(?<![\w)])\(([A-Z])\)\s*|(?<![\w(])([A-Z])\)\s+")
 _DOTTED_LINE: Final = re.compile(r"(?:\A|(?<=\n))[ \t]*([A-Z])[.:][ \t]+")
 _INLINE: Final = re.compile(r"(?<=[.?!:;,\s])(?<!Option )([A-Z])[.:] ")
+_JOINT: Final = re.compile(r"[\s,;]+(?:or|and)\s*\Z")
 _SINGLE: Final = re.compile(r"\(([A-Z])\)")
 _OWN_MARK: Final = "^\\s*(?:\\({0}\\)|{0}[.:)])\\s*(?=\\S)"
 
@@ -21,21 +22,26 @@ _OWN_MARK: Final = "^\\s*(?:\\({0}\\)|{0}[.:)])\\s*(?=\\S)"
 def say_options(question: str) -> str:
     """Options inside a question: `(A) red (B) blue`, `A) red B) blue` and lines that start with `A. ` or `A: `.
 
-    They are options only if A, B, ... stand in order, at least two of them; a single `(A)` is the letter.
+    They are options only if A, B, ... stand in order, at least two of them, each with a text ("Is (A) above (B)?" has
+    none); any other `(A)` is the letter.
     """
     question = _HEADING.sub("", question)
     for pattern in (_BRACKETED, _DOTTED_LINE, _INLINE):
-        marks = list(pattern.finditer(question))
-        letters = [mark[1] or mark[mark.re.groups] for mark in marks]
-        if len(marks) >= 2 and letters == [chr(ord("A") + place) for place in range(len(marks))]:
-            return _with_options(question, marks, letters)
+        head, *pairs = _split(question, pattern)
+        letters, texts = [letter for letter, _ in pairs], [text for _, text in pairs]
+        in_order = letters == [chr(ord("A") + place) for place in range(len(pairs))]
+        if len(pairs) >= 2 and in_order and all(any(char.isalnum() for char in text) for text in texts):
+            return join_options(head[1], letters, texts)
     return _SINGLE.sub(r" \1 ", question)
 
 
-def _with_options(question: str, marks: list[re.Match[str]], letters: list[str]) -> str:
-    ends = [mark.start() for mark in marks[1:]] + [len(question)]
-    texts = [question[mark.end() : end] for mark, end in zip(marks, ends, strict=True)]
-    return join_options(question[: marks[0].start()], letters, texts)
+def _split(question: str, pattern: re.Pattern[str]) -> list[tuple[str, str]]:
+    """Letter and text of each option that `pattern` finds; first the text before them, with an empty letter."""
+    marks = list(pattern.finditer(question))
+    letters = ["", *(mark[1] or mark[mark.re.groups] for mark in marks)]
+    starts, ends = [0, *(mark.end() for mark in marks)], [*(mark.start() for mark in marks), len(question)]
+    texts = [question[start:end] for start, end in zip(starts, ends, strict=True)]
+    return [(letter, _JOINT.sub("", text) if letter else text) for letter, text in zip(letters, texts, strict=True)]
 
 
 def join_options(question: str, letters: Sequence[str], texts: Sequence[str]) -> str:

@@ -1,0 +1,286 @@
+"""Items to clips: spoken in parallel, cached by content, resumed where a killed run stopped.
+
+A clip folder holds
+
+    clips.jsonl     a store of `Clip`s, in the order of the items
+    dropped.jsonl   a store of `Drop`s: items that cannot be spoken, with the reason
+    wav/AB/ABCDEF...wav   mono 16-bit 16 kHz, named by the hash of everything that decides the samples
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from earwise.data.media import Waveform, check_waveform, load_audio, save_wav, waveform_sha256
+from earwise.errors import InputError
+from earwise.progress import track
+from earwise.records import Clip, Item, NonEmpty, Record
+from earwise.speech.engine import SpeechEngine, check_voice
+from earwise.speech.parallel import map_in_processes, map_in_threads
+from earwise.speech.spoken_form import FORM_VERSION, spoken_form
+from earwise.store import Store, read_store
+
+CLIPS: Final = "clips.jsonl"
+DROPPED: Final = "dropped.jsonl"
+
+JOBS_WORTH_A_WORKER: Final = 64
+"""Starting a process takes about as long as speaking a hundred questions."""
+
+log = logging.getLogger(__name__)
+
+
+class Drop(Record):
+    """An item that has no clip, with the reason."""
+
+    item: NonEmpty
+    text: str
+    """The question as it was written."""
+    reason: NonEmpty
+
+    @property
+    def key(self) -> str:
+        """The item's id."""
+        return self.item
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """The clips of a folder and the items that have none, both in the order of the items."""
+
+    folder: Path
+    clips: list[Clip]
+    dropped: list[Drop]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How one item is spoken. Drawn from the item's id and the seed alone, never from its place in a list."""
+
+    voice: str
+    rate: float
+    pitch: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Job:
+    item: Item
+    delivery: Delivery
+    speak_suffix: bool
+    key: str
+
+
+def draw_delivery(
+    item: str, voices: Sequence[str], rates: tuple[float, float], pitches: tuple[float, float], seed: int
+) -> Delivery:
+    """The delivery of the item with id `item`: a voice, a rate and a pitch (uniform, rounded to whole numbers)."""
+    digest = hashlib.blake2b(f"{seed}\n{item}".encode(), digest_size=32).digest()
+    voice, rate, pitch, own_seed = (int.from_bytes(digest[start : start + 8], "big") for start in (0, 8, 16, 24))
+    return Delivery(
+        voice=voices[voice % len(voices)],
+        rate=_uniform(rates, rate),
+        pitch=_uniform(pitches, pitch),
+        seed=own_seed % 2**31,
+    )
+
+
+def _uniform(bounds: tuple[float, float], word: int) -> float:
+    low, high = bounds
+    return float(round(low + (high - low) * word / 2**64))
+
+
+def make_clips(
+    items: Sequence[Item],
+    folder: str | Path,
+    engine: Callable[[], SpeechEngine],
+    *,
+    voices: Sequence[str],
+    rates: tuple[float, float],
+    pitches: tuple[float, float],
+    seed: int = 0,
+    workers: int = 1,
+    speak_suffix: bool = False,
+) -> ClipSet:
+    """Speak the question and the options of every item; afterwards `folder` holds exactly these clips.
+
+    Clips that are there already are kept, those of other items or settings leave the store (their WAV files stay as a
+    cache). Items that cannot be spoken, or that the engine renders as silence, are dropped with their reason.
+
+    Args:
+        items: with distinct ids.
+        folder: is made if need be.
+        engine: opens the engine, once in each worker process; must be picklable for more than one worker
+            (`functools.partial(open_engine, settings)`), and a script that uses several needs the usual
+            `if __name__ == "__main__"`.
+        voices: one is drawn for each item.
+        rates: range in words per minute.
+        pitches: range on espeak's scale of 0 to 99.
+        seed: of the draws.
+        workers: processes, or threads for an engine that waits for a server.
+        speak_suffix: whether the answer-format request of an item is spoken after its query.
+
+    Raises `InputError` for an unknown voice, doubled ids, and if no item at all can be spoken.
+    """
+    folder = Path(folder)
+    opened = engine()
+    _check(items, voices, opened)
+    jobs = [
+        _Job(item, delivery, speak_suffix, _job_key(item, delivery, speak_suffix, opened.name))
+        for item in items
+        for delivery in (draw_delivery(item.id, voices, rates, pitches, seed),)
+    ]
+    keys = {job.key for job in jobs}
+    _forget_others(folder / CLIPS, Clip, keys)
+    _forget_others(folder / DROPPED, Drop, keys)
+    with Store(folder / CLIPS, Clip) as clips, Store(folder / DROPPED, Drop) as dropped:
+        missing = [job for job in jobs if job.key not in clips and job.key not in dropped]
+        results = _speak_all(missing, folder, engine, opened, workers)
+        for job, result in track(zip(missing, results, strict=True), len(missing), "speaking"):
+            if isinstance(result, Clip):
+                clips.append(result, key=job.key)
+            else:
+                dropped.append(result, key=job.key)
+    return _finished(folder, items)
+
+
+def _speak_all(
+    jobs: Sequence[_Job], folder: Path, engine: Callable[[], SpeechEngine], opened: SpeechEngine, workers: int
+) -> Iterator[Clip | Drop]:
+    workers = min(workers, len(jobs) // JOBS_WORTH_A_WORKER + 1)
+    if workers == 1:
+        return map(_Speaker(opened, folder), jobs)
+    if opened.waits:
+        return map_in_threads(_Speaker(opened, folder), jobs, workers)
+    return map_in_processes(functools.partial(_open_speaker, engine, folder), jobs, workers)
+
+
+def read_clips(folder: str | Path) -> ClipSet:
+    """The clips and drops of a folder that `make_clips` filled. Raises `InputError` if it holds none."""
+    folder = Path(folder)
+    return ClipSet(folder, read_store(folder / CLIPS, Clip), read_store(folder / DROPPED, Drop))
+
+
+def load_clip(clip: Clip, folder: str | Path) -> Waveform:
+    """The samples of `clip`, from `folder`. Raises `InputError` naming the file if it is not the clip's."""
+    path = Path(folder) / clip.path
+    samples = load_audio(path)
+    if len(samples) != clip.num_samples:
+        what = f"has {len(samples)} samples, the clip has {clip.num_samples}"
+        raise InputError(what, file=path, record=clip.key, remedy="delete the file and run again")
+    return samples
+
+
+def _check(items: Sequence[Item], voices: Sequence[str], engine: SpeechEngine) -> None:
+    if not voices:
+        raise InputError("no voice to speak with")
+    known = engine.voices()
+    for voice in voices if known else ():
+        check_voice(voice, known, engine.name)
+    seen: set[str] = set()
+    for item in items:
+        if item.id in seen:
+            raise InputError("duplicate item id", record=item.id, remedy="give each item its own id")
+        seen.add(item.id)
+
+
+def _finished(folder: Path, items: Sequence[Item]) -> ClipSet:
+    """What is in the folder, in the order of `items` (a store is in the order in which it was filled)."""
+    done = read_clips(folder)
+    place = {item.id: number for number, item in enumerate(items)}
+    done.clips.sort(key=lambda clip: place[clip.item])
+    done.dropped.sort(key=lambda drop: place[drop.item])
+    if items and not done.clips:
+        first = done.dropped[0]
+        raise InputError(f"none of {len(items)} items can be spoken: {first.reason}", record=first.item)
+    if done.dropped:
+        log.warning("%s: %d of %d items have no clip, see %s", folder, len(done.dropped), len(items), DROPPED)
+    return done
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+
+def _job_key(item: Item, how: Delivery, speak_suffix: bool, engine: str) -> str:
+    """Everything that decides the clip of an item, before anything is spoken."""
+    suffix = item.suffix if speak_suffix else None
+    text = (item.question, item.choices, suffix, FORM_VERSION)
+    return f"{item.id}@{_digest(text, engine, how.voice, how.rate, how.pitch, how.seed)[:24]}"
+
+
+def _forget_others(path: Path, model: type[Record], keys: set[str]) -> None:
+    """Delete a store that holds anything but `keys`: what is still wanted is taken from the WAV files again."""
+    if not path.exists():
+        return
+    with Store(path, model) as store:
+        others = sum(key not in keys for key in store.keys())  # noqa: SIM118 - a store iterates over records
+    if others:
+        log.info("%s: %d records of other items or settings, listed anew", path, others)
+        path.unlink()
+
+
+class _Speaker:
+    """Job to clip or drop."""
+
+    def __init__(self, engine: SpeechEngine, folder: Path) -> None:
+        self._engine, self._folder = engine, folder
+
+    def __call__(self, job: _Job) -> Clip | Drop:
+        item, how, engine = job.item, job.delivery, self._engine
+        form = spoken_form(item.question, item.choices, suffix=item.suffix if job.speak_suffix else "")
+        if form.unspeakable:
+            return Drop(item=item.id, text=item.question, reason=form.unspeakable)
+        name = _digest(form.text, form.version, engine.name, how.voice, how.rate, how.pitch, how.seed)
+        relative = f"wav/{name[:2]}/{name}.wav"
+        samples = _cached(self._folder / relative)
+        if samples is None:
+            samples = engine.speak(form.text, how.voice, how.rate, how.pitch, how.seed)
+            try:
+                check_waveform(samples, relative)
+            except InputError as error:
+                reason = f"{engine.name} with voice {how.voice}: {error.what}"
+                return Drop(item=item.id, text=item.question, reason=reason)
+            _save(self._folder / relative, samples)
+        return Clip(
+            item=item.id,
+            spoken=form.text,
+            form_version=form.version,
+            engine=engine.name,
+            voice=how.voice,
+            rate=how.rate,
+            pitch=how.pitch,
+            seed=how.seed,
+            path=relative,
+            num_samples=len(samples),
+            sha256=waveform_sha256(samples),
+        )
+
+
+def _open_speaker(engine: Callable[[], SpeechEngine], folder: Path) -> _Speaker:
+    return _Speaker(engine(), folder)
+
+
+def _cached(path: Path) -> Waveform | None:
+    """The samples of a file that an earlier run wrote; None if there is none or a power cut left it broken."""
+    if not path.is_file():
+        return None
+    try:
+        return load_audio(path)
+    except InputError as error:
+        log.warning("%s, spoken again", error)
+        return None
+
+
+def _save(path: Path, samples: Waveform) -> None:
+    try:
+        save_wav(path, samples)
+    except OSError as error:
+        remedy = "make room, then run again to continue"
+        raise InputError(f"cannot write: {error.strerror}", file=path, remedy=remedy) from error
