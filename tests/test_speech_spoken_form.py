@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,8 +27,13 @@ SPOKEN = {
     "and twenty twenty four",
     "the 1990s and the '80s": "the nineteen nineties and the eighties",
     "from 2019-2020, 5–10 apples": "from twenty nineteen to twenty twenty, five to ten apples",
+    "in 2012-13 and 747-400": "in twenty twelve to thirteen and seven hundred forty seven four hundred",
+    "$10-$20, 5-10%, 70°-80°F": "ten dollars to twenty dollars, five to ten percent, seventy degrees to eighty degrees "
+    "Fahrenheit",
+    "1,000s of 747s": "thousands of seven hundred forty sevens",
     "1/2, 3/4, 2/3 or 1½ cups": "one half, three quarters, two thirds or one and one half cups",
-    "call 555-1234": "call five five five, one two three four",
+    "call 555-1234 or (212) 555-0100": "call five five five, one two three four or two one two, five five five, "
+    "zero one zero zero",
     "version 1.2.3": "version one point two point three",
     "2.4M users": "two point four million users",
     "a 16:9 screen of 1920x1080": "a sixteen to nine screen of nineteen twenty by one thousand eighty",
@@ -43,7 +50,7 @@ SPOKEN = {
     "-5°C and 90° and 70 °F": "minus five degrees Celsius and ninety degrees and seventy degrees Fahrenheit",
     "5 m², 3 km^2, 2 m/s": "five square meters, three square kilometers, two meters per second",
     "a 5-km run": "a five kilometer run",
-    "6'2\" tall": "six feet two inches tall",
+    "6'2\" tall, a 5'10 man": "six feet two inches tall, a five feet ten inches man",
     "speed in km/h": "speed in kilometers per hour",
     # dates and times
     "on 10/12/2020": "on October twelfth, twenty twenty",
@@ -52,6 +59,7 @@ SPOKEN = {
     "Dec. 10, 2020 or Dec 10": "December tenth, twenty twenty or December tenth",
     "10 May 2021": "the tenth of May, twenty twenty one",
     "at 7:30pm, 7:05 a.m. and 19:45": "at seven thirty P M, seven oh five A M and nineteen forty five",
+    "9am-5pm": "nine A M to five P M",
     "7 pm, 12:00": "seven P M, twelve o'clock",
     # letters
     "What is BX-7431?": "What is B X seven four three one?",
@@ -67,6 +75,7 @@ SPOKEN = {
     # symbols
     "R&D @ home, #1 #love": "R and D at home, number one hashtag love",
     "2+2=4, 2 * 3, 2 × 3": "two plus two equals four, two times three, two by three",
+    "Is a c++ code shown?": "Is a c plus plus code shown?",
     "red/blue and/or green": "red slash blue and or green",
     'the word "OPEN" (in red) …': "the word open, in red.",
     "Is the ____ red — or not?": "Is the blank red, or not?",
@@ -105,6 +114,7 @@ UNSPEAKABLE = {
     "mail me@example.com": "e-mail",
     "What is a[0]?": "program code",
     "print() it": "program code",
+    "print('a') it": "program code",
     "the number 123456789": "string of 9 digits, more than 8",
     "is it a 😀?": "GRINNING FACE",
 }
@@ -146,6 +156,13 @@ def test_a_suffix_is_spoken_only_where_asked():
     assert spoken_form(question, suffix=suffix).text == "Is it red? Please answer yes or no."
     with_options = spoken_form("Which?", ["red", "blue"], suffix="\nAnswer with the option's letter.").text
     assert with_options == "Which? Option A: red. Option B: blue. Answer with the option's letter."
+
+
+@pytest.mark.parametrize("piece", [" ", "\n", "1,", "A. ", "(", "1-", "a", "1/2 ", "<image "])
+def test_long_texts_do_not_blow_up(piece):
+    start = time.perf_counter()
+    spoken_form("x" + piece * 5_000 + "b")
+    assert time.perf_counter() - start < 2.0
 
 
 def test_numbers_in_words():

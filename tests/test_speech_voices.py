@@ -54,3 +54,11 @@ def test_too_many_voices_are_refused():
 def test_an_unknown_voice_is_refused():
     with pytest.raises(InputError, match=r"no voice 'en-us\+m9' .did you mean"):
         split_voices(VOICES, 3, ["en-us+m9"])
+
+
+def test_names_are_taken_as_they_are_from_an_engine_that_cannot_list_its_voices():
+    assert split_voices([], ["alloy", "nova"], ["onyx"]) == (["alloy", "nova"], ["onyx"])
+    with pytest.raises(InputError, match="3 training voices asked for, 0 left"):
+        split_voices([], 3, ["onyx"])
+    with pytest.raises(InputError, match="variant 'onyx' is both"):
+        split_voices([], ["onyx"], ["onyx"])

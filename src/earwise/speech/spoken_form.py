@@ -24,6 +24,7 @@ from earwise.speech.rules.quantities import (
     say_numbers,
     say_ordinals,
     say_percent,
+    say_ranges,
     say_versions,
 )
 from earwise.speech.rules.symbols import (
@@ -54,6 +55,7 @@ class SpokenForm:
 
 _RULES: Final[tuple[Callable[[str], str], ...]] = (
     end_lines,
+    say_ranges,
     say_symbols_beside_digits,
     say_currency,
     say_percent,

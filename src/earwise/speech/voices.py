@@ -23,11 +23,14 @@ def split_voices(
     """Training voices and test voices, disjoint by whole variants; the same for the same arguments, whatever the order.
 
     `train` and `test` are how many voices to draw or their names. Drawn voices take a new variant each as long as there
-    is one, then further accents of the same variants. Raises `InputError` for an unknown voice, for named voices that
-    share a variant between the two sides, and if there are not enough variants.
+    is one, then further accents of the same variants. An engine that cannot list its voices (`all_voices` is empty)
+    needs names on both sides, and they are taken as they are.
+
+    Raises `InputError` for an unknown voice, for named voices that share a variant between the two sides, and if there
+    are not enough variants.
     """
     known = sorted(set(all_voices))
-    for voice in (*_named(train), *_named(test)):
+    for voice in (*_named(train), *_named(test)) if known else ():
         check_voice(voice, known, "the engine")
     shared = _variants(_named(train)) & _variants(_named(test))
     if shared:

@@ -17,7 +17,7 @@ _LATEX: Final = re.compile(r"\\[a-zA-Z]+|\\[()\[\]]|\$\$|\$[^$\d][^$]*[\\^_{}][^
 _MATH: Final = re.compile(r"[∑∏∫√∂∇∞∈∉∀∃⊂⊆∪∩∧∨¬⟨⟩ℝℤℕ]")
 _UNIT_POWER: Final = re.compile(r"(?<![A-Za-z])(?:[kcmµμn]?m|ft|mi|yd|in)\^[23](?!\w)")
 _SCRIPTED: Final = re.compile(r"[\w)\]]\^[\w({-]|(?<![\w_])[A-Za-z]{1,2}_\{?[A-Za-z0-9]")
-_CODE: Final = re.compile(r"\w\[[^\]\s]*\]|\w\(\)|[{};]\s*\n|</?[a-z]+\s*/?>|[A-Za-z0-9]_+[A-Za-z0-9]|==|!=|\+\+")
+_CODE: Final = re.compile(r"\w\[[^\]\s]*\]|\w\([\"')]|[{};]\s*\n|</?[a-z]+\s*/?>|[A-Za-z0-9]_+[A-Za-z0-9]|==|!=")
 _LONG_DIGITS: Final = re.compile(rf"\d{{{MAX_DIGITS + 1},}}")
 
 

@@ -72,8 +72,14 @@ def year(value: int) -> str:
 
 def decade(first_year: int) -> str:
     """1990 is "nineteen nineties", 90 is "nineties", 2000 is "two thousands"."""
-    words = year(first_year) if first_year >= 100 else cardinal(first_year)
-    return words[:-1] + "ies" if words.endswith("y") else words + "s"
+    return plural(year(first_year) if first_year >= 100 else cardinal(first_year))
+
+
+def plural(words: str) -> str:
+    """The plural of a number in words: "nineties", "sixes", "thousands"."""
+    if words.endswith("y"):
+        return words[:-1] + "ies"
+    return words + ("es" if words.endswith("x") else "s")
 
 
 def digits(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from earwise.speech.rules.numbers import cardinal, decade, digits, fraction, is_one, number, ordinal, year
+from earwise.speech.rules.numbers import cardinal, decade, digits, fraction, is_one, number, ordinal, plural, year
 
 NUMBER: Final = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
 """A written number without its sign."""
@@ -47,10 +47,15 @@ _PERCENT: Final = re.compile(rf"{START}(-?)({NUMBER})\s?%")
 _MIXED: Final = re.compile(r"(?<![\w./,])(?:(\d{1,3})[ -])?(\d{1,2})/(\d{1,3})(?![\w/]|\.\d|,\d)")
 _ORDINAL: Final = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d{1,9})(?:st|nd|rd|th|ST|ND|RD|TH)(?!\w)")
 _DECADE: Final = re.compile(r"(?<![\w.])'?((?:1[1-9]|20)\d0|[2-9]0)'?s(?!\w)")
-_RANGE: Final = re.compile(rf"{START}({NUMBER})\s?[-–]\s?(?={_SIGNS}?(?:{NUMBER})(?![\w-]|/\d))")
+_AFTER_NUMBER: Final = r"%|°[CF]?|\s?[aApP]\.?[mM]\b\.?"
+_RANGE: Final = re.compile(
+    rf"(?<![\w.,:/-])(?P<low>{_SIGNS}?(?:{NUMBER})(?:{_AFTER_NUMBER})?)(?P<gap>\s?)[-–](?P=gap)"
+    rf"(?=(?P<high>{_SIGNS}?(?:{NUMBER}))(?:{_AFTER_NUMBER}|:\d\d|\s?(?:[kcm]?m|kg|lbs?|ft)\b|(?![\w-]|[.,/:]\d)))"
+)
+_PLURAL: Final = re.compile(rf"{START}({NUMBER})'?s(?!\w)")
 _VERSION: Final = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,4}){2,}(?![\w])(?!\.\d)")
 _SCALED: Final = re.compile(r"(?<![\w.,])(\d+\.\d+)(K|k|M|B|bn)(?!\w)")
-_PHONE: Final = re.compile(r"(?<![\w-])(?:\d{3}-)?\d{3}-\d{4}(?![\w-])")
+_PHONE: Final = re.compile(r"(?<![\w-])(?:\(\d{3}\)\s?|\d{3}-)?\d{3}-\d{4}(?![\w-])")
 _SIGNED: Final = re.compile(rf"(?:(?<=\s)|(?<=[(\[=:,])|\A)-(?=(?:{NUMBER})(?!\w))")
 _NUMBER: Final = re.compile(rf"(?<![\w.])(?:{NUMBER})(?!\w)")
 
@@ -101,9 +106,22 @@ def say_ordinals(text: str) -> str:
     return _ORDINAL.sub(lambda found: ordinal(int(found[1].replace(",", ""))), text)
 
 
+def say_ranges(text: str) -> str:
+    """Telephone numbers in groups of digits; `5-10` is "5 to 10", `$10-$20` "$10 to $20", `747-400` "747 400"."""
+    text = _PHONE.sub(lambda found: ", ".join(digits(part) for part in re.findall(r"\d+", found[0])), text)
+    return _RANGE.sub(_range, text)
+
+
+def _range(found: re.Match[str]) -> str:
+    low, high = (re.sub(r"[^\d.]", "", found[name]).rstrip(".") for name in ("low", "high"))
+    short_year_or_time = (len(low) == 4 and len(high) == 2) or found["low"][-1] in "mM."
+    return found["low"] + (" to " if float(high) >= float(low) or short_year_or_time else " ")
+
+
 def say_decades(text: str) -> str:
-    """`1990s` is "nineteen nineties", `'90s` "nineties"."""
-    return _DECADE.sub(lambda found: decade(int(found[1])), text)
+    """`1990s` is "nineteen nineties", `'90s` "nineties", `1,000s` "thousands"."""
+    text = _DECADE.sub(lambda found: decade(int(found[1])), text)
+    return _PLURAL.sub(lambda found: plural(number(found[1])).removeprefix("one "), text)
 
 
 def say_versions(text: str) -> str:
@@ -112,9 +130,7 @@ def say_versions(text: str) -> str:
 
 
 def say_numbers(text: str) -> str:
-    """All numbers that are left: ranges, telephone numbers, years and plain numbers."""
-    text = _PHONE.sub(lambda found: ", ".join(digits(part) for part in found[0].split("-")), text)
-    text = _RANGE.sub(lambda found: f"{found[1]} to ", text)
+    """All numbers that are left, years among them."""
     text = _SCALED.sub(lambda found: f"{number(found[1])} {_SCALE_WORDS[found[2]]}", text)
     return _NUMBER.sub(_plain, _SIGNED.sub("minus ", text))
 

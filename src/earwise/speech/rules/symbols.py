@@ -70,7 +70,8 @@ _SILENT: Final = re.compile(r"[\"“”„«»*`~©®™<>\\/_#^¡¿]|(?<!\w)'|'
 
 
 def plain_characters(text: str) -> str:
-    """Typographic variants to one form: quotes, dashes, full-width and composed characters, superscripts 2 and 3."""
+    """Typographic variants to one form: quotes, dashes, full-width characters, superscripts 2 and 3, runs of space."""
+    text = re.sub(r"(?: ?\n ?)+", "\n", re.sub(r"[^\S\n]+", " ", text))  # first, as later rules are slow on long runs
     text = _VULGAR.sub(" ", text).replace("²", "^2").replace("³", "^3")
     text = unicodedata.normalize("NFKC", text).replace("⁄", "/").replace("−", "-").replace("‐", "-").replace("‑", "-")
     return re.sub(r"[‘’ʼ´]", "'", text).replace("″", '"').replace("′", "'")

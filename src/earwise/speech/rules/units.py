@@ -88,7 +88,7 @@ _ALONE: Final = re.compile(
     r"(?<![\w./])(?=(?:km|kg|cm|mm|mph|kph|kmh|kWh|GHz|MHz|°C|°F)(?![\w^])|(?:km|mi|m|mg|ft|g|L|l)(?:/[a-zL]|\^?[23]\b))"
     + _UNIT
 )
-_FEET_INCHES: Final = re.compile(r"(?<![\w'\"])(\d{1,2})'\s?(\d{1,2})\"(?!\w)")
+_FEET_INCHES: Final = re.compile(r"(?<![\w'\"])([1-9])'\s?(\d|1[01])(?:\"|(?![\w'\"]))(?!\w)")
 
 
 def say_units(text: str) -> str:
