@@ -17,7 +17,6 @@ it is what tests and benches compare with.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -255,10 +254,11 @@ def _project(
         tile_s = _widen(weight_s[words], s.dtype)
         tile_t = tile_s if shared else _widen(weight_t[words], t.dtype)
         for log_sum, logits, hidden, tile in ((log_sum_s, s, hidden_s, tile_s), (log_sum_t, t, hidden_t, tile_t)):
-            logits[:, words] = _matmul(hidden, tile.T, s.dtype)
+            z = logits[:, words]
+            _matmul(hidden, tile.T, out=z)
             if plan.temperature != 1:
-                logits[:, words] /= plan.temperature
-            log_sum.add(logits[:, words])
+                z /= plan.temperature
+            log_sum.add(z)
     return log_sum_s.value(), log_sum_t.value()
 
 
@@ -338,9 +338,11 @@ def _add_gradients(
             grad.addcmul_(s[:, words], centre, value=-1)
         if grads.scale is not None:
             grad *= grads.scale[block]
-        grads.hidden[block].add_(_matmul(grad, _widen(weight[words], s.dtype), s.dtype), alpha=scale)
+        step = _matmul(grad, _widen(weight[words], s.dtype), out=s.new_empty(hidden.shape))
+        grads.hidden[block].add_(step, alpha=scale)
         if grads.weight is not None:
-            grads.weight[words].add_(_matmul(grad.T, hidden, s.dtype), alpha=scale)
+            step = _matmul(grad.T, _widen(hidden, s.dtype), out=s.new_empty(weight[words].shape))
+            grads.weight[words].add_(step, alpha=scale)
 
 
 def _tiles(vocab: int, plan: _Plan) -> list[slice]:
@@ -353,13 +355,13 @@ def _same(a: Tensor, b: Tensor) -> bool:
     return a.data_ptr() == b.data_ptr() and (a.dtype, a.shape, a.stride()) == (b.dtype, b.shape, b.stride())
 
 
-def _widen(tile: Tensor, dtype: torch.dtype) -> Tensor:
-    """The tile in `dtype`; in its own on a GPU that multiplies bfloat16 and adds in float32."""
-    return tile if tile.is_cuda and tile.dtype == torch.bfloat16 else tile.to(dtype)
+def _widen(operand: Tensor, dtype: torch.dtype) -> Tensor:
+    """The operand in `dtype`, or in its own bfloat16 on a GPU, which multiplies that and adds up in float32."""
+    return operand if operand.is_cuda and operand.dtype == torch.bfloat16 else operand.to(dtype)
 
 
-def _matmul(a: Tensor, b: Tensor, dtype: torch.dtype) -> Tensor:
-    """`a @ b`, added up and returned in `dtype`. A bfloat16 `b` stays so: see `_widen`."""
-    if b.dtype == torch.bfloat16 and dtype == torch.float32 and b.is_cuda:
-        return torch.mm(a.to(b.dtype), b, out_dtype=dtype)
-    return a.to(dtype) @ b.to(dtype)
+def _matmul(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    """`out = a @ b`, added up in the type of `out`. A `b` that `_widen` left in bfloat16 is multiplied as it is."""
+    if b.dtype == out.dtype:
+        return torch.mm(a.to(out.dtype), b, out=out)
+    return torch.mm(a.to(b.dtype), b, out_dtype=out.dtype, out=out)

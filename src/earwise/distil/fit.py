@@ -42,7 +42,8 @@ def fit(
     metrics: Metrics,
     what: str,
 ) -> None:
-    """Train what requires a gradient in `model`; `folder` holds the checkpoints to resume from and is removed at the end.
+    """Train what requires a gradient in `model`; `folder` holds the checkpoints to resume from and is removed at the
+    end.
 
     Raises `EarwiseError` when the loss stops being a number.
     """

@@ -7,6 +7,7 @@ snapshot share one base model and so one prefix; another model's passes are its 
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -23,6 +24,8 @@ from earwise.models.views import Sample
 from earwise.records import View
 
 SELF, SNAPSHOT = "self", "snapshot"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -60,11 +63,13 @@ class Objective:
         teachers: dict[str, OmniModel] | None = None,
         share_prefix: bool = True,
     ) -> None:
-        self.view = view
+        self.view: View = view
         self.terms = [term for term in terms if term.weight > 0]
         self.student_pass = f"student/{view}"
         self.needs_layers = any(term.needs_layers for term in self.terms)
-        self.share_prefix = share_prefix and student.prefix_is_frozen
+        self.share_prefix = share_prefix and student.no_shared_prefix is None
+        if share_prefix and not self.share_prefix:
+            log.info("full passes instead of a shared prefix: %s", student.no_shared_prefix)
         self.layouts = student.layouts
         self.family = student.family
         self.teachers = dict(teachers or {})
@@ -76,7 +81,7 @@ class Objective:
         """A frozen copy of what is trained: of the ears alone while the base is frozen, else of the whole model."""
         if not any(term.teacher == SNAPSHOT for term in self.terms):
             return None
-        if student.prefix_is_frozen and student.ears is not None:
+        if student.base_is_frozen and student.ears is not None:
             return copy.deepcopy(student.ears).requires_grad_(False).eval()
         self.teachers[SNAPSHOT] = copy.deepcopy(student)
         return None
@@ -85,10 +90,13 @@ class Objective:
     def passes(self) -> list[tuple[str, View]]:
         """(who, view) of every pass, the student's first, each once."""
         taught = [(t.teacher, t.view) for t in self.terms if t.teacher is not None and t.view is not None]
-        return [("student", self.view), *dict.fromkeys(taught)]
+        return [("student", self.view), *list(dict.fromkeys(taught))]
 
     def collate(self, samples: Sequence[Sample]) -> dict[str, TrainBatch]:
-        """A micro-batch for `DistilTrainer`: layouts of every pass as tensors."""
+        """A micro-batch for `DistilTrainer`: layouts of every pass as tensors.
+
+        Raises `InputError` when a teacher reads the responses as other tokens than the student.
+        """
         own, others = {}, {}
         for who, view in self.passes:
             model = self.teachers.get(who)
@@ -99,7 +107,10 @@ class Objective:
             else:
                 others[f"{who}/{view}"] = collate({f"{who}/{view}": rows}, model.family, share_prefix=False)
         batch = collate(own, self.family, share_prefix=self.share_prefix)
-        return {"batch": TrainBatch(batch, others, len(batch.views[self.student_pass].targets))}
+        targets = batch.views[self.student_pass].targets
+        for name, views in others.items():
+            _check_same_tokens(name, views.views[name].targets, targets)
+        return {"batch": TrainBatch(batch, others, len(targets))}
 
     def states(self, model: torch.nn.Module, batch: TrainBatch) -> dict[str, States]:
         """Every pass's states. `model` is the student, possibly inside a wrapper of its training engine."""
@@ -117,7 +128,7 @@ class Objective:
         return states
 
     def values(self, states: dict[str, States]) -> dict[str, Tensor]:
-        """(N,) values of every term, unweighted; raises `InputError` when a teacher reads the response as other tokens."""
+        """(N,) values of every term, unweighted."""
         student = Side(states[self.student_pass], self.family.head_weight)
         values = {}
         for term in self.terms:
@@ -125,10 +136,13 @@ class Objective:
             if term.teacher is not None:
                 family = self.teachers[term.teacher].family if term.teacher in self.teachers else self.family
                 teacher = Side(states[f"{term.teacher}/{term.view}"], family.head_weight)
-                if not torch.equal(teacher.states.targets, student.states.targets):
-                    raise InputError(
-                        f"teacher {term.teacher!r} splits the responses into other tokens than the student",
-                        remedy="teacher and student must share a tokenizer",
-                    )
             values[term.name] = term(student, teacher)
         return values
+
+
+def _check_same_tokens(name: str, theirs: Tensor, mine: Tensor) -> None:
+    if not torch.equal(theirs, mine):
+        raise InputError(
+            f"{name} splits the responses into other tokens than the student",
+            remedy="teacher and student must share a tokenizer",
+        )

@@ -1,7 +1,7 @@
 """Which samples a training sees, in which order: decided once, before it starts, from the seed alone.
 
-Because the order does not depend on how the work is cut up, accumulation, several processes and a resumed run see the same
-global batches as one uninterrupted process.
+Because the order does not depend on how the work is cut up, accumulation, several processes and a resumed run see the
+same global batches as one uninterrupted process.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def mix(first: np.ndarray, second: np.ndarray, share: float, seed: int) -> np.nd
 
 
 def group_by_length(order: np.ndarray, lengths: np.ndarray, batch: int, seed: int) -> np.ndarray:
-    """`order` rearranged so that each global batch of `batch` draws has samples of similar length; batches stay shuffled.
+    """`order` rearranged so that each global batch of `batch` draws has samples of similar length; batches stay
+    shuffled.
 
     Only full batches are rearranged; `lengths` has one entry per sample.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -53,7 +53,7 @@ class DistilTrainer(Trainer):
             data_collator=objective.collate,
             callbacks=list(callbacks),
         )
-        self.objective = objective
+        self._objective = objective
         self._on_log = on_log
         self._sums = {term.name: 0.0 for term in objective.terms}
         self._tokens = 0.0
@@ -63,22 +63,22 @@ class DistilTrainer(Trainer):
         count = torch.tensor(float(sum(b["batch"].num_responses for b in batch_samples)), device=device)
         return self.accelerator.gather(count).sum() if self.args.world_size > 1 else count
 
-    def _prepare_inputs(self, inputs: dict[str, TrainBatch]) -> dict[str, TrainBatch]:
+    def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return {name: batch.to(self.args.device) for name, batch in inputs.items()}
 
     def compute_loss(
         self,
         model: nn.Module,
-        inputs: dict[str, TrainBatch],
+        inputs: dict[str, Any],
         return_outputs: bool = False,
-        num_items_in_batch: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
         """Weighted sum of all terms over this micro-batch, divided by the response tokens of the whole step."""
-        batch = inputs["batch"]
+        batch: TrainBatch = inputs["batch"]
         count = num_items_in_batch if num_items_in_batch is not None else batch.num_responses
-        values = self.objective.values(self.objective.states(model, batch))
+        values = self._objective.values(self._objective.states(model, batch))
         loss = torch.zeros((), device=self.args.device)
-        for term in self.objective.terms:
+        for term in self._objective.terms:
             total = values[term.name].sum()
             self._sums[term.name] += float(total.detach())
             loss = loss + term.weight * total / count
@@ -102,16 +102,13 @@ class DistilTrainer(Trainer):
         """Checkpoints hold what is trained, not the frozen base."""
         folder = Path(output_dir or str(self.args.output_dir))
         folder.mkdir(parents=True, exist_ok=True)
-        trained = {
-            n: p.detach().clone()
-            for n, p in self.accelerator.unwrap_model(self.model).named_parameters()
-            if p.requires_grad
-        }
+        student = cast(nn.Module, self.model)
+        trained = {name: p.detach().clone() for name, p in student.named_parameters() if p.requires_grad}
         save_file(trained, folder / _WEIGHTS)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         weights = load_file(Path(resume_from_checkpoint) / _WEIGHTS)
-        parameters = dict(self.model.named_parameters())
+        parameters = dict(cast(nn.Module, self.model).named_parameters())
         with torch.no_grad():
             for name, value in weights.items():
                 parameters[name].copy_(value)

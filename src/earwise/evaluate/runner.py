@@ -1,7 +1,7 @@
 """Answers under several views, scored by one scorer that does not know which view an answer came from.
 
-Views that hear nothing do not depend on the ears: because the base stays untouched, they are answered once for the base and
-shared by all models on top of it.
+Views that hear nothing do not depend on the ears: because the base stays untouched, they are answered once for the
+base and shared by all models on top of it.
 """
 
 from __future__ import annotations

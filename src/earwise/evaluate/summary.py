@@ -1,7 +1,7 @@
 """From item scores to `summary.json`: scores with intervals, gaps between views, differences between models, voices.
 
-Scores of several seeds are averaged item by item before anything is resampled, so an interval speaks of items; `by_seed`
-keeps each seed's own number beside the mean.
+Scores of several seeds are averaged item by item before anything is resampled, so an interval speaks of items;
+`by_seed` keeps each seed's own number beside the mean.
 """
 
 from __future__ import annotations

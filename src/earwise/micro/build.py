@@ -30,7 +30,7 @@ from earwise.micro.tokenizer import build_tokenizer
 
 Family = Literal["internvl", "qwen2_vl"]
 
-_MEAN, _STD = [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]
+_MEAN, _STD = [0.9, 0.9, 0.9], [0.3, 0.3, 0.3]
 
 
 def write_tiny(
@@ -108,7 +108,7 @@ def build_internvl(
         image_token_id=_token_id(tokenizer, "<IMG_CONTEXT>"),
         image_seq_length=(IMAGE_SIZE // patch_size) ** 2,
         downsample_ratio=1.0,
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,
     )
     model = InternVLForConditionalGeneration(config)
     _initialise(model, seed)
@@ -158,7 +158,7 @@ def build_qwen2_vl(
         video_token_id=_token_id(tokenizer, "<|video_pad|>"),
         vision_start_token_id=_token_id(tokenizer, "<|vision_start|>"),
         vision_end_token_id=_token_id(tokenizer, "<|vision_end|>"),
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,
     )
     model = Qwen2VLForConditionalGeneration(config)
     _initialise(model, seed)
@@ -183,7 +183,7 @@ def _text_sizes(
         "num_attention_heads": heads,
         "num_key_value_heads": key_value_heads,
         "max_position_embeddings": 2048,
-        "tie_word_embeddings": True,
+        "tie_word_embeddings": False,
         "bos_token_id": None,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
@@ -196,14 +196,22 @@ def _token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
 
 @torch.no_grad()
 def _initialise(model: PreTrainedModel, seed: int) -> None:
-    """Draw every matrix from N(0, 1 / fan_in); norms, biases and layer scales keep their constants."""
+    """Draw every matrix from N(0, 1 / fan_in); norms, biases and layer scales keep their constants.
+
+    A token embedding has a fan-in of one. Matrices that write into the language model's residual stream are shrunk by
+    (2 x layers)^-0.5 more, so that it keeps its scale and the embeddings stay legible in it.
+    """
     generator = torch.Generator().manual_seed(seed)
+    depth = model.config.get_text_config().num_hidden_layers
     for name, parameter in model.named_parameters():
-        if name.endswith(("position_embeddings", "cls_token")):
+        if name.endswith("embed_tokens.weight"):
+            parameter.normal_(0.0, 1.0, generator=generator)
+        elif name.endswith(("position_embeddings", "cls_token")):
             parameter.normal_(0.0, 0.5, generator=generator)
         elif parameter.ndim > 1:
-            fan_in = parameter[0].numel()
-            parameter.normal_(0.0, fan_in**-0.5, generator=generator)
+            parameter.normal_(0.0, parameter[0].numel() ** -0.5, generator=generator)
+            if name.endswith(("self_attn.o_proj.weight", "mlp.down_proj.weight")):
+                parameter.mul_((2 * depth) ** -0.5)
         elif name.endswith("bias"):
             nn.init.zeros_(parameter)
 

@@ -35,7 +35,7 @@ SIGN_WORDS = (
 
 _GRAMMAR = """
 above and answer are assistant at below can chart color column columns describe do does have helpful how image in is it
-many no not nothing number of on one option or picture place please repeat say says see sentence shape shapes shorter
+everything many no not nothing number of on one option or picture place please repeat say says see sentence shape shapes shorter
 shortest show shows sign speech tall taller tallest than the there thing using what where which with word written yes
 you
 """

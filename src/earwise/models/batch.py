@@ -23,7 +23,9 @@ MIN_PREFIX = 16
 
 @dataclass
 class Pass:
-    """Tokens that go through the decoder together. `starts` is how many tokens of each row lie in the prefix before it."""
+    """Tokens that go through the decoder together. `starts` is how many tokens of each row lie in the prefix before
+    it.
+    """
 
     ids: Tensor
     """(B, L) token ids; placeholders of media hold 0."""
@@ -102,9 +104,10 @@ def _pass(
     stops = stops or [len(layout) for layout in layouts]
     length = max(1, *(stop - start for start, stop in zip(starts, stops, strict=True)))
     shape = (len(layouts), length)
-    ids, mask, predicts = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.bool), None
-    predicts, image_mask, audio_mask = (torch.zeros(shape, dtype=torch.bool) for _ in range(3))
-    position_rows, targets = [], []
+    ids = torch.zeros(shape, dtype=torch.long)
+    mask, predicts, image_mask, audio_mask = (torch.zeros(shape, dtype=torch.bool) for _ in range(4))
+    position_rows: list[Tensor] = []
+    targets: list[int] = []
     images: list[ImageInput] = []
     clips: list[Tensor] = []
     for b, (layout, start, stop) in enumerate(zip(layouts, starts, stops, strict=True)):

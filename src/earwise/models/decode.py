@@ -1,7 +1,7 @@
 """Batched greedy decoding on top of a shared prefix, with prompts of ragged length.
 
-Rows keep their right padding in the cache; a two-dimensional mask hides it and explicit positions count only real tokens, so
-each row decodes exactly as it would alone.
+Rows keep their right padding in the cache; a two-dimensional mask hides it and explicit positions count only real
+tokens, so each row decodes exactly as it would alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def greedy(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache, ma
     last = prompt.mask.sum(1) - 1
     rows = torch.arange(len(last), device=last.device)
     position = prompt.positions[:, rows, last]  # (D, B): the next token follows the last real one in every dimension
-    hidden = model.decode(model.embed(prompt, model.ears), mask, prompt.positions, cache).last_hidden_state[rows, last]
+    prompted = model.decode(model.embed(prompt, model.ears), mask, prompt.positions, cache)
+    hidden = require(prompted.last_hidden_state)[rows, last]
     stops = torch.tensor(model.family.stop_ids, device=last.device)
     done = torch.zeros_like(last, dtype=torch.bool)
     answers: list[list[int]] = [[] for _ in range(len(last))]
@@ -43,5 +44,12 @@ def greedy(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache, ma
         position = position + 1
         mask = torch.cat([mask, ~done[:, None]], dim=1)
         step = model.decode(model.family.embed(token[:, None]), mask, position[..., None], cache)
-        hidden = step.last_hidden_state[:, 0]
+        hidden = require(step.last_hidden_state)[:, 0]
     return answers
+
+
+def require(tensor: Tensor | None) -> Tensor:
+    """`tensor`, which Hugging Face declares as optional and always gives here."""
+    if tensor is None:
+        raise AssertionError("the decoder gave no hidden states")
+    return tensor

@@ -1,8 +1,8 @@
 """Ears: what is added to a vision-language model so that it can hear.
 
-A Whisper encoder run at each clip's real length, frames stacked, an MLP projector into the language model's embedding space,
-and learned vectors that mark where speech begins and ends (Self-KD, arXiv 2503.00059, section 4 and appendix A; down-sampling
-and markers are not published and are ours to decide).
+A Whisper encoder run at each clip's real length, frames stacked, an MLP projector into the language model's embedding
+space, and learned vectors that mark where speech begins and ends (Self-KD, arXiv 2503.00059, section 4 and appendix
+A; down-sampling and markers are not published and are ours to decide).
 
 Shapes: B clips, M mel bins, P bucket frames, E encoder width, H language-model width, T tokens of a clip.
 """
@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import WhisperConfig, WhisperFeatureExtractor
+from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from earwise.errors import InputError
@@ -26,6 +26,11 @@ from earwise.models.mel import HOP, bucket_frames, log_mels
 
 _FRAMES_PER_STATE = 2
 """Whisper's second convolution halves the frame rate: one encoder state is 20 ms."""
+_ENCODER_FIELDS = {
+    "d_model", "encoder_layers", "encoder_attention_heads", "encoder_ffn_dim", "num_mel_bins",
+    "activation_function", "scale_embedding", "max_source_positions",
+}  # fmt: skip
+"""Of a Whisper configuration, what shapes its encoder."""
 MAX_SECONDS = 30
 """Whisper's position table ends here."""
 
@@ -47,7 +52,9 @@ class EarsConfig:
 
 
 class Ears(nn.Module):
-    """Waveforms to embeddings of the language model. Batch-invariant: a clip's output does not depend on its neighbours."""
+    """Waveforms to embeddings of the language model. Batch-invariant: a clip's output does not depend on its
+    neighbours.
+    """
 
     def __init__(self, config: EarsConfig) -> None:
         super().__init__()
@@ -77,11 +84,14 @@ class Ears(nn.Module):
         return ears
 
     @classmethod
-    def from_whisper(cls, folder: str, config: EarsConfig, *, seed: int) -> Ears:
-        """Pretrained Whisper encoder from a folder or hub id, new projector and markers. `config.encoder` is replaced."""
-        encoder = WhisperEncoder.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
-        described = {**asdict(config), "encoder": encoder.config.to_diff_dict()}
-        ears = cls.fresh(EarsConfig(**described), seed=seed)
+    def from_whisper(cls, folder: str, config: EarsConfig, *, seed: int, revision: str | None = None) -> Ears:
+        """Pretrained Whisper encoder from a folder or hub id, new projector and markers. `config.encoder` is
+        replaced.
+        """
+        whisper = WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, revision=revision or "main")
+        encoder = whisper.model.encoder
+        kept = {key: value for key, value in encoder.config.to_diff_dict().items() if key in _ENCODER_FIELDS}
+        ears = cls.fresh(replace(config, encoder=kept), seed=seed)
         ears.encoder.load_state_dict(encoder.state_dict())
         return ears
 
@@ -96,7 +106,7 @@ class Ears(nn.Module):
 
     def forward(self, waveforms: Sequence[Tensor]) -> Tensor:
         """(sum of T, H) embeddings, clip after clip. `waveforms` are float32 vectors at 16 kHz."""
-        device = self.projector[1].weight.device
+        device = self.encoder.embed_positions.weight.device
         mels = log_mels(waveforms, self.extractor).to(device)
         frames = torch.tensor([bucket_frames(len(w)) for w in waveforms], device=device)
         states = self._encode(mels, frames)

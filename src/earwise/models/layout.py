@@ -1,6 +1,7 @@
 """Token layouts: what one view of one sample looks like to the language model, token by token, with spans by role.
 
-Shapes: L tokens. Media occupy runs of placeholder tokens; the features that replace them are found through `Layout.media`.
+Shapes: L tokens. Media occupy runs of placeholder tokens; the features that replace them are found through
+`Layout.media`.
 """
 
 from __future__ import annotations
@@ -129,7 +130,9 @@ class LayoutBuilder:
         return draft.finish()
 
     def _between(self, draft: _Draft, text: str, role: Role) -> None:
-        """Template text. Directly after a response it begins with the end-of-turn token, which the model must produce."""
+        """Template text. Directly after a response it begins with the end-of-turn token, which the model must
+        produce.
+        """
         ids = self._encode(text)
         if draft.spans and draft.spans[-1].role == "response":
             stop = next((i for i, token in enumerate(ids) if token in self.family.stop_ids), None)
@@ -192,8 +195,8 @@ def shared_prefix(layouts: Sequence[Layout], *, with_audio: bool) -> int:
     """Length of the longest start that all `layouts` have in common and that may be computed once.
 
     Ids and media must agree; a media run is never cut; and it ends before the token that predicts the first response,
-    because that token's hidden state belongs to each view. Without `with_audio` it also ends before the first clip: ears
-    that are being trained need a gradient through everything after it.
+    because that token's hidden state belongs to each view. Without `with_audio` it also ends before the first clip:
+    ears that are being trained need a gradient through everything after it.
     """
     limit = min(layout.prompt_stop for layout in layouts) - 1
     first = layouts[0]

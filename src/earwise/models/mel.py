@@ -27,12 +27,13 @@ def bucket_frames(num_samples: int) -> int:
 def log_mels(waveforms: Sequence[Tensor], extractor: WhisperFeatureExtractor) -> Tensor:
     """(B, M, max P) log-mels; frames beyond a clip's own bucket are exactly 0, which is what a convolution pads with.
 
-    Equal to the first P frames of the published 30-second extractor, because every clip is followed by silence here too,
-    so a clip's frames do not depend on the clips beside it.
+    Equal to the first P frames of the published 30-second extractor, because every clip is followed by silence here
+    too, so a clip's frames do not depend on the clips beside it.
     """
     buckets = torch.tensor([bucket_frames(len(w)) for w in waveforms])
     longest = int(buckets.max())
-    # One more window of silence than needed: the last frames look beyond the bucket, and must see silence, not a mirror.
+    # One more window of silence than needed: the last frames look beyond the bucket, and must see silence, not a
+    # mirror.
     padded = torch.zeros(len(waveforms), longest * HOP + 2 * extractor.n_fft)
     for row, waveform in zip(padded, waveforms, strict=True):
         row[: len(waveform)] = waveform

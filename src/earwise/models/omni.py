@@ -9,19 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
-from transformers.cache_utils import DynamicCache
+from transformers.cache_utils import DynamicCache, DynamicLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from earwise.errors import EarwiseError, InputError
 from earwise.models.batch import Pass, ViewBatch, collate
-from earwise.models.decode import greedy
+from earwise.models.decode import greedy, require
 from earwise.models.ears import Ears
 from earwise.models.families import Family, load_family
-from earwise.models.layout import LayoutBuilder
+from earwise.models.layout import Layout, LayoutBuilder
 from earwise.models.views import Sample
 from earwise.records import View
 
@@ -93,14 +93,21 @@ class OmniModel(nn.Module):
         return self.family.head_weight.device
 
     @property
-    def prefix_is_frozen(self) -> bool:
-        """Whether nothing trainable feeds tokens before the query, so that a shared prefix needs no gradient."""
+    def base_is_frozen(self) -> bool:
+        """Whether nothing of the base is trained."""
         return not any(p.requires_grad for p in self.base.parameters())
+
+    @property
+    def no_shared_prefix(self) -> str | None:
+        """Why a prefix that views share cannot be computed once in training; None where it can, exactly."""
+        if not self.base_is_frozen:
+            return "the base model is trained, so a gradient flows through the prefix"
+        return self.family.no_shared_prefix
 
     def train(self, mode: bool = True) -> Self:
         """As in torch, but a frozen base stays in evaluation mode: it is the teacher too, so it must not drop out."""
         super().train(mode)
-        if self.prefix_is_frozen:
+        if self.base_is_frozen:
             self.base.eval()
         return self
 
@@ -114,11 +121,13 @@ class OmniModel(nn.Module):
     ) -> dict[str, States]:
         """States of every view of the batch; gradients flow only through the views named in `learn`.
 
-        `layers` asks for every layer's states; `ears` names views that are heard with other ears than the model's own (a
-        snapshot of them). Raises `EarwiseError` when a shared prefix is asked for while gradient checkpointing is on: Hugging Face models
-        then drop the cache without an error.
+        `layers` asks for every layer's states; `ears` names views that are heard with other ears than the model's own
+        (a snapshot of them). Raises `EarwiseError` when a shared prefix is asked for while gradient checkpointing is
+        on: Hugging Face models then drop the cache without an error.
         """
         learn = set(learn)
+        if batch.prefix is not None and torch.is_grad_enabled():
+            self._check_prefix_in_training()
         past = self._prefix(batch.prefix) if batch.prefix is not None else None
         states = {}
         for name, view in batch.views.items():
@@ -127,14 +136,16 @@ class OmniModel(nn.Module):
         return states
 
     def _prefix(self, prefix: Pass) -> KeyValues:
-        if not self.prefix_is_frozen:
-            raise EarwiseError("a shared prefix is not exact while the base model is trained: turn shared_prefix off")
-        if self.base.training and getattr(self.base, "is_gradient_checkpointing", False):
-            raise EarwiseError("gradient checkpointing drops the shared prefix: turn one of the two off")
         with torch.no_grad():
             cache = DynamicCache(config=self.family.backbone.config)
             self.decode(self.embed(prefix, self.ears), prefix.mask, prefix.positions, cache)
-        return [(layer.keys, layer.values) for layer in cache.layers]
+        return [(require(layer.keys), require(layer.values)) for layer in _layers(cache)]
+
+    def _check_prefix_in_training(self) -> None:
+        if self.no_shared_prefix:
+            raise EarwiseError(f"the prefix cannot be shared: {self.no_shared_prefix}")
+        if self.base.training and getattr(self.base, "is_gradient_checkpointing", False):
+            raise EarwiseError("gradient checkpointing drops the shared prefix: turn one of the two off")
 
     def _states(
         self, view: Pass, prefix: Pass | None, past: KeyValues | None, layers: bool, ears: Ears | None
@@ -142,8 +153,8 @@ class OmniModel(nn.Module):
         mask = view.mask if prefix is None else torch.cat([prefix.mask, view.mask], dim=1)
         cache = fresh_cache(past, self.family) if past is not None else None
         out = self.decode(self.embed(view, ears), mask, view.positions, cache, output_hidden_states=layers)
-        every = torch.stack([h[view.predicts] for h in out.hidden_states]) if layers else None
-        return States(out.last_hidden_state[view.predicts], every, view.targets)
+        every = torch.stack([h[view.predicts] for h in out.hidden_states or ()]) if layers else None
+        return States(require(out.last_hidden_state)[view.predicts], every, view.targets)
 
     def embed(self, view: Pass, ears: Ears | None) -> Tensor:
         """(B, L, H) input embeddings with the features of images and of clips, as heard by `ears`, in their places."""
@@ -188,22 +199,30 @@ class OmniModel(nn.Module):
 
         Returns one list of decoded answers per view, in the order of `items`.
         """
-        layouts = {view: [self.layouts.build(item, view, answers=False) for item in items] for view in views}
-        batch = collate(layouts, self.family, share_prefix=share_prefix, with_audio=True).to(self.device)
+        layouts: dict[str, list[Layout]] = {
+            view: [self.layouts.build(item, view, answers=False) for item in items] for view in views
+        }
+        share = share_prefix and self.family.no_shared_prefix is None
+        batch = collate(layouts, self.family, share_prefix=share, with_audio=True).to(self.device)
         past = self._prefix(batch.prefix) if batch.prefix is not None else None
         answers = {}
         for view in views:
             prompt = batch.views[view]
             mask = prompt.mask if batch.prefix is None else torch.cat([batch.prefix.mask, prompt.mask], dim=1)
             ids = greedy(self, prompt, mask, fresh_cache(past or [], self.family), max_new_tokens)
-            answers[view] = [self.family.tokenizer.decode(row, skip_special_tokens=True).strip() for row in ids]
+            answers[view] = [text.strip() for text in self.family.tokenizer.batch_decode(ids, skip_special_tokens=True)]
         return answers
 
 
 def fresh_cache(past: KeyValues, family: Family) -> DynamicCache:
     """A cache object of its own over the same tensors: passes extend it without touching one another."""
     cache = DynamicCache(config=family.backbone.config)
-    for layer, (keys, values) in zip(cache.layers, past, strict=False):
+    for layer, (keys, values) in zip(_layers(cache), past, strict=False):
         layer.lazy_initialization(keys, values)
         layer.keys, layer.values = keys, values
     return cache
+
+
+def _layers(cache: DynamicCache) -> list[DynamicLayer]:
+    """The cache's layers; `Family.no_shared_prefix` has made sure that all of them keep every key."""
+    return cast(list[DynamicLayer], cache.layers)

@@ -1,7 +1,7 @@
 """Views: which modality carries the context and which carries the query.
 
-A view is decided per item when it is shown to a model, never in the data. `VIEWS` is the whole vocabulary; adding a view is
-adding a row.
+A view is decided per item when it is shown to a model, never in the data. `VIEWS` is the whole vocabulary; adding a
+view is adding a row.
 """
 
 from __future__ import annotations
@@ -61,4 +61,5 @@ class Sample:
 
     @property
     def key(self) -> str:
+        """Id of the first turn's item."""
         return self.turns[0].item.id

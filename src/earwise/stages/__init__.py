@@ -1,4 +1,6 @@
-"""Stages: what a recipe makes happen, one file per kind of stage. The only place that knows both the recipe and the parts."""
+"""Stages: what a recipe makes happen, one file per kind of stage. The only place that knows both the recipe and the
+parts.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from earwise.evaluate.runner import Asker, is_heard, run_benchmark
 from earwise.models.views import Sample
 from earwise.records import Item, Score, View

@@ -50,14 +50,16 @@ def load_start(recipe: Recipe, context: StageContext, stage: str | None) -> Omni
 
 def _new_ears(settings: Model, width: int, seed: int) -> Ears:
     ears = settings.ears
-    common = {"width": width, "stack": ears.stack, "hidden": ears.hidden, "markers": ears.markers}
-    if not isinstance(ears, FreshEars):
-        return Ears.from_whisper(ears.path, EarsConfig(encoder={}, **common), seed=seed)
-    encoder = {
-        "d_model": ears.width,
-        "encoder_layers": ears.layers,
-        "encoder_attention_heads": ears.heads,
-        "encoder_ffn_dim": 4 * ears.width,
-        "num_mel_bins": ears.mel_bins,
-    }
-    return Ears.fresh(EarsConfig(encoder=encoder, **common), seed=seed)
+    encoder: dict[str, int] = {}
+    if isinstance(ears, FreshEars):
+        encoder = {
+            "d_model": ears.width,
+            "encoder_layers": ears.layers,
+            "encoder_attention_heads": ears.heads,
+            "encoder_ffn_dim": 4 * ears.width,
+            "num_mel_bins": ears.mel_bins,
+        }
+    config = EarsConfig(encoder, width, stack=ears.stack, hidden=ears.hidden, markers=ears.markers)
+    if isinstance(ears, FreshEars):
+        return Ears.fresh(config, seed=seed)
+    return Ears.from_whisper(ears.path, config, seed=seed, revision=ears.revision)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from earwise.data.media import resolve
 from earwise.evaluate.summary import ScoreTable, compare, per_voice, summarise_models
+from earwise.provenance import versions
 from earwise.records import Clip, Item, Score, View
 from earwise.report import Answer, ShownItem, build_report
-from earwise.provenance import versions
 from earwise.run import Stage, StageContext
 from earwise.settings import BASE, Recipe
 from earwise.speech.clips import read_clips

@@ -1,4 +1,6 @@
-"""Stages `align` and `train.NAME`: ears are fitted to a frozen base, first by writing down speech, then by an objective."""
+"""Stages `align` and `train.NAME`: ears are fitted to a frozen base, first by writing down speech, then by an
+objective.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ ALIGN_NAME = "align"
 
 def align_stage(recipe: Recipe, seed: int) -> Stage:
     """Fresh ears learn to write down speech."""
-    assert recipe.align is not None and recipe.model is not None
+    assert recipe.align is not None
+    assert recipe.model is not None
     return Stage(
         name=f"seed{seed}/{ALIGN_NAME}",
         work=lambda context: _align(context, recipe),

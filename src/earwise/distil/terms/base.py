@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from earwise.models.omni import States
+from earwise.records import View
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Term(ABC):
     weight: float
     teacher: str | None = None
     """Who teaches (`self`, `snapshot`, a folder); None for a term without a teacher."""
-    view: str | None = None
+    view: View | None = None
     """What the teacher sees."""
     needs_layers: bool = False
 

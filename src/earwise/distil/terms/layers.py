@@ -31,7 +31,8 @@ class Layers(Term):
         """(N,) relative squared distances."""
         assert teacher is not None
         mine, theirs = student.states.layers, teacher.states.layers
-        assert mine is not None and theirs is not None
+        assert mine is not None
+        assert theirs is not None
         if mine.shape != theirs.shape:
             raise InputError(
                 f"the teacher's layers are {tuple(theirs.shape)}, the student's {tuple(mine.shape)}",

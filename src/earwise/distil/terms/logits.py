@@ -12,8 +12,8 @@ from earwise.settings import LogitsTerm
 class Logits(Term):
     """Divergence of the student's next-token distribution from the teacher's, per response token, in nats.
 
-    As published: forward KL, `sum_v T(v) (log T(v) - log S(v))`. The paper does not state a temperature; ours is 1, and no
-    T^2 factor is applied at any other.
+    As published: forward KL, `sum_v T(v) (log T(v) - log S(v))`. The paper does not state a temperature; ours is 1,
+    and no T^2 factor is applied at any other.
     """
 
     name = "logits"

@@ -28,8 +28,8 @@ def load_family(
 ) -> Family:
     """Load a base model from a folder or hub id and wrap it in its family's adapter.
 
-    `family` "auto" goes by the checkpoint's `model_type`. Raises `InputError` for a folder without config or weights and for
-    an architecture without an adapter.
+    `family` "auto" goes by the checkpoint's `model_type`. Raises `InputError` for a folder without config or weights
+    and for an architecture without an adapter.
     """
     _check_folder(Path(base))
     options = {"revision": revision, "trust_remote_code": trust_remote_code}

@@ -1,4 +1,6 @@
-"""What earwise must know about a vision-language architecture. One adapter per Hugging Face architecture, one file each."""
+"""What earwise must know about a vision-language architecture. One adapter per Hugging Face architecture, one file
+each.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +32,7 @@ class ImageInput:
 
     @property
     def num_bytes(self) -> int:
+        """Memory that the tensors take."""
         return sum(t.numel() * t.element_size() for t in self.tensors.values())
 
 
@@ -58,9 +61,16 @@ class Family(ABC):
         self._image_bytes = 0
 
     @property
-    def backbone(self) -> nn.Module:
+    def backbone(self) -> PreTrainedModel:
         """The decoder without its head: takes `inputs_embeds`, gives `last_hidden_state` after the final norm."""
-        return self.model.model.language_model
+        return cast(PreTrainedModel, self.model.model.language_model)
+
+    @property
+    def no_shared_prefix(self) -> str | None:
+        """Why views cannot share a prefix in this architecture; None where they can."""
+        if getattr(self.backbone, "has_sliding_layers", False):
+            return "sliding-window layers forget keys, and a ragged prefix would shift their window"
+        return None
 
     @property
     def head_weight(self) -> Tensor:
@@ -103,7 +113,7 @@ class Family(ABC):
             content = [{"type": "image"}] if with_image and n == 0 else []
             messages.append({"role": "user", "content": [*content, {"type": "text", "text": query}]})
             messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
-        text = self.tokenizer.apply_chat_template(messages, tokenize=False)
+        text = str(self.tokenizer.apply_chat_template(messages, tokenize=False))
         missing = [part for part in {*queries, *answers} if part not in text]
         if missing:
             raise InputError(

@@ -21,10 +21,7 @@ class InternVL(Family):
     def preprocess(self, image: Any) -> ImageInput:
         """Tiles as the published processor cuts them: (tiles, 3, height, width)."""
         pixels = self.image_processor(image, crop_to_patches=True, return_tensors="pt")["pixel_values"]
-        config = self.model.config
-        side = pixels.shape[-1] // config.vision_config.patch_size[-1]
-        per_tile = int((side * config.downsample_ratio) ** 2)
-        return ImageInput({"pixel_values": pixels}, pixels.shape[0] * per_tile)
+        return ImageInput({"pixel_values": pixels}, pixels.shape[0] * int(self.model.config.image_seq_length))
 
     def image_token_ids(self, image: ImageInput) -> tuple[list[int], int]:
         """`<img>`, the placeholders, `</img>`."""

@@ -1,0 +1,18 @@
+"""Shared fixtures. Nothing is fetched from a hub."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoints(tmp_path_factory):
+    """Random-weight checkpoints of every family, written to disk once."""
+    from tiny import FAMILIES
+
+    from earwise.micro.build import write_tiny
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    return {family: write_tiny(folder / f"tiny-{family}", family=family) for family in FAMILIES}

@@ -1,0 +1,54 @@
+"""One small training, in this process or under `torchrun`: `python training_case.py CHECKPOINT SAMPLES OUT BATCH ACCUMULATE`."""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from tiny import tiny_model, tiny_samples
+
+from earwise.distil.objective import Objective
+from earwise.distil.schedule import Schedule, draw
+from earwise.distil.terms import make_term
+from earwise.distil.trainer import DistilTrainer, training_arguments
+from earwise.settings import LayersTerm, LogitsTerm, SftTerm, Training
+
+STEPS = 6
+
+
+def trainer_of(
+    checkpoint, media, out, *, batch, accumulate=1, processes=1, steps=STEPS, save_every=100, precision="float32"
+):
+    """A trainer of SFT + logits + layers on 12 samples, 4 draws per step whatever the cut, and the list of its logs."""
+    model = tiny_model(checkpoint)
+    model.ears.requires_grad_(True)
+    terms = [
+        SftTerm(type="sft", weight=0.25),
+        LogitsTerm(type="logits", weight=0.75),
+        LayersTerm(type="layers", weight=2.0),
+    ]
+    objective = Objective("image_speech", [make_term(term) for term in terms], model)
+    settings = Training(
+        steps=STEPS, batch_size=batch, accumulate=accumulate, lr=1e-3, log_every=1, save_every=save_every,
+        precision=precision,
+    )  # fmt: skip
+    order = draw(12, STEPS * batch * accumulate * processes, seed=0)
+    schedule = Schedule(tiny_samples(Path(media), 12), order.tolist())
+    logs = []
+    arguments = training_arguments(settings, Path(out), seed=0)
+    trainer = DistilTrainer(model, objective, schedule, arguments, lambda step, numbers: logs.append((step, numbers)))
+    return trainer, logs
+
+
+if __name__ == "__main__":
+    import os
+
+    torch.set_num_threads(1)
+    checkpoint, media, out, batch, accumulate = sys.argv[1:]
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    trainer, logs = trainer_of(
+        Path(checkpoint), media, out, batch=int(batch), accumulate=int(accumulate), processes=processes
+    )
+    trainer.train()
+    if trainer.is_world_process_zero():
+        Path(out, "logs.json").write_text(json.dumps(logs))
