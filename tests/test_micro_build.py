@@ -52,7 +52,9 @@ def test_the_image_reaches_the_answer(folders):
     ids = torch.cat([ids, torch.tensor([[5, 6, 7]])], 1)
     one, two = (torch.full((1, 3, 64, 64), value) for value in (0.0, 1.0))
     with torch.no_grad():
-        assert not torch.allclose(model(ids, pixel_values=one).logits[:, -1], model(ids, pixel_values=two).logits[:, -1])
+        assert not torch.allclose(
+            model(ids, pixel_values=one).logits[:, -1], model(ids, pixel_values=two).logits[:, -1]
+        )
 
 
 def test_weights_follow_the_seed_and_the_fan_in():

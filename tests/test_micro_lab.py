@@ -29,7 +29,9 @@ def test_same_seed_same_bytes_other_seed_other_bytes(lab, tmp_path):
     write_lab(tmp_path / "same", seed=0, size=SIZE, label_noise=0.3)
     write_lab(tmp_path / "other", seed=1, size=SIZE, label_noise=0.3)
     # Reading the TSV files leaves their images beside them; only what was written counts.
-    written = {name: digest for name, digest in digests(lab).items() if "_images/" not in name and "_crops/" not in name}
+    written = {
+        name: digest for name, digest in digests(lab).items() if "_images/" not in name and "_crops/" not in name
+    }
     assert digests(tmp_path / "same") == written
     assert digests(tmp_path / "other")["train.jsonl"] != written["train.jsonl"]
 

@@ -137,6 +137,8 @@ def test_nothing_doubtful_is_asked():
 def test_the_other_annotator_is_right_in_other_words():
     turn = all_of(questions.description)["Describe the picture."]
     assert turn.other == "the picture shows blue square and red star"
-    assert all_of(questions.relation_check, times=300)["Is the star left of the square?"].other == "no it is right of it"
+    assert (
+        all_of(questions.relation_check, times=300)["Is the star left of the square?"].other == "no it is right of it"
+    )
     differing = [turn.answer.lower() != turn.other.lower() for _, turn in many() if turn.kind != "choice"]
     assert all(differing)

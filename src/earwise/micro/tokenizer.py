@@ -44,16 +44,24 @@ _QWEN2_VL = {
     "vision_start_token": "<|vision_start|>",
     "vision_end_token": "<|vision_end|>",
 }
-_SPECIAL = tuple(dict.fromkeys(["<|im_start|>", "<|im_end|>", *_INTERNVL.values(), *_QWEN2_VL.values()]))
+_SPECIAL = (
+    "<|im_end|>",
+    *_INTERNVL.values(),
+    "<|im_start|>",
+    "<|image_pad|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+)
 
 
 def build_tokenizer(family: str = "internvl") -> PreTrainedTokenizerFast:
     """The laboratory's tokenizer for one family, `internvl` or `qwen2_vl`; token ids are the same for both."""
     words = ["<|endoftext|>", "<unk>", *_ROLES, *VOCABULARY]
     core = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="<unk>"))
-    core.normalizer = normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace(Regex(r"[^a-z<>|_/]+"), " ")])
+    core.normalizer = normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace(Regex(r"[^a-z]+"), " ")])
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
+    core.add_special_tokens(list(_SPECIAL))
+    return PreTrainedTokenizerFast(
         tokenizer_object=core,
         unk_token="<unk>",
         pad_token="<|endoftext|>",
@@ -62,5 +70,3 @@ def build_tokenizer(family: str = "internvl") -> PreTrainedTokenizerFast:
         extra_special_tokens=_INTERNVL if family == "internvl" else _QWEN2_VL,
         chat_template=CHAT_TEMPLATE.replace("IMAGE", _IMAGE_PART[family]),
     )
-    tokenizer.add_special_tokens({"additional_special_tokens": list(_SPECIAL)}, replace_extra_special_tokens=False)
-    return tokenizer
