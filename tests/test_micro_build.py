@@ -98,6 +98,7 @@ def test_both_families_share_token_ids_and_survive_saving(tmp_path):
     internvl.save_pretrained(tmp_path)
     loaded = AutoTokenizer.from_pretrained(tmp_path)
     assert loaded.get_vocab() == internvl.get_vocab()
-    assert loaded.context_image_token == "<IMG_CONTEXT>" and loaded.start_image_token == "<img>"
+    assert loaded.context_image_token == "<IMG_CONTEXT>"
+    assert loaded.start_image_token == "<img>"
     sentence = " ".join(VOCABULARY)
     assert loaded.decode(loaded(sentence)["input_ids"]) == sentence

@@ -38,7 +38,8 @@ def test_same_seed_same_bytes_other_seed_other_bytes(lab, tmp_path):
 
 def test_item_files_load_and_hold_what_was_asked_for(lab):
     train = read_items(lab / "train.jsonl")
-    assert len(train) == 360 and len({item.cluster for item in train}) == 60
+    assert len(train) == 360
+    assert len({item.cluster for item in train}) == 60
     assert len(read_items(lab / "validation.jsonl")) == 60
     assert {item.kind for item in read_items(lab / "test.jsonl")} <= set(KINDS)
 
@@ -60,7 +61,9 @@ def test_transcription_items_cover_every_kind_and_repeat_their_question(lab):
     items = read_items(lab / "transcribe.jsonl")
     assert {item.kind for item in items} == {*KINDS, "words"}
     for item in items:
-        assert item.answers == (item.question,) and item.image is None and item.instruction
+        assert item.answers == (item.question,)
+        assert item.image is None
+        assert item.instruction
         assert item.question == spoken_words(item.question)
     assert any(item.question.endswith("please answer yes or no") for item in items)
 
@@ -68,7 +71,8 @@ def test_transcription_items_cover_every_kind_and_repeat_their_question(lab):
 def test_benchmarks_are_read_by_the_loaders_of_the_public_files(lab):
     folder = lab / "benchmarks"
     mme = read_tsv(folder / "MME.tsv", "mme")
-    assert len(mme) == 48 and {item.kind for item in mme} == {"existence", "count", "position", "color", "OCR"}
+    assert len(mme) == 48
+    assert {item.kind for item in mme} == {"existence", "count", "position", "color", "OCR"}
     assert all(item.suffix.strip() == "Please answer yes or no." for item in mme)
     pairs = [tuple(item.answers[0] for item in mme[i : i + 2]) for i in range(0, len(mme), 2)]
     assert set(pairs) == {("Yes", "No")}

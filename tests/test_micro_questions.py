@@ -89,7 +89,9 @@ def test_a_wrong_number_differs_in_one_digit():
 def test_captions_use_the_same_words_and_only_one_is_right():
     rng = random.Random(0)
     true, false, relation = questions.caption_relation(SCENE, rng)
-    assert sorted(true.split()) == sorted(false.split()) and true != false and relation in true
+    assert sorted(true.split()) == sorted(false.split())
+    assert true != false
+    assert relation in true
     true, false, colors = questions.caption_attribution(SCENE, rng)
     assert {true, false} <= {
         "red star and blue square",
@@ -97,7 +99,9 @@ def test_captions_use_the_same_words_and_only_one_is_right():
         "blue star and red square",
         "red square and blue star",
     }
-    assert "red star" in true and "red square" in false and set(colors) == {"red", "blue"}
+    assert "red star" in true
+    assert "red square" in false
+    assert set(colors) == {"red", "blue"}
 
 
 def test_a_choice_names_the_option_that_is_right():

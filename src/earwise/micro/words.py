@@ -34,10 +34,10 @@ SIGN_WORDS = (
 """Printed on the signs; at most seven letters, the width of a sign."""
 
 _GRAMMAR = """
-above and answer are assistant at below can chart color column columns describe do does have helpful how image in is it
-everything many no not nothing number of on one option or picture place please repeat say says see sentence shape shapes shorter
-shortest show shows sign speech tall taller tallest than the there thing using what where which with word written yes
-you
+above and answer are assistant at below can chart color column columns describe do does have helpful how image in is
+it everything many no not nothing number of on one option or picture place please repeat say says see sentence shape
+shapes shorter shortest show shows sign speech tall taller tallest than the there thing using what where which with
+word written yes you
 """
 
 
