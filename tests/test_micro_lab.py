@@ -44,6 +44,12 @@ def test_item_files_load_and_hold_what_was_asked_for(lab):
     assert {item.kind for item in read_items(lab / "test.jsonl")} <= set(KINDS)
 
 
+def test_there_is_one_scan_per_training_picture(lab):
+    scans = read_items(lab / "scan.jsonl")
+    assert [item.image for item in scans] == sorted({item.image for item in read_items(lab / "train.jsonl")})
+    assert {item.kind for item in scans} == {"scan"}
+
+
 def test_the_other_annotator_has_the_same_questions_and_the_asked_share_of_wrong_labels(lab):
     house, other = read_items(lab / "train.jsonl"), read_items(lab / "train_other.jsonl")
     assert [(i.id, i.question, i.choices, i.image) for i in house] == [

@@ -130,6 +130,12 @@ def test_chart_questions(form, question, answer):
     assert asked[question] == answer
 
 
+def test_a_scan_names_every_place_in_reading_order():
+    answer = questions.scan(SCENE).answer
+    assert answer == "nothing nothing red star nothing nothing nothing blue square nothing nothing hotel"
+    assert questions.scan(Chart((("red", 4), ("blue", 1), ("green", 6)))).answer == "red four blue one green six"
+
+
 def test_nothing_doubtful_is_asked():
     """Two red stars: neither can be meant by "the red star", and neither colour nor shape stands for one thing."""
     scene = Scene((Thing(0, 0, "red", "star"), Thing(1, 1, "red", "star"), Thing(2, 2, "blue", "circle")), ("taxi",))

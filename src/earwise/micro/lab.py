@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earwise.micro.benchmarks import write_benchmarks
-from earwise.micro.questions import Turn, ask
+from earwise.micro.questions import Turn, ask, scan
 from earwise.micro.scenes import Picture, Split, draw_picture, png_bytes, render
 from earwise.micro.words import VOCABULARY
 from earwise.records import Item
@@ -41,7 +41,8 @@ def write_lab(folder: Path, *, seed: int = 0, size: LabSize = LabSize(), label_n
 
     Files: `train.jsonl` (house annotator), `train_other.jsonl` (the same ids and questions, the other annotator's
     answers, a share `label_noise` of them wrong), `validation.jsonl`, `test.jsonl` (both house, test scenes: a fifth as
-    many pictures as the benchmarks), `transcribe.jsonl` (text only), `images/`, and `benchmarks/` (see `benchmarks`).
+    many pictures as the benchmarks), `scan.jsonl` (one `scan` per training picture, with which a base model learns to
+    see), `transcribe.jsonl` (text only), `images/`, and `benchmarks/` (see `benchmarks`).
     Scenes of different splits are disjoint, whatever their seeds: what a picture shows decides its split.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,25 +67,30 @@ def _write_split(
 ) -> list[tuple[Item, Turn]]:
     """Write a split's pictures and its item file; returns the items with the turns they were made from."""
     rng = random.Random(f"{seed}/{split}")
-    written = []
+    written, scans = [], []
     for index in range(images):
         picture = draw_picture(split, rng, seen)
-        name = f"images/{split}-{index:06d}.png"
-        (folder / name).write_bytes(png_bytes(render(picture, rng)))
+        (folder / f"images/{split}-{index:06d}.png").write_bytes(png_bytes(render(picture, rng)))
         for number, turn in enumerate(ask(picture, rng, turns)):
-            item = Item(
-                id=f"{split}-{index:06d}-{number}",
-                source=f"micro_{split}",
-                question=turn.question,
-                answers=(turn.answer,),
-                choices=turn.choices,
-                image=name,
-                cluster=f"{split}-{index:06d}",
-                kind=turn.kind,
-            )
-            written.append((item, turn))
+            written.append((_item(split, index, str(number), turn), turn))
+        scans.append(_item(split, index, "scan", scan(picture)))
     write_jsonl(folder / f"{split}.jsonl", (item for item, _ in written))
+    if split == "train":
+        write_jsonl(folder / "scan.jsonl", scans)
     return written
+
+
+def _item(split: Split, image: int, name: str, turn: Turn) -> Item:
+    return Item(
+        id=f"{split}-{image:06d}-{name}",
+        source=f"micro_{split}",
+        question=turn.question,
+        answers=(turn.answer,),
+        choices=turn.choices,
+        image=f"images/{split}-{image:06d}.png",
+        cluster=f"{split}-{image:06d}",
+        kind=turn.kind,
+    )
 
 
 def _other_answers(written: list[tuple[Item, Turn]], label_noise: float, rng: random.Random) -> Iterator[Item]:
