@@ -8,10 +8,10 @@ temperature; natural logarithms, so values are in nats.
 * `jsd`: `a KL(T || M) + (1 - a) KL(S || M)` with `M = a T + (1 - a) S` and `a = teacher_share`, so that
   `jsd / a -> KL(T || S)` as `a -> 0` and `jsd / (1 - a) -> KL(S || T)` as `a -> 1`. Generalised JSD, arXiv 2306.13649.
 
-`linear_divergence` walks over blocks of tokens. A block's logits are made tile by tile along the vocabulary, folded into
-a running logsumexp while the tile is still in cache, and kept for that block only, so the gradient needs no second
-projection. Its memory does not grow with the number of tokens. `dense_divergence` is the same function written plainly:
-it is what tests and benches compare with.
+`linear_divergence` walks over blocks of tokens. A block's logits are made tile by tile along the vocabulary, folded
+into a running logsumexp while the tile is still in cache, and kept for that block only, so that the gradient needs no
+second projection. Its memory does not grow with the number of tokens. `dense_divergence` is the same function written
+plainly: it is what tests and benches compare with.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from earwise.errors import InputError
@@ -32,7 +31,7 @@ Kind = Literal["forward_kl", "reverse_kl", "jsd"]
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How much of the logits exists at a time: `workspace_bytes` for a block of tokens, made `vocab_tile` words at a time."""
+    """How much of the logits exists at a time: a token block in `workspace_bytes`, made `vocab_tile` words a step."""
 
     workspace_bytes: int
     vocab_tile: int
@@ -41,7 +40,7 @@ class Tiling:
     def for_device(cls, device: torch.device) -> Tiling:
         """On a CPU, tiles that stay in its caches; elsewhere, blocks that fill the device."""
         if device.type == "cpu":
-            return cls(workspace_bytes=48 * 2**20, vocab_tile=2048)
+            return cls(workspace_bytes=48 * 2**20, vocab_tile=4096)
         return cls(workspace_bytes=512 * 2**20, vocab_tile=16384)
 
     def block_tokens(self, vocab: int, dtype: torch.dtype) -> int:
@@ -66,11 +65,11 @@ def linear_divergence(
 
     Both sides' logits `hidden @ weight.T` are divided by `temperature`; the value is **not** multiplied by its square.
 
-    Values are accumulated in float32 (float64 for float64 inputs), whatever the inputs' type and whether or not autocast
-    is on. Gradient flows to `student_hidden`, and to `student_weight` if it requires it; never to the teacher, also where
-    one weight serves both. With a frozen head the gradient is made in the forward pass, for 3 products of the head's size
-    in all, and backward only scales it; with a trainable one backward repeats the projections. Equal inputs on both sides
-    give a value and a gradient of exactly 0. There is no second-order gradient.
+    Everything is added up in float32 (float64 for float64 inputs), whatever the inputs' type and whether or not
+    autocast is on. Gradient flows to `student_hidden`, and to `student_weight` if it requires it; never to the teacher,
+    also where one weight serves both. With a frozen head the gradient is made in the forward pass, for three products
+    of the head's size in all, and backward only scales it; with a trainable one backward repeats the projections.
+    Equal inputs on both sides give a value and a gradient of exactly 0. A second-order gradient is an error.
 
     Args:
         student_hidden: `(tokens, student width)`.
@@ -141,6 +140,8 @@ def _check(
         raise InputError(
             f"teacher_share must lie between 0 and 1, not {teacher_share}", remedy="the limits are the two KL kinds"
         )
+    if teacher_share != 0.5 and kind != "jsd":
+        raise InputError(f"teacher_share has no meaning for {kind}", remedy="it belongs to jsd")
     for side, hidden, weight in (
         ("student", student_hidden, student_weight),
         ("teacher", teacher_hidden, teacher_weight),
@@ -193,8 +194,9 @@ class _LinearDivergence(torch.autograd.Function):
         return value
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # only so with create_graph=True, whose graph would silently end here
+            raise RuntimeError("linear_divergence has no second-order gradient; use dense_divergence for it")
         if not ctx.head_grad:
             (unit,) = ctx.saved_tensors
             return (unit * grad[:, None]).to(ctx.hidden_dtype), None, None, None, None
@@ -304,6 +306,8 @@ def _diverge(s: Tensor, t: Tensor, log_sum_s: Tensor, log_sum_t: Tensor, plan: _
             value += plan.teacher_share * over_t.mul_(t_tile).sum(-1, keepdim=True)
             torch.mul(over_s, s_tile, out=t_tile).mul_(1 - plan.teacher_share)
             centre += t_tile.sum(-1, keepdim=True)
+    # S was made with a rounded logsumexp, so it sums to 1 only up to that rounding; a centre must know.
+    centre *= (shift_s - log_sum_s).exp()
     return (value + centre).squeeze(-1).to(s.dtype), None if plan.kind == "forward_kl" else centre.to(s.dtype)
 
 
