@@ -78,6 +78,7 @@ class Item(Record):
 
     @property
     def key(self) -> str:
+        """The id."""
         return self.id
 
 
@@ -93,7 +94,7 @@ class Clip(Record):
     """Engine name and version, e.g. `espeak-ng 1.52`."""
     voice: NonEmpty
     rate: float = Field(gt=0)
-    """Words per minute for espeak, a speed factor for engines that take one."""
+    """Words per minute, whatever the engine; 175 is normal."""
     pitch: float
     seed: int
     path: NonEmpty
@@ -103,10 +104,12 @@ class Clip(Record):
 
     @property
     def key(self) -> str:
+        """Item and voice."""
         return f"{self.item}@{self.voice}"
 
     @property
     def duration_s(self) -> float:
+        """Length in seconds."""
         return self.num_samples / SAMPLE_RATE_HZ
 
 
@@ -127,6 +130,7 @@ class Trace(Record):
 
     @property
     def key(self) -> str:
+        """Item, model, view and sample."""
         return f"{self.item}|{self.model}|{self.view}|{self.sample}"
 
     @model_validator(mode="after")
@@ -147,6 +151,7 @@ class Verdict(Record):
 
     @property
     def key(self) -> str:
+        """Trace, checker and claim."""
         return f"{self.trace}|{self.checker}|{self.claim or ''}"
 
 
@@ -170,6 +175,7 @@ class Score(Record):
 
     @property
     def key(self) -> str:
+        """Source, item, view and model."""
         return f"{self.source}|{self.item}|{self.view}|{self.model}"
 
     @model_validator(mode="after")
