@@ -1,8 +1,8 @@
 """The records that pass between stages. Each is immutable, strictly typed and has a JSON form.
 
-An `Item` is a question with its gold answer and media; a `Clip` is one spoken rendering of an item's query; a `Trace` is
-one answer with its reasoning; a `Verdict` is a checker's decision on a trace; a `Score` is one item under one view by one
-model. Paths in records are relative to the file that holds the record, so that a data folder can be moved.
+An `Item` is a question with its gold answer and media; a `Clip` is one spoken rendering of an item's query; a `Trace`
+is one answer with its reasoning; a `Verdict` is a checker's decision on a trace; a `Score` is one item under one view
+by one model. Paths in records are relative to the file that holds the record, so that a data folder can be moved.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class Record(BaseModel):
 class Item(Record):
     """A question with its gold answer and media. No rendering, no modality decided.
 
-    `instruction` is typed before the query under every view ("repeat the speech"); `suffix` is the answer-format request
-    ("Answer with a single word"), kept apart so that speaking it or not is a choice; `cluster` is the unit that is resampled
-    in every interval, usually the image.
+    `instruction` is typed before the query under every view ("repeat the speech"); `suffix` is the answer-format
+    request ("Answer with a single word"), kept apart so that speaking it or not is a choice; `cluster` is the unit that
+    is resampled in every interval, usually the image.
     """
 
     id: NonEmpty
