@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
 
+from earwise.distil.checkpoints import Checkpoints
 from earwise.distil.objective import Objective
 from earwise.distil.schedule import Schedule
 from earwise.distil.trainer import DistilTrainer, training_arguments
@@ -41,24 +43,31 @@ def fit(
     seed: int,
     metrics: Metrics,
     what: str,
+    save: Callable[[], None] = lambda: None,
 ) -> None:
-    """Train what requires a gradient in `model`; `folder` holds the checkpoints to resume from and is removed at the
-    end.
+    """Train what requires a gradient in `model`; `folder` holds the checkpoint to resume from until the end.
 
+    `save` writes the result before the last checkpoint goes, so that a kill between the two costs nothing.
     Raises `EarwiseError` when the loss stops being a number.
     """
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     if trainable == 0:
         raise EarwiseError("nothing is trainable")
-    resume = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    metrics.rewind(int(Path(resume).name.rpartition("-")[2]) if resume else 0)
+    checkpoints = Checkpoints(folder)
+    resume, step_done = checkpoints.last()
+    metrics.rewind(step_done)
 
     def on_log(step: int, numbers: dict[str, float]) -> None:
         metrics(step, **numbers)
+        if not all(math.isfinite(value) for name, value in numbers.items() if name.startswith(("loss", "terms/"))):
+            raise EarwiseError(f"the loss is not a number after step {step}: try a lower lr or a longer warm-up")
 
     trainer = DistilTrainer(model, objective, schedule, training_arguments(settings, folder, seed), on_log)
     trainer.remove_callback(PrinterCallback)
     with Ticker(settings.steps, what) as ticker:
         trainer.add_callback(_Progress(ticker))
-        trainer.train(resume_from_checkpoint=resume)
-    shutil.rmtree(folder, ignore_errors=True)
+        trainer.add_callback(checkpoints)
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    save()
+    checkpoints.clear()
+    shutil.rmtree(folder)

@@ -131,7 +131,6 @@ def training_arguments(settings: Optimisation, folder: Path, seed: int) -> Train
         data_seed=seed,
         logging_steps=settings.log_every,
         save_steps=settings.save_every,
-        save_total_limit=2,
         train_sampling_strategy="sequential",  # the order is decided by `Schedule`
         dataloader_num_workers=0,
         dataloader_pin_memory=torch.cuda.is_available(),

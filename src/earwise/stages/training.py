@@ -144,5 +144,5 @@ def _fit(
         seed=context.seed,
         metrics=context.metrics,
         what=context.stage.name,
+        save=lambda: model.save_ears(context.folder / "ears"),
     )
-    model.save_ears(context.folder / "ears")
