@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from earwise.data.items import read_items
+from earwise.progress import duration
 from earwise.records import Item
 from earwise.run import Stage, StageContext
 from earwise.settings import Recipe, Speech
@@ -80,7 +81,7 @@ def _speak(
         workers=settings.workers or os.cpu_count() or 1,
         speak_suffix=suffix,
     )
-    hours = sum(clip.duration_s for clip in made.clips) / 3600
-    context.say(f"speech: {name}: {len(made.clips)} clips, {hours:.2f} h, {len(made.dropped)} dropped")
+    length = duration(sum(clip.duration_s for clip in made.clips))
+    context.say(f"speech: {name}: {len(made.clips)} clips, {length} long, {len(made.dropped)} dropped")
     for reason in sorted({drop.reason for drop in made.dropped}):
         context.say(f"speech: {name}: dropped {sum(d.reason == reason for d in made.dropped)}: {reason}")
