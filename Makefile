@@ -33,7 +33,7 @@ check: env ## Lint, formatting and types
 
 bench: env .venv/.bench-installed ## Time the divergence and the training step; numbers in runs/bench/
 	@mkdir -p runs/bench
-	OMP_NUM_THREADS=$(THREADS) $(BIN)/python bench/divergence.py
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python bench/divergence.py --json runs/bench/divergence.json
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/python bench/step.py --preset cpu --json runs/bench/step.json
 
 # What is only compared with: TRL's chunked divergence.
