@@ -5,7 +5,7 @@ import torch
 from tiny import FAMILIES, tiny_model, tiny_samples
 
 from earwise.errors import EarwiseError, InputError
-from earwise.models import OmniModel
+from earwise.models import OmniModel, Sample
 from earwise.models.batch import collate
 
 SPOKEN, TYPED = "image_speech", "image_text"
@@ -142,3 +142,17 @@ def test_model_folders_without_config_or_weights_are_named(folder, tmp_path):
         OmniModel.from_pretrained(str(bare))
     with pytest.raises(InputError, match="unknown family 'llava'"):
         OmniModel.from_pretrained(str(folder), family="llava")
+
+
+def test_independent_turns_equal_questions_asked_one_by_one(folder, tmp_path):
+    model = tiny_model(folder)
+    first, second, third, _ = tiny_samples(tmp_path)
+    packed = Sample(first.turns + second.turns + third.turns, first.image, independent=True)
+    single = [Sample(sample.turns, first.image) for sample in (first, second, third)]
+    with torch.no_grad():
+        one, many = (
+            model(collate(views_of(model, samples, [TYPED]), model.family, share_prefix=False), learn=[])[TYPED]
+            for samples in ([packed], single)
+        )
+    assert torch.equal(one.targets, many.targets)
+    torch.testing.assert_close(one.hidden, many.hidden, atol=2e-5, rtol=1e-4)

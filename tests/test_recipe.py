@@ -190,10 +190,7 @@ def test_a_text_only_recipe_needs_no_speech(tmp_path: Path) -> None:
         vision_feed_forward = 192
         vision_layers = 3
         vision_heads = 4
-        copy_share = 0.2
-        steps = 100
-        batch_size = 32
-        lr = 2e-3
+        phases = [{ steps = 100, batch_size = 32, lr = 2e-3, copy_share = 0.2 }]
         [evaluate]
         benchmarks = ["mme"]
         views = ["image_text", "text_only"]

@@ -116,13 +116,17 @@ class InputHashes:
         self._changed = False
 
     def of(self, path: Path) -> str:
-        """Hash of a file, or of the relative names and hashes of all files in a folder; raises `InputError`."""
+        """Hash of a file, or of the relative names and hashes of all files in a folder; raises `InputError`.
+
+        What is hidden (its name begins with a dot) does not count: images that reading a folder takes out of its files.
+        """
         if path.is_file():
             return self._of_file(path)
         if not path.is_dir():
             raise InputError("no such file or folder", file=path)
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        listing = [f"{self._of_file(file)} {file.relative_to(path).as_posix()}\n" for file in files]
+        names = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
+        shown = [name for name in names if not any(part.startswith(".") for part in name.parts)]
+        listing = [f"{self._of_file(path / name)} {name.as_posix()}\n" for name in shown]
         return hashlib.sha256("".join(listing).encode()).hexdigest()
 
     def _of_file(self, path: Path) -> str:

@@ -239,11 +239,28 @@ class Training(Optimisation):
     """`auto` computes the tokens that two views have in common once, where that is exact."""
 
 
-class Base(Optimisation):
-    """Training of a small vision-language model from nothing."""
+class BasePhase(Optimisation):
+    """One phase of a base's training: shares of what a batch consists of; the rest are questions about images."""
+
+    copy_share: Share = 0.0
+    """Conversations without an image that write down a given text: ears are aligned through this skill."""
+    scan_share: Share = 0.0
+    """Requests to name everything in an image, cell by cell: the quickest way to see."""
+    independent: Share = 0.0
+    """Share of the images whose questions are asked independently, as in a test; the others are dialogues, in which a
+    question can also be answered from the turns before it."""
+    scan_along: Share = 0.0
+    """Share of the images with independent questions that are also to be named cell by cell."""
+    open_only: bool = False
+    """Leave out questions that are answered by yes, no or an option letter."""
+    shortest_first: bool = False
+    """Whether conversations come in the order of their length."""
+
+
+class Base(Settings):
+    """Training of a small vision-language model from nothing, phase after phase."""
 
     family: Literal["internvl", "qwen2_vl"]
-    seed: int = 0
     width: Count
     feed_forward: Count
     """Width of the feed-forward layers."""
@@ -254,8 +271,7 @@ class Base(Optimisation):
     vision_feed_forward: Count
     vision_layers: Count
     vision_heads: Count
-    copy_share: Share
-    """Share of the batch that writes down a given text: without it, ears cannot be aligned to the frozen model."""
+    phases: Annotated[tuple[BasePhase, ...], Field(min_length=1)]
 
 
 class Align(Optimisation):
@@ -336,6 +352,8 @@ class Evaluate(Settings):
     benchmarks: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_unique)]
     """The first one is the in-domain one."""
     views: Annotated[tuple[View, ...], Field(min_length=1), AfterValidator(_unique)]
+    cascade: Literal["all"] | Annotated[tuple[Name, ...], AfterValidator(_unique)] = "all"
+    """Models that are also asked through their own transcript, where `image_transcript` is among the views."""
     batch_size: Count
     max_new_tokens: Count
     limit: Count | None = None

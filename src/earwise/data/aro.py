@@ -33,7 +33,7 @@ def read_aro(
     """Items of one ARO file: `count` cases drawn without replacement (all if there are fewer, or with None).
 
     The right caption is option A in exactly half of the items (rounded up), in seeded order. `crop="box"` shows the
-    box of the case, as ARO does, written to `STEM_crops/` beside the file; `"full"` shows the whole picture. The
+    box of the case, as ARO does, written to `.STEM_crops/` beside the file; `"full"` shows the whole picture. The
     cluster is the picture, the kind is the relation, or the two attributes. Raises `InputError` naming file and case
     for a wrong structure, an empty or repeated caption, a missing picture or a box outside of it.
     """
@@ -120,7 +120,7 @@ def _crop(path: Path, record: str, image: str, box: list[int]) -> str:
     """Write the box of `image` as PNG, once; the name depends on the picture's bytes and on the box."""
     source = path.parent / image
     digest = hashlib.sha256(source.read_bytes() + repr(box).encode()).hexdigest()[:24]
-    name = f"{path.stem}_crops/{digest}.png"
+    name = f".{path.stem}_crops/{digest}.png"
     if (path.parent / name).is_file():
         return name
     picture = load_image(source)

@@ -1,8 +1,8 @@
 """The TSV files of VLMEvalKit (MME, RealWorldQA, TextVQA_VAL, ChartQA_TEST, DocVQA_VAL, InfoVQA_VAL) become items.
 
 Columns: `index`, `question`, `answer`, an image (`image`: base64, or the index of the row that has it; else
-`image_path`), and as the benchmark needs `category`, `split`, `A`, `B`, `C`, ... Images go to the folder `STEM_images`
-beside the file, named by content, so that reading again writes nothing.
+`image_path`), and as the benchmark needs `category`, `split`, `A`, `B`, `C`, ... Images go to the folder `.STEM_images`
+beside the file, named by content, so that reading again writes nothing; it is hidden because it is no input of a run.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class _Images:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._folder = f"{path.stem}_images"
+        self._folder = f".{path.stem}_images"
 
     def store(self, row: Row) -> str:
         """What stands for the row's image afterwards: `=PATH` of a file, or the index of another row."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ class Tiling:
     def for_device(cls, device: torch.device) -> Tiling:
         """On a CPU, tiles that stay in its caches; elsewhere, blocks that fill the device."""
         if device.type == "cpu":
-            return cls(workspace_bytes=48 * 2**20, vocab_tile=4096)
+            return cls(workspace_bytes=40 * 2**20, vocab_tile=4096)
         return cls(workspace_bytes=512 * 2**20, vocab_tile=16384)
 
     def block_tokens(self, vocab: int, dtype: torch.dtype) -> int:
@@ -85,14 +85,11 @@ def linear_divergence(
     Raises:
         InputError: Shapes that do not fit together, or an option outside its range.
     """
-    student_weight, teacher_weight = student_weight[:vocab_size], teacher_weight[:vocab_size]
-    _check(student_hidden, teacher_hidden, student_weight, teacher_weight, kind, temperature, teacher_share, vocab_size)
+    student, teacher = _cut(_Side(student_hidden, student_weight), _Side(teacher_hidden, teacher_weight), vocab_size)
     plan = _Plan(kind, temperature, teacher_share, tiling or Tiling.for_device(student_hidden.device))
     if not torch.is_grad_enabled():
-        student_hidden, student_weight = student_hidden.detach(), student_weight.detach()
-    value: Tensor = _LinearDivergence.apply(
-        student_hidden, student_weight, teacher_hidden.detach(), teacher_weight.detach(), plan
-    )
+        student = student.detach()
+    value: Tensor = _LinearDivergence.apply(*student, *teacher.detach(), plan)
     return value
 
 
@@ -108,71 +105,87 @@ def dense_divergence(
     vocab_size: int | None = None,
 ) -> Tensor:
     """What `linear_divergence` computes, by whole logits and autograd, in the inputs' own type. The reference."""
-    student_weight, teacher_weight = student_weight[:vocab_size], teacher_weight[:vocab_size]
-    _check(student_hidden, teacher_hidden, student_weight, teacher_weight, kind, temperature, teacher_share, vocab_size)
-    log_s = F.log_softmax(F.linear(student_hidden, student_weight) / temperature, dim=-1)
+    student, teacher = _cut(_Side(student_hidden, student_weight), _Side(teacher_hidden, teacher_weight), vocab_size)
+    plan = _Plan(kind, temperature, teacher_share, Tiling.for_device(student_hidden.device))
+    log_s = F.log_softmax(F.linear(*student) / plan.temperature, dim=-1)
     with torch.no_grad():
-        log_t = F.log_softmax(F.linear(teacher_hidden, teacher_weight) / temperature, dim=-1)
-    if kind == "forward_kl":
+        log_t = F.log_softmax(F.linear(*teacher) / plan.temperature, dim=-1)
+    if plan.kind == "forward_kl":
         return (log_t.exp() * (log_t - log_s)).sum(-1)
-    if kind == "reverse_kl":
+    if plan.kind == "reverse_kl":
         return (log_s.exp() * (log_s - log_t)).sum(-1)
     log_m = torch.logaddexp(log_t + math.log(teacher_share), log_s + math.log(1 - teacher_share))
     teacher_part = (log_t.exp() * (log_t - log_m)).sum(-1)
     return teacher_share * teacher_part + (1 - teacher_share) * (log_s.exp() * (log_s - log_m)).sum(-1)
 
 
-def _check(
-    student_hidden: Tensor,
-    teacher_hidden: Tensor,
-    student_weight: Tensor,
-    teacher_weight: Tensor,
-    kind: str,
-    temperature: float,
-    teacher_share: float,
-    vocab_size: int | None,
-) -> None:
-    if kind not in get_args(Kind):
-        raise InputError(f"unknown divergence {kind!r}", remedy=f"use one of {', '.join(get_args(Kind))}")
-    if not 0 < temperature < math.inf:
-        raise InputError(f"temperature must be positive, not {temperature}")
-    if not 0 < teacher_share < 1:
-        raise InputError(
-            f"teacher_share must lie between 0 and 1, not {teacher_share}", remedy="the limits are the two KL kinds"
-        )
-    if teacher_share != 0.5 and kind != "jsd":
-        raise InputError(f"teacher_share has no meaning for {kind}", remedy="it belongs to jsd")
-    for side, hidden, weight in (
-        ("student", student_hidden, student_weight),
-        ("teacher", teacher_hidden, teacher_weight),
-    ):
-        if hidden.ndim != 2 or weight.ndim != 2 or hidden.shape[1] != weight.shape[1]:
-            raise InputError(
-                f"{side} hidden states {tuple(hidden.shape)} do not fit its head {tuple(weight.shape)}",
-                remedy="expected (tokens, width) and (vocabulary, width)",
-            )
-        if vocab_size is not None and weight.shape[0] != vocab_size:
-            raise InputError(f"the {side}'s head has {weight.shape[0]} rows, fewer than vocab_size {vocab_size}")
-    if len(student_hidden) != len(teacher_hidden):
-        raise InputError(
-            f"{len(student_hidden)} student tokens but {len(teacher_hidden)} teacher tokens",
-            remedy="select the same response tokens on both sides",
-        )
-    if len(student_weight) != len(teacher_weight):
-        raise InputError(
-            f"the student's head has {len(student_weight)} rows, the teacher's {len(teacher_weight)}",
-            remedy="set vocab_size to the tokenizer's size to cut padded rows",
-        )
-    if not len(student_weight):
-        raise InputError("the heads have no rows")
+class _Side(NamedTuple):
+    """Hidden states `(tokens, width)` and head `(vocabulary, width)` of the student or of the teacher."""
+
+    hidden: Tensor
+    weight: Tensor
+
+    def detach(self) -> _Side:
+        return _Side(self.hidden.detach(), self.weight.detach())
+
+    def block(self, tokens: slice) -> _Side:
+        return _Side(self.hidden[tokens], self.weight)
+
+    @property
+    def native(self) -> bool:
+        """Whether products are made of the operands as they are: a GPU multiplies bfloat16 and adds up in float32."""
+        return self.weight.is_cuda and self.hidden.dtype == self.weight.dtype == torch.bfloat16
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
+    """The options, checked."""
+
     kind: Kind
     temperature: float
     teacher_share: float
     tiling: Tiling
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise InputError(f"unknown divergence {self.kind!r}", remedy=f"use one of {', '.join(get_args(Kind))}")
+        if not 0 < self.temperature < math.inf:
+            raise InputError(f"temperature must be positive, not {self.temperature}")
+        if not 0 < self.teacher_share < 1:
+            raise InputError(
+                f"teacher_share must lie between 0 and 1, not {self.teacher_share}",
+                remedy="the limits are the two KL kinds",
+            )
+        if self.teacher_share != 0.5 and self.kind != "jsd":
+            raise InputError(f"teacher_share has no meaning for {self.kind}", remedy="it belongs to jsd")
+
+    def tiles(self, vocab: int) -> list[slice]:
+        step = self.tiling.vocab_tile
+        return [slice(start, min(start + step, vocab)) for start in range(0, vocab, step)]
+
+
+def _cut(student: _Side, teacher: _Side, vocab_size: int | None) -> tuple[_Side, _Side]:
+    """Both sides with their heads cut to `vocab_size` rows; raises `InputError` where shapes do not fit together."""
+    for name, (hidden, weight) in (("student", student), ("teacher", teacher)):
+        if hidden.ndim != 2 or weight.ndim != 2 or hidden.shape[1] != weight.shape[1]:
+            raise InputError(
+                f"{name} hidden states {tuple(hidden.shape)} do not fit its head {tuple(weight.shape)}",
+                remedy="expected (tokens, width) and (vocabulary, width)",
+            )
+        if vocab_size is not None and not 0 < vocab_size <= len(weight):
+            raise InputError(f"vocab_size is {vocab_size}, but the {name}'s head has {len(weight)} rows")
+    if len(student.hidden) != len(teacher.hidden):
+        raise InputError(
+            f"{len(student.hidden)} student tokens but {len(teacher.hidden)} teacher tokens",
+            remedy="select the same response tokens on both sides",
+        )
+    student, teacher = (side._replace(weight=side.weight[:vocab_size]) for side in (student, teacher))
+    if len(student.weight) != len(teacher.weight) or not len(student.weight):
+        raise InputError(
+            f"the student's head has {len(student.weight)} rows, the teacher's {len(teacher.weight)}",
+            remedy="set vocab_size to the tokenizer's size to cut padded rows",
+        )
+    return student, teacher
 
 
 class _LinearDivergence(torch.autograd.Function):
@@ -182,14 +195,15 @@ class _LinearDivergence(torch.autograd.Function):
     def forward(
         ctx: Any, hidden_s: Tensor, weight_s: Tensor, hidden_t: Tensor, weight_t: Tensor, plan: _Plan
     ) -> Tensor:
+        student, teacher = _Side(hidden_s, weight_s), _Side(hidden_t, weight_t)
         hidden_grad, head_grad = ctx.needs_input_grad[:2]
         ctx.head_grad, ctx.plan, ctx.hidden_dtype = head_grad, plan, hidden_s.dtype
-        grads = _Gradients.zeros(hidden_s, None) if hidden_grad and not head_grad else None
+        grads = _Gradients(_zeros_like(hidden_s)) if hidden_grad and not head_grad else None
         with torch.autocast(hidden_s.device.type, enabled=False):
-            value = _walk(hidden_s, weight_s, hidden_t, weight_t, plan, grads)
+            value = _walk(student, teacher, plan, grads)
         if head_grad:
-            ctx.save_for_backward(hidden_s, weight_s, hidden_t, weight_t)
-        elif grads:
+            ctx.save_for_backward(*student, *teacher)
+        elif grads is not None:
             ctx.save_for_backward(grads.hidden)
         return value
 
@@ -201,62 +215,59 @@ class _LinearDivergence(torch.autograd.Function):
             (unit,) = ctx.saved_tensors
             return (unit * grad[:, None]).to(ctx.hidden_dtype), None, None, None, None
         hidden_s, weight_s, hidden_t, weight_t = ctx.saved_tensors
-        grads = _Gradients.zeros(hidden_s, weight_s, scale=grad[:, None])
+        hidden_grad, weight_grad = _zeros_like(hidden_s), _zeros_like(weight_s)
         with torch.autocast(hidden_s.device.type, enabled=False):
-            _walk(hidden_s, weight_s, hidden_t, weight_t, ctx.plan, grads)
-        assert grads.weight is not None
-        return grads.hidden.to(hidden_s.dtype), grads.weight.to(weight_s.dtype), None, None, None
+            grads = _Gradients(hidden_grad, weight_grad, grad[:, None])
+            _walk(_Side(hidden_s, weight_s), _Side(hidden_t, weight_t), ctx.plan, grads)
+        return hidden_grad.to(hidden_s.dtype), weight_grad.to(weight_s.dtype), None, None, None
 
 
-@dataclass(frozen=True, slots=True)
-class _Gradients:
+class _Gradients(NamedTuple):
     """Where gradients are added up, in float32 or wider. `scale` `(tokens, 1)` is the gradient of the output."""
 
     hidden: Tensor
-    weight: Tensor | None
-    scale: Tensor | None
+    weight: Tensor | None = None
+    scale: Tensor | None = None
 
-    @classmethod
-    def zeros(cls, hidden: Tensor, weight: Tensor | None, scale: Tensor | None = None) -> _Gradients:
-        def like(tensor: Tensor) -> Tensor:
-            return torch.zeros_like(tensor, dtype=torch.promote_types(tensor.dtype, torch.float32))
+    def block(self, tokens: slice) -> _Gradients:
+        return _Gradients(self.hidden[tokens], self.weight, None if self.scale is None else self.scale[tokens])
 
-        return cls(like(hidden), None if weight is None else like(weight), scale)
+
+def _zeros_like(tensor: Tensor) -> Tensor:
+    return torch.zeros_like(tensor, dtype=torch.promote_types(tensor.dtype, torch.float32))
 
 
 @torch.no_grad()
-def _walk(
-    hidden_s: Tensor, weight_s: Tensor, hidden_t: Tensor, weight_t: Tensor, plan: _Plan, grads: _Gradients | None
-) -> Tensor:
+def _walk(student: _Side, teacher: _Side, plan: _Plan, grads: _Gradients | None) -> Tensor:
     """Values of all tokens, block by block; adds to `grads` on the way if there are any."""
     dtype = torch.float32
-    for tensor in (hidden_s, weight_s, hidden_t, weight_t):
+    for tensor in (*student, *teacher):
         dtype = torch.promote_types(dtype, tensor.dtype)
-    tokens, vocab = len(hidden_s), len(weight_s)
+    tokens, vocab = len(student.hidden), len(student.weight)
     rows = plan.tiling.block_tokens(vocab, dtype)
-    room_s, room_t = hidden_s.new_empty((2, min(rows, tokens), vocab), dtype=dtype)
-    values = hidden_s.new_zeros(tokens, dtype=dtype)
+    room_s, room_t = student.hidden.new_empty((2, min(rows, tokens), vocab), dtype=dtype)
+    values = student.hidden.new_zeros(tokens, dtype=dtype)
     for start in range(0, tokens, rows):
         block = slice(start, min(start + rows, tokens))
         s, t = room_s[: block.stop - start], room_t[: block.stop - start]
-        log_sums = _project(s, t, hidden_s[block], weight_s, hidden_t[block], weight_t, plan)
-        values[block], centre = _diverge(s, t, *log_sums, plan)
+        log_sum_s, log_sum_t = _project(s, t, student.block(block), teacher.block(block), plan)
+        values[block], centre = _diverge(s, t, log_sum_s, log_sum_t, plan)
         if grads is not None:
-            _add_gradients(grads, block, s, t, centre, hidden_s[block], weight_s, plan)
+            _add_gradients(grads.block(block), s, t, centre, student.block(block), plan)
     return values
 
 
-def _project(
-    s: Tensor, t: Tensor, hidden_s: Tensor, weight_s: Tensor, hidden_t: Tensor, weight_t: Tensor, plan: _Plan
-) -> tuple[Tensor, Tensor]:
+def _project(s: Tensor, t: Tensor, student: _Side, teacher: _Side, plan: _Plan) -> tuple[Tensor, Tensor]:
     """Fill `s` and `t` with logits over the temperature; returns their logsumexps, float64, `(tokens, 1)`."""
     log_sum_s, log_sum_t = _LogSum(s), _LogSum(t)
-    shared = _same(weight_s, weight_t)
-    for words in _tiles(s.shape[1], plan):
-        tile_s = _widen(weight_s[words], s.dtype)
-        tile_t = tile_s if shared else _widen(weight_t[words], t.dtype)
-        for log_sum, logits, hidden, tile in ((log_sum_s, s, hidden_s, tile_s), (log_sum_t, t, hidden_t, tile_t)):
-            z = logits[:, words]
+    shared = student.native == teacher.native and _same(student.weight, teacher.weight)
+    for words in plan.tiles(s.shape[1]):
+        tile_s = _widen(student.weight[words], s.dtype, student.native)
+        tile_t = tile_s if shared else _widen(teacher.weight[words], t.dtype, teacher.native)
+        for z, hidden, tile, log_sum in (
+            (s[:, words], student.hidden, tile_s, log_sum_s),
+            (t[:, words], teacher.hidden, tile_t, log_sum_t),
+        ):
             _matmul(hidden, tile.T, out=z)
             if plan.temperature != 1:
                 z /= plan.temperature
@@ -289,7 +300,7 @@ def _diverge(s: Tensor, t: Tensor, log_sum_s: Tensor, log_sum_t: Tensor, plan: _
     value = torch.zeros_like(log_sum_s)
     centre = torch.zeros_like(log_sum_s)
     shift_s, shift_t, shift = (x.to(s.dtype) for x in (log_sum_s, log_sum_t, log_sum_t - log_sum_s))
-    for words in _tiles(s.shape[1], plan):
+    for words in plan.tiles(s.shape[1]):
         s_tile, t_tile = s[:, words], t[:, words]
         # Subtracting the logits first is exact where both sides agree, and loses nothing to the size of the logsumexps.
         log_ratio = (t_tile - s_tile).sub_(shift)
@@ -324,34 +335,21 @@ def _log_over_mixture(log_ratio: Tensor, share: float) -> tuple[Tensor, Tensor]:
     return larger - log_ratio.clamp(min=0), larger + log_ratio.clamp(max=0)
 
 
-def _add_gradients(
-    grads: _Gradients,
-    block: slice,
-    s: Tensor,
-    t: Tensor,
-    centre: Tensor | None,
-    hidden: Tensor,
-    weight: Tensor,
-    plan: _Plan,
-) -> None:
+def _add_gradients(grads: _Gradients, s: Tensor, t: Tensor, centre: Tensor | None, student: _Side, plan: _Plan) -> None:
     """Carry the gradient at the logits, from what `_diverge` left in `s` and `t`, to the hidden states and the head."""
-    scale = 1 / plan.temperature
-    for words in _tiles(s.shape[1], plan):
+    for words in plan.tiles(s.shape[1]):
         grad = t[:, words]
         if centre is not None:
             grad.addcmul_(s[:, words], centre, value=-1)
         if grads.scale is not None:
-            grad *= grads.scale[block]
-        step = _matmul(grad, _widen(weight[words], s.dtype), out=s.new_empty(hidden.shape))
-        grads.hidden[block].add_(step, alpha=scale)
+            grad *= grads.scale
+        weight = student.weight[words]
+        step = _matmul(grad, _widen(weight, s.dtype, student.native), out=s.new_empty(student.hidden.shape))
+        grads.hidden.add_(step, alpha=1 / plan.temperature)
         if grads.weight is not None:
-            step = _matmul(grad.T, _widen(hidden, s.dtype), out=s.new_empty(weight[words].shape))
-            grads.weight[words].add_(step, alpha=scale)
-
-
-def _tiles(vocab: int, plan: _Plan) -> list[slice]:
-    step = plan.tiling.vocab_tile
-    return [slice(start, min(start + step, vocab)) for start in range(0, vocab, step)]
+            hidden = _widen(student.hidden, s.dtype, student.native)
+            step = _matmul(grad.T, hidden, out=s.new_empty(weight.shape))
+            grads.weight[words].add_(step, alpha=1 / plan.temperature)
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
@@ -359,13 +357,12 @@ def _same(a: Tensor, b: Tensor) -> bool:
     return a.data_ptr() == b.data_ptr() and (a.dtype, a.shape, a.stride()) == (b.dtype, b.shape, b.stride())
 
 
-def _widen(operand: Tensor, dtype: torch.dtype) -> Tensor:
-    """The operand in `dtype`, or in its own bfloat16 on a GPU, which multiplies that and adds up in float32."""
-    return operand if operand.is_cuda and operand.dtype == torch.bfloat16 else operand.to(dtype)
+def _widen(operand: Tensor, dtype: torch.dtype, native: bool) -> Tensor:
+    return operand if native else operand.to(dtype)
 
 
 def _matmul(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
-    """`out = a @ b`, added up in the type of `out`. A `b` that `_widen` left in bfloat16 is multiplied as it is."""
+    """`out = a @ b`, added up in the type of `out`, whether `b` was widened to that type or left in bfloat16."""
     if b.dtype == out.dtype:
         return torch.mm(a.to(out.dtype), b, out=out)
     return torch.mm(a.to(b.dtype), b, out_dtype=out.dtype, out=out)

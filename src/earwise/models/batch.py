@@ -6,7 +6,8 @@ Shapes: B samples, L tokens (right-padded), D position dimensions, P prefix toke
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -33,6 +34,8 @@ class Pass:
     """(B, L) True where there is a token."""
     positions: Tensor
     """(D, B, L) position ids."""
+    segments: Tensor | None
+    """(B, L) 0 for what all turns see, else the independent turn that a token belongs to; None without such turns."""
     predicts: Tensor
     """(B, L) True where the next token is a response token: these hidden states are what is learned from."""
     targets: Tensor
@@ -73,6 +76,7 @@ def collate(
     `with_audio` allows clips in it (no ears are being trained).
     """
     rows = list(zip(*layouts.values(), strict=True))
+    share_prefix = share_prefix and not any(layout.starts for row in rows for layout in row)
     starts = [shared_prefix(row, with_audio=with_audio) if share_prefix else 0 for row in rows]
     if max(starts) < MIN_PREFIX:
         starts = [0] * len(rows)
@@ -115,7 +119,7 @@ def _pass(
         row = torch.tensor(layout.ids[start:stop], dtype=torch.long)
         ids[b, :count] = row.masked_fill(row == AUDIO_ID, 0)
         mask[b, :count] = True
-        positions = family.positions(layout)
+        positions = _positions(layout, family)
         position_rows.append(torch.nn.functional.pad(positions[:, start:stop], (0, length - count)))
         for medium in layout.media:
             if start <= medium.start and medium.stop <= stop:
@@ -129,6 +133,7 @@ def _pass(
         ids=ids,
         mask=mask,
         positions=torch.stack(position_rows, dim=1),
+        segments=_segments(layouts, length),
         predicts=predicts,
         targets=torch.tensor(targets, dtype=torch.long),
         starts=torch.tensor(starts),
@@ -137,6 +142,24 @@ def _pass(
         images=images,
         waveforms=clips,
     )
+
+
+def _positions(layout: Layout, family: Family) -> Tensor:
+    """(D, L) position ids; every independent turn counts from where the first one begins."""
+    if not layout.starts:
+        return family.positions(layout)
+    edges = [*layout.starts, len(layout)]
+    shared = family.positions(replace(layout, ids=layout.ids[: edges[0]], starts=()))
+    begin = int(shared.max()) + 1 if edges[0] else 0
+    turns = torch.cat([torch.arange(begin, begin + stop - start) for start, stop in pairwise(edges)])
+    return torch.cat([shared, turns.expand(shared.shape[0], -1)], dim=1)
+
+
+def _segments(layouts: Sequence[Layout], length: int) -> Tensor | None:
+    if not any(layout.starts for layout in layouts):
+        return None
+    rows = [torch.tensor(layout.segments) for layout in layouts]
+    return torch.stack([torch.nn.functional.pad(row, (0, length - len(row))) for row in rows])
 
 
 def _take(medium: Media, images: list[ImageInput], clips: list[Tensor], waveforms: _Waveforms) -> None:

@@ -88,7 +88,9 @@ class Ears(nn.Module):
         """Pretrained Whisper encoder from a folder or hub id, new projector and markers. `config.encoder` is
         replaced.
         """
-        whisper = WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, revision=revision or "main")
+        whisper = WhisperForConditionalGeneration.from_pretrained(
+            folder, dtype=torch.float32, revision=revision or "main"
+        )
         encoder = whisper.model.encoder
         kept = {key: value for key, value in encoder.config.to_diff_dict().items() if key in _ENCODER_FIELDS}
         ears = cls.fresh(replace(config, encoder=kept), seed=seed)

@@ -53,6 +53,15 @@ class Layout:
     ids: tuple[int, ...]
     spans: tuple[Span, ...]
     media: tuple[Media, ...]
+    starts: tuple[int, ...] = ()
+    """Where each independent turn begins; empty for one sequence in which every token sees all before it."""
+
+    @property
+    def segments(self) -> list[int]:
+        """Per token 0 for what all turns see, else the number of the independent turn that it belongs to."""
+        edges = (*self.starts, len(self.ids))
+        shared = [0] * (edges[0] if self.starts else len(self.ids))
+        return shared + [n for n in range(1, len(edges)) for _ in range(edges[n] - edges[n - 1])]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -75,6 +84,7 @@ class _Draft:
         self.ids: list[int] = []
         self.spans: list[Span] = []
         self.media: list[Media] = []
+        self.starts: list[int] = []
 
     def add(self, role: Role, ids: Sequence[int]) -> None:
         if not ids:
@@ -86,7 +96,7 @@ class _Draft:
         self.spans.append(Span(role, start, stop))
 
     def finish(self) -> Layout:
-        return Layout(tuple(self.ids), tuple(self.spans), tuple(self.media))
+        return Layout(tuple(self.ids), tuple(self.spans), tuple(self.media), tuple(self.starts))
 
 
 class LayoutBuilder:
@@ -109,17 +119,39 @@ class LayoutBuilder:
         spec = view_spec(view)
         image = sample.image if spec.context == "image" else None
         draft = _Draft()
-        role: Role = "system"
-        turns = iter(sample.turns)
+        if not sample.independent:
+            pieces = self._pieces(len(sample.turns), image is not None)
+            self._dialogue(draft, pieces, sample.turns, image, spec.query, answers)
+            return draft.finish()
+        pieces = self._pieces(1, image is not None)
+        first = pieces.index(_QUERY)
+        self._dialogue(draft, pieces[:first], (), image, spec.query, answers)
+        for turn in sample.turns:
+            draft.starts.append(len(draft.ids))
+            self._dialogue(draft, pieces[first:], (turn,), None, spec.query, answers)
+        return draft.finish()
+
+    def _dialogue(
+        self,
+        draft: _Draft,
+        pieces: Sequence[str],
+        turns: Sequence[Turn],
+        image: Path | None,
+        how: Literal["text", "speech", "transcript"],
+        answers: bool,
+    ) -> None:
+        """Fill the template's `pieces` with an image and turns; stops before the last answer unless `answers`."""
+        role: Role = "template" if draft.ids else "system"
+        coming = iter(turns)
         turn = None
-        for piece in self._pieces(len(sample.turns), image is not None):
+        for piece in pieces:
             if piece == _QUERY:
-                turn = next(turns)
-                self._query(draft, turn, spec.query)
+                turn = next(coming)
+                self._query(draft, turn, how)
                 role = "template"
             elif piece == _ANSWER:
                 assert turn is not None
-                if turn is sample.turns[-1] and not answers:
+                if turn is turns[-1] and not answers:
                     break
                 draft.add("response", self._encode(turn.item.answers[0]))
             elif image is not None and piece == self.family.image_placeholder:
@@ -127,7 +159,6 @@ class LayoutBuilder:
                 role = "template"
             else:
                 self._between(draft, piece, role)
-        return draft.finish()
 
     def _between(self, draft: _Draft, text: str, role: Role) -> None:
         """Template text. Directly after a response it begins with the end-of-turn token, which the model must
@@ -143,8 +174,6 @@ class LayoutBuilder:
                 )
             draft.add("response", ids[: stop + 1])
             ids = ids[stop + 1 :]
-            if draft.spans and not any(s.role == "query" for s in draft.spans):
-                role = "system"
         draft.add(role, ids)
 
     def _image(self, draft: _Draft, path: Path) -> None:

@@ -152,7 +152,10 @@ class OmniModel(nn.Module):
     ) -> States:
         mask = view.mask if prefix is None else torch.cat([prefix.mask, view.mask], dim=1)
         cache = fresh_cache(past, self.family) if past is not None else None
-        out = self.decode(self.embed(view, ears), mask, view.positions, cache, output_hidden_states=layers)
+        embeds = self.embed(view, ears)
+        if view.segments is not None:
+            mask = segment_mask(mask, view.segments, embeds.dtype)
+        out = self.decode(embeds, mask, view.positions, cache, output_hidden_states=layers)
         every = torch.stack([h[view.predicts] for h in out.hidden_states or ()]) if layers else None
         return States(require(out.last_hidden_state)[view.predicts], every, view.targets)
 
@@ -180,11 +183,11 @@ class OmniModel(nn.Module):
     ) -> BaseModelOutputWithPast:
         """Run the decoder without its head on (B, L, H) embeddings that follow what `cache` holds.
 
-        `mask` is (B, cached + L); `positions` is (D, B, L).
+        `mask` is (B, cached + L), or (B, 1, L, L) and added to the attention scores; `positions` is (D, B, L).
         """
         return self.family.backbone(
             inputs_embeds=embeds,
-            attention_mask=mask.long(),
+            attention_mask=mask if mask.is_floating_point() else mask.long(),
             position_ids=positions if positions.shape[0] > 1 else positions[0],
             past_key_values=cache,
             use_cache=cache is not None,
@@ -212,6 +215,15 @@ class OmniModel(nn.Module):
             ids = greedy(self, prompt, mask, fresh_cache(past or [], self.family), max_new_tokens)
             answers[view] = [text.strip() for text in self.family.tokenizer.batch_decode(ids, skip_special_tokens=True)]
         return answers
+
+
+def segment_mask(mask: Tensor, segments: Tensor, dtype: torch.dtype) -> Tensor:
+    """(B, 1, L, L) added to attention scores: a token sees the shared tokens and its own turn, never what comes later."""
+    length = mask.shape[1]
+    earlier = torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
+    seen = earlier & mask[:, None] & ((segments[:, None] == 0) | (segments[:, None] == segments[:, :, None]))
+    seen |= torch.eye(length, dtype=torch.bool, device=mask.device)  # padding sees itself, so that no row is empty
+    return torch.zeros(seen.shape, dtype=dtype, device=mask.device).masked_fill(~seen, torch.finfo(dtype).min)[:, None]
 
 
 def fresh_cache(past: KeyValues, family: Family) -> DynamicCache:

@@ -58,6 +58,9 @@ class Sample:
 
     turns: tuple[Turn, ...]
     image: Path | None = None
+    independent: bool = False
+    """Whether each turn sees the image and itself only, as if it were asked alone: several single questions about one
+    image for the price of one image."""
 
     @property
     def key(self) -> str:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+
+import numpy as np
 
 from earwise.data.items import read_items
 from earwise.distil.fit import fit
 from earwise.distil.objective import Objective
-from earwise.distil.schedule import Schedule, draw, mix
+from earwise.distil.schedule import Schedule, draw, group_by_length, mix
 from earwise.distil.terms import make_term
+from earwise.metrics import Metrics
 from earwise.micro.build import write_tiny
 from earwise.models.omni import OmniModel
+from earwise.models.views import Sample
 from earwise.run import Stage, StageContext
-from earwise.settings import BASE, Recipe, SftTerm
+from earwise.settings import BASE, Base, BasePhase, Recipe, SftTerm
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import data_folder
 from earwise.stages.samples import conversations, sample_items
 
 SHIPPED = Path(str(files("earwise.micro"))) / "models"
 """Folder of the models that come with the package."""
+
+_COPIES_PER_CONVERSATION = 3
+_CLOSED = frozenset({"yes", "no", "a", "b", "c", "d", "A", "B", "C", "D"})
 
 
 def stage(recipe: Recipe, seed: int) -> Stage:
@@ -48,41 +57,112 @@ def base_folder(name: str) -> Path:
 def _work(context: StageContext, recipe: Recipe) -> None:
     settings = recipe.base
     assert settings is not None
-    start = write_tiny(
-        context.folder / "start",
+    folder = data_folder(recipe, context.folder_of(DATA))
+    pools = _Pools.read(folder, context)
+    start = _start(settings, context.folder / "start", context.seed)
+    for number, phase in enumerate(settings.phases):
+        end = context.folder / f"phase{number}"
+        if not (end / "done").exists():
+            _phase(context, phase, pools, start, end)
+            (end / "done").touch()
+        start = end / "model"
+    (context.folder / "model").unlink(missing_ok=True)
+    (context.folder / "model").symlink_to(start.relative_to(context.folder))
+
+
+def _start(settings: Base, folder: Path, seed: int) -> Path:
+    """A checkpoint with fresh weights."""
+    return write_tiny(
+        folder,
         settings.family,
-        context.seed,
+        seed,
         hidden_size=settings.width,
-        intermediate_size=2 * settings.width,
+        intermediate_size=settings.feed_forward,
         num_layers=settings.layers,
         num_heads=settings.heads,
-        num_key_value_heads=max(1, settings.heads // 2),
+        num_key_value_heads=settings.key_value_heads,
         vision_hidden_size=settings.vision_width,
-        vision_intermediate_size=2 * settings.vision_width,
+        vision_intermediate_size=settings.vision_feed_forward,
         vision_layers=settings.vision_layers,
         vision_heads=settings.vision_heads,
     )
+
+
+@dataclass(frozen=True)
+class _Pools:
+    """The kinds of conversations that a phase draws from."""
+
+    questions: list[Sample]
+    scans: list[Sample]
+    copies: list[Sample]
+
+    @classmethod
+    def read(cls, folder: Path, context: StageContext) -> _Pools:
+        """Conversations about images, requests to name all that is in one, and texts to write down, three at a time."""
+        single = sample_items(read_items(folder / "transcribe.jsonl"), folder, None, context.say)
+        turns = [turn for sample in single for turn in sample.turns]
+        size = _COPIES_PER_CONVERSATION
+        return cls(
+            conversations(read_items(folder / "train.jsonl"), folder),
+            conversations(read_items(folder / "scan.jsonl"), folder),
+            [Sample(tuple(turns[n : n + size])) for n in range(0, len(turns), size)],
+        )
+
+    def order(self, phase: BasePhase, seed: int) -> tuple[list[Sample], np.ndarray]:
+        """All samples of a phase, and the order in which they are drawn."""
+        count = phase.steps * phase.batch_size * phase.accumulate
+        questions = self._questions(phase, random.Random(seed))
+        samples = [*questions, *self.scans, *self.copies]
+        order = draw(len(questions), count, seed)
+        # Of what is not a copy, scans are this share.
+        seeing = phase.scan_share / (1 - phase.copy_share) if phase.copy_share < 1 else 0.0
+        order = mix(order, len(questions) + draw(len(self.scans), count, seed + 1), seeing, seed + 1)
+        offset = len(questions) + len(self.scans)
+        order = mix(order, offset + draw(len(self.copies), count, seed + 2), phase.copy_share, seed + 2)
+        lengths = np.array([_num_words(sample) for sample in samples])
+        if phase.shortest_first:
+            order = order[np.argsort(lengths[order], kind="stable")]
+        if phase.group_by_length:
+            order = group_by_length(order, lengths, phase.batch_size * phase.accumulate, seed)
+        return samples, order
+
+    def _questions(self, phase: BasePhase, rng: random.Random) -> list[Sample]:
+        """Each image's questions as this phase asks them."""
+        scan_of = {scan.image: scan.turns for scan in self.scans}
+        asked = []
+        for sample in self.questions:
+            turns = sample.turns
+            if phase.open_only:
+                turns = tuple(turn for turn in turns if turn.item.answers[0] not in _CLOSED) or scan_of[sample.image]
+            if rng.random() < phase.independent:
+                along = scan_of[sample.image] if rng.random() < phase.scan_along else ()
+                asked.append(Sample(turns + along, sample.image, independent=True))
+            else:
+                asked.append(Sample(turns, sample.image))
+        return asked
+
+
+def _num_words(sample: Sample) -> int:
+    return sum(len(turn.text.split()) + len(turn.item.answers[0].split()) for turn in sample.turns)
+
+
+def _phase(context: StageContext, phase: BasePhase, pools: _Pools, start: Path, end: Path) -> None:
+    """Train the model in `start` and leave it in `end`."""
     model = OmniModel.from_pretrained(str(start))
     model.base.requires_grad_(True)
-    folder = data_folder(recipe, context.folder_of(DATA))
-    samples = conversations(read_items(folder / "train.jsonl"), folder)
-    copies = sample_items(read_items(folder / "transcribe.jsonl"), folder, None, context.say)
-    count = settings.steps * settings.batch_size * settings.accumulate
-    order = draw(len(samples), count, context.seed)
-    order = mix(order, len(samples) + draw(len(copies), count, context.seed + 1), settings.copy_share, context.seed)
-    objective = Objective("image_text", [make_term(SftTerm(type="sft", weight=1.0))], model)
-    schedule = Schedule(samples + copies, order.tolist())
+    samples, order = pools.order(phase, context.seed)
+    objective = Objective("image_text", [make_term(SftTerm(type="sft", weight=1.0))], model, share_prefix=False)
+    end.mkdir(exist_ok=True)
     fit(
         model,
         objective,
-        schedule,
-        settings,
-        context.folder / "checkpoints",
+        Schedule(samples, order.tolist()),
+        phase,
+        end / "checkpoints",
         seed=context.seed,
-        metrics=context.metrics,
-        what=context.stage.name,
+        metrics=Metrics(end / "metrics.jsonl"),
+        what=f"{context.stage.name} {end.name}",
     )
-    result = context.folder / "model"
-    model.base.save_pretrained(result)
-    model.family.tokenizer.save_pretrained(result)
-    model.family.image_processor.save_pretrained(result)
+    model.base.save_pretrained(end / "model")
+    model.family.tokenizer.save_pretrained(end / "model")
+    model.family.image_processor.save_pretrained(end / "model")

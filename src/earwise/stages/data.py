@@ -21,7 +21,7 @@ def stage(recipe: Recipe) -> Stage:
     return Stage(
         name=NAME,
         work=lambda context: _work(context, recipe),
-        settings={**source.for_stage(), "benchmarks": list(recipe.evaluate.benchmarks) if recipe.evaluate else []},
+        settings=source.for_stage(),
         inputs=(Path(source.path),) if isinstance(source, FolderData) else (),
     )
 

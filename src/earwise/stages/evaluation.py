@@ -35,7 +35,10 @@ def stage_name(name: str, seed: int) -> str:
 def asked_views(recipe: Recipe, name: str) -> tuple[View, ...]:
     """The views that model `name` answers itself: a model with ears leaves the typed ones to the base."""
     assert recipe.evaluate is not None
-    return tuple(view for view in recipe.evaluate.views if is_heard(view) == (name != BASE))
+    views = [view for view in recipe.evaluate.views if is_heard(view) == (name != BASE)]
+    if recipe.evaluate.cascade != "all" and name not in recipe.evaluate.cascade:
+        views = [view for view in views if view != "image_transcript"]
+    return tuple(views)
 
 
 def _stage(recipe: Recipe, name: str, seed: int) -> Stage:
@@ -47,6 +50,7 @@ def _stage(recipe: Recipe, name: str, seed: int) -> Stage:
         settings={
             **recipe.evaluate.for_stage(),
             "models": name,
+            "cascade": None,
             "views": list(asked_views(recipe, name)),
             "model": recipe.model.for_stage() if recipe.model else None,
         },

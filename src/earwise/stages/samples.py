@@ -43,12 +43,18 @@ def sample_items(
     return samples
 
 
-def conversations(items: Sequence[Item], folder: Path) -> list[Sample]:
-    """All questions about one image as one multi-turn sample, in the order of the file; typed only."""
+def conversations(items: Sequence[Item], folder: Path, *, independent: bool = False) -> list[Sample]:
+    """All questions about one image as one sample, in the order of the file; typed only.
+
+    `independent` turns do not see one another (`Sample.independent`).
+    """
     groups: dict[str, list[Item]] = {}
     for item in items:
         groups.setdefault(item.cluster, []).append(item)
-    return [Sample(tuple(_turn(i, None, None, "none") for i in g), _image(g[0], folder)) for g in groups.values()]
+    return [
+        Sample(tuple(_turn(item, None, None, "none") for item in group), _image(group[0], folder), independent)
+        for group in groups.values()
+    ]
 
 
 def _turn(item: Item, clip: Clip | None, folder: Path | None, suffix: str) -> Turn:
