@@ -48,7 +48,7 @@ def test_mme_pairs_questions_by_category_and_image(tmp_path):
     assert second.answers == ("No",)
     assert third.cluster == "color/two.jpg"
     assert load_image(tmp_path / first.image).getpixel((0, 0)) == (9, 0, 0)
-    assert first.image.startswith("MME_images/")
+    assert first.image.startswith(".MME_images/")
     assert first.image.endswith(".png")
 
 
