@@ -69,9 +69,11 @@ def test_a_sample_does_not_depend_on_the_samples_beside_it(folder, tmp_path):
 
 def test_batched_generation_equals_one_by_one_without_a_prefix(folder, tmp_path):
     model, samples = tiny_model(folder), tiny_samples(tmp_path)
-    together = model.generate(samples, views=[TYPED, SPOKEN], max_new_tokens=5)
+    together = model.generate_views(samples, views=[TYPED, SPOKEN], max_new_tokens=5)
     for view in (TYPED, SPOKEN):
-        alone = [model.generate([s], views=[view], max_new_tokens=5, share_prefix=False)[view][0] for s in samples]
+        alone = [
+            model.generate_views([s], views=[view], max_new_tokens=5, share_prefix=False)[view][0] for s in samples
+        ]
         assert together[view] == alone
 
 
@@ -88,7 +90,7 @@ def test_generation_equals_hugging_face_generate(folder, tmp_path):
         input_ids=ids, attention_mask=torch.ones_like(ids), **image, **extra, max_new_tokens=6, do_sample=False
     )
     expected = model.family.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True).strip()
-    assert model.generate([sample], views=[TYPED], max_new_tokens=6)[TYPED] == [expected]
+    assert model.generate([sample], view=TYPED, max_new_tokens=6) == [expected]
 
 
 def test_ears_are_saved_alone_and_come_back_equal(folder, tmp_path):

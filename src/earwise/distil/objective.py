@@ -129,13 +129,13 @@ class Objective:
 
     def values(self, states: dict[str, States]) -> dict[str, Tensor]:
         """(N,) values of every term, unweighted."""
-        student = Side(states[self.student_pass], self.family.head_weight)
+        student = Side(states[self.student_pass], self.family.head_weight, self.family.vocabulary)
         values = {}
         for term in self.terms:
             teacher = None
             if term.teacher is not None:
                 family = self.teachers[term.teacher].family if term.teacher in self.teachers else self.family
-                teacher = Side(states[f"{term.teacher}/{term.view}"], family.head_weight)
+                teacher = Side(states[f"{term.teacher}/{term.view}"], family.head_weight, family.vocabulary)
             values[term.name] = term(student, teacher)
         return values
 

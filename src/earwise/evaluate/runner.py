@@ -83,7 +83,7 @@ def _answers(model: OmniModel, batch: list[Sample], ask: Asker) -> Iterable[tupl
         views = [view for view in ask.views if view_spec(view).context == context]
         if not views:
             continue
-        answers = model.generate(shown, views=views, max_new_tokens=ask.max_new_tokens)
+        answers = model.generate_views(shown, views=views, max_new_tokens=ask.max_new_tokens)
         for view in views:
             for sample, text, transcript in zip(batch, answers[view], heard, strict=True):
                 yield sample, view, text, transcript if view == "image_transcript" else None
@@ -98,8 +98,7 @@ def transcribe(model: OmniModel, samples: Sequence[Sample], instruction: str, ma
         asked.append(replace(sample, turns=(replace(turn, item=item, suffix=""),)))
     # A transcript is as long as its question; an answer is short.
     longest = max(len(model.family.tokenizer.encode(s.turns[0].text)) for s in samples)
-    texts = model.generate(asked, views=["speech_only"], max_new_tokens=max(max_new_tokens, 2 * longest))
-    return texts["speech_only"]
+    return model.generate(asked, view="speech_only", max_new_tokens=max(max_new_tokens, 2 * longest))
 
 
 def _score(item: Item, source: str, view: View, name: str, prediction: str, heard: str | None, ask: Asker) -> Score:

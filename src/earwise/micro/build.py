@@ -51,7 +51,7 @@ def write_tiny(
     """Write a checkpoint with random weights that `from_pretrained` loads, and return its folder.
 
     Works for both families at any size; the defaults are what tests want, a model built in milliseconds. Every image of
-    the laboratory (64 x 64 pixels) becomes 64 tokens with `internvl` and 16 with `qwen2_vl`.
+    the laboratory (64 x 64 pixels) becomes 16 tokens.
     """
     builder = build_internvl if family == "internvl" else build_qwen2_vl
     model, tokenizer, processor = builder(
@@ -88,8 +88,8 @@ def build_internvl(
 ) -> tuple[InternVLForConditionalGeneration, PreTrainedTokenizerFast, GotOcr2ImageProcessorPil]:
     """An InternVL with a Qwen2 language model, its tokenizer and image processor; the defaults are the shipped base.
 
-    Patches are not merged after the vision tower (`downsample_ratio` 1), so an image of 64 x 64 pixels in patches of 8
-    becomes 64 tokens: as long a prefix as a laptop affords.
+    Two by two patches of 8 x 8 pixels are merged after the vision tower, as in the published models, so an image of
+    64 x 64 pixels becomes 16 tokens, one for each cell of a scene's grid.
     """
     tokenizer = build_tokenizer("internvl")
     config = InternVLConfig(
@@ -106,8 +106,8 @@ def build_internvl(
             **_text_sizes(tokenizer, hidden_size, intermediate_size, num_layers, num_heads, num_key_value_heads)
         ),
         image_token_id=_token_id(tokenizer, "<IMG_CONTEXT>"),
-        image_seq_length=(IMAGE_SIZE // patch_size) ** 2,
-        downsample_ratio=1.0,
+        image_seq_length=(IMAGE_SIZE // patch_size // 2) ** 2,
+        downsample_ratio=0.5,
         tie_word_embeddings=False,
     )
     model = InternVLForConditionalGeneration(config)

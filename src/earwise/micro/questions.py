@@ -298,22 +298,23 @@ CHART_FORMS = ("height", "height", "extreme", "compare", "total")
 
 ASKERS: dict[Asker, float] = {
     existence: 1.0,
-    count_open: 0.7,
+    count_open: 1.0,
     count_check: 0.5,
-    color_open: 0.5,
+    color_open: 1.5,
     color_check: 0.5,
-    shape_open: 0.4,
-    place_open: 1.0,
-    thing_at: 1.3,
+    shape_open: 1.5,
+    place_open: 1.5,
+    thing_at: 0.6,
     relation_check: 1.3,
     relation_open: 0.9,
-    reading_open: 0.6,
+    reading_open: 0.4,
     reading_check: 0.4,
     choice_caption: 1.3,
     choice_word: 0.8,
-    description: 1.0,
+    description: 0.4,
 }
-"""Every kind of question about a scene with its weight; what is hard to learn is asked more often."""
+"""Every kind of question about a scene with its weight. Questions that need a thing to be found are asked more often than
+descriptions, whose many easy words would drown them in a loss that counts words."""
 
 KINDS = ("existence", "count", "attribute", "position", "relation", "reading", "choice", "description", "chart")
 

@@ -194,14 +194,15 @@ class OmniModel(nn.Module):
             output_hidden_states=output_hidden_states,
         )
 
+    def generate(self, items: Sequence[Sample], *, view: View, max_new_tokens: int = 32) -> list[str]:
+        """Greedy answers to the last turn of each item under `view`, in the order of `items`."""
+        return self.generate_views(items, views=[view], max_new_tokens=max_new_tokens)[view]
+
     @torch.no_grad()
-    def generate(
+    def generate_views(
         self, items: Sequence[Sample], *, views: Sequence[View], max_new_tokens: int = 32, share_prefix: bool = True
     ) -> dict[View, list[str]]:
-        """Greedy answers to the last turn of each sample, under several views on top of one shared prefix.
-
-        Returns one list of decoded answers per view, in the order of `items`.
-        """
+        """As `generate`, under several views of the same items on top of one shared prefix: one list per view."""
         layouts: dict[str, list[Layout]] = {
             view: [self.layouts.build(item, view, answers=False) for item in items] for view in views
         }

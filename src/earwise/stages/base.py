@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +22,6 @@ from earwise.settings import BASE, Base, BasePhase, Recipe, SftTerm
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import data_folder
 from earwise.stages.samples import conversations, sample_items
-
-SHIPPED = Path(str(files("earwise.micro"))) / "models"
-"""Folder of the models that come with the package."""
 
 _COPIES_PER_CONVERSATION = 3
 _CLOSED = frozenset({"yes", "no", "a", "b", "c", "d", "A", "B", "C", "D"})
@@ -46,12 +42,6 @@ def stage(recipe: Recipe, seed: int) -> Stage:
 def base_stage_needed(recipe: Recipe, seed: int) -> tuple[str, ...]:
     """The base stage, if the recipe trains its base."""
     return (f"seed{seed}/{BASE}",) if recipe.base is not None else ()
-
-
-def base_folder(name: str) -> Path:
-    """The folder of a shipped model, or `name` as it is: a folder or a hub id."""
-    shipped = SHIPPED / name
-    return shipped if shipped.is_dir() else Path(name)
 
 
 def _work(context: StageContext, recipe: Recipe) -> None:

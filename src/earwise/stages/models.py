@@ -10,7 +10,6 @@ from earwise.models.ears import Ears, EarsConfig
 from earwise.models.omni import OmniModel
 from earwise.run import StageContext
 from earwise.settings import BASE, FreshEars, Model, Recipe
-from earwise.stages.base import base_folder
 
 EARS = "ears"
 """Folder of a training stage that holds the ears it leaves."""
@@ -34,7 +33,7 @@ def load_base(recipe: Recipe, context: StageContext, ears: Ears | Path | None = 
         folder = context.folder_of(f"seed{context.seed}/{BASE}") / "model"
         return OmniModel.from_pretrained(str(folder), ears)
     return OmniModel.from_pretrained(
-        str(base_folder(settings.base)),
+        settings.base,
         ears,
         family=settings.family,
         revision=settings.revision,

@@ -13,17 +13,18 @@ from earwise.distil.fit import fit
 from earwise.distil.objective import SELF, SNAPSHOT, Objective
 from earwise.distil.schedule import Schedule, draw, group_by_length, mix
 from earwise.distil.terms import make_term
+from earwise.models.families import model_folder
 from earwise.models.omni import OmniModel
 from earwise.models.views import Sample
 from earwise.run import Stage, StageContext
 from earwise.settings import ALIGNED, BASE, Optimisation, Recipe, SftTerm, Train, Training
-from earwise.stages.base import base_folder, base_stage_needed
+from earwise.stages.base import base_stage_needed
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import data_folder
 from earwise.stages.models import load_model, load_start
 from earwise.stages.samples import sample_items
 from earwise.stages.speech import NAME as SPEECH
-from earwise.stages.speech import clip_folder
+from earwise.stages.speech import clip_folder, telling_how_to_repair
 
 ALIGN_NAME = "align"
 
@@ -71,7 +72,7 @@ def model_stage(name: str, seed: int) -> str | None:
 def local_inputs(recipe: Recipe) -> tuple[Path, ...]:
     """Model folders on this disk that the recipe names: when they change, what was trained from them is stale."""
     assert recipe.model is not None
-    named = [base_folder(recipe.model.base), Path(getattr(recipe.model.ears, "path", ""))]
+    named = [Path(model_folder(recipe.model.base)), Path(getattr(recipe.model.ears, "path", ""))]
     return tuple(path for path in named if path.name and path.is_dir())
 
 
@@ -112,7 +113,7 @@ def _train(context: StageContext, recipe: Recipe, name: str) -> None:
 def _teachers(own: Train) -> dict[str, OmniModel]:
     """Other models that terms name, loaded once each."""
     named = {t.teacher for t in own.terms if not isinstance(t, SftTerm) and t.weight > 0} - {SELF, SNAPSHOT}
-    return {name: OmniModel.from_pretrained(str(base_folder(name))) for name in sorted(named)}
+    return {name: OmniModel.from_pretrained(name) for name in sorted(named)}
 
 
 def _samples(context: StageContext, recipe: Recipe, name: str) -> list[Sample]:
@@ -135,14 +136,15 @@ def _fit(
         order = group_by_length(order, lengths, settings.batch_size * settings.accumulate, context.seed)
     assert model.ears is not None
     model.ears.requires_grad_(True)
-    fit(
-        model,
-        objective,
-        Schedule(samples, order.tolist()),
-        settings,
-        context.folder / "checkpoints",
-        seed=context.seed,
-        metrics=context.metrics,
-        what=context.stage.name,
-        save=lambda: model.save_ears(context.folder / "ears"),
-    )
+    with telling_how_to_repair(context.folder_of(SPEECH)):
+        fit(
+            model,
+            objective,
+            Schedule(samples, order.tolist()),
+            settings,
+            context.folder / "checkpoints",
+            seed=context.seed,
+            metrics=context.metrics,
+            what=context.stage.name,
+            save=lambda: model.save_ears(context.folder / "ears"),
+        )

@@ -21,6 +21,8 @@ class Side:
     states: States
     head: Tensor
     """(V, H)"""
+    vocabulary: int | None = None
+    """Words of the tokenizer: rows of the head beyond them are padding. None: all rows are words."""
 
 
 class Term(ABC):

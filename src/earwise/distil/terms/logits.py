@@ -35,4 +35,5 @@ class Logits(Term):
             kind=self._settings.divergence,
             temperature=self._settings.temperature,
             teacher_share=self._settings.teacher_share,
+            vocab_size=student.vocabulary,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -13,9 +14,18 @@ from earwise.models.families.base import Family, ImageInput
 from earwise.models.families.internvl import InternVL
 from earwise.models.families.qwen2_vl import Qwen2VL
 
-__all__ = ["FAMILIES", "Family", "ImageInput", "load_family"]
+__all__ = ["FAMILIES", "SHIPPED", "Family", "ImageInput", "load_family", "model_folder"]
+
+SHIPPED = Path(str(files("earwise"))) / "micro" / "models"
+"""Folder of the models that come with the package."""
 
 FAMILIES: dict[str, type[Family]] = {family.name: family for family in (InternVL, Qwen2VL)}
+
+
+def model_folder(name: str) -> str:
+    """The folder of a model that comes with the package, or `name` as it is: a folder or a hub id."""
+    shipped = SHIPPED / name
+    return str(shipped) if name and shipped.is_dir() else name
 
 
 def load_family(
@@ -26,11 +36,12 @@ def load_family(
     dtype: torch.dtype = torch.float32,
     trust_remote_code: bool = False,
 ) -> Family:
-    """Load a base model from a folder or hub id and wrap it in its family's adapter.
+    """Load a base model by shipped name, folder or hub id and wrap it in its family's adapter.
 
     `family` "auto" goes by the checkpoint's `model_type`. Raises `InputError` for a folder without config or weights
     and for an architecture without an adapter.
     """
+    base = model_folder(base)
     _check_folder(Path(base))
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     config = AutoConfig.from_pretrained(base, **options)

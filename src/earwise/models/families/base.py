@@ -78,6 +78,11 @@ class Family(ABC):
         return self.model.get_output_embeddings().weight
 
     @property
+    def vocabulary(self) -> int:
+        """Words of the tokenizer; the head may have more rows, which are padding."""
+        return min(len(self.tokenizer), self.head_weight.shape[0])
+
+    @property
     def embed(self) -> nn.Module:
         """Token ids to input embeddings of width H."""
         return self.model.get_input_embeddings()
