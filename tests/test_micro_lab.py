@@ -41,7 +41,7 @@ def test_item_files_load_and_hold_what_was_asked_for(lab):
     assert len(train) == 360
     assert len({item.cluster for item in train}) == 60
     assert len(read_items(lab / "validation.jsonl")) == 60
-    assert {item.kind for item in read_items(lab / "test.jsonl")} <= set(KINDS)
+    assert {item.kind for item in read_items(lab / "benchmarks" / "questions.jsonl")} <= set(KINDS)
 
 
 def test_there_is_one_scan_per_training_picture(lab):
@@ -74,6 +74,14 @@ def test_transcription_items_cover_every_kind_and_repeat_their_question(lab):
     assert any(item.question.endswith("please answer yes or no") for item in items)
 
 
+def test_strings_of_the_benchmark_were_never_heard(lab):
+    heard = {item.question for item in read_items(lab / "transcribe.jsonl")}
+    repeat = read_items(lab / "benchmarks" / "repeat.jsonl")
+    assert len(repeat) == 200
+    assert not heard & {item.question for item in repeat}
+    assert {item.image for item in repeat} == {None}
+
+
 def test_benchmarks_are_read_by_the_loaders_of_the_public_files(lab):
     folder = lab / "benchmarks"
     mme = read_tsv(folder / "MME.tsv", "mme")
@@ -94,6 +102,7 @@ def test_benchmarks_are_read_by_the_loaders_of_the_public_files(lab):
 
 def test_default_size_has_more_than_1200_benchmark_items():
     images = LabSize().test_images
+    assert images // 5 * LabSize().turns_per_image >= 1000
     assert images * (0.30 * 2 + 0.15 * 3 + 0.125 * 2) >= 1200
 
 

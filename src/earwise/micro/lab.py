@@ -18,6 +18,12 @@ from earwise.store import write_jsonl
 REPEAT_INSTRUCTION = "Repeat the speech:"
 """Typed before the words that are to be repeated: alignment by transcription, and the copy turns of the base model."""
 
+REPEATS = 200
+"""Strings in the benchmark `repeat`."""
+
+QUESTION_SHARE = 0.6
+"""Share of questions among the strings to repeat."""
+
 LONGEST_STRING = 24
 """Words in the longest random string of the transcription items; the longest question has fewer."""
 
@@ -40,21 +46,29 @@ def write_lab(folder: Path, *, seed: int = 0, size: LabSize = LabSize(), label_n
     """Write a laboratory into `folder`; the same arguments give the same bytes.
 
     Files: `train.jsonl` (house annotator), `train_other.jsonl` (the same ids and questions, the other annotator's
-    answers, a share `label_noise` of them wrong), `validation.jsonl`, `test.jsonl` (both house, test scenes: a fifth as
-    many pictures as the benchmarks), `scan.jsonl` (one `scan` per training picture, with which a base model learns to
-    see), `transcribe.jsonl` (text only), `images/`, and `benchmarks/` (see `benchmarks`).
+    answers, a share `label_noise` of them wrong), `validation.jsonl`, `scan.jsonl` (one `scan` per training picture,
+    with which a base model learns to see), `transcribe.jsonl` (text only), `images/`, and in `benchmarks/` beside the
+    public formats (see `benchmarks`) two item files: `questions.jsonl`, every kind of question about a fifth as many
+    test pictures, and `repeat.jsonl`, strings that `transcribe.jsonl` does not have.
     Scenes of different splits are disjoint, whatever their seeds: what a picture shows decides its split.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "images").mkdir(exist_ok=True)
+    benchmarks = folder / "benchmarks"
+    for place in (folder, benchmarks):
+        (place / "images").mkdir(parents=True, exist_ok=True)
     seen: set[Picture] = set()
-    train = _write_split(folder, "train", size.train_images, size.turns_per_image, seed, seen)
-    _write_split(folder, "validation", size.validation_images, size.turns_per_image, seed, seen)
-    _write_split(folder, "test", size.test_images // 5, size.turns_per_image, seed, seen)
+    rng = random.Random(f"{seed}/train")
+    train, scans = _write_pictures(folder, "train", "train", size.train_images, size.turns_per_image, rng, seen)
+    write_jsonl(folder / "scan.jsonl", scans)
+    turns, rng = size.turns_per_image, random.Random(f"{seed}/validation")
+    _write_pictures(folder, "validation", "validation", size.validation_images, turns, rng, seen)
+    rng = random.Random(f"{seed}/questions")
+    _write_pictures(benchmarks, "questions", "test", size.test_images // 5, turns, rng, seen)
     other = _other_answers(train, label_noise, random.Random(f"{seed}/noise"))
     write_jsonl(folder / "train_other.jsonl", other)
-    write_jsonl(folder / "transcribe.jsonl", _transcribe_items(train, size.transcribe_items, seed))
-    write_benchmarks(folder / "benchmarks", size.test_images, random.Random(f"{seed}/benchmarks"), seen)
+    heard: set[str] = set()
+    for path, count in ((folder / "transcribe.jsonl", size.transcribe_items), (benchmarks / "repeat.jsonl", REPEATS)):
+        write_jsonl(path, _repeat_items(train, path.stem, count, random.Random(f"{seed}/{path.stem}"), heard))
+    write_benchmarks(benchmarks, size.test_images, random.Random(f"{seed}/benchmarks"), seen)
 
 
 def spoken_words(text: str) -> str:
@@ -62,33 +76,31 @@ def spoken_words(text: str) -> str:
     return " ".join(re.findall(r"[a-z]+", text.lower()))
 
 
-def _write_split(
-    folder: Path, split: Split, images: int, turns: int, seed: int, seen: set[Picture]
-) -> list[tuple[Item, Turn]]:
-    """Write a split's pictures and its item file; returns the items with the turns they were made from."""
-    rng = random.Random(f"{seed}/{split}")
+def _write_pictures(
+    folder: Path, name: str, split: Split, images: int, turns: int, rng: random.Random, seen: set[Picture]
+) -> tuple[list[tuple[Item, Turn]], list[Item]]:
+    """Write `NAME.jsonl` and its pictures; returns the items with the turns they were made from, and the scans."""
     written, scans = [], []
     for index in range(images):
         picture = draw_picture(split, rng, seen)
-        (folder / f"images/{split}-{index:06d}.png").write_bytes(png_bytes(render(picture, rng)))
+        cluster = f"{name}-{index:06d}"
+        (folder / "images" / f"{cluster}.png").write_bytes(png_bytes(render(picture, rng)))
         for number, turn in enumerate(ask(picture, rng, turns)):
-            written.append((_item(split, index, str(number), turn), turn))
-        scans.append(_item(split, index, "scan", scan(picture)))
-    write_jsonl(folder / f"{split}.jsonl", (item for item, _ in written))
-    if split == "train":
-        write_jsonl(folder / "scan.jsonl", scans)
-    return written
+            written.append((_item(name, cluster, str(number), turn), turn))
+        scans.append(_item(name, cluster, "scan", scan(picture)))
+    write_jsonl(folder / f"{name}.jsonl", (item for item, _ in written))
+    return written, scans
 
 
-def _item(split: Split, image: int, name: str, turn: Turn) -> Item:
+def _item(source: str, cluster: str, number: str, turn: Turn) -> Item:
     return Item(
-        id=f"{split}-{image:06d}-{name}",
-        source=f"micro_{split}",
+        id=f"{cluster}-{number}",
+        source=source,
         question=turn.question,
         answers=(turn.answer,),
         choices=turn.choices,
-        image=f"images/{split}-{image:06d}.png",
-        cluster=f"{split}-{image:06d}",
+        image=f"images/{cluster}.png",
+        cluster=cluster,
         kind=turn.kind,
     )
 
@@ -109,13 +121,16 @@ def _sort(turn: Turn) -> tuple[str, str]:
     return turn.kind, turn.form
 
 
-def _transcribe_items(written: list[tuple[Item, Turn]], count: int, seed: int) -> Iterator[Item]:
+def _repeat_items(
+    written: list[tuple[Item, Turn]], name: str, count: int, rng: random.Random, heard: set[str]
+) -> Iterator[Item]:
     """Words to repeat: three fifths are questions of every kind, one in ten of them with a format request, the rest
-    random strings of the vocabulary, so that hearing cannot lean on grammar.
+    random strings of the vocabulary, so that hearing cannot lean on grammar. None is in `heard`, the strings of the
+    files written before; all join it.
     """
-    rng = random.Random(f"{seed}/transcribe")
-    for index in range(count):
-        if rng.random() < 0.6:
+    strings: list[tuple[str, str]] = []
+    while len(strings) < count:
+        if rng.random() < QUESTION_SHARE:
             item, turn = rng.choice(written)
             text, kind = turn.text, item.kind
             if rng.random() < 0.1:
@@ -123,12 +138,16 @@ def _transcribe_items(written: list[tuple[Item, Turn]], count: int, seed: int) -
         else:
             text, kind = " ".join(rng.choices(VOCABULARY, k=rng.randint(1, LONGEST_STRING))), "words"
         words = spoken_words(text)
+        if words not in heard:
+            strings.append((words, kind))
+    heard.update(words for words, _ in strings)
+    for index, (words, kind) in enumerate(strings):
         yield Item(
-            id=f"transcribe-{index:06d}",
-            source="micro_transcribe",
+            id=f"{name}-{index:06d}",
+            source=name,
             question=words,
             answers=(words,),
-            cluster=f"transcribe-{index:06d}",
+            cluster=f"{name}-{index:06d}",
             kind=kind,
             instruction=REPEAT_INSTRUCTION,
         )

@@ -261,8 +261,8 @@ def description(scene: Scene, rng: random.Random) -> Turn:
 def scan(picture: Picture) -> Turn:
     """Everything, place by place from the top left, then the sign: `nothing red star nothing ... four seven`.
 
-    Not one of `KINDS`: it is a lesson, with which a base model learns to see. The words follow the image's own order, so
-    each is found at a fixed distance before it, long before a model can look for what a question names.
+    Not one of `KINDS`: it is a lesson, with which a base model learns to see. The words follow the image's own order,
+    so each is found at a fixed distance before it, long before a model can look for what a question names.
     """
     if isinstance(picture, Chart):
         answer = " ".join(f"{color} {number(height)}" for color, height in picture.columns)
@@ -313,8 +313,8 @@ ASKERS: dict[Asker, float] = {
     choice_word: 0.8,
     description: 0.4,
 }
-"""Every kind of question about a scene with its weight. Questions that need a thing to be found are asked more often than
-descriptions, whose many easy words would drown them in a loss that counts words."""
+"""Every kind of question about a scene with its weight. Questions that need a thing to be found are asked more often
+than descriptions, whose many easy words would drown them in a loss that counts words."""
 
 KINDS = ("existence", "count", "attribute", "position", "relation", "reading", "choice", "description", "chart")
 

@@ -25,7 +25,8 @@ Split = Literal["train", "validation", "test"]
 IMAGE_SIZE = 64
 """Height and width of every picture in pixels."""
 CELL = 16
-"""Height and width of a grid cell in pixels."""
+"""Height and width of a grid cell in pixels. The grid starts at the top left corner, so that a cell is exactly one
+image token of the shipped model: what is spread over several tokens is much harder to find."""
 LETTER = 8
 """Height and width in pixels that a character takes on a sign, and of a unit of a chart."""
 MAX_COLUMN = 6
@@ -33,7 +34,6 @@ MAX_COLUMN = 6
 CHART_SHARE = 0.12
 """Share of pictures that are charts, unless one or the other is asked for."""
 
-_GRID_LEFT = 0  # a cell is exactly one token of the shipped model, which is what makes things easy to find
 _SIGN_TOP = 56
 _RGB = {
     "red": (220, 40, 40),
@@ -127,7 +127,7 @@ def render(picture: Picture, rng: random.Random) -> np.ndarray:
         _draw_chart(canvas, picture)
     else:
         for thing in picture.things:
-            top, left = CELL * thing.row, _GRID_LEFT + CELL * thing.column
+            top, left = CELL * thing.row, CELL * thing.column
             mask = _shape_mask(thing.shape, rng.choice((6, 7)), rng.choice((-1, 0, 1)), rng.choice((-1, 0, 1)))
             canvas[top : top + CELL, left : left + CELL][mask] = _RGB[thing.color]
         _draw_sign(canvas, printed(picture.sign))
