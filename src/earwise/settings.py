@@ -219,6 +219,8 @@ class Optimisation(Settings):
     warmup_ratio: Share = 0.0
     """Share of the steps over which the learning rate rises from 0."""
     weight_decay: float = Field(default=0.0, ge=0)
+    beta2: float = Field(default=0.999, gt=0, lt=1)
+    """Decay of AdamW's second moment; less remembers fewer steps, which short trainings from nothing want."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the forward pass (autocast); weights, losses and optimiser state stay in float32."""
@@ -253,6 +255,8 @@ class BasePhase(Optimisation):
     """Share of the images with independent questions that are also to be named cell by cell."""
     open_only: bool = False
     """Leave out questions that are answered by yes, no or an option letter."""
+    kinds: Annotated[tuple[NonEmpty, ...], AfterValidator(_unique)] = ()
+    """Only questions of these kinds; of all kinds when absent."""
     shortest_first: bool = False
     """Whether conversations come in the order of their length."""
 

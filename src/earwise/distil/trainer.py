@@ -125,6 +125,7 @@ def training_arguments(settings: Optimisation, folder: Path, seed: int) -> Train
         lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
         warmup_steps=math.ceil(settings.warmup_ratio * settings.steps),
         weight_decay=settings.weight_decay,
+        adam_beta2=settings.beta2,
         max_grad_norm=settings.max_grad_norm,
         bf16=settings.precision == "bfloat16",
         seed=seed,

@@ -16,7 +16,7 @@ from earwise.distil.terms import make_term
 from earwise.metrics import Metrics
 from earwise.micro.build import write_tiny
 from earwise.models.omni import OmniModel
-from earwise.models.views import Sample
+from earwise.models.views import Sample, Turn
 from earwise.run import Stage, StageContext
 from earwise.settings import BASE, Base, BasePhase, Recipe, SftTerm
 from earwise.stages.data import NAME as DATA
@@ -121,15 +121,20 @@ class _Pools:
         scan_of = {scan.image: scan.turns for scan in self.scans}
         asked = []
         for sample in self.questions:
-            turns = sample.turns
-            if phase.open_only:
-                turns = tuple(turn for turn in turns if turn.item.answers[0] not in _CLOSED) or scan_of[sample.image]
+            turns = tuple(turn for turn in sample.turns if _is_asked(turn, phase))
+            if not turns:
+                continue
             if rng.random() < phase.independent:
                 along = scan_of[sample.image] if rng.random() < phase.scan_along else ()
                 asked.append(Sample(turns + along, sample.image, independent=True))
             else:
                 asked.append(Sample(turns, sample.image))
         return asked
+
+
+def _is_asked(turn: Turn, phase: BasePhase) -> bool:
+    wanted = not phase.kinds or turn.item.kind in phase.kinds
+    return wanted and not (phase.open_only and turn.item.answers[0] in _CLOSED)
 
 
 def _num_words(sample: Sample) -> int:
