@@ -70,27 +70,23 @@ def step(name: str, inputs: Inputs, kind: Kind) -> tuple[Tensor, Tensor]:
     return value.detach(), gradient
 
 
-def seconds(inputs: Inputs, kind: Kind, rounds: int) -> dict[str, list[float]]:
+def seconds(inputs: Inputs, kind: Kind, rounds: int, clock: str) -> dict[str, list[float]]:
     """Time of each round, all contenders in turn."""
+    now = time.process_time if clock == "cpu" else time.perf_counter
     times: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     for _ in range(rounds):
         for name, taken in times.items():
-            start = time.perf_counter()
+            start = now()
             step(name, inputs, kind)
-            taken.append(time.perf_counter() - start)
+            taken.append(now() - start)
     return times
 
 
 def errors(kind: Kind) -> dict[str, dict[str, float]]:
     """Largest relative error of a token's value, and relative error of the gradient by norm."""
     inputs = make_inputs(CHECKED_TOKENS)
-    value, gradient = step(
-        "dense",
-        Inputs(*(tensor.detach().double() for tensor in inputs))._replace(
-            student=inputs.student.detach().double().requires_grad_()
-        ),
-        kind,
-    )
+    exact = Inputs(*(tensor.detach().double() for tensor in inputs))
+    value, gradient = step("dense", exact._replace(student=exact.student.requires_grad_()), kind)
     found = {}
     for name in CONTENDERS:
         v, g = step(name, inputs, kind)
@@ -130,10 +126,10 @@ def peak_mib(name: str, kind: Kind, tokens: int, threads: int) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def compare(kind: Kind, tokens: int, rounds: int, threads: int) -> dict[str, Any]:
+def compare(kind: Kind, tokens: int, rounds: int, threads: int, clock: str) -> dict[str, Any]:
     """One row of the table."""
     peaks = {name: round(peak_mib(name, kind, tokens, threads), 1) for name in CONTENDERS}
-    times = seconds(make_inputs(tokens), kind, rounds)
+    times = seconds(make_inputs(tokens), kind, rounds, clock)
     row: dict[str, Any] = {"kind": kind, "tokens": tokens, "peak_mib": peaks}
     row["seconds"] = {name: round(median(taken), 3) for name, taken in times.items()}
     for other in ("dense", "trl"):
@@ -172,11 +168,11 @@ def main() -> None:
     rows = []
     for kind in get_args(Kind):
         for tokens in arguments.tokens:
-            row = compare(kind, tokens, arguments.rounds, arguments.threads)
+            row = compare(kind, tokens, arguments.rounds, arguments.threads, arguments.clock)
             rows.append(row)
             print(line(row), flush=True)
     result = {
-        "command": f"python bench/divergence.py --rounds {arguments.rounds} --threads {arguments.threads}",
+        "command": f"python bench/divergence.py {' '.join(sys.argv[1:])}",
         "width": WIDTH,
         "vocabulary": VOCAB,
         "cores": os.cpu_count(),

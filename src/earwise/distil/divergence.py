@@ -245,81 +245,69 @@ def _walk(student: _Side, teacher: _Side, plan: _Plan, grads: _Gradients | None)
         dtype = torch.promote_types(dtype, tensor.dtype)
     tokens, vocab = len(student.hidden), len(student.weight)
     rows = plan.tiling.block_tokens(vocab, dtype)
-    room_s, room_t = student.hidden.new_empty((2, min(rows, tokens), vocab), dtype=dtype)
+    room = student.hidden.new_empty((2, min(rows, tokens), vocab), dtype=dtype)
     values = student.hidden.new_zeros(tokens, dtype=dtype)
     for start in range(0, tokens, rows):
         block = slice(start, min(start + rows, tokens))
-        s, t = room_s[: block.stop - start], room_t[: block.stop - start]
-        log_sum_s, log_sum_t = _project(s, t, student.block(block), teacher.block(block), plan)
-        values[block], centre = _diverge(s, t, log_sum_s, log_sum_t, plan)
+        sides = room[:, : block.stop - start]
+        log_sums = _project(sides, student.block(block), teacher.block(block), plan)
+        values[block], centre = _diverge(sides, log_sums, plan)
         if grads is not None:
-            _add_gradients(grads.block(block), s, t, centre, student.block(block), plan)
+            _add_gradients(grads.block(block), sides, centre, student.block(block), plan)
     return values
 
 
-def _project(s: Tensor, t: Tensor, student: _Side, teacher: _Side, plan: _Plan) -> tuple[Tensor, Tensor]:
-    """Fill `s` and `t` with logits over the temperature; returns their logsumexps, float64, `(tokens, 1)`."""
-    log_sum_s, log_sum_t = _LogSum(s), _LogSum(t)
-    shared = student.native == teacher.native and _same(student.weight, teacher.weight)
-    for words in plan.tiles(s.shape[1]):
-        tile_s = _widen(student.weight[words], s.dtype, student.native)
-        tile_t = tile_s if shared else _widen(teacher.weight[words], t.dtype, teacher.native)
-        for z, hidden, tile, log_sum in (
-            (s[:, words], student.hidden, tile_s, log_sum_s),
-            (t[:, words], teacher.hidden, tile_t, log_sum_t),
-        ):
-            _matmul(hidden, tile.T, out=z)
-            if plan.temperature != 1:
-                z /= plan.temperature
-            log_sum.add(z)
-    return log_sum_s.value(), log_sum_t.value()
+def _project(sides: Tensor, student: _Side, teacher: _Side, plan: _Plan) -> Tensor:
+    """Fill `sides`, `(2, tokens, vocabulary)`, with both sides' logits over the temperature.
 
-
-class _LogSum:
-    """A running logsumexp. The maximum keeps `exp` in range; totals in float64 keep the sum of many tiles exact."""
-
-    def __init__(self, logits: Tensor) -> None:
-        self.peak = logits.new_full((len(logits), 1), -math.inf)
-        self.total = logits.new_zeros((len(logits), 1), dtype=torch.float64)
-
-    def add(self, tile: Tensor) -> None:
-        peak = torch.maximum(self.peak, tile.amax(-1, keepdim=True))
-        self.total *= (self.peak - peak).exp()
-        self.total += (tile - peak).exp_().sum(-1, keepdim=True)
-        self.peak = peak
-
-    def value(self) -> Tensor:
-        return self.peak + self.total.log()
-
-
-def _diverge(s: Tensor, t: Tensor, log_sum_s: Tensor, log_sum_t: Tensor, plan: _Plan) -> tuple[Tensor, Tensor | None]:
-    """Values `(tokens,)` of a block. Turns the logits `s` into S and the logits `t` into the gradient's first part.
-
-    The gradient with respect to the student's logits is that part minus `centre * S`; `centre` is `(tokens, 1)`.
+    Returns their logsumexps, float64, `(2, tokens, 1)`. The running maximum keeps `exp` in range; sums in float64 keep
+    the total of many tiles exact.
     """
-    value = torch.zeros_like(log_sum_s)
-    centre = torch.zeros_like(log_sum_s)
-    shift_s, shift_t, shift = (x.to(s.dtype) for x in (log_sum_s, log_sum_t, log_sum_t - log_sum_s))
-    for words in plan.tiles(s.shape[1]):
-        s_tile, t_tile = s[:, words], t[:, words]
+    peak = sides.new_full((*sides.shape[:2], 1), -math.inf)
+    total = torch.zeros_like(peak, dtype=torch.float64)
+    shared = student.native == teacher.native and _same(student.weight, teacher.weight)
+    for words in plan.tiles(sides.shape[2]):
+        tile_s = _widen(student.weight[words], sides.dtype, student.native)
+        tile_t = tile_s if shared else _widen(teacher.weight[words], sides.dtype, teacher.native)
+        logits = sides[:, :, words]
+        _matmul(student.hidden, tile_s.T, out=logits[0])
+        _matmul(teacher.hidden, tile_t.T, out=logits[1])
+        if plan.temperature != 1:
+            logits /= plan.temperature
+        higher = torch.maximum(peak, logits.amax(-1, keepdim=True))
+        total *= (peak - higher).exp_()
+        total += (logits - higher).exp_().sum(-1, keepdim=True)
+        peak = higher
+    return peak + total.log_()
+
+
+def _diverge(sides: Tensor, log_sums: Tensor, plan: _Plan) -> tuple[Tensor, Tensor | None]:
+    """Values `(tokens,)` of a block, from its logits. Leaves S in `sides[0]`, the gradient's main part in `sides[1]`.
+
+    The gradient with respect to the student's logits is that part minus `centre * S`, with `centre` `(tokens, 1)`.
+    """
+    shifts, ratio_shift = log_sums.to(sides.dtype), (log_sums[1] - log_sums[0]).to(sides.dtype)
+    value, centre = torch.zeros_like(log_sums)
+    for words in plan.tiles(sides.shape[2]):
+        s, t = tile = sides[:, :, words]
         # Subtracting the logits first is exact where both sides agree, and loses nothing to the size of the logsumexps.
-        log_ratio = (t_tile - s_tile).sub_(shift)
-        s_tile.sub_(shift_s).exp_()
-        t_tile.sub_(shift_t).exp_()
+        log_ratio = (t - s).sub_(ratio_shift)
+        tile.sub_(shifts).exp_()
         if plan.kind == "forward_kl":
-            value += log_ratio.mul_(t_tile).sum(-1, keepdim=True)
-            torch.sub(s_tile, t_tile, out=t_tile)
+            value += log_ratio.mul_(t).sum(-1, keepdim=True)
+            torch.sub(s, t, out=t)
         elif plan.kind == "reverse_kl":
-            torch.mul(log_ratio, s_tile, out=t_tile).neg_()
-            centre += t_tile.sum(-1, keepdim=True)
+            torch.mul(log_ratio.neg_(), s, out=t)
+            centre += t.sum(-1, keepdim=True)
         else:
             over_s, over_t = _log_over_mixture(log_ratio, plan.teacher_share)
-            value += plan.teacher_share * over_t.mul_(t_tile).sum(-1, keepdim=True)
-            torch.mul(over_s, s_tile, out=t_tile).mul_(1 - plan.teacher_share)
-            centre += t_tile.sum(-1, keepdim=True)
+            value += plan.teacher_share * over_t.mul_(t).sum(-1, keepdim=True)
+            torch.mul(over_s.mul_(1 - plan.teacher_share), s, out=t)
+            centre += t.sum(-1, keepdim=True)
     # S was made with a rounded logsumexp, so it sums to 1 only up to that rounding; a centre must know.
-    centre *= (shift_s - log_sum_s).exp()
-    return (value + centre).squeeze(-1).to(s.dtype), None if plan.kind == "forward_kl" else centre.to(s.dtype)
+    centre *= (shifts[0] - log_sums[0]).exp()
+    values = (value + centre).squeeze(-1).to(sides.dtype)
+    return values, None if plan.kind == "forward_kl" else centre.to(sides.dtype)
 
 
 def _log_over_mixture(log_ratio: Tensor, share: float) -> tuple[Tensor, Tensor]:
@@ -335,20 +323,20 @@ def _log_over_mixture(log_ratio: Tensor, share: float) -> tuple[Tensor, Tensor]:
     return larger - log_ratio.clamp(min=0), larger + log_ratio.clamp(max=0)
 
 
-def _add_gradients(grads: _Gradients, s: Tensor, t: Tensor, centre: Tensor | None, student: _Side, plan: _Plan) -> None:
-    """Carry the gradient at the logits, from what `_diverge` left in `s` and `t`, to the hidden states and the head."""
-    for words in plan.tiles(s.shape[1]):
-        grad = t[:, words]
+def _add_gradients(grads: _Gradients, sides: Tensor, centre: Tensor | None, student: _Side, plan: _Plan) -> None:
+    """Carry the gradient at the logits, as `_diverge` left it, to the hidden states and the head."""
+    for words in plan.tiles(sides.shape[2]):
+        s, grad = sides[:, :, words]
         if centre is not None:
-            grad.addcmul_(s[:, words], centre, value=-1)
+            grad.addcmul_(s, centre, value=-1)
         if grads.scale is not None:
             grad *= grads.scale
         weight = student.weight[words]
-        step = _matmul(grad, _widen(weight, s.dtype, student.native), out=s.new_empty(student.hidden.shape))
+        step = _matmul(grad, _widen(weight, grad.dtype, student.native), out=grad.new_empty(student.hidden.shape))
         grads.hidden.add_(step, alpha=1 / plan.temperature)
         if grads.weight is not None:
-            hidden = _widen(student.hidden, s.dtype, student.native)
-            step = _matmul(grad.T, hidden, out=s.new_empty(weight.shape))
+            hidden = _widen(student.hidden, grad.dtype, student.native)
+            step = _matmul(grad.T, hidden, out=grad.new_empty(weight.shape))
             grads.weight[words].add_(step, alpha=1 / plan.temperature)
 
 
