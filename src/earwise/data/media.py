@@ -19,6 +19,7 @@ from PIL import Image, ImageOps
 
 from earwise.errors import InputError
 from earwise.records import SAMPLE_RATE_HZ
+from earwise.store import PART
 
 Waveform = npt.NDArray[np.float32]
 """Mono samples at 16 kHz, shape (num_samples,), nominally within [-1, 1]."""
@@ -144,7 +145,7 @@ def write_bytes_atomic(path: Path, content: bytes) -> None:
     name = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=PART, delete=False) as file:
             name = Path(file.name)
             file.write(content)
         name.chmod(0o644)  # temporary files are private; media are shared like any other file
