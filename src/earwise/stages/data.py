@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from earwise.data.items import read_items
+from earwise.data.media import load_image, resolve
 from earwise.errors import InputError
 from earwise.evaluate.benchmarks import load_benchmark
 from earwise.micro.lab import LabSize, write_lab
@@ -30,10 +32,31 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     if isinstance(recipe.data, MicroData):
         _write_lab(context.folder, recipe.data)
     folder = data_folder(recipe, context.folder)
+    images: dict[Path, str] = {}
     for name in used_item_files(recipe):
-        context.say(f"data: {name}: {len(read_items(folder / f'{name}.jsonl'))} items")
+        items = read_items(folder / f"{name}.jsonl")
+        context.say(f"data: {name}: {len(items)} items")
+        images |= _images(items, folder)
     for name, items in benchmark_items(recipe, folder).items():
         context.say(f"data: benchmark {name}: {len(items)} items")
+        images |= _images(items, folder / "benchmarks")
+    if isinstance(recipe.data, FolderData):
+        _check_images(context, images)
+
+
+def _images(items: Iterable[Item], folder: Path) -> dict[Path, str]:
+    """Every image that items show, with the id of one that does."""
+    return {resolve(folder, item.image): item.id for item in items if item.image is not None}
+
+
+def _check_images(context: StageContext, images: dict[Path, str]) -> None:
+    """Decode every image once: a broken one must be found before hours of training, not after."""
+    for path, item in context.track(images.items(), len(images), "data: images"):
+        try:
+            load_image(path)
+        except InputError as error:
+            raise InputError(error.what, file=path, record=item, remedy=error.remedy) from None
+    context.say(f"data: {len(images)} images are whole")
 
 
 def _write_lab(folder: Path, settings: MicroData) -> None:
@@ -65,8 +88,15 @@ def benchmark_items(recipe: Recipe, folder: Path) -> dict[str, list[Item]]:
     """Items of every benchmark that the recipe evaluates on, cut to `[evaluate] limit`."""
     if recipe.evaluate is None:
         return {}
-    loaded = {name: load_benchmark(name, folder / "benchmarks") for name in recipe.evaluate.benchmarks}
-    return {name: items[: recipe.evaluate.limit] for name, items in loaded.items()}
+    loaded = {}
+    for name in recipe.evaluate.benchmarks:
+        items = load_benchmark(name, folder / "benchmarks")[: recipe.evaluate.limit]
+        if len({item.cluster for item in items}) < 2:
+            what = f"{len(items)} items of one cluster: no interval can be given"
+            remedy = "a benchmark needs items about two images at least"
+            raise InputError(what, file=folder / "benchmarks", record=name, remedy=remedy)
+        loaded[name] = items
+    return loaded
 
 
 def transcribe_instruction(folder: Path) -> str:
