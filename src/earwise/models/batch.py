@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from earwise.data.media import load_audio
+from earwise.errors import InputError
 from earwise.models.families.base import Family, ImageInput
 from earwise.models.layout import AUDIO_ID, Layout, Media, shared_prefix
 
@@ -164,7 +165,11 @@ def _segments(layouts: Sequence[Layout], length: int) -> Tensor | None:
 
 def _take(medium: Media, images: list[ImageInput], clips: list[Tensor], waveforms: _Waveforms) -> None:
     if medium.kind == "audio":
-        clips.append(waveforms[medium.source])
+        clip = waveforms[medium.source]
+        if len(clip) != medium.num_samples:
+            what = f"the clip has {len(clip)} samples, its record says {medium.num_samples}"
+            raise InputError(what, file=medium.source, remedy="make the clip again")
+        clips.append(clip)
     elif medium.image is not None:
         images.append(medium.image)
 

@@ -44,6 +44,8 @@ class Media:
     start: int
     stop: int
     image: ImageInput | None = None
+    num_samples: int = 0
+    """Of a clip, as its record says."""
 
 
 @dataclass(frozen=True)
@@ -202,8 +204,12 @@ class LayoutBuilder:
         if self.audio_tokens is None:
             raise InputError("the model has no ears, so it cannot be asked by speech", remedy="give `ears`")
         draft.add("query", self._encode(turn.item.instruction))
-        count = self.audio_tokens(turn.num_samples)
-        draft.media.append(Media("audio", turn.clip, len(draft.ids), len(draft.ids) + count))
+        try:
+            count = self.audio_tokens(turn.num_samples)
+        except InputError as error:
+            raise InputError(error.what, file=turn.clip, record=turn.item.id, remedy="shorten the question") from None
+        start = len(draft.ids)
+        draft.media.append(Media("audio", turn.clip, start, start + count, num_samples=turn.num_samples))
         draft.add("query", [AUDIO_ID] * count)
         draft.add("query", self._encode(turn.suffix))
 

@@ -14,7 +14,7 @@ from earwise.stages.data import benchmark_items, data_folder, transcribe_instruc
 from earwise.stages.models import load_base, load_start
 from earwise.stages.samples import sample_items
 from earwise.stages.speech import NAME as SPEECH
-from earwise.stages.speech import clip_folder
+from earwise.stages.speech import clip_folder, telling_how_to_repair
 from earwise.stages.training import local_inputs, model_stage
 from earwise.store import Store
 
@@ -78,7 +78,8 @@ def _work(context: StageContext, recipe: Recipe, name: str) -> None:
         for benchmark, items in benchmark_items(recipe, folder).items():
             samples, voices = _samples(context, recipe, benchmark, items)
             ask = Asker(views, settings.batch_size, settings.max_new_tokens, settings.profile, instruction, voices)
-            run_benchmark(model, name, benchmark, samples, ask, store)
+            with telling_how_to_repair(context.run_folder / "stages" / SPEECH):
+                run_benchmark(model, name, benchmark, samples, ask, store)
 
 
 def _samples(

@@ -3,22 +3,43 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from earwise.data.items import read_items
+from earwise.errors import InputError
 from earwise.progress import duration
 from earwise.records import Item
 from earwise.run import Stage, StageContext
-from earwise.settings import Recipe, Speech
-from earwise.speech.clips import make_clips
+from earwise.settings import Perturb, Recipe, Speech
+from earwise.speech.clips import CLIPS, make_clips, read_clips
 from earwise.speech.engine import open_engine
+from earwise.speech.perturbed import opener
 from earwise.speech.voices import split_voices
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import benchmark_items, data_folder, used_item_files
 
 NAME = "speech"
+
+
+@contextmanager
+def telling_how_to_repair(speech_folder: Path) -> Iterator[None]:
+    """Where a clip in `speech_folder` is found to be unusable, say whose it is and how it is made again."""
+    try:
+        yield
+    except InputError as error:
+        if error.file is None or speech_folder not in Path(error.file).parents:
+            raise
+        owner = _owner(speech_folder, Path(error.file))
+        remedy = f"delete the folder {speech_folder} and run again: all clips are made again as they were"
+        raise InputError(error.what, file=error.file, record=owner, remedy=remedy) from None
+
+
+def _owner(speech_folder: Path, path: Path) -> str | None:
+    """Id of the item whose clip is `path`."""
+    folders = [clips.parent for clips in speech_folder.rglob(CLIPS)]
+    return next((c.item for folder in folders for c in read_clips(folder).clips if folder / c.path == path), None)
 
 
 def stage(recipe: Recipe) -> Stage:
@@ -52,9 +73,9 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     context.say(f"speech: {len(train)} voices for training; test voices: {', '.join(test)}")
     for name in _spoken_files(recipe):
         items = read_items(folder / f"{name}.jsonl")
-        _speak(context, settings, items, name, train, False)
+        _speak(context, settings, items, name, train, settings.perturb)
     for name, items in benchmark_items(recipe, folder).items():
-        _speak(context, settings, items, f"benchmarks/{name}", test, speaks_suffix(recipe))
+        _speak(context, settings, items, f"benchmarks/{name}", test, settings.test_perturb, speaks_suffix(recipe))
 
 
 def _spoken_files(recipe: Recipe) -> list[str]:
@@ -68,12 +89,18 @@ def clip_folder(speech_folder: Path, name: str) -> Path:
 
 
 def _speak(
-    context: StageContext, settings: Speech, items: Sequence[Item], name: str, voices: Sequence[str], suffix: bool
+    context: StageContext,
+    settings: Speech,
+    items: Sequence[Item],
+    name: str,
+    voices: Sequence[str],
+    perturbation: Perturb | None,
+    suffix: bool = False,
 ) -> None:
     made = make_clips(
         items,
         clip_folder(context.folder, name),
-        partial(open_engine, settings.engine),
+        opener(settings.engine, perturbation),
         voices=voices,
         rates=settings.rates_wpm,
         pitches=settings.pitches,

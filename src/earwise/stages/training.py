@@ -13,9 +13,10 @@ from earwise.distil.fit import fit
 from earwise.distil.objective import SELF, SNAPSHOT, Objective
 from earwise.distil.schedule import Schedule, draw, group_by_length, mix
 from earwise.distil.terms import make_term
+from earwise.errors import InputError
 from earwise.models.families import model_folder
 from earwise.models.omni import OmniModel
-from earwise.models.views import Sample
+from earwise.models.views import Sample, view_spec
 from earwise.run import Stage, StageContext
 from earwise.settings import ALIGNED, BASE, Optimisation, Recipe, SftTerm, Train, Training
 from earwise.stages.base import base_stage_needed
@@ -48,6 +49,7 @@ def train_stage(recipe: Recipe, name: str, seed: int) -> Stage:
     assert recipe.model is not None
     own = recipe.train[name]
     start = model_stage(own.start, seed)
+    _check_views(name, own)
     return Stage(
         name=f"seed{seed}/train.{name}",
         work=lambda context: _train(context, recipe, name),
@@ -60,6 +62,15 @@ def train_stage(recipe: Recipe, name: str, seed: int) -> Stage:
         needs=(DATA, SPEECH, *base_stage_needed(recipe, seed), *([start] if start else [])),
         inputs=local_inputs(recipe) + _teacher_folders(own),
     )
+
+
+def _check_views(name: str, own: Train) -> None:
+    """Raise `InputError` for a view that cannot be shown: before the first stage, not when this one's turn comes."""
+    for view in (own.view, *(term.view for term in own.terms if not isinstance(term, SftTerm))):
+        try:
+            view_spec(view)
+        except InputError as error:
+            raise InputError(error.what, record=f"train.{name}", remedy=error.remedy) from None
 
 
 def model_stage(name: str, seed: int) -> str | None:
