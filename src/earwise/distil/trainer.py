@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from earwise.distil.objective import Objective, TrainBatch
+from earwise.errors import InputError
 from earwise.models.omni import OmniModel
 from earwise.models.views import Sample
 from earwise.settings import Optimisation
@@ -97,6 +99,16 @@ class DistilTrainer(Trainer):
             if self.is_world_process_zero():
                 self._on_log(self.state.global_step, {key: float(value) for key, value in logs.items()})
         super().log(logs, start_time)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """As in `Trainer`; the writers of tensors report a full disk in words of their own."""
+        try:
+            super()._save_checkpoint(model, trial)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            what = f"cannot write a checkpoint: {error}"
+            raise InputError(
+                what, file=str(self.args.output_dir), remedy="make room, then run again to continue"
+            ) from error
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         """Checkpoints hold what is trained, not the frozen base."""

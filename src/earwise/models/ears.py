@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
@@ -143,7 +144,11 @@ class Ears(nn.Module):
     def save(self, folder: Path, *, base: str, revision: str | None) -> None:
         """Write `ears.json` and `ears.safetensors`, with the base that they belong to."""
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({k: v.contiguous() for k, v in self.state_dict().items()}, folder / "ears.safetensors")
+        path = folder / "ears.safetensors"
+        try:
+            save_file({k: v.contiguous() for k, v in self.state_dict().items()}, path)
+        except SafetensorError as error:
+            raise InputError(f"cannot write: {error}", file=path, remedy="make room, then run again") from error
         described = {"base": base, "revision": revision, **asdict(self.config)}
         (folder / "ears.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
 

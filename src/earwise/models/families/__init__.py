@@ -38,13 +38,17 @@ def load_family(
 ) -> Family:
     """Load a base model by shipped name, folder or hub id and wrap it in its family's adapter.
 
-    `family` "auto" goes by the checkpoint's `model_type`. Raises `InputError` for a folder without config or weights
-    and for an architecture without an adapter.
+    `family` "auto" goes by the checkpoint's `model_type`. Raises `InputError` for a folder without config or weights,
+    a model that is nowhere, and an architecture without an adapter.
     """
     base = model_folder(base)
     _check_folder(Path(base))
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
-    config = AutoConfig.from_pretrained(base, **options)
+    try:
+        config = AutoConfig.from_pretrained(base, **options)
+    except OSError:
+        what = "no such model folder, and no model of that name on the hub or in its cache"
+        raise InputError(what, file=base, remedy="give a folder, or a hub id while the hub can be reached") from None
     adapter = _adapter(family, config.model_type, base)
     # On CPUs the backward pass of fused attention takes up to twice the time of plain products.
     attention = "sdpa" if torch.cuda.is_available() else "eager"
@@ -72,9 +76,11 @@ def _adapter(family: str, model_type: str, base: str) -> type[Family]:
 
 
 def _check_folder(folder: Path) -> None:
-    """A local folder must hold a config and safetensors weights; anything else is taken as a hub id."""
-    if not folder.is_dir():
+    """A local folder must hold a config and safetensors weights; what is not on this disk is taken as a hub id."""
+    if not folder.exists():
         return
+    if not folder.is_dir():
+        raise InputError("not a model folder", file=folder, remedy="give a Hugging Face model folder")
     config = folder / "config.json"
     if not config.is_file():
         raise InputError("model folder without config.json", file=folder, remedy="give a Hugging Face model folder")
