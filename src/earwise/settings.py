@@ -87,6 +87,10 @@ class MicroData(Settings):
     """Questions asked about each training image."""
     transcribe_items: int = Field(ge=0)
     """Sentences to write down, without an image: what ears are aligned on."""
+    random_share: Share = 0.4
+    """Of these, how many are random strings of words; the others are questions."""
+    random_words: Count = 24
+    """Words in the longest random string."""
     label_noise: Share = 0.0
     """Share of the other annotator's answers (`train_other`) that are replaced by a wrong one."""
 
@@ -124,7 +128,7 @@ class OpenAIEngine(Settings):
 
 
 class Perturb(Settings):
-    """Perturbation of training clips; each kind that is given is applied to a clip with `probability`."""
+    """Perturbation of clips when they are made; each kind that is given is applied to a clip with `probability`."""
 
     noise_snr_db: Range | None = None
     """Signal-to-noise ratio in dB."""
@@ -153,6 +157,9 @@ class Speech(Settings):
     workers: Count | None = None
     """Processes that speak; one per core when absent."""
     perturb: Perturb | None = None
+    """Of training clips."""
+    test_perturb: Perturb | None = None
+    """Of benchmark clips: a test of robustness."""
 
     speed_only: ClassVar[frozenset[str]] = frozenset({"workers"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from earwise.micro.benchmarks import write_benchmarks
@@ -21,12 +21,6 @@ REPEAT_INSTRUCTION = "Repeat the speech:"
 REPEATS = 200
 """Strings in the benchmark `repeat`."""
 
-QUESTION_SHARE = 0.6
-"""Share of questions among the strings to repeat."""
-
-LONGEST_STRING = 24
-"""Words in the longest random string of the transcription items; the longest question has fewer."""
-
 FORMAT_REQUEST = "Please answer yes or no."
 """Closes every question of MME's public file; some transcription items end with it, so that it too can be spoken."""
 
@@ -40,6 +34,10 @@ class LabSize:
     test_images: int = 1_000
     turns_per_image: int = 6
     transcribe_items: int = 6_000
+    random_share: float = 0.4
+    """Of the transcription items, how many are random strings of words; the others are questions of every kind."""
+    random_words: int = 24
+    """Words in the longest random string; a question has at most 24."""
 
 
 def write_lab(folder: Path, *, seed: int = 0, size: LabSize = LabSize(), label_noise: float = 0.0) -> None:
@@ -66,8 +64,11 @@ def write_lab(folder: Path, *, seed: int = 0, size: LabSize = LabSize(), label_n
     other = _other_answers(train, label_noise, random.Random(f"{seed}/noise"))
     write_jsonl(folder / "train_other.jsonl", other)
     heard: set[str] = set()
-    for path, count in ((folder / "transcribe.jsonl", size.transcribe_items), (benchmarks / "repeat.jsonl", REPEATS)):
-        write_jsonl(path, _repeat_items(train, path.stem, count, random.Random(f"{seed}/{path.stem}"), heard))
+    whole = replace(
+        size, transcribe_items=REPEATS, random_share=LabSize.random_share, random_words=LabSize.random_words
+    )
+    for path, wanted in ((folder / "transcribe.jsonl", size), (benchmarks / "repeat.jsonl", whole)):
+        write_jsonl(path, _repeat_items(train, path.stem, wanted, random.Random(f"{seed}/{path.stem}"), heard))
     write_benchmarks(benchmarks, size.test_images, random.Random(f"{seed}/benchmarks"), seen)
 
 
@@ -122,31 +123,32 @@ def _sort(turn: Turn) -> tuple[str, str]:
 
 
 def _repeat_items(
-    written: list[tuple[Item, Turn]], name: str, count: int, rng: random.Random, heard: set[str]
+    written: list[tuple[Item, Turn]], name: str, size: LabSize, rng: random.Random, heard: set[str]
 ) -> Iterator[Item]:
-    """Words to repeat: three fifths are questions of every kind, one in ten of them with a format request, the rest
-    random strings of the vocabulary, so that hearing cannot lean on grammar. None is in `heard`, the strings of the
-    files written before; all join it.
+    """Words to repeat: questions of every kind, one in ten of them with a format request, and random strings of the
+    vocabulary, so that hearing cannot lean on grammar. They are asked as they are written and answered as an ear would
+    write them. None is in `heard`, the words of the files written before; all join it.
     """
     strings: list[tuple[str, str]] = []
-    while len(strings) < count:
-        if rng.random() < QUESTION_SHARE:
+    words: list[str] = []
+    while len(strings) < size.transcribe_items:
+        if rng.random() >= size.random_share:
             item, turn = rng.choice(written)
             text, kind = turn.text, item.kind
             if rng.random() < 0.1:
                 text = f"{text} {FORMAT_REQUEST}"
         else:
-            text, kind = " ".join(rng.choices(VOCABULARY, k=rng.randint(1, LONGEST_STRING))), "words"
-        words = spoken_words(text)
-        if words not in heard:
-            strings.append((words, kind))
-    heard.update(words for words, _ in strings)
-    for index, (words, kind) in enumerate(strings):
+            text, kind = " ".join(rng.choices(VOCABULARY, k=rng.randint(1, size.random_words))), "words"
+        if spoken_words(text) not in heard:
+            strings.append((text, kind))
+            words.append(spoken_words(text))
+    heard.update(words)
+    for index, (text, kind) in enumerate(strings):
         yield Item(
             id=f"{name}-{index:06d}",
             source=name,
-            question=words,
-            answers=(words,),
+            question=text,
+            answers=(words[index],),
             cluster=f"{name}-{index:06d}",
             kind=kind,
             instruction=REPEAT_INSTRUCTION,

@@ -66,6 +66,8 @@ def _write_lab(folder: Path, settings: MicroData) -> None:
         test_images=settings.test_images,
         turns_per_image=settings.turns_per_image,
         transcribe_items=settings.transcribe_items,
+        random_share=settings.random_share,
+        random_words=settings.random_words,
     )
     write_lab(folder, seed=settings.seed, size=size, label_noise=settings.label_noise)
 
