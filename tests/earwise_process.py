@@ -56,7 +56,7 @@ class Command:
         self._process.kill()
         self._process.join()
 
-    def result(self, timeout_s: float = 120) -> Result:
+    def result(self, timeout_s: float = 300) -> Result:
         """Wait for its end."""
         self._process.join(timeout_s)
         if self.running:
