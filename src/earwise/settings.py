@@ -253,6 +253,8 @@ class BasePhase(Optimisation):
 
     copy_share: Share = 0.0
     """Conversations without an image that write down a given text: ears are aligned through this skill."""
+    stretch: Count = 1
+    """Each word of a text that is to be written down is typed once to so many times, as speech draws words out."""
     scan_share: Share = 0.0
     """Requests to name everything in an image, cell by cell: the quickest way to see."""
     independent: Share = 0.0
@@ -290,6 +292,8 @@ class Align(Optimisation):
 
     data: Literal["train", "transcribe"] = "transcribe"
     view: View = "speech_only"
+    curriculum: Share = 0.0
+    """Share of the steps, from the start, in which clips come from short to long: fresh ears find words sooner."""
 
 
 class SftTerm(Settings):

@@ -61,3 +61,9 @@ def group_by_length(order: np.ndarray, lengths: np.ndarray, batch: int, seed: in
         by_length = mega[:full][np.argsort(lengths[mega[:full]], kind="stable")].reshape(-1, batch)
         grouped += [by_length[rng.permutation(len(by_length))].reshape(-1), mega[full:]]
     return np.concatenate(grouped)
+
+
+def shortest_first(order: np.ndarray, lengths: np.ndarray, count: int) -> np.ndarray:
+    """`order` with its first `count` draws sorted from short to long."""
+    sorted_part = order[:count][np.argsort(lengths[order[:count]], kind="stable")]
+    return np.concatenate([sorted_part, order[count:]])

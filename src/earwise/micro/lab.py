@@ -132,7 +132,7 @@ def _repeat_items(
     strings: list[tuple[str, str]] = []
     words: list[str] = []
     while len(strings) < size.transcribe_items:
-        if rng.random() >= size.random_share:
+        if rng.random() < 1 - size.random_share:
             item, turn = rng.choice(written)
             text, kind = turn.text, item.kind
             if rng.random() < 0.1:

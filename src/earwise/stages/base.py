@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,11 @@ import numpy as np
 from earwise.data.items import read_items
 from earwise.distil.fit import fit
 from earwise.distil.objective import Objective
-from earwise.distil.schedule import Schedule, draw, group_by_length, mix
+from earwise.distil.schedule import Schedule, draw, group_by_length, mix, shortest_first
 from earwise.distil.terms import make_term
 from earwise.metrics import Metrics
 from earwise.micro.build import write_tiny
+from earwise.micro.lab import spoken_words
 from earwise.models.omni import OmniModel
 from earwise.models.views import Sample, Turn
 from earwise.run import Stage, StageContext
@@ -102,16 +103,17 @@ class _Pools:
         """All samples of a phase, and the order in which they are drawn."""
         count = phase.steps * phase.batch_size * phase.accumulate
         questions = self._questions(phase, random.Random(seed))
-        samples = [*questions, *self.scans, *self.copies]
+        copies = [_stretched(copy, phase.stretch, random.Random(f"{seed}/{n}")) for n, copy in enumerate(self.copies)]
+        samples = [*questions, *self.scans, *copies]
         order = draw(len(questions), count, seed)
         # Of what is not a copy, scans are this share.
         seeing = phase.scan_share / (1 - phase.copy_share) if phase.copy_share < 1 else 0.0
         order = mix(order, len(questions) + draw(len(self.scans), count, seed + 1), seeing, seed + 1)
         offset = len(questions) + len(self.scans)
-        order = mix(order, offset + draw(len(self.copies), count, seed + 2), phase.copy_share, seed + 2)
+        order = mix(order, offset + draw(len(copies), count, seed + 2), phase.copy_share, seed + 2)
         lengths = np.array([_num_words(sample) for sample in samples])
         if phase.shortest_first:
-            order = order[np.argsort(lengths[order], kind="stable")]
+            order = shortest_first(order, lengths, len(order))
         if phase.group_by_length:
             order = group_by_length(order, lengths, phase.batch_size * phase.accumulate, seed)
         return samples, order
@@ -130,6 +132,17 @@ class _Pools:
             else:
                 asked.append(Sample(turns, sample.image))
         return asked
+
+
+def _stretched(copy: Sample, most: int, rng: random.Random) -> Sample:
+    """`copy` with every word of its texts typed 1 to `most` times; the answers stay as they are."""
+    if most == 1:
+        return copy
+    turns = []
+    for turn in copy.turns:
+        drawn_out = [word for word in spoken_words(turn.text).split() for _ in range(rng.randint(1, most))]
+        turns.append(replace(turn, text=" ".join(drawn_out)))
+    return replace(copy, turns=tuple(turns))
 
 
 def _is_asked(turn: Turn, phase: BasePhase) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from earwise.data.items import read_items
 from earwise.distil.fit import fit
 from earwise.distil.objective import SELF, SNAPSHOT, Objective
-from earwise.distil.schedule import Schedule, draw, group_by_length, mix
+from earwise.distil.schedule import Schedule, draw, group_by_length, mix, shortest_first
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.models.families import model_folder
@@ -99,7 +99,7 @@ def _align(context: StageContext, recipe: Recipe) -> None:
     samples = _samples(context, recipe, settings.data)
     objective = Objective(settings.view, [make_term(SftTerm(type="sft", weight=1.0))], model)
     order = draw(len(samples), settings.steps * settings.batch_size * settings.accumulate, context.seed)
-    _fit(context, model, objective, samples, order, settings)
+    _fit(context, model, objective, samples, order, settings, curriculum=settings.curriculum)
 
 
 def _train(context: StageContext, recipe: Recipe, name: str) -> None:
@@ -140,11 +140,14 @@ def _fit(
     samples: list[Sample],
     order: np.ndarray,
     settings: Optimisation | Training,
+    curriculum: float = 0.0,
 ) -> None:
     """Order the draws, train, and leave the ears as the stage's result."""
+    lengths = np.array([sample.turns[0].num_samples for sample in samples])
+    batch = settings.batch_size * settings.accumulate
     if settings.group_by_length:
-        lengths = np.array([sample.turns[0].num_samples for sample in samples])
-        order = group_by_length(order, lengths, settings.batch_size * settings.accumulate, context.seed)
+        order = group_by_length(order, lengths, batch, context.seed)
+    order = shortest_first(order, lengths, round(curriculum * len(order) / batch) * batch)
     assert model.ears is not None
     model.ears.requires_grad_(True)
     with telling_how_to_repair(context.folder_of(SPEECH)):
