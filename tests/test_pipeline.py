@@ -141,12 +141,17 @@ def state(run: Path) -> dict[str, tuple[int, str]]:
 def test_every_stage_runs_once_in_order_and_says_what_it_does(first):
     assert (first.code, first.stderr) == (0, "")
     assert worked(first) == STAGES
-    lines = first.stdout.splitlines()
+    # On a slow machine there are lines of progress, too.
+    lines = [line for line in first.stdout.splitlines() if not line.endswith(" left")]
     assert lines[0] == "data: starts"
     assert "data: train: 24 items" in lines
-    assert "report: whole/report.html" in lines
-    shape = re.compile(r"[\w./]+: (starts|done, [\d.]+ s|.*(items|voices|dropped|report\.html).*)")
-    assert [line for line in lines if not shape.fullmatch(line)] == []
+    shape = re.compile(r"[\w./]+: (starts|done, .*|.*(items|voices|dropped).*)")
+    table = lines.index("report: starts") + 1
+    assert [line for line in lines[:table] if not shape.fullmatch(line)] == []
+    assert "tiny, benchmark" in lines[table]
+    first_words = [line.split()[0] for line in lines[table:-2] if line[:1].isalpha()]
+    assert first_words[1:] == ["model", "base", "aligned", "both"]
+    assert lines[-2] == "report: whole/report.html"
 
 
 def test_the_summary_keeps_the_contract(summary):

@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 from rich import get_console
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.table import Column
 from rich.text import Text
 
 T = TypeVar("T")
@@ -73,6 +74,9 @@ def duration(seconds: float) -> str:
 
 class _RateAndTimeLeft(ProgressColumn):
     """Mean rate since the start, and what is left at that rate."""
+
+    def __init__(self) -> None:
+        super().__init__(table_column=Column(no_wrap=True))  # The bar gives way on a narrow terminal, not the line.
 
     def render(self, task: Task) -> Text:
         return Text(_pace(int(task.completed), task.total, task.elapsed or 0.0), style="dim")

@@ -6,11 +6,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich import get_console
+
 from earwise.data.media import resolve
 from earwise.evaluate.summary import ScoreTable, compare, per_voice, summarise_models
 from earwise.provenance import versions
 from earwise.records import Clip, Item, Score, View
-from earwise.report import Answer, ShownItem, build_report
+from earwise.report import Answer, ShownItem, build_report, console_table
 from earwise.run import Stage, StageContext
 from earwise.settings import BASE, Recipe
 from earwise.speech.clips import read_clips
@@ -48,6 +50,7 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     write_atomic(context.run_folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     shown = _shown_items(context, recipe, scores[recipe.seeds[0]])
     build_report(context.run_folder, shown, context.run_folder / PAGE)
+    get_console().print(console_table(summary))
     context.say(f"report: {context.run_folder / PAGE}")
 
 
