@@ -152,6 +152,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, nargs="+", default=[512, 1024])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: for a busy machine, 1 thread")
     parser.add_argument(
         "--peak-of", nargs=3, metavar=("NAME", "KIND", "TOKENS"), help="print one peak in MiB and leave"
     )
