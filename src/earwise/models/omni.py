@@ -219,7 +219,7 @@ class OmniModel(nn.Module):
 
 
 def segment_mask(mask: Tensor, segments: Tensor, dtype: torch.dtype) -> Tensor:
-    """(B, 1, L, L) added to attention scores: a token sees the shared tokens and its own turn, never what comes later."""
+    """(B, 1, L, L) added to attention scores: a token sees the shared tokens and its own turn, and nothing later."""
     length = mask.shape[1]
     earlier = torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
     seen = earlier & mask[:, None] & ((segments[:, None] == 0) | (segments[:, None] == segments[:, :, None]))

@@ -83,7 +83,7 @@ def used_item_files(recipe: Recipe) -> list[str]:
     used += [recipe.align.data] if recipe.align else []
     used += ["transcribe"] if any(train.copy_share for train in recipe.train.values()) else []
     used += ["train", "transcribe"] if recipe.base else []
-    return list(dict.fromkeys(used))
+    return sorted(set(used))
 
 
 def benchmark_items(recipe: Recipe, folder: Path) -> dict[str, list[Item]]:
