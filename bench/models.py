@@ -81,7 +81,7 @@ def image(family: Family) -> ImageInput:
     return ImageInput({"pixel_values": torch.randn(4 * IMAGE_TOKENS, patch), "image_grid_thw": grid}, IMAGE_TOKENS)
 
 
-def _tokenizer(folder: Path):  # noqa: ANN202 - a transformers tokenizer
+def _tokenizer(folder: Path):
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder)

@@ -1,8 +1,8 @@
 """Time of one training step: plain SFT, naive Self-KD (two full passes) and Self-KD on a shared prefix.
 
-The three are taken in turn in one process, and only their ratios are reported: `python bench/step.py --preset cpu --json
-FILE`. The preset `h200` does the same at the sizes of Qwen2-VL-2B and 7B in bfloat16 and needs a CUDA device; it adds peak
-memory and tokens per second.
+The three are taken in turn in one process, and only their ratios are reported:
+`python bench/step.py --preset cpu --json FILE`. The preset `h200` does the same at the sizes of Qwen2-VL-2B and 7B in
+bfloat16 and needs a CUDA device; it adds peak memory and tokens per second.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from tiny import ENCODER
-from transformers import WhisperConfig, WhisperForConditionalGeneration, WhisperFeatureExtractor
+from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
 from earwise.errors import InputError
 from earwise.models import Ears, EarsConfig

@@ -131,8 +131,8 @@ def test_embedding_speech_without_ears_is_refused(folder, tmp_path):
 
 
 def test_model_folders_without_config_or_weights_are_named(folder, tmp_path):
+    (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty: model folder without config\.json"):
-        (tmp_path / "empty").mkdir()
         OmniModel.from_pretrained(str(tmp_path / "empty"))
     bare = tmp_path / "bare"
     bare.mkdir()

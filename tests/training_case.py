@@ -1,4 +1,7 @@
-"""One small training, in this process or under `torchrun`: `python training_case.py CHECKPOINT SAMPLES OUT BATCH ACCUMULATE`."""
+"""One small training, in this process or under `torchrun`.
+
+python training_case.py CHECKPOINT SAMPLES OUT BATCH ACCUMULATE
+"""
 
 import json
 import sys
