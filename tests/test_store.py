@@ -5,6 +5,8 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -164,20 +166,22 @@ def test_a_killed_writer_leaves_no_lock(path: Path) -> None:
     fill(path, "a")
 
 
-@pytest.fixture
-def full_disk() -> object:
-    """A real limit: the kernel takes the bytes that fit in 400 and refuses the rest."""
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """A real limit: the kernel takes the bytes that fit in 400 and refuses the rest, of pytest's own log too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (400, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_leaves_whole_records(path: Path, full_disk: object) -> None:
+def test_a_full_disk_leaves_whole_records(path: Path) -> None:
     first = verdict("a", reason="x" * 100)
-    with Store(path, Verdict) as store:
+    with full_disk(), Store(path, Verdict) as store:
         store.append(first)
         with pytest.raises(InputError, match=r"verdicts\.jsonl: cannot write: File too large \(make room"):
             store.append(verdict("b", reason="y" * 100))
@@ -199,10 +203,10 @@ def test_no_space_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             store.append(verdict("a"))
 
 
-def test_a_failed_atomic_write_leaves_the_old_file(tmp_path: Path, full_disk: object) -> None:
+def test_a_failed_atomic_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "summary.json"
     write_atomic(path, "old")
-    with pytest.raises(InputError, match=r"summary\.json: cannot write: File too large"):
+    with full_disk(), pytest.raises(InputError, match=r"summary\.json: cannot write: File too large"):
         write_atomic(path, "new" * 1000)
     assert [entry.name for entry in tmp_path.iterdir()] == ["summary.json"]
     assert path.read_text() == "old"
