@@ -67,11 +67,18 @@ def test_transcription_items_cover_every_kind_and_repeat_their_question(lab):
     items = read_items(lab / "transcribe.jsonl")
     assert {item.kind for item in items} == {*KINDS, "words"}
     for item in items:
-        assert item.answers == (item.question,)
+        assert item.answers == (spoken_words(item.question),)
         assert item.image is None
         assert item.instruction
-        assert item.question == spoken_words(item.question)
-    assert any(item.question.endswith("please answer yes or no") for item in items)
+    assert any(item.question.endswith("Please answer yes or no.") for item in items)
+
+
+def test_random_strings_are_as_many_and_as_long_as_asked(tmp_path):
+    size = LabSize(6, 1, 30, 2, transcribe_items=200, random_share=0.5, random_words=3)
+    write_lab(tmp_path, seed=0, size=size)
+    strings = [item.question for item in read_items(tmp_path / "transcribe.jsonl") if item.kind == "words"]
+    assert 80 <= len(strings) <= 120
+    assert {len(string.split()) for string in strings} == {1, 2, 3}
 
 
 def test_strings_of_the_benchmark_were_never_heard(lab):

@@ -63,7 +63,7 @@ def test_a_base_is_trained_from_nothing(tmp_path):
         "base.vision_width=32",
         "base.vision_layers=1",
         f"base.phases={phases}",
-        "evaluate.limit=4",
+        "evaluate.limit=12",
         "evaluate.max_new_tokens=2",
     ]
     assert execute(RECIPES / "micro_base.toml", small, tmp_path / "run") == 0
