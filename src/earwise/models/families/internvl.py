@@ -25,7 +25,7 @@ class InternVL(Family):
 
     def image_token_ids(self, image: ImageInput) -> tuple[list[int], int]:
         """`<img>`, the placeholders, `</img>`."""
-        begin, end = self.tokenizer.convert_tokens_to_ids(["<img>", "</img>"])
+        begin, end = (self.tokenizer.convert_tokens_to_ids(marker) for marker in ("<img>", "</img>"))
         return [begin, *[self.model.config.image_token_id] * image.num_tokens, end], 1
 
     def encode_images(self, images: Sequence[ImageInput]) -> Tensor:
