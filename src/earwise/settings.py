@@ -255,6 +255,8 @@ class BasePhase(Optimisation):
     """Conversations without an image that write down a given text: ears are aligned through this skill."""
     stretch: Count = 1
     """Each word of a text that is to be written down is typed once to so many times, as speech draws words out."""
+    stretch_share: Share = 1.0
+    """Share of those texts that are drawn out; the others are typed as they are."""
     scan_share: Share = 0.0
     """Requests to name everything in an image, cell by cell: the quickest way to see."""
     independent: Share = 0.0

@@ -103,7 +103,7 @@ class _Pools:
         """All samples of a phase, and the order in which they are drawn."""
         count = phase.steps * phase.batch_size * phase.accumulate
         questions = self._questions(phase, random.Random(seed))
-        copies = [_stretched(copy, phase.stretch, random.Random(f"{seed}/{n}")) for n, copy in enumerate(self.copies)]
+        copies = [_drawn_out(copy, phase, random.Random(f"{seed}/{n}")) for n, copy in enumerate(self.copies)]
         samples = [*questions, *self.scans, *copies]
         order = draw(len(questions), count, seed)
         # Of what is not a copy, scans are this share.
@@ -132,6 +132,13 @@ class _Pools:
             else:
                 asked.append(Sample(turns, sample.image))
         return asked
+
+
+def _drawn_out(copy: Sample, phase: BasePhase, rng: random.Random) -> Sample:
+    """`copy` as it is, or in a share of the cases stretched: a model that only sees drawn-out words takes a word that
+    is really there twice for one.
+    """
+    return _stretched(copy, phase.stretch, rng) if rng.random() < phase.stretch_share else copy
 
 
 def _stretched(copy: Sample, most: int, rng: random.Random) -> Sample:
