@@ -10,14 +10,14 @@ from PIL import Image
 from earwise.data.media import (
     load_audio,
     load_image,
-    resampled_length,
     resolve,
     save_wav,
     to_int16,
     waveform_sha256,
-    write_bytes_atomic,
 )
+from earwise.data.resample import resampled_length
 from earwise.errors import InputError
+from earwise.store import write_bytes_atomic
 
 
 def tone(rate_hz=16_000, seconds=0.5, hz=440.0, level=0.5):

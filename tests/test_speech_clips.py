@@ -110,6 +110,20 @@ def test_a_second_run_speaks_nothing(tmp_path):
     assert files(tmp_path) == before
 
 
+def test_what_takes_longer_than_30_s_is_dropped_and_counted_and_not_spoken_again(tmp_path):
+    class Slow(Beeper):
+        def speak(self, spoken, voice, rate, pitch, seed):
+            self.spoken.append(spoken)
+            return np.tile(np.float32([0.25, -0.25]), 240_000 + ("too" in spoken))
+
+    slow, items = Slow(), [item(1, "just fits"), item(2, "one sample too many")]
+    made = make_clips(items, tmp_path, lambda: slow, **HOW)
+    assert [clip.duration_s for clip in made.clips] == [30.0]
+    assert [(drop.item, drop.reason) for drop in made.dropped] == [("q2", "longer than 30 s when spoken")]
+    assert make_clips(items, tmp_path, lambda: slow, **HOW) == made
+    assert len(slow.spoken) == 2
+
+
 def test_more_items_speak_only_the_new_ones_and_keep_the_order_of_the_items(tmp_path):
     beeper, items = Beeper(), [item(number) for number in range(3)]
     make_clips(items[1:], tmp_path, lambda: beeper, **HOW)

@@ -6,23 +6,22 @@ import hashlib
 import io
 import os
 import struct
-import tempfile
 import wave
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
-import soxr
 from PIL import Image, ImageOps
 
+from earwise.data.resample import Waveform, to_16_khz
 from earwise.errors import InputError
 from earwise.records import SAMPLE_RATE_HZ
-from earwise.store import PART
+from earwise.store import write_bytes_atomic
 
-Waveform = npt.NDArray[np.float32]
-"""Mono samples at 16 kHz, shape (num_samples,), nominally within [-1, 1]."""
+MAX_CLIP_S: Final = 30
+"""Longest clip that can be heard, in seconds: the window of Whisper's encoder."""
 
 SILENCE_PEAK: Final = 1e-4
 """A waveform whose half peak-to-peak amplitude stays below this (-80 dB of full scale, about 3 steps of 16 bits) is
@@ -42,11 +41,6 @@ def resolve(folder: str | Path, relative: str) -> Path:
     if ".." in windows.parts:
         raise InputError(f"{relative!r} leaves the data folder", file=folder, remedy="put the file inside the folder")
     return Path(folder) / relative
-
-
-def resampled_length(num_samples: int, rate_hz: int) -> int:
-    """Samples at 16 kHz for `num_samples` at `rate_hz`: `num_samples * 16000 / rate_hz`, halves rounded up."""
-    return (2 * num_samples * SAMPLE_RATE_HZ + rate_hz) // (2 * rate_hz)
 
 
 def load_audio(path: str | Path) -> Waveform:
@@ -69,7 +63,7 @@ def load_audio(path: str | Path) -> Waveform:
         raise InputError("audio has no samples", file=path, remedy="make the clip again")
     if len(samples) < promised:
         raise _truncated(path, f"{promised} frames promised, {len(samples)} there")
-    mono = _to_16_khz(samples.mean(axis=1, dtype=np.float32), rate_hz)
+    mono = to_16_khz(samples.mean(axis=1, dtype=np.float32), rate_hz)
     check_waveform(mono, path)
     return mono
 
@@ -95,8 +89,13 @@ def load_image(path: str | Path) -> Image.Image:
     """
     path = Path(path)
     _require_content(path, "image")
+    return decode_image(path, path)
+
+
+def decode_image(source: Path | BinaryIO, path: Path) -> Image.Image:
+    """As `load_image`, from a file or an open stream of bytes; errors name `path`."""
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             image.load()
             upright = ImageOps.exif_transpose(image)
             # A palette with alpha has to pass through RGBA, or Pillow warns and guesses.
@@ -137,25 +136,6 @@ def save_wav(path: str | Path, samples: Waveform) -> None:
     write_bytes_atomic(path, content.getvalue())
 
 
-def write_bytes_atomic(path: Path, content: bytes) -> None:
-    """Write a file in one step: whoever reads `path` finds nothing, the old file or all of the new one.
-
-    Folders are made. Raises `InputError` if it cannot be written (disk full); an old file then stays as it was.
-    """
-    name = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=PART, delete=False) as file:
-            name = Path(file.name)
-            file.write(content)
-        name.chmod(0o644)  # temporary files are private; media are shared like any other file
-        name.replace(path)
-    except OSError as error:
-        if name is not None:
-            name.unlink(missing_ok=True)
-        raise InputError(f"cannot write: {error.strerror}", file=path, remedy="make room, then run again") from error
-
-
 def _require_content(path: Path, kind: str) -> None:
     if not path.is_file():
         raise InputError(f"{kind} file not found", file=path)
@@ -184,11 +164,3 @@ def _refuse_truncated_wav(path: Path) -> None:
                 return
             stream.seek(length + length % 2, os.SEEK_CUR)
     raise _truncated(path, "the header has no data chunk")
-
-
-def _to_16_khz(mono: Waveform, rate_hz: int) -> Waveform:
-    if rate_hz == SAMPLE_RATE_HZ:
-        return mono
-    length = resampled_length(len(mono), rate_hz)
-    resampled = soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ, quality="HQ")[:length]
-    return np.pad(resampled, (0, length - len(resampled))).astype(np.float32, copy=False)

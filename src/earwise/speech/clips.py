@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from earwise.data.media import Waveform, check_waveform, load_audio, save_wav, waveform_sha256
+from earwise.data.media import MAX_CLIP_S, Waveform, check_waveform, load_audio, save_wav, waveform_sha256
 from earwise.errors import InputError
 from earwise.progress import track
-from earwise.records import Clip, Item, NonEmpty, Record
+from earwise.records import SAMPLE_RATE_HZ, Clip, Item, NonEmpty, Record
 from earwise.speech.engine import SpeechEngine, check_voice
 from earwise.speech.parallel import map_in_processes, map_in_threads
 from earwise.speech.spoken_form import FORM_VERSION, spoken_form
@@ -32,6 +32,8 @@ DROPPED: Final = "dropped.jsonl"
 
 JOBS_WORTH_A_WORKER: Final = 64
 """Starting a process takes about as long as speaking a hundred questions."""
+
+TOO_LONG: Final = f"longer than {MAX_CLIP_S} s when spoken"
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +113,8 @@ def make_clips(
     """Speak the question and the options of every item; afterwards `folder` holds exactly these clips.
 
     Clips that are there already are kept, those of other items or settings leave the store (their WAV files stay as a
-    cache). Items that cannot be spoken, or that the engine renders as silence, are dropped with their reason.
+    cache). Items that cannot be spoken, that the engine renders as silence, or that take longer than can be heard are
+    dropped with their reason.
 
     Args:
         items: with distinct ids.
@@ -248,6 +251,8 @@ class _Speaker:
                 reason = f"{engine.name} with voice {how.voice}: {error.what}"
                 return Drop(item=item.id, text=item.question, reason=reason)
             _save(self._folder / relative, samples)
+        if len(samples) > MAX_CLIP_S * SAMPLE_RATE_HZ:
+            return Drop(item=item.id, text=item.question, reason=TOO_LONG)
         return Clip(
             item=item.id,
             spoken=form.text,

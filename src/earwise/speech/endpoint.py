@@ -10,9 +10,9 @@ import openai
 import soundfile
 
 from earwise.data.media import Waveform
+from earwise.data.resample import to_16_khz
 from earwise.errors import EarwiseError, InputError
 from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_voice
-from earwise.speech.resample import to_16_khz
 
 
 class EndpointEngine:

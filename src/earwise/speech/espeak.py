@@ -26,9 +26,9 @@ import espeakng_loader
 import numpy as np
 
 from earwise.data.media import Waveform
+from earwise.data.resample import to_16_khz
 from earwise.errors import EarwiseError, InputError
 from earwise.speech.engine import check_voice
-from earwise.speech.resample import to_16_khz
 
 RATE_WPM_LIMITS: Final = (80, 450)
 PITCH_LIMITS: Final = (0, 99)

@@ -9,9 +9,9 @@ import torch
 from transformers import AutoModelForTextToWaveform, AutoTokenizer
 
 from earwise.data.media import Waveform
+from earwise.data.resample import to_16_khz
 from earwise.errors import InputError
 from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_voice
-from earwise.speech.resample import to_16_khz
 
 
 class HuggingFaceEngine:

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from earwise.data.media import Waveform
+from earwise.data.resample import resample
 from earwise.errors import InputError
 from earwise.records import SAMPLE_RATE_HZ
-from earwise.speech.resample import resample
 
 Noise = Literal["white", "pink", "speech"]
 """`white`: equal power per Hz; `pink`: equal power per octave; `speech`: the long-term spectrum of the clip itself,

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import soxr
 
-from earwise.data.media import Waveform, resampled_length
 from earwise.records import SAMPLE_RATE_HZ
+
+Waveform = npt.NDArray[np.float32]
+"""Mono samples at 16 kHz, shape (num_samples,), nominally within [-1, 1]."""
+
+
+def resampled_length(num_samples: int, rate_hz: int) -> int:
+    """Samples at 16 kHz for `num_samples` at `rate_hz`: `num_samples * 16000 / rate_hz`, halves rounded up."""
+    return (2 * num_samples * SAMPLE_RATE_HZ + rate_hz) // (2 * rate_hz)
 
 
 def to_16_khz(samples: Waveform, rate_hz: int) -> Waveform:
@@ -18,7 +26,7 @@ def to_16_khz(samples: Waveform, rate_hz: int) -> Waveform:
     if rate_hz != SAMPLE_RATE_HZ:
         samples = resample(samples, rate_hz, SAMPLE_RATE_HZ, resampled_length(len(samples), rate_hz))
     peak = float(np.abs(samples).max(initial=0.0))
-    return samples / np.float32(peak) if peak > 1 else samples
+    return samples / np.float32(peak) if 1 < peak < np.inf else samples
 
 
 def resample(samples: Waveform, from_hz: float, to_hz: float, length: int) -> Waveform:
