@@ -1,0 +1,156 @@
+"""Tapped attention beside the maps that Hugging Face returns with plain attention, for every family."""
+
+import pytest
+import torch
+from tiny import tiny_model, tiny_samples
+
+from earwise.attention.measure import Look, measure, token_kinds
+from earwise.attention.records import KINDS
+from earwise.attention.taps import Probe, attention_layers, tapped
+from earwise.errors import EarwiseError, InputError
+from earwise.models.batch import collate
+from earwise.models.families import FAMILIES
+from earwise.models.omni import fresh_cache
+
+SPOKEN, TYPED = "image_speech", "image_text"
+
+
+@pytest.fixture(params=sorted(FAMILIES))
+def model(request, tiny_checkpoints):
+    if request.param not in tiny_checkpoints:
+        pytest.skip("no tiny checkpoint of this family")
+    return tiny_model(tiny_checkpoints[request.param])
+
+
+def pass_of(model, samples, view=SPOKEN):
+    layouts = [model.layouts.build(sample, view, answers=True) for sample in samples]
+    return layouts, collate({view: layouts}, model.family, share_prefix=False).views[view]
+
+
+def maps_of(model, view):
+    """(layers, B, heads, L, L) by Hugging Face's own plain attention."""
+    model.base.set_attn_implementation("eager")
+    embeds = model.embed(view, model.ears)
+    positions = view.positions if len(view.positions) > 1 else view.positions[0]
+    out = model.family.backbone(
+        inputs_embeds=embeds, attention_mask=view.mask.long(), position_ids=positions, output_attentions=True
+    )
+    return torch.stack(out.attentions)
+
+
+def probes_of(layouts, length, rows=None):
+    probes = []
+    for n, layout in enumerate(layouts):
+        kinds = torch.full((length,), KINDS.index("rest"))
+        kinds[: len(layout)] = torch.tensor(token_kinds(layout))
+        probes.append(Probe(n, torch.arange(len(layout)) if rows is None else rows[n], kinds))
+    return probes
+
+
+def decode(model, view):
+    return model.decode(model.embed(view, model.ears), view.mask, view.positions, None).last_hidden_state
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
+@pytest.mark.parametrize("view", [SPOKEN, TYPED])
+def test_every_row_equals_the_map_of_plain_attention(model, tmp_path, implementation, view):
+    layouts, batch = pass_of(model, tiny_samples(tmp_path, 3), view)
+    maps = maps_of(model, batch).mean(2)
+    model.base.set_attn_implementation(implementation)
+    probes = probes_of(layouts, batch.ids.shape[1])
+    with tapped(model.family.backbone, probes, len(KINDS)) as taps:
+        decode(model, batch)
+    for n, (layout, probe) in enumerate(zip(layouts, probes, strict=True)):
+        rows = maps[:, n, : len(layout)]
+        expected = torch.stack([rows[..., probe.kinds == kind].sum(-1) for kind in range(len(KINDS))], dim=-1)
+        torch.testing.assert_close(taps.shares(n), expected, atol=2e-6, rtol=0)
+        torch.testing.assert_close(taps.received(n), rows.mean(1), atol=2e-6, rtol=0)
+        torch.testing.assert_close(taps.shares(n).sum(-1), torch.ones(len(maps), len(layout)), atol=1e-6, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
+def test_the_output_is_the_same_bit_for_bit(model, tmp_path, implementation):
+    model.base.set_attn_implementation(implementation)
+    layouts, batch = pass_of(model, tiny_samples(tmp_path, 2))
+    before = decode(model, batch)
+    with tapped(model.family.backbone, probes_of(layouts, batch.ids.shape[1]), len(KINDS)):
+        during = decode(model, batch)
+    assert torch.equal(before, during)
+    assert torch.equal(before, decode(model, batch))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
+def test_rows_on_a_cached_prefix_equal_those_of_a_full_pass(model, tmp_path, implementation):
+    if model.family.no_shared_prefix:
+        pytest.skip(model.family.no_shared_prefix)
+    model.base.set_attn_implementation(implementation)
+    samples = tiny_samples(tmp_path, 3)
+    layouts, full = pass_of(model, samples)
+    length = full.ids.shape[1]
+    with tapped(model.family.backbone, probes_of(layouts, length), len(KINDS)) as whole:
+        decode(model, full)
+
+    both = {v: [model.layouts.build(s, v, answers=True) for s in samples] for v in (SPOKEN, TYPED)}
+    batch = collate(both, model.family, share_prefix=True)
+    rest, starts = batch.views[SPOKEN], batch.views[SPOKEN].starts.tolist()
+    past, cached = model._prefix(batch.prefix), batch.prefix.ids.shape[1]
+    probes = []
+    for n, (layout, start) in enumerate(zip(layouts, starts, strict=True)):
+        own = torch.tensor(token_kinds(layout))
+        kinds = torch.full((cached + rest.ids.shape[1],), KINDS.index("rest"))
+        kinds[:start], kinds[cached : cached + len(layout) - start] = own[:start], own[start:]
+        probes.append(Probe(n, torch.arange(len(layout) - start), kinds))
+    mask = torch.cat([batch.prefix.mask, rest.mask], dim=1)
+    with tapped(model.family.backbone, probes, len(KINDS)) as split:
+        model.decode(model.embed(rest, model.ears), mask, rest.positions, fresh_cache(past, model.family))
+    for n, start in enumerate(starts):
+        torch.testing.assert_close(split.shares(n), whole.shares(n)[:, start:], atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_only_what_is_asked_for_is_found_however_it_is_cut(model, tmp_path, monkeypatch):
+    layouts, batch = pass_of(model, tiny_samples(tmp_path, 2))
+    length, backbone = batch.ids.shape[1], model.family.backbone
+    with tapped(backbone, probes_of(layouts, length), len(KINDS)) as whole:
+        decode(model, batch)
+    monkeypatch.setattr("earwise.attention.taps.ROWS_AT_ONCE", 3)
+    rows = [torch.tensor([20, 3, 7, 8]), torch.tensor([5])]
+    last = len(attention_layers(backbone)) - 1
+    with tapped(backbone, probes_of(layouts, length, rows), len(KINDS), [last]) as some:
+        decode(model, batch)
+    for n, asked in enumerate(rows):
+        assert some.shares(n).shape == (1, len(asked), len(KINDS))
+        torch.testing.assert_close(some.shares(n)[0], whole.shares(n)[last][asked], atol=1e-6, rtol=0)
+
+
+@torch.no_grad()
+def test_taps_may_be_nested_and_leave_nothing_behind(model, tmp_path):
+    layouts, batch = pass_of(model, tiny_samples(tmp_path, 1))
+    probes, backbone = probes_of(layouts, batch.ids.shape[1]), model.family.backbone
+    with tapped(backbone, probes, len(KINDS)) as outer:
+        with tapped(backbone, probes, len(KINDS)) as inner:
+            decode(model, batch)
+        assert outer.missing == []
+    assert torch.equal(outer.shares(0), inner.shares(0))
+    before = outer.shares(0).clone()
+    decode(model, batch)  # a second pass inside a tap would be refused
+    assert torch.equal(outer.shares(0), before)
+
+
+@torch.no_grad()
+def test_what_cannot_be_tapped_is_said(model, tmp_path):
+    layouts, batch = pass_of(model, tiny_samples(tmp_path, 1))
+    probes, backbone = probes_of(layouts, batch.ids.shape[1]), model.family.backbone
+    with pytest.raises(InputError, match=r"there is no layer 9 \(the decoder has layers 0 to 1\)"):
+        measure(model, "m", "b", tiny_samples(tmp_path, 1), SPOKEN, Look(layers=(9,)))
+    with pytest.raises(EarwiseError, match="no attention passed through 2 of 2"), tapped(backbone, probes, 4):
+        pass
+    with pytest.raises(EarwiseError, match="one pass"), tapped(backbone, probes, len(KINDS)):
+        decode(model, batch)
+        decode(model, batch)
+    backbone.config._attn_implementation = "flex_attention"
+    with pytest.raises(InputError, match="flex_attention"), tapped(backbone, probes, len(KINDS)):
+        pass
