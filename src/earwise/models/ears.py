@@ -19,19 +19,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
-from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from earwise.errors import InputError
 from earwise.models.mel import HOP, bucket_frames, log_mels
+from earwise.models.whisper import FRAMES_PER_STATE, draw_weights, encode, mel_extractor, new_encoder, read_encoder
 
-_FRAMES_PER_STATE = 2
-"""Whisper's second convolution halves the frame rate: one encoder state is 20 ms."""
-_ENCODER_FIELDS = {
-    "d_model", "encoder_layers", "encoder_attention_heads", "encoder_ffn_dim", "num_mel_bins",
-    "activation_function", "scale_embedding", "max_source_positions",
-}  # fmt: skip
-"""Of a Whisper configuration, what shapes its encoder."""
 MAX_SECONDS = 30
 """Whisper's position table ends here."""
 
@@ -60,28 +52,21 @@ class Ears(nn.Module):
     def __init__(self, config: EarsConfig) -> None:
         super().__init__()
         self.config = config
-        whisper = WhisperConfig(**config.encoder)
-        # On CPUs the backward pass of fused attention takes twice the time of plain products at these lengths.
-        whisper._attn_implementation = "sdpa" if torch.cuda.is_available() else "eager"
-        self.encoder = WhisperEncoder(whisper)
-        stacked = config.stack * whisper.d_model
+        self.encoder = new_encoder(config.encoder)
+        stacked = config.stack * self.encoder.config.d_model
         self.projector = nn.Sequential(
             nn.LayerNorm(stacked), nn.Linear(stacked, config.hidden), nn.GELU(), nn.Linear(config.hidden, config.width)
         )
         self.markers = nn.Parameter(torch.randn(2, config.width) * 0.02) if config.markers else None
-        self.extractor = WhisperFeatureExtractor(feature_size=whisper.num_mel_bins)
+        self.extractor = mel_extractor(self.encoder)
 
     @classmethod
     def fresh(cls, config: EarsConfig, *, seed: int) -> Ears:
-        """New random weights, drawn with standard deviation fan_in^-0.5: Whisper's own 0.02 stalls narrow encoders."""
+        """New random weights."""
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             ears = cls(config)
-            for module in ears.modules():
-                if isinstance(module, nn.Linear | nn.Conv1d):
-                    nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)
-                    if module.bias is not None:
-                        nn.init.zeros_(module.bias)
+            draw_weights(ears)
         return ears
 
     @classmethod
@@ -89,13 +74,9 @@ class Ears(nn.Module):
         """Pretrained Whisper encoder from a folder or hub id, new projector and markers. `config.encoder` is
         replaced.
         """
-        whisper = WhisperForConditionalGeneration.from_pretrained(
-            folder, dtype=torch.float32, revision=revision or "main"
-        )
-        encoder = whisper.model.encoder
-        kept = {key: value for key, value in encoder.config.to_diff_dict().items() if key in _ENCODER_FIELDS}
+        kept, weights = read_encoder(folder, revision)
         ears = cls.fresh(replace(config, encoder=kept), seed=seed)
-        ears.encoder.load_state_dict(encoder.state_dict())
+        ears.encoder.load_state_dict(weights)
         return ears
 
     def num_tokens(self, num_samples: int) -> int:
@@ -105,14 +86,14 @@ class Ears(nn.Module):
                 f"a clip of {num_samples / HOP / 100:.1f} s is longer than {MAX_SECONDS} s", remedy="cut the clip"
             )
         frames = -(-num_samples // HOP)
-        return -(-frames // (_FRAMES_PER_STATE * self.config.stack)) + (2 if self.markers is not None else 0)
+        return -(-frames // (FRAMES_PER_STATE * self.config.stack)) + (2 if self.markers is not None else 0)
 
     def forward(self, waveforms: Sequence[Tensor]) -> Tensor:
         """(sum of T, H) embeddings, clip after clip. `waveforms` are float32 vectors at 16 kHz."""
         device = self.encoder.embed_positions.weight.device
         mels = log_mels(waveforms, self.extractor).to(device)
         frames = torch.tensor([bucket_frames(len(w)) for w in waveforms], device=device)
-        states = self._encode(mels, frames)
+        states = encode(self.encoder, mels, frames)
         stack, (batch, length, width) = self.config.stack, states.shape
         states = nn.functional.pad(states, (0, 0, 0, -length % stack)).reshape(batch, -1, stack * width)
         tokens = self.projector(states)
@@ -123,23 +104,6 @@ class Ears(nn.Module):
             return tokens[: self.num_tokens(num_samples)]
         begin, end = self.markers.to(tokens.dtype).unsqueeze(1)
         return torch.cat([begin, tokens[: self.num_tokens(num_samples) - 2], end])
-
-    def _encode(self, mels: Tensor, frames: Tensor) -> Tensor:
-        """(B, P / 2, E) encoder states. Whisper's own forward insists on 30 s; this runs its modules at the bucket's
-        length, with what lies beyond a clip's bucket masked, so that padding changes nothing.
-        """
-        encoder = self.encoder
-        inside = torch.arange(mels.shape[-1], device=mels.device) < frames[:, None]
-        hidden = nn.functional.gelu(encoder.conv1(mels)) * inside[:, None]
-        hidden = nn.functional.gelu(encoder.conv2(hidden)).permute(0, 2, 1)
-        hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
-        outside = ~inside[:, None, None, ::_FRAMES_PER_STATE]
-        mask = None
-        if bool(outside.any()):
-            mask = torch.zeros_like(outside, dtype=hidden.dtype).masked_fill(outside, torch.finfo(hidden.dtype).min)
-        for layer in encoder.layers:
-            hidden = layer(hidden, mask)
-        return encoder.layer_norm(hidden)
 
     def save(self, folder: Path, *, base: str, revision: str | None) -> None:
         """Write `ears.json` and `ears.safetensors`, with the base that they belong to."""
