@@ -18,6 +18,7 @@ def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
         yield from _start(recipe, name, train)
         yield from _terms(f"train.{name}", train)
     yield from _evaluation(recipe)
+    yield from _attention(recipe)
 
 
 def _voices(recipe: Recipe) -> Iterator[Disagreement]:
@@ -87,3 +88,26 @@ def _evaluation(recipe: Recipe) -> Iterator[Disagreement]:
         yield "evaluate.views", f"{spoken[0]} needs a model with ears, and only '{BASE}' is evaluated"
     if recipe.evaluate.text_view == recipe.evaluate.speech_view:
         yield "evaluate.speech_view", "is the same as evaluate.text_view: the gap would always be 0"
+
+
+def _attention(recipe: Recipe) -> Iterator[Disagreement]:
+    settings, evaluate = recipe.attention, recipe.evaluate
+    if settings is None:
+        return
+    if evaluate is None:
+        yield "evaluate", "missing table, which [attention] needs"
+        return
+    for name in settings.benchmarks if settings.benchmarks != "all" else ():
+        if name not in evaluate.benchmarks:
+            yield "attention.benchmarks", f"'{name}' is not among evaluate.benchmarks"
+    known = dict.fromkeys((BASE, *recipe.models))
+    chosen = recipe.models if settings.models == "all" else settings.models
+    for name in chosen:
+        if name not in known:
+            yield "attention.models", f"no model is named '{name}': choose from {', '.join(known)}"
+    if settings.baseline is not None and settings.baseline not in chosen:
+        yield "attention.baseline", f"'{settings.baseline}' is not among attention.models"
+    if recipe.speech is None and (spoken := [view for view in settings.views if view in SPOKEN_VIEWS]):
+        yield "speech", f"missing table, which attention.views needs for {spoken[0]}"
+    if settings.response == "base" and settings.views[0] not in evaluate.views:
+        yield "attention.response", f"'{BASE}' needs {settings.views[0]} among evaluate.views"

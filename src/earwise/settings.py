@@ -198,17 +198,39 @@ class PretrainedEars(_Ears):
     revision: str | None = None
 
 
+class NativeEars(Settings):
+    """The audio tower of a base that hears by itself."""
+
+    encoder: Literal["native"]
+    train: Literal["none", "projector", "tower"] = "projector"
+    """What of it is trained: nothing, its projection into the language model, or all of it."""
+
+
+class Lora(Settings):
+    """Low-rank updates in the language model, trained beside the ears. Teachers are computed without them."""
+
+    rank: Count
+    alpha: float = Field(gt=0)
+    """The updates are multiplied by alpha / rank."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    targets: Annotated[tuple[NonEmpty, ...], Field(min_length=1), AfterValidator(_unique)] = (
+        "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
+    )  # fmt: skip
+    """Names of the linear layers that are updated."""
+
+
 class Model(Settings):
-    """The vision-language model and the ears it gets."""
+    """The base model, the ears it gets or has, and what else of it is trained."""
 
     base: NonEmpty
     """A shipped model (`internvl-micro`), a folder or a hub id; `base` is the model that the `[base]` table trains."""
     revision: str | None = None
-    family: Literal["auto", "internvl", "qwen2_vl"] = "auto"
+    family: Literal["auto", "internvl", "qwen2_vl", "qwen2_5_vl", "qwen2_audio", "qwen2_5_omni"] = "auto"
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the frozen weights."""
     trust_remote_code: bool = False
-    ears: Annotated[FreshEars | PretrainedEars, Field(discriminator="encoder")]
+    ears: Annotated[FreshEars | PretrainedEars | NativeEars, Field(discriminator="encoder")]
+    lora: Lora | None = None
 
 
 class Optimisation(Settings):
@@ -383,6 +405,39 @@ class Evaluate(Settings):
     """The gap is `text_view` minus `speech_view`; there is one where both are among `views`."""
 
 
+class Attention(Settings):
+    """Where the decoder looks, by kind of token, when the same items are typed and spoken with the same responses."""
+
+    items: Count
+    """Of each benchmark, spread evenly over it."""
+    benchmarks: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_unique)] = "all"
+    """`all` is every one of `[evaluate]`."""
+    models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_unique)] = "all"
+    """`all` is every trained model; the base is always there, as it is what the others are compared with."""
+    views: Annotated[tuple[View, ...], Field(min_length=1), AfterValidator(_unique)] = ("image_text", "image_speech")
+    """The first one is typed: distances are from the base under it, and the variant `matched` has its query lengths."""
+    layers: Literal["all"] | Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_unique)] = "all"
+    """Numbers of decoder layers from 0."""
+    response: Literal["gold", "base"] = "gold"
+    """What stands as the response under every view: the gold answer, or what the base answers when it is typed to."""
+    response_rows: Literal["tokens", "predicting"] = "tokens"
+    """Where the response attends from: its own tokens, or the positions that predict them, which is one earlier."""
+    sink_share: Share = 0.1
+    """A key that takes more than this share of the attention of an item's query, or response, is listed as a sink."""
+    baseline: Name | None = None
+    """Model than which the others may be closer to the typed view; the first training when absent."""
+    batch_size: Count = 8
+    """Items per pass; changes nothing but rounding."""
+
+    speed_only: ClassVar[frozenset[str]] = frozenset({"batch_size"})
+
+    @model_validator(mode="after")
+    def _reference_is_typed(self) -> Self:
+        if self.views[0] in SPOKEN_VIEWS:
+            raise ValueError(f"the first of views is what the others are compared with, and {self.views[0]} is spoken")
+        return self
+
+
 class Report(Settings):
     """What the report page shows."""
 
@@ -409,6 +464,7 @@ class Recipe(Settings):
     align: Align | None = None
     train: dict[Name, Train] = {}
     evaluate: Evaluate | None = None
+    attention: Attention | None = None
     report: Report | None = None
 
     @property

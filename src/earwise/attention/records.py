@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 from earwise.records import NonEmpty, Record, View
 
 Kind = Literal["vision", "query", "response", "rest"]
-"""What a token is: an image's placeholder, part of the query (typed instruction, typed words or clip, typed suffix), part
-of the response with its end-of-turn token, or anything else (system prompt, template, markers around an image)."""
+"""What a token is: an image's placeholder, part of the query (typed instruction, words or clip, typed suffix), part of
+the response with its end-of-turn token, or anything else (system prompt, template, markers around an image)."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
