@@ -1,9 +1,11 @@
 import json
+import logging
 
 import pytest
 from PIL import Image
 
 from earwise.data.aro import QUESTION, read_aro
+from earwise.data.aro_relations import SYMMETRIC
 from earwise.data.media import load_image
 from earwise.errors import InputError
 
@@ -68,9 +70,24 @@ def test_the_box_is_what_is_shown(folder):
     assert image.size == (3, 4)
     assert image.getpixel((0, 0)) == (255, 255, 255)
     assert image.getpixel((1, 1)) == (1, 0, 0)
-    assert item.meta == {"case": 0, "crop": "box", "box": [2, 1, 3, 4], "picture": "images/1.png"}
+    assert item.meta == {"case": 0, "seed": 0, "crop": "box", "box": [2, 1, 3, 4], "picture": "images/1.png"}
     (whole,) = read_aro(folder / "visual_genome_relation.json", "relation", crop="full")
     assert (whole.image, whole.meta["crop"]) == ("images/1.png", "full")
+
+
+def test_symmetric_relations_are_left_out_and_counted(folder, caplog):
+    cases = [case(0), case(1, relation_name="near"), case(2, relation_name="leaning over"), case(3)]
+    path = write(folder, cases)
+    with caplog.at_level(logging.INFO):
+        assert [item.meta["case"] for item in read_aro(path, "relation")] == [0, 3]
+    assert caplog.messages == [f"{path}: 2 cases of symmetric relations left out"]
+    assert len(read_aro(path, "relation", symmetric="keep")) == 4
+    assert len(read_aro(path, "attribute")) == 4
+    path = write(folder, cases[1:3])
+    with pytest.raises(InputError, match="every case has a symmetric relation"):
+        read_aro(path, "relation")
+    assert len(SYMMETRIC) == 157
+    assert not SYMMETRIC & {"on", "to the left of", "left of", "above", "inside", "in front of", "under"}
 
 
 def test_attributes_are_the_kind(folder):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from earwise.data.media import load_image
-from earwise.data.tsv import read_tsv
+from earwise.data.tsv import hallusion_place, read_tsv
 from earwise.errors import InputError
 
 
@@ -109,6 +109,48 @@ def test_chartqa_splits_and_keeps_a_listed_gold_as_text(tmp_path):
     assert [item.kind for item in read_tsv(path, "chartqa")] == ["test_human", "test_augmented"]
     with pytest.raises(InputError, match="no rows of split 'val'"):
         read_tsv(path, "chartqa", split="val")
+
+
+def hallusion(index, answer, **changes):
+    row = {"index": index, "image": picture(), "question": "Is it so?", "answer": answer}
+    return row | {"category": index[:2], "l2-category": "_".join(index.split("_")[:2])} | changes
+
+
+def test_hallusionbench_clusters_by_set_and_leaves_out_rows_without_image(tmp_path, caplog):
+    rows = [
+        hallusion("VD_figure_1_0_1_0", "No"),
+        hallusion("VD_figure_1_0_2_0", "Yes"),
+        hallusion("VS_chart_0_1_0_0", "Yes", image=""),
+    ]
+    path = write(tmp_path / "HallusionBench.tsv", rows)
+    with caplog.at_level(logging.INFO):
+        first, second = read_tsv(path, "hallusionbench")
+    assert (first.id, first.kind, first.cluster) == ("hallusionbench-VD_figure_1_0_1_0", "VD_figure", "VD_figure/0")
+    assert (second.cluster, second.answers, second.suffix) == ("VD_figure/0", ("Yes",), "")
+    assert caplog.messages == [f"{path}: 1 rows without an image are no part of the benchmark and left out"]
+    assert hallusion_place("VD_figure_1_0_2_7") == ("0", "2", "7")
+    path = write(path, [hallusion("VD_figure_1", "No")])
+    with pytest.raises(InputError, match=r"line 2 index 'VD_figure_1': .* not name set, figure and question"):
+        read_tsv(path, "hallusionbench")
+
+
+def test_the_request_of_vlmevalkit_is_the_suffix_where_the_file_has_none(tmp_path):
+    row = {"index": 1, "image": picture(), "question": "who?", "answer": "['a']", "split": "x"}
+    for name in ("textvqa", "docvqa", "infovqa", "chartqa"):
+        (item,) = read_tsv(write(tmp_path / "a.tsv", [row]), name)
+        assert item.suffix == "\nAnswer the question using a single word or phrase."
+    own = row | {"question": "who? Answer with a single word."}
+    assert read_tsv(write(tmp_path / "a.tsv", [own]), "docvqa")[0].suffix == " Answer with a single word."
+    choice, open_ = read_tsv(write(tmp_path / "a.tsv", [rwqa(1, "A", "Left", "Right"), rwqa(2, "12")]), "realworldqa")
+    assert choice.suffix == "\nPlease select the correct answer from the options above."
+    assert open_.suffix == ""
+
+
+def test_mme_without_image_paths_keeps_categories_apart(tmp_path):
+    rows = [mme(0, picture(9), ""), mme(1, picture(9), "", category="OCR")]
+    first, second = read_tsv(write(tmp_path / "MME.tsv", rows), "mme")
+    assert first.image == second.image
+    assert (first.cluster, second.cluster) == (f"color/{first.image}", f"OCR/{first.image}")
 
 
 def rwqa(index, answer, *options, **changes):

@@ -264,15 +264,27 @@ def test_unknown_names_are_refused_with_the_nearest():
         score("textvqa", [], "a")
 
 
-GOLD = {"mme": "yes", "hallusionbench": "no", "realworldqa": "B", "mmalign": "B", "chartqa": "14%"}
+GOLD = {
+    "mme": "yes",
+    "hallusionbench": "no",
+    "realworldqa": "B",
+    "mmalign": "B",
+    "chartqa": "14%",
+    "mmau": CAPTIONS[1],
+    "mmar": CAPTIONS[1],
+    "avqa": "1",
+    "music_avqa": "two",
+    "meld": "joy",
+    "iemocap": "neu",
+}
+CHOICES = dict.fromkeys(("realworldqa", "mmalign", "mmau", "mmar", "avqa"), CAPTIONS)
 ALL = [(benchmark, profile) for benchmark, profiles in SCORERS.items() for profile in profiles]
 
 
 @given(prediction=st.text(alphabet="AaBbyesno .,()*:0123456789%-'\n\té", max_size=30))
 def test_any_answer_scores_between_0_and_1(prediction):
     for benchmark, profile in ALL:
-        choices = CAPTIONS if benchmark in ("mmalign", "realworldqa") else None
-        value = score(benchmark, GOLD.get(benchmark, ["a b", "c"]), prediction, choices, profile)
+        value = score(benchmark, GOLD.get(benchmark, ["a b", "c"]), prediction, CHOICES.get(benchmark), profile)
         assert value is None or 0 <= value <= 1
 
 
@@ -282,7 +294,7 @@ def test_scorers_are_fast_enough_for_bootstraps_of_whole_runs(benchmark, profile
     answers = [f"{start} {number}" for number in range(200) for start in ("Yes, the", "B. The dog", "No")]
     gold = GOLD.get(benchmark, ["the dog 7"] * 10)
     scorer, golds_ = find_scorer(benchmark, profile), (gold,) if isinstance(gold, str) else gold
-    choices = CAPTIONS if benchmark in ("mmalign", "realworldqa") else ()
+    choices = CHOICES.get(benchmark, ())
     start = time.process_time()
     for answer in answers:
         scorer(golds_, answer, choices)

@@ -97,7 +97,7 @@ def test_yes_rate_is_of_all_answers():
         ("mme", [], "mme: no scores"),
         ("textvqa", [scored(1.0, "a"), scored(1.0, "b", model="other")], "several models"),
         ("textvqa", [scored(1.0, "a"), scored(1.0, "a")], "an item twice"),
-        ("hallusionbench", [scored(1.0, "a")], "figure and question"),
+        ("hallusionbench", [scored(1.0, "a")], "does not name set, figure and question"),
     ],
 )
 def test_sets_that_make_no_number_are_refused(name, scores, match):

@@ -4,6 +4,9 @@ Files (Yuksekgonul et al. 2023): `visual_genome_relation.json` and `visual_genom
 `image_path`, `bbox_x`, `bbox_y`, `bbox_w`, `bbox_h`, `true_caption`, `false_caption` and `relation_name` or
 `attributes`; pictures in `images/`. MMAlign (arXiv 2503.00059) takes 300 of each and asks which caption is right; its
 wording, choice of cases and order of options are not published, so ours are seeded and written into the items.
+
+A false caption of ARO has its two nouns swapped. Under a symmetric relation (`near`) it is as true as the right one, so
+these cases are left out, as ARO's own score leaves them out.
 """
 
 from __future__ import annotations
@@ -11,10 +14,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import random
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from earwise.data.aro_relations import SYMMETRIC
 from earwise.data.media import load_image, resolve, write_bytes_atomic
 from earwise.errors import InputError
 from earwise.records import Item
@@ -24,29 +30,66 @@ DEFAULT_COUNT: Final = 300
 
 Type = Literal["relation", "attribute"]
 Crop = Literal["box", "full"]
+Symmetric = Literal["leave_out", "keep"]
 Case = dict[str, Any]
+Box = tuple[int, int, int, int]
+
+log = logging.getLogger(__name__)
 
 
 def read_aro(
-    path: str | Path, type_: Type, *, count: int | None = DEFAULT_COUNT, seed: int = 0, crop: Crop = "box"
+    path: str | Path,
+    type_: Type,
+    *,
+    count: int | None = DEFAULT_COUNT,
+    seed: int = 0,
+    crop: Crop = "box",
+    symmetric: Symmetric = "leave_out",
 ) -> list[Item]:
     """Items of one ARO file: `count` cases drawn without replacement (all if there are fewer, or with None).
 
-    The right caption is option A in exactly half of the items (rounded up), in seeded order. `crop="box"` shows the
-    box of the case, as ARO does, written to `.STEM_crops/` beside the file; `"full"` shows the whole picture. The
-    cluster is the picture, the kind is the relation, or the two attributes. Raises `InputError` naming file and case
-    for a wrong structure, an empty or repeated caption, a missing picture or a box outside of it.
+    Cases of symmetric relations (`aro_relations.SYMMETRIC`) are not drawn unless `symmetric` says `keep`; the log says
+    how many were left out. The right caption is option A in exactly half of the items (rounded up), in seeded order.
+    `crop="box"` shows the box of the case, as ARO does, written to `.STEM_crops/` beside the file; `"full"` shows the
+    whole picture. The cluster is the picture, the kind is the relation, or the two attributes. Case number, seed, crop
+    and box stand in `meta`. Raises `InputError` naming file and case for a wrong structure, an empty or repeated
+    caption, a missing picture or a box outside of it.
     """
     path = Path(path)
-    cases = _load(path)
+    cases = load_cases(path)
+    places = [place for place, case in enumerate(cases) if symmetric == "keep" or not is_symmetric(type_, case)]
+    if len(places) < len(cases):
+        log.info("%s: %d cases of symmetric relations left out", path, len(cases) - len(places))
+    if not places:
+        raise InputError("every case has a symmetric relation, under which both captions are right", file=path)
     order = random.Random(f"{seed}:cases:{type_}")
-    chosen = sorted(order.sample(range(len(cases)), min(count if count is not None else len(cases), len(cases))))
+    chosen = sorted(order.sample(places, min(count if count is not None else len(places), len(places))))
     letters = ["A"] * ((len(chosen) + 1) // 2) + ["B"] * (len(chosen) // 2)
     random.Random(f"{seed}:letters:{type_}").shuffle(letters)
-    return [_item(path, type_, place, cases[place], gold, crop) for place, gold in zip(chosen, letters, strict=True)]
+    return [
+        _item(path, type_, place, cases[place], gold, crop, seed) for place, gold in zip(chosen, letters, strict=True)
+    ]
 
 
-def _load(path: Path) -> list[Case]:
+def is_symmetric(type_: Type, case: object) -> bool:
+    """Whether both captions of a relation case are right."""
+    return type_ == "relation" and isinstance(case, dict) and case.get("relation_name") in SYMMETRIC
+
+
+def check_case(path: Path, type_: Type, place: int, case: Case) -> None:
+    """Raise the `InputError` that `read_aro` would raise for this case, without writing a crop."""
+    item = _item(path, type_, place, case, "A", "full", 0)
+    assert item.image is not None
+    _check_box(path, f"case {place}", _box(path, f"case {place}", case), *_size(path.parent / item.image))
+
+
+@lru_cache(maxsize=4096)  # a picture has several cases
+def _size(picture: Path) -> tuple[int, int]:
+    return load_image(picture).size
+
+
+def load_cases(path: Path) -> list[Case]:
+    """The cases of an ARO file, unchecked; raises `InputError` if it is not a list of any."""
     if not path.is_file():
         raise InputError("ARO file not found", file=path)
     try:
@@ -58,13 +101,13 @@ def _load(path: Path) -> list[Case]:
     return cases
 
 
-def _item(path: Path, type_: Type, place: int, case: Case, gold: str, crop: Crop) -> Item:
+def _item(path: Path, type_: Type, place: int, case: Case, gold: str, crop: Crop, seed: int) -> Item:
     record = f"case {place}"
     right, wrong = (_text(path, record, case, key) for key in ("true_caption", "false_caption"))
     if right == wrong:
         raise InputError("true and false caption are the same", file=path, record=record)
     picture = _text(path, record, case, "image_path")
-    box = [_whole(path, record, case, key) for key in ("bbox_x", "bbox_y", "bbox_w", "bbox_h")]
+    box = _box(path, record, case)
     image = _picture(path, record, picture)
     return Item(
         id=f"mmalign_{type_}-{place}",
@@ -75,7 +118,7 @@ def _item(path: Path, type_: Type, place: int, case: Case, gold: str, crop: Crop
         image=_crop(path, record, image, box) if crop == "box" else image,
         cluster=picture,
         kind=_kind(path, record, type_, case),
-        meta={"case": place, "crop": crop, "box": list(box), "picture": image},
+        meta={"case": place, "seed": seed, "crop": crop, "box": list(box), "picture": image},
     )
 
 
@@ -90,6 +133,19 @@ def _text(path: Path, record: str, case: Case, key: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"{key!r} is not a text: {value!r}", file=path, record=record)
     return value.strip()
+
+
+def _box(path: Path, record: str, case: Case) -> Box:
+    x, y, width, height = (_whole(path, record, case, key) for key in ("bbox_x", "bbox_y", "bbox_w", "bbox_h"))
+    return x, y, width, height
+
+
+def _check_box(path: Path, record: str, box: Box, picture_width: int, picture_height: int) -> None:
+    x, y, width, height = box
+    if width <= 0 or height <= 0 or x < 0 or y < 0 or x >= picture_width or y >= picture_height:
+        size = f"{picture_width}x{picture_height}"
+        what = f"box {list(box)} (x, y, w, h) lies outside of the {size} picture"
+        raise InputError(what, file=path, record=record)
 
 
 def _whole(path: Path, record: str, case: Case, key: str) -> int:
@@ -116,18 +172,16 @@ def _picture(path: Path, record: str, name: str) -> str:
     raise InputError(f"picture {name!r} not found beside it or in images/", file=path, record=record)
 
 
-def _crop(path: Path, record: str, image: str, box: list[int]) -> str:
+def _crop(path: Path, record: str, image: str, box: Box) -> str:
     """Write the box of `image` as PNG, once; the name depends on the picture's bytes and on the box."""
     source = path.parent / image
-    digest = hashlib.sha256(source.read_bytes() + repr(box).encode()).hexdigest()[:24]
+    digest = hashlib.sha256(source.read_bytes() + repr(list(box)).encode()).hexdigest()[:24]
     name = f".{path.stem}_crops/{digest}.png"
     if (path.parent / name).is_file():
         return name
     picture = load_image(source)
+    _check_box(path, record, box, picture.width, picture.height)
     x, y, width, height = box
-    if width <= 0 or height <= 0 or x < 0 or y < 0 or x >= picture.width or y >= picture.height:
-        size = f"{picture.width}x{picture.height}"
-        raise InputError(f"box {box} (x, y, w, h) lies outside of the {size} picture", file=path, record=record)
     # Boxes may reach a pixel beyond the border; Pillow would fill that with black.
     cropped = picture.crop((x, y, min(x + width, picture.width), min(y + height, picture.height)))
 

@@ -1,4 +1,4 @@
-"""The TSV files of VLMEvalKit (MME, RealWorldQA, TextVQA_VAL, ChartQA_TEST, DocVQA_VAL, InfoVQA_VAL) become items.
+"""The TSV files of VLMEvalKit become items: MME, HallusionBench, RealWorldQA, TextVQA, ChartQA, DocVQA, InfographicVQA.
 
 Columns: `index`, `question`, `answer`, an image (`image`: base64, or the index of the row that has it; else
 `image_path`), and as the benchmark needs `category`, `split`, `A`, `B`, `C`, ... Images go to the folder `.STEM_images`
@@ -14,7 +14,8 @@ import csv
 import hashlib
 import io
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,7 +23,7 @@ from typing import Final
 from PIL import Image
 
 from earwise.data.choices import LETTERS, gold_letter
-from earwise.data.media import resolve, write_bytes_atomic
+from earwise.data.media import load_image, resolve, write_bytes_atomic
 from earwise.data.suffixes import split_suffix
 from earwise.errors import InputError
 from earwise.records import Item
@@ -43,16 +44,26 @@ class Layout:
     """The answer field is a Python list of accepted answers."""
     kind: str = "category"
     """Column that results are broken down by."""
+    suffix: str = ""
+    """The answer-format request that VLMEvalKit adds to a question; one that is in the file counts instead."""
+    text_only_rows: bool = False
+    """Rows without an image are no part of the benchmark: they are left out, and the log says how many."""
 
+
+ONE_WORD: Final = "\nAnswer the question using a single word or phrase."
 
 LAYOUTS: Final[Mapping[str, Layout]] = {
     "mme": Layout(columns=("category",)),
+    "hallusionbench": Layout(columns=("category", "l2-category"), kind="l2-category", text_only_rows=True),
     "realworldqa": Layout(columns=("A", "B")),
-    "textvqa": Layout(listed_answers=True),
-    "chartqa": Layout(columns=("split",), kind="split"),
-    "docvqa": Layout(listed_answers=True),
-    "infovqa": Layout(listed_answers=True),
+    "textvqa": Layout(listed_answers=True, suffix=ONE_WORD),
+    "chartqa": Layout(columns=("split",), kind="split", suffix=ONE_WORD),
+    "docvqa": Layout(listed_answers=True, suffix=ONE_WORD),
+    "infovqa": Layout(listed_answers=True, suffix=ONE_WORD),
 }
+
+CHOICE_SUFFIX: Final = "\nPlease select the correct answer from the options above."
+"""What VLMEvalKit adds to a question with options."""
 
 Row = dict[str, str]
 
@@ -62,29 +73,59 @@ LINE: Final = ""
 log = logging.getLogger(__name__)
 
 
+Refuse = Callable[[str, InputError], None]
+"""Told of every row that cannot be read: its index (empty if the row cannot be told by it) and what is wrong."""
+
+
 def read_tsv(
     path: str | Path, benchmark: str, *, split: str | None = None, known_defects: Mapping[str, str] | None = None
 ) -> list[Item]:
     """Read `path` as `benchmark` (a key of `LAYOUTS`); only rows of `split` if one is named.
 
     `known_defects` maps an index to what is wrong with that row of the public file: if the row is indeed refused, it is
-    left out and the log says so; nothing else is ever left out. The cluster is the image (MME: category and image_path,
-    so that its two questions pair; otherwise the file named by its content).
+    left out and the log says so. So are the rows without image of HallusionBench; nothing else is ever left out. The
+    cluster is the image named by its content; for MME category and image, so that its two questions pair; for
+    HallusionBench the set, which holds all figures and questions that are counted together.
     Raises `InputError` naming the file and the row for missing columns, a duplicate index, broken base64, an empty
     question or answer, and options lost (a gold letter without its option).
     """
-    path, layout = Path(path), LAYOUTS[benchmark]
+    known = known_defects or {}
+
+    def refuse(index: str, error: InputError) -> None:
+        if index not in known:
+            raise error
+        log.warning("left out a known defect, %s: %s", known[index], error)
+
+    items, text_only = scan_tsv(Path(path), benchmark, split, refuse)
+    if text_only:
+        log.info("%s: %d rows without an image are no part of the benchmark and left out", path, text_only)
+    if not items:
+        raise InputError(f"no rows{f' of split {split!r}' if split else ''}", file=path)
+    return items
+
+
+def scan_tsv(
+    path: Path, benchmark: str, split: str | None, refuse: Refuse, *, write_images: bool = True
+) -> tuple[list[Item], int]:
+    """The items of all rows that `refuse` was not told of, and how many rows without image were left out.
+
+    With `write_images` off, every image is decoded to its last line instead of being written; items then name files
+    that are not there. Raises `InputError` for a file that cannot be read as a whole.
+    """
+    layout = LAYOUTS[benchmark]
     if not path.is_file():
         raise InputError(f"{benchmark} file not found", file=path)
-    images = _Images(path)
+    images, text_only = _Images(path, write_images), 0
     rows: dict[str, Row] = {}
     for row in _rows(path, layout):
-        index = row["index"].strip()
-        if not index or index in rows:
-            what = f"duplicate index {index!r}" if index else "empty index"
-            raise InputError(what, file=path, record=_name(row))
-        # The image is written at once and its text forgotten: whole files are far larger than memory may be.
-        rows[index] = {**row, "image": images.store(row)}
+        if layout.text_only_rows and not row.get("image", "").strip() and not row.get("image_path", "").strip():
+            text_only += 1
+            continue
+        try:
+            # The image is written at once and its text forgotten: whole files are far larger than memory may be.
+            rows[_new_index(row, rows, path)] = {**row, "image": images.store(row)}
+        except InputError as error:
+            refuse("", error)
     items = []
     for index, row in rows.items():
         if split is not None and row.get("split", "").strip() != split:
@@ -92,12 +133,28 @@ def read_tsv(
         try:
             items.append(_item(benchmark, layout, path, row, images.of(index, rows)))
         except InputError as error:
-            if index not in (known_defects or {}):
-                raise
-            log.warning("left out a known defect, %s: %s", (known_defects or {})[index], error)
-    if not items:
-        raise InputError(f"no rows{f' of split {split!r}' if split else ''}", file=path)
-    return items
+            refuse(index, error)
+    return items, text_only
+
+
+def hallusion_place(index: str) -> tuple[str, str, str]:
+    """Set, figure and question that an index of HallusionBench names.
+
+    The index reads `CATEGORY_SUBCATEGORY_INPUT_SET_FIGURE_QUESTION`. Raises `InputError` for another form.
+    """
+    parts = index.split("_")
+    if len(parts) < 6:
+        remedy = "an index reads CATEGORY_SUBCATEGORY_INPUT_SET_FIGURE_QUESTION"
+        raise InputError(f"index {index!r} does not name set, figure and question", remedy=remedy)
+    return parts[3], parts[4], parts[5]
+
+
+def _new_index(row: Row, rows: Mapping[str, Row], path: Path) -> str:
+    index = row["index"].strip()
+    if not index or index in rows:
+        what = f"duplicate index {index!r}" if index else "empty index"
+        raise InputError(what, file=path, record=_name(row))
+    return index
 
 
 def _name(row: Row) -> str:
@@ -138,8 +195,9 @@ def _require_columns(header: Sequence[str], layout: Layout, path: Path) -> None:
 class _Images:
     """The images of one TSV file: written once each, found again by the index of their row."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, write: bool) -> None:
         self._path = path
+        self._write_files = write
         self._folder = f".{path.stem}_images"
 
     def store(self, row: Row) -> str:
@@ -155,7 +213,7 @@ class _Images:
             content = base64.b64decode(field, validate=True)
         except binascii.Error as error:
             raise InputError(f"broken base64 image: {error}", file=self._path, record=_name(row)) from None
-        return "=" + self._write(content, row)
+        return "=" + (self._write(content, row) if self._write_files else self._checked(content, row))
 
     def of(self, index: str, rows: Mapping[str, Row]) -> str:
         """Path of the image of row `index`, relative to the TSV file's folder."""
@@ -174,7 +232,23 @@ class _Images:
             raise InputError("no image", file=self._path, record=_name(row))
         if not resolve(self._path.parent, name).is_file():
             raise InputError(f"image file {name!r} not found", file=self._path, record=_name(row))
+        if not self._write_files:
+            self._decode(self._path.parent / name, row)
         return name
+
+    def _checked(self, content: bytes, row: Row) -> str:
+        """What `_write` would give, for an image that decodes to its last line."""
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            self._decode(Path(file.name), row)
+        return f"{self._folder}/{hashlib.sha256(content).hexdigest()[:24]}"
+
+    def _decode(self, image: Path, row: Row) -> None:
+        try:
+            load_image(image)
+        except InputError as error:
+            raise InputError(error.what, file=self._path, record=_name(row)) from None
 
     def _write(self, content: bytes, row: Row) -> str:
         try:
@@ -191,6 +265,7 @@ class _Images:
 
 def _item(benchmark: str, layout: Layout, path: Path, row: Row, image: str) -> Item:
     question, suffix = split_suffix(row["question"].strip())
+    suffix = suffix or layout.suffix
     if not question:
         raise InputError("empty question", file=path, record=_name(row))
     answers = _answers(layout, path, row)
@@ -200,7 +275,7 @@ def _item(benchmark: str, layout: Layout, path: Path, row: Row, image: str) -> I
         if letter is None:
             what = f"gold answer {answers[0]!r} is not among the options {list(choices)}"
             raise InputError(what, file=path, record=_name(row), remedy="options were lost: restore or remove the row")
-        answers = (letter,)
+        answers, suffix = (letter,), suffix or (CHOICE_SUFFIX if choices else "")
     image_path = row.get("image_path", "").strip()
     kind = row.get(layout.kind, "").strip()
     return Item(
@@ -210,11 +285,21 @@ def _item(benchmark: str, layout: Layout, path: Path, row: Row, image: str) -> I
         answers=answers,
         choices=choices,
         image=image,
-        cluster=f"{kind}/{image_path}" if benchmark == "mme" and image_path else image,
+        cluster=_cluster(benchmark, kind, row, path, image_path or image) or image,
         kind=kind,
         suffix=suffix,
         meta={"index": row["index"].strip()},
     )
+
+
+def _cluster(benchmark: str, kind: str, row: Row, path: Path, image: str) -> str | None:
+    """What is resampled as one, where that is not the image."""
+    if benchmark == "hallusionbench":
+        try:
+            return f"{kind}/{hallusion_place(row['index'].strip())[0]}"
+        except InputError as error:
+            raise InputError(error.what, file=path, record=_name(row), remedy=error.remedy) from None
+    return f"{kind}/{image}" if benchmark == "mme" else None
 
 
 def _answers(layout: Layout, path: Path, row: Row) -> tuple[str, ...]:

@@ -3,9 +3,11 @@
 | name | file in the folder | number, 0-100 |
 |---|---|---|
 | `mme` | `MME.tsv` | (perception + cognition) / 28 |
+| `hallusionbench` | `HallusionBench.tsv` | mean of aAcc, fAcc and qAcc |
 | `realworldqa` | `RealWorldQA.tsv` | accuracy |
 | `textvqa` | `TextVQA_VAL.tsv` | VQA accuracy |
 | `chartqa_human`, `chartqa_augmented` | `ChartQA_TEST.tsv`, split `test_human`, `test_augmented` | relaxed accuracy |
+| `docvqa`, `infovqa` | `DocVQA_VAL.tsv`, `InfoVQA_VAL.tsv` | ANLS |
 | `mmalign_relation`, `mmalign_attribute` | `visual_genome_relation.json`, `visual_genome_attribution.json` | accuracy |
 | any other NAME | `NAME.jsonl`, one `Item` per line | exact match, or accuracy of the option letter |
 """
@@ -22,22 +24,26 @@ from earwise.data.aro import read_aro
 from earwise.data.items import read_items
 from earwise.data.tsv import read_tsv
 from earwise.errors import InputError
-from earwise.evaluate.gap import Floats, Metric, metric_interval
+from earwise.evaluate.gap import metric_interval
 from earwise.evaluate.scoring import SCORERS, SPLITS
+from earwise.evaluate.totals import metric
 from earwise.evaluate.yes_no import parse_strict
 from earwise.records import Item, Score
 
 YES_NO: Final = frozenset({"mme", "hallusionbench"})
 """Benchmarks whose share of yes is reported."""
 
-_LOST_OPTIONS: Final = dict.fromkeys(("105", "633", "731"), "options lost in the public file (VLMEvalKit issue 677)")
+LOST_OPTIONS: Final = dict.fromkeys(("105", "633", "731"), "options lost in the public file (VLMEvalKit issue 677)")
 
 _READERS: Final[Mapping[str, tuple[str, Callable[[Path], list[Item]]]]] = {
     "mme": ("MME.tsv", lambda path: read_tsv(path, "mme")),
-    "realworldqa": ("RealWorldQA.tsv", lambda path: read_tsv(path, "realworldqa", known_defects=_LOST_OPTIONS)),
+    "hallusionbench": ("HallusionBench.tsv", lambda path: read_tsv(path, "hallusionbench")),
+    "realworldqa": ("RealWorldQA.tsv", lambda path: read_tsv(path, "realworldqa", known_defects=LOST_OPTIONS)),
     "textvqa": ("TextVQA_VAL.tsv", lambda path: read_tsv(path, "textvqa")),
     "chartqa_human": ("ChartQA_TEST.tsv", lambda path: read_tsv(path, "chartqa", split="test_human")),
     "chartqa_augmented": ("ChartQA_TEST.tsv", lambda path: read_tsv(path, "chartqa", split="test_augmented")),
+    "docvqa": ("DocVQA_VAL.tsv", lambda path: read_tsv(path, "docvqa")),
+    "infovqa": ("InfoVQA_VAL.tsv", lambda path: read_tsv(path, "infovqa")),
     "mmalign_relation": ("visual_genome_relation.json", lambda path: read_aro(path, "relation")),
     "mmalign_attribute": ("visual_genome_attribution.json", lambda path: read_aro(path, "attribute")),
 }
@@ -63,7 +69,7 @@ def scorer_name(name: str) -> str:
 
 
 def aggregate(name: str, scores: Sequence[Score]) -> float:
-    """The benchmark's number, 0-100, over the scores of one model under one view; see `metric` for the formula."""
+    """The benchmark's number, 0-100, over scores of one model under one view; `totals.metric` has the formulas."""
     return float(metric(name, scores)(np.ones((1, len(scores))))[0])
 
 
@@ -77,7 +83,7 @@ def aggregate_gap(
 ) -> tuple[float, float, float]:
     """Difference of `aggregate` between two views of the same items, with its paired 95 % interval over clusters.
 
-    For numbers that are means this is `gap.paired_gap` times 100; for MME it is the difference of the totals. Raises
+    For numbers that are means this is `gap.paired_gap` times 100; otherwise the difference of the totals. Raises
     `InputError` naming an item that only one side has.
     """
     partners = {score.item: score for score in second}
@@ -85,46 +91,6 @@ def aggregate_gap(
         raise InputError("scored under one view only", record=f"item {alone[0]}", remedy="score the same items twice")
     one, two = metric(name, first), metric(name, [partners[score.item] for score in first])
     return metric_interval(lambda weights: one(weights) - two(weights), [score.cluster for score in first], seed)
-
-
-def metric(name: str, scores: Sequence[Score]) -> Metric:
-    """The benchmark's number as a function of item weights (`gap.Metric`), 0-100.
-
-    MME: each category gives acc + acc+ (0-200), acc the percentage of right questions, acc+ that of images with all
-    their questions right; the number is the mean over the categories present, halved. With all 14 categories that is
-    (perception + cognition) / 28 of arXiv 2503.00059. Everything else: 100 times the mean score, invalid ones as 0.
-    """
-    if not scores:
-        raise InputError("no scores to aggregate", record=name)
-    if len({(score.model, score.view) for score in scores}) > 1 or len({s.item for s in scores}) < len(scores):
-        raise InputError("scores of several models or views, or an item twice", record=name)
-    if name == "hallusionbench":
-        raise InputError("its number needs groups by figure and question, which scores do not carry", record=name)
-    values = np.array([score.value for score in scores])
-    if name != "mme":
-        return lambda weights: 100 * (weights @ values) / weights.sum(axis=1)
-    return _mme(scores, values)
-
-
-def _mme(scores: Sequence[Score], values: Floats) -> Metric:
-    images: dict[str, list[int]] = {}
-    for place, score in enumerate(scores):
-        images.setdefault(score.cluster, []).append(place)
-    first = np.array([places[0] for places in images.values()])
-    all_right = np.array([values[places].min() == 1 for places in images.values()], dtype=np.float64)
-    kinds = sorted({score.kind for score in scores})
-    questions = np.array([[score.kind == kind for kind in kinds] for score in scores], dtype=np.float64)
-
-    def total(weights: Floats) -> Floats:
-        # A resample holds an image, hence all its questions, a whole number of times.
-        per_image = weights[:, first]
-        asked, shown = weights @ questions, per_image @ questions[first]
-        right, perfect = (weights * values) @ questions, (per_image * all_right) @ questions[first]
-        present = asked > 0
-        summed = np.where(present, right / np.maximum(asked, 1) + perfect / np.maximum(shown, 1), 0).sum(axis=1)
-        return 100 * summed / present.sum(axis=1) / 2
-
-    return total
 
 
 def by_kind(name: str, scores: Sequence[Score]) -> dict[str, float]:

@@ -85,6 +85,12 @@ def metric_interval(metric: Metric, clusters: Sequence[Hashable], seed: int = 0)
     Clusters are resampled as for `interval`; `metric` is given the weights of all items. For a paired difference of two
     views let it subtract one from the other under the same weights: both then see the same resample.
     """
+    low, high = np.percentile(metric_draws(metric, clusters, seed), (2.5, 97.5))
+    return float(metric(np.ones((1, len(clusters))))[0]), float(low), float(high)
+
+
+def metric_draws(metric: Metric, clusters: Sequence[Hashable], seed: int | Sequence[int] = 0) -> Floats:
+    """The metric's value on each of the `RESAMPLES` resamples, shape (RESAMPLES,); see `metric_interval`."""
     codes, count = _codes(list(clusters), len(clusters))
     draws = []
     rng = np.random.default_rng(seed)
@@ -93,8 +99,7 @@ def metric_interval(metric: Metric, clusters: Sequence[Hashable], seed: int = 0)
         picked = rng.integers(0, count, (size, count)) + count * np.arange(size)[:, None]
         times = np.bincount(picked.ravel(), minlength=size * count).reshape(size, count)
         draws.append(metric(times[:, codes].astype(np.float64)))
-    low, high = np.percentile(np.concatenate(draws), (2.5, 97.5))
-    return float(metric(np.ones((1, len(codes))))[0]), float(low), float(high)
+    return np.concatenate(draws)
 
 
 def _mean_interval(values: Floats, codes: npt.NDArray[np.intp], count: int, seed: int) -> tuple[float, float, float]:

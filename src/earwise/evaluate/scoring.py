@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from earwise.errors import InputError
-from earwise.evaluate import anls, choice_kits, exact, multiple_choice, relaxed, vqa, yes_no
+from earwise.evaluate import anls, audio_choice, choice_kits, exact, labels, multiple_choice, relaxed, vqa, yes_no
 
 Scorer = Callable[[Sequence[str], str, Sequence[str]], float | None]
 """Of gold answers, prediction and choices; gives a score in [0, 1], or None if the answer could not be parsed."""
@@ -59,6 +59,21 @@ SCORERS: Final[Mapping[str, Mapping[str, Scorer]]] = {
     },
     "docvqa": _ANLS,
     "infovqa": _ANLS,
+    # VLMEvalKit has none of the following. The released scripts of the last four score logits, not text.
+    "mmau": {
+        "strict": audio_choice.strict,
+        "lmms_eval": audio_choice.lmms_eval_mmau,
+        "official": audio_choice.official,
+    },
+    "mmar": {
+        "strict": audio_choice.strict,
+        "lmms_eval": audio_choice.lmms_eval_mmar,
+        "official": audio_choice.official,
+    },
+    "avqa": {"strict": audio_choice.strict_index},
+    "music_avqa": {"strict": labels.music_avqa},
+    "meld": {"strict": labels.emotion(labels.MELD)},
+    "iemocap": {"strict": labels.emotion(labels.IEMOCAP)},
     "exact": dict.fromkeys(PROFILES, exact.exact),
     "transcript": dict.fromkeys(PROFILES, exact.word_accuracy),
 }
@@ -83,8 +98,8 @@ def score(
     """Score one answer: a value in [0, 1], or None if it could not be parsed (counts as wrong and is reported).
 
     `benchmark` is a key of `SCORERS` or `SPLITS`. `gold` is one answer or all accepted ones (TextVQA: one per
-    annotator); with `choices` it is a letter or the text of a choice. Open answers are never None: what is said is the
-    answer.
+    annotator); with `choices` it is a letter or the text of a choice, for AVQA also its place from 0. Open answers are
+    never None: what is said is the answer.
     Raises `InputError` for an unknown benchmark or profile, naming the nearest, and for an impossible gold answer.
     """
     golds = (gold,) if isinstance(gold, str) else gold

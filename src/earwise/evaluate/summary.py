@@ -14,8 +14,9 @@ import numpy as np
 from scipy import stats
 
 from earwise.errors import InputError
-from earwise.evaluate.benchmarks import by_kind, invalid_rate, metric, yes_rate
+from earwise.evaluate.benchmarks import by_kind, invalid_rate, yes_rate
 from earwise.evaluate.gap import Floats, Metric, metric_interval, paired_gap
+from earwise.evaluate.totals import metric
 from earwise.records import Score, View
 
 OVERALL = "all"

@@ -1,0 +1,97 @@
+"""Answers from a closed vocabulary: what MUSIC-AVQA's questions ask for, and the emotions of MELD and IEMOCAP.
+
+The released scorers take the largest of as many logits, which says nothing about free text, so the rules are earwise's.
+What is outside the vocabulary is None: wrong, and counted as not parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+from earwise.errors import InputError
+
+_NUMBERS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_INSTRUMENTS: Final = """accordion; acoustic guitar; bagpipe; banjo; bass; bassoon; cello; clarinet; congas; drum;
+electric bass; erhu; flute; guzheng; piano; pipa; saxophone; suona; trumpet; tuba; ukulele; violin; xylophone"""
+_OTHER: Final = "yes; no; more than ten; left; right; middle; simultaneously; indoor; outdoor"
+
+VOCABULARY: Final = frozenset(
+    " ".join(answer.split()) for answer in (*_NUMBERS, *_INSTRUMENTS.split(";"), *_OTHER.split(";"))
+)
+"""Answers of MUSIC-AVQA as `normalise` writes them: 43, of which published lists hold 41 or 42. One too many makes a
+wrong answer parsed instead of unparsed, and no score different."""
+
+MELD: Final[Mapping[str, str]] = {
+    "neutral": "neutral",
+    "joy": "joy",
+    "joyful": "joy",
+    "happy": "joy",
+    "happiness": "joy",
+    "anger": "anger",
+    "angry": "anger",
+    "surprise": "surprise",
+    "surprised": "surprise",
+    "sadness": "sadness",
+    "sad": "sadness",
+    "disgust": "disgust",
+    "disgusted": "disgust",
+    "fear": "fear",
+    "fearful": "fear",
+    "afraid": "fear",
+}
+"""Word -> one of MELD's seven labels."""
+
+IEMOCAP: Final[Mapping[str, str]] = {
+    "neu": "neu",
+    "neutral": "neu",
+    "hap": "hap",
+    "happy": "hap",
+    "happiness": "hap",
+    "exc": "hap",
+    "excited": "hap",
+    "excitement": "hap",
+    "ang": "ang",
+    "angry": "ang",
+    "anger": "ang",
+    "sad": "sad",
+    "sadness": "sad",
+}
+"""Word -> one of the four usual classes; excitement counts as happiness."""
+
+_WORD: Final = re.compile(r"[^\W\d_]+")
+_DIGITS: Final = {str(number): word for number, word in enumerate(_NUMBERS)}
+_MARKS: Final = " \t\n.,;:!?\"'()[]*。，！？"
+
+
+@lru_cache(maxsize=65536)
+def normalise(text: str) -> str:
+    """Lower case, `_` as space, outer marks (also full-width ones) and a leading article off, 0 to 10 in words."""
+    words = text.lower().replace("_", " ").strip(_MARKS).split()
+    if len(words) > 1 and words[0] in ("a", "an", "the"):
+        words = words[1:]
+    return " ".join(_DIGITS.get(word, word) for word in words)
+
+
+def music_avqa(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
+    """1 if the normalised answer is the normalised gold one; None if it is outside of the vocabulary."""
+    answer, gold = normalise(prediction), normalise(golds[0])
+    if answer == gold:
+        return 1.0
+    return 0.0 if answer in VOCABULARY else None
+
+
+def emotion(labels: Mapping[str, str]) -> Callable[[Sequence[str], str, Sequence[str]], float | None]:
+    """A scorer that looks for the words of `labels` in an answer; those found must all mean one label, else None."""
+
+    def score_emotion(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
+        gold = labels.get(golds[0].strip().lower())
+        if gold is None:
+            remedy = f"known: {', '.join(dict.fromkeys(labels.values()))}"
+            raise InputError(f"unknown emotion {golds[0]!r}", remedy=remedy)
+        named = {labels[word] for word in _WORD.findall(prediction.lower()) if word in labels}
+        return float(named == {gold}) if len(named) == 1 else None
+
+    return score_emotion
