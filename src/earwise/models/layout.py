@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from earwise.errors import InputError
-from earwise.models.views import Sample, Turn, view_spec
+from earwise.models.views import VIEWS, Sample, Turn, view_spec
 from earwise.records import View
 
 if TYPE_CHECKING:
@@ -119,6 +119,12 @@ class LayoutBuilder:
         where the model must begin to answer the last turn.
         """
         spec = view_spec(view)
+        if spec.context == "image" and not self.family.sees:
+            raise InputError(
+                f"{self.family.name} does not see, and {view!r} shows an image",
+                record=sample.key,
+                remedy=f"use one of {', '.join(name for name, other in VIEWS.items() if other.context != 'image')}",
+            )
         image = sample.image if spec.context == "image" else None
         draft = _Draft()
         if not sample.independent:
@@ -208,10 +214,15 @@ class LayoutBuilder:
             count = self.audio_tokens(turn.num_samples)
         except InputError as error:
             raise InputError(error.what, file=turn.clip, record=turn.item.id, remedy="shorten the question") from None
+        # Independent turns count their clips as if they were asked alone.
+        first = draft.starts[-1] if draft.starts else 0
+        number = 1 + sum(medium.kind == "audio" and medium.start >= first for medium in draft.media)
+        before, after = self.family.around_clip(number)
+        draft.add("query", self._encode(before))
         start = len(draft.ids)
         draft.media.append(Media("audio", turn.clip, start, start + count, num_samples=turn.num_samples))
         draft.add("query", [AUDIO_ID] * count)
-        draft.add("query", self._encode(turn.suffix))
+        draft.add("query", self._encode(after + turn.suffix))
 
     def _encode(self, text: str) -> list[int]:
         return self.family.tokenizer.encode(text, add_special_tokens=False) if text else []
@@ -221,8 +232,15 @@ class LayoutBuilder:
         key = (num_turns, with_image)
         if key not in self._templates:
             text = self.family.render([_QUERY] * num_turns, [_ANSWER] * num_turns, with_image)
-            cut = [_QUERY, _ANSWER, re.escape(self.family.image_placeholder)]
-            self._templates[key] = [piece for piece in re.split(f"({'|'.join(cut)})", text) if piece]
+            cut = [_QUERY, _ANSWER, *([re.escape(self.family.image_placeholder)] if with_image else [])]
+            pieces = [piece for piece in re.split(f"({'|'.join(cut)})", text) if piece]
+            if with_image and self.family.image_placeholder not in pieces:
+                raise InputError(
+                    f"the chat template does not write {self.family.image_placeholder} for an image part",
+                    file=self.family.tokenizer.name_or_path,
+                    remedy="give the template that the model was trained with",
+                )
+            self._templates[key] = pieces
         return self._templates[key]
 
 

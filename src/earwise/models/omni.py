@@ -1,4 +1,5 @@
-"""A vision-language model with ears. The base stays bit-for-bit what it was: only `ears` is ever saved or changed.
+"""A base model with ears, given or its own. The base stays bit-for-bit what it was: what is trained and saved are ears
+and, where asked for, LoRA in the decoder.
 
 Shapes: B samples, L tokens, H width, V vocabulary, N response tokens of a batch, K decoder layers + 1.
 """
@@ -20,8 +21,9 @@ from earwise.errors import EarwiseError, InputError
 from earwise.models.batch import Pass, ViewBatch, collate
 from earwise.models.decode import greedy, require
 from earwise.models.ears import Ears
-from earwise.models.families import Family, load_family
+from earwise.models.families import Family, OwnEars, load_family
 from earwise.models.layout import Layout, LayoutBuilder
+from earwise.models.lora import Lora
 from earwise.models.views import Sample
 from earwise.records import View
 
@@ -42,12 +44,18 @@ KeyValues = list[tuple[Tensor, Tensor]]
 """Per decoder layer the keys and values of the prefix, (B, heads, P, head width) each."""
 
 
+Hearing = Ears | OwnEars
+"""What turns clips into embeddings."""
+_LORA = "lora"
+"""Folder beside the ears that holds the LoRA."""
+
+
 class OmniModel(nn.Module):
-    """A base vision-language model and, optionally, ears.
+    """A base model and, where it does not hear natively, optionally ears.
 
     Args:
         family: the loaded base in its adapter.
-        ears: None for the base alone.
+        ears: None for the base alone, and for one that hears by itself.
         base: folder or hub id that the base came from, and its revision; saved with the ears.
     """
 
@@ -57,9 +65,10 @@ class OmniModel(nn.Module):
             raise InputError(f"the ears are {ears.config.width} wide, the base is {family.width}", file=base)
         self.family = family
         self.base = family.model
-        self.ears = ears
+        self.ears: Hearing | None = family.hearing(ears)
+        self.lora: Lora | None = None
         self.origin = (base, revision)
-        self.layouts = LayoutBuilder(family, ears.num_tokens if ears is not None else None)
+        self.layouts = LayoutBuilder(family, self.ears.num_tokens if self.ears is not None else None)
         self.base.requires_grad_(False)
 
     @classmethod
@@ -73,19 +82,30 @@ class OmniModel(nn.Module):
         dtype: torch.dtype = torch.float32,
         trust_remote_code: bool = False,
     ) -> OmniModel:
-        """Load a base from a folder or hub id, and ears from `Ears` or a folder that `save_ears` wrote."""
+        """Load a base from a folder or hub id, and what was added to it: `Ears`, or a folder that `save_ears` wrote."""
         adapter = load_family(base, family=family, revision=revision, dtype=dtype, trust_remote_code=trust_remote_code)
-        if isinstance(ears, str | Path):
-            ears, origin = Ears.load(Path(ears))
-            if Path(origin["base"]).name != Path(base).name:
-                raise InputError(f"the ears belong to {origin['base']!r}, not to {base!r}", file=base)
-        return cls(adapter, ears, base=base, revision=revision)
+        if not isinstance(ears, str | Path):
+            return cls(adapter, ears, base=base, revision=revision)
+        folder = Path(ears)
+        if adapter.hears:
+            model = cls(adapter, None, base=base, revision=revision)
+            assert isinstance(model.ears, OwnEars)
+            _check_origin(model.ears.load(folder), base)
+        else:
+            given, origin = Ears.load(folder)
+            _check_origin(origin, base)
+            model = cls(adapter, given, base=base, revision=revision)
+        if (folder / _LORA).is_dir():
+            model.lora = Lora.load(adapter.backbone, folder / _LORA)
+        return model
 
     def save_ears(self, folder: Path | str) -> None:
-        """Write the ears alone, like an adapter, with the base's name and revision."""
+        """Write what was added to the base, ears and LoRA, like an adapter, with the base's name and revision."""
         if self.ears is None:
             raise EarwiseError("the model has no ears to save")
         self.ears.save(Path(folder), base=self.origin[0], revision=self.origin[1])
+        if self.lora is not None:
+            self.lora.save(Path(folder) / _LORA)
 
     @property
     def device(self) -> torch.device:
@@ -94,12 +114,15 @@ class OmniModel(nn.Module):
 
     @property
     def base_is_frozen(self) -> bool:
-        """Whether nothing of the base is trained."""
-        return not any(p.requires_grad for p in self.base.parameters())
+        """Whether nothing of the base is trained; ears of its own do not count, they feed only what hears."""
+        own = {id(p) for p in self.ears.parameters()} if self.ears is not None else set()
+        return not any(p.requires_grad and id(p) not in own for p in self.base.parameters())
 
     @property
     def no_shared_prefix(self) -> str | None:
         """Why a prefix that views share cannot be computed once in training; None where it can, exactly."""
+        if not self.base_is_frozen and self.lora is not None:
+            return "LoRA is trained: a gradient flows through the student's prefix, and the teacher's has no adapter"
         if not self.base_is_frozen:
             return "the base model is trained, so a gradient flows through the prefix"
         return self.family.no_shared_prefix
@@ -107,8 +130,10 @@ class OmniModel(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """As in torch, but a frozen base stays in evaluation mode: it is the teacher too, so it must not drop out."""
         super().train(mode)
-        if self.base_is_frozen:
+        if self.base_is_frozen or self.lora is not None:
             self.base.eval()
+        if self.lora is not None:
+            self.lora.train(mode)
         return self
 
     def forward(
@@ -117,10 +142,11 @@ class OmniModel(nn.Module):
         *,
         learn: Iterable[str],
         layers: bool = False,
-        ears: Mapping[str, Ears] | None = None,
+        ears: Mapping[str, Hearing] | None = None,
     ) -> dict[str, States]:
         """States of every view of the batch; gradients flow only through the views named in `learn`.
 
+        The views beside those that are learned from are their teachers: with LoRA, they are computed without it.
         `layers` asks for every layer's states; `ears` names views that are heard with other ears than the model's own
         (a snapshot of them). Raises `EarwiseError` when a shared prefix is asked for while gradient checkpointing is
         on: Hugging Face models then drop the cache without an error.
@@ -131,7 +157,11 @@ class OmniModel(nn.Module):
         past = self._prefix(batch.prefix) if batch.prefix is not None else None
         states = {}
         for name, view in batch.views.items():
-            with nullcontext() if name in learn else torch.no_grad():
+            teaches = bool(learn) and name not in learn
+            with (
+                nullcontext() if name in learn else torch.no_grad(),
+                self.lora.switched_off() if self.lora is not None and teaches else nullcontext(),
+            ):
                 states[name] = self._states(view, batch.prefix, past, layers, (ears or {}).get(name, self.ears))
         return states
 
@@ -148,7 +178,7 @@ class OmniModel(nn.Module):
             raise EarwiseError("gradient checkpointing drops the shared prefix: turn one of the two off")
 
     def _states(
-        self, view: Pass, prefix: Pass | None, past: KeyValues | None, layers: bool, ears: Ears | None
+        self, view: Pass, prefix: Pass | None, past: KeyValues | None, layers: bool, ears: Hearing | None
     ) -> States:
         mask = view.mask if prefix is None else torch.cat([prefix.mask, view.mask], dim=1)
         cache = fresh_cache(past, self.family) if past is not None else None
@@ -159,7 +189,7 @@ class OmniModel(nn.Module):
         every = torch.stack([h[view.predicts] for h in out.hidden_states or ()]) if layers else None
         return States(require(out.last_hidden_state)[view.predicts], every, view.targets)
 
-    def embed(self, view: Pass, ears: Ears | None) -> Tensor:
+    def embed(self, view: Pass, ears: Hearing | None) -> Tensor:
         """(B, L, H) input embeddings with the features of images and of clips, as heard by `ears`, in their places."""
         embeds = self.family.embed(view.ids)
         if view.images:
@@ -216,6 +246,11 @@ class OmniModel(nn.Module):
             ids = greedy(self, prompt, mask, fresh_cache(past or [], self.family), max_new_tokens)
             answers[view] = [text.strip() for text in self.family.tokenizer.batch_decode(ids, skip_special_tokens=True)]
         return answers
+
+
+def _check_origin(origin: Mapping[str, str], base: str) -> None:
+    if Path(origin["base"]).name != Path(base).name:
+        raise InputError(f"the ears belong to {origin['base']!r}, not to {base!r}", file=base)
 
 
 def segment_mask(mask: Tensor, segments: Tensor, dtype: torch.dtype) -> Tensor:

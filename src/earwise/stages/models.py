@@ -1,4 +1,4 @@
-"""Models as recipes name them: a base with fresh, pretrained or already trained ears."""
+"""Models as recipes name them: a base with fresh, pretrained, native or already trained ears, and LoRA."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from pathlib import Path
 
 import torch
 
+from earwise.errors import InputError
 from earwise.models.ears import Ears, EarsConfig
+from earwise.models.families import OwnEars
+from earwise.models.lora import Lora
 from earwise.models.omni import OmniModel
 from earwise.run import StageContext
-from earwise.settings import BASE, FreshEars, Model, Recipe
+from earwise.settings import BASE, FreshEars, Model, NativeEars, Recipe
 
 EARS = "ears"
 """Folder of a training stage that holds the ears it leaves."""
@@ -20,10 +23,22 @@ def load_model(recipe: Recipe, context: StageContext, *, ears: Ears | Path | Non
     settings = recipe.model
     assert settings is not None
     model = load_base(recipe, context, ears)
-    if model.ears is None:
+    _check_ears(settings, model)
+    if isinstance(model.ears, OwnEars) and isinstance(settings.ears, NativeEars) and ears is None:
+        model.ears.train_part(settings.ears.train)
+    elif model.ears is None:
         new = _new_ears(settings, model.family.width, context.seed)
         model = OmniModel(model.family, new, base=model.origin[0], revision=model.origin[1])
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _check_ears(settings: Model, model: OmniModel) -> None:
+    """Raise `InputError` unless the recipe's ears are of the kind that the family has."""
+    native = isinstance(settings.ears, NativeEars)
+    if native != model.family.hears:
+        what = "does not hear by itself" if native else "hears by itself"
+        remedy = "set model.ears.encoder to 'fresh' or 'pretrained'" if native else "set model.ears.encoder to 'native'"
+        raise InputError(f"{model.family.name} {what}", file=settings.base, remedy=remedy)
 
 
 def load_base(recipe: Recipe, context: StageContext, ears: Ears | Path | None = None) -> OmniModel:
@@ -43,12 +58,23 @@ def load_base(recipe: Recipe, context: StageContext, ears: Ears | Path | None = 
 
 
 def load_start(recipe: Recipe, context: StageContext, stage: str | None) -> OmniModel:
-    """The model that `stage` left, or the base with new ears when there is no such stage."""
-    return load_model(recipe, context, ears=context.folder_of(stage) / EARS if stage else None)
+    """The model that `stage` left, or the base with new ears when there is no such stage; with the recipe's LoRA."""
+    model = load_model(recipe, context, ears=context.folder_of(stage) / EARS if stage else None)
+    assert recipe.model is not None
+    lora = recipe.model.lora
+    if lora is not None:
+        if model.lora is None:
+            model.lora = Lora.fresh(
+                model.family.backbone, rank=lora.rank, alpha=lora.alpha, dropout=lora.dropout, targets=lora.targets,
+                seed=context.seed,
+            )  # fmt: skip
+        model.lora.requires_grad_(True)
+    return model
 
 
 def _new_ears(settings: Model, width: int, seed: int) -> Ears:
     ears = settings.ears
+    assert not isinstance(ears, NativeEars)
     encoder: dict[str, int] = {}
     if isinstance(ears, FreshEars):
         encoder = {

@@ -5,21 +5,29 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import cached_file
 
 from earwise.errors import InputError
 from earwise.models.families.base import Family, ImageInput
 from earwise.models.families.internvl import InternVL
+from earwise.models.families.own_ears import OwnEars, TrainedPart
+from earwise.models.families.qwen2_5_omni import Qwen2_5Omni
+from earwise.models.families.qwen2_5_vl import Qwen2_5VL
+from earwise.models.families.qwen2_audio import Qwen2Audio
 from earwise.models.families.qwen2_vl import Qwen2VL
 
-__all__ = ["FAMILIES", "SHIPPED", "Family", "ImageInput", "load_family", "model_folder"]
+__all__ = ["FAMILIES", "SHIPPED", "Family", "ImageInput", "OwnEars", "TrainedPart", "load_family", "model_folder"]
 
 SHIPPED = Path(str(files("earwise"))) / "micro" / "models"
 """Folder of the models that come with the package."""
 
-FAMILIES: dict[str, type[Family]] = {family.name: family for family in (InternVL, Qwen2VL)}
+FAMILIES: dict[str, type[Family]] = {
+    family.name: family for family in (InternVL, Qwen2VL, Qwen2_5VL, Qwen2Audio, Qwen2_5Omni)
+}
 
 
 def model_folder(name: str) -> str:
@@ -52,16 +60,26 @@ def load_family(
     adapter = _adapter(family, config.model_type, base)
     # On CPUs the backward pass of fused attention takes up to twice the time of plain products.
     attention = "sdpa" if torch.cuda.is_available() else "eager"
-    model = AutoModelForImageTextToText.from_pretrained(
-        base, config=config, dtype=dtype, attn_implementation=attention, **options
-    )
+    model = adapter.model_class.from_pretrained(base, dtype=dtype, attn_implementation=attention, **options)
+    image_processor = AutoImageProcessor.from_pretrained(base, **options) if adapter.sees else None
+    feature_extractor = AutoFeatureExtractor.from_pretrained(base, **options) if adapter.hears else None
+    return adapter(model.eval(), _tokenizer(base, options), image_processor, feature_extractor)
+
+
+def _tokenizer(base: str, options: dict[str, Any]) -> PreTrainedTokenizerBase:
+    """The tokenizer; some checkpoints keep its chat template in a file that only processors read."""
     tokenizer = AutoTokenizer.from_pretrained(base, **options)
-    image_processor = AutoImageProcessor.from_pretrained(base, **options)
-    return adapter(model.eval(), tokenizer, image_processor)
+    if tokenizer.chat_template is None:
+        found = cached_file(
+            base, "chat_template.json", revision=options["revision"], _raise_exceptions_for_missing_entries=False
+        )
+        if found is not None:
+            tokenizer.chat_template = json.loads(Path(found).read_text(encoding="utf-8"))["chat_template"]
+    return tokenizer
 
 
 def _adapter(family: str, model_type: str, base: str) -> type[Family]:
-    known = {cls.model_type: cls for cls in FAMILIES.values()}
+    known = {name: cls for cls in FAMILIES.values() for name in cls.model_types}
     if family == "auto":
         if model_type not in known:
             raise InputError(
@@ -70,7 +88,7 @@ def _adapter(family: str, model_type: str, base: str) -> type[Family]:
         return known[model_type]
     if family not in FAMILIES:
         raise InputError(f"unknown family {family!r}", file=base, remedy=f"known: {', '.join(FAMILIES)}")
-    if FAMILIES[family].model_type != model_type:
+    if model_type not in FAMILIES[family].model_types:
         raise InputError(f"the checkpoint is a {model_type!r}, not a {family!r}", file=base, remedy='family = "auto"')
     return FAMILIES[family]
 

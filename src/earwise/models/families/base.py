@@ -1,23 +1,26 @@
-"""What earwise must know about a vision-language architecture. One adapter per Hugging Face architecture, one file
-each.
+"""What earwise must know about an architecture that sees, hears or both. One adapter per Hugging Face architecture, one
+file each.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForImageTextToText, PreTrainedModel, PreTrainedTokenizerBase
 
 from earwise.data.media import load_image
 from earwise.errors import InputError
 from earwise.models.layout import Layout
+
+if TYPE_CHECKING:
+    from earwise.models.ears import Ears
+    from earwise.models.families.own_ears import OwnEars
 
 _CACHE_BYTES = 512 * 2**20
 """Preprocessed images that are kept in memory: the turns and epochs that come back to an image find it here."""
@@ -36,27 +39,45 @@ class ImageInput:
         return sum(t.numel() * t.element_size() for t in self.tensors.values())
 
 
-class Family(ABC):
+class Family:
     """Adapter of one architecture around a loaded base model.
+
+    A family that sees writes `preprocess`, `image_token_ids` and `encode_images`; one that hears writes `hearing`.
 
     Args:
         model: the base, a `...ForConditionalGeneration`.
         tokenizer: its tokenizer, with a chat template.
-        image_processor: its image processor.
+        image_processor: its image processor; None for a family that does not see.
+        feature_extractor: its Whisper feature extractor; None for a family that does not hear.
     """
 
     name: ClassVar[str]
-    model_type: ClassVar[str]
-    """`model_type` in the checkpoint's config.json."""
-    image_placeholder: ClassVar[str]
+    model_types: ClassVar[tuple[str, ...]]
+    """`model_type` in the checkpoint's config.json, in each form in which checkpoints of this architecture exist."""
+    model_class: ClassVar[Any] = AutoModelForImageTextToText
+    """What loads the checkpoint with `from_pretrained`."""
+    sees: ClassVar[bool] = True
+    hears: ClassVar[bool] = False
+    """Whether the architecture has an audio tower of its own; the others are given `Ears`."""
+    image_placeholder: ClassVar[str] = ""
     """What the chat template writes for an image part."""
+    audio_placeholder: ClassVar[str] = ""
+    """What the chat template writes for an audio part; empty where clips stand without markers of the base."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, image_processor: Any) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        image_processor: Any,
+        feature_extractor: Any = None,
+    ) -> None:
         if tokenizer.chat_template is None:
             raise InputError("the tokenizer has no chat template", file=tokenizer.name_or_path)
         self.model = model
         self.tokenizer = tokenizer
         self.image_processor = image_processor
+        self.feature_extractor = feature_extractor
+        self._around_clips: list[tuple[str, str]] = []
         self._images: OrderedDict[Path, ImageInput] = OrderedDict()
         self._image_bytes = 0
 
@@ -128,17 +149,42 @@ class Family(ABC):
             )
         return text
 
-    @abstractmethod
+    def around_clip(self, number: int) -> tuple[str, str]:
+        """What the chat template writes before and after the tokens of a conversation's `number`-th clip, from 1."""
+        if not self.audio_placeholder:
+            return "", ""
+        while len(self._around_clips) < number:
+            self._around_clips.append(self._render_clip(len(self._around_clips) + 1))
+        return self._around_clips[number - 1]
+
+    def _render_clip(self, number: int) -> tuple[str, str]:
+        mark = {"type": "text", "text": "\ue002"}  # private use: no chat template contains it
+        content = [mark, *(part for _ in range(number) for part in ({"type": "audio"}, mark))]
+        text = str(self.tokenizer.apply_chat_template([{"role": "user", "content": content}], tokenize=False))
+        around = text.split(mark["text"])[-2].split(self.audio_placeholder)
+        if len(around) != 2:
+            raise InputError(
+                f"the chat template does not write {self.audio_placeholder} for an audio part",
+                file=self.tokenizer.name_or_path,
+                remedy="give the template that the model was trained with",
+            )
+        return around[0], around[1]
+
+    def hearing(self, ears: Ears | None) -> Ears | OwnEars | None:
+        """What turns clips into embeddings: the given ears; for a family that hears natively, its own audio tower."""
+        return ears
+
     def preprocess(self, image: Any) -> ImageInput:
         """Turn an RGB PIL image into the tensors of the vision tower."""
+        raise NotImplementedError(f"{self.name} does not see")
 
-    @abstractmethod
     def image_token_ids(self, image: ImageInput) -> tuple[list[int], int]:
         """Ids that stand for the image in the prompt, and where in them its `num_tokens` placeholders begin."""
+        raise NotImplementedError(f"{self.name} does not see")
 
-    @abstractmethod
     def encode_images(self, images: Sequence[ImageInput]) -> Tensor:
         """(sum of num_tokens, H) features that replace the placeholders, image after image."""
+        raise NotImplementedError(f"{self.name} does not see")
 
     def positions(self, layout: Layout) -> Tensor:
         """(D, L) position ids; D is 1, or 3 for M-RoPE."""

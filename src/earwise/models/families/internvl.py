@@ -15,7 +15,7 @@ class InternVL(Family):
     """Images become square tiles; each tile becomes `image_seq_length` tokens between two marker tokens."""
 
     name = "internvl"
-    model_type = "internvl"
+    model_types = ("internvl",)
     image_placeholder = "<IMG_CONTEXT>"
 
     def preprocess(self, image: Any) -> ImageInput:

@@ -1,0 +1,14 @@
+"""Qwen2.5-VL (`model_type` qwen2_5_vl): Qwen2-VL with attention in windows inside its vision tower."""
+
+from __future__ import annotations
+
+from earwise.models.families.qwen2_vl import Qwen2VL
+
+
+class Qwen2_5VL(Qwen2VL):
+    """What differs lies inside the tower, and in the positions of videos, whose grids count seconds: a still image
+    stands at one time in both.
+    """
+
+    name = "qwen2_5_vl"
+    model_types = ("qwen2_5_vl",)

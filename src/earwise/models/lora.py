@@ -1,0 +1,117 @@
+"""LoRA in the decoder (Hu et al., arXiv 2106.09685), through `peft`, which is an optional dependency."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import PreTrainedModel
+
+from earwise.errors import InputError
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
+_WEIGHTS = "adapter_model.safetensors"
+
+
+class Lora:
+    """Low-rank updates beside the decoder's linear layers: B A x times alpha / rank. B begins at 0, so that a fresh
+    one changes nothing.
+
+    The layers are replaced in place, so the decoder is called as before. Files are those of `peft`.
+    """
+
+    def __init__(self, backbone: PreTrainedModel, config: LoraConfig) -> None:
+        from peft import inject_adapter_in_model
+        from peft.tuners.lora import LoraLayer
+
+        self.backbone = backbone
+        self.config = config
+        try:
+            inject_adapter_in_model(config, backbone)
+        except ValueError as error:
+            named = ", ".join(sorted(config.target_modules or ()))
+            raise InputError(f"no linear layer of the decoder is called {named}", remedy="name others") from error
+        self.layers = [module for module in backbone.modules() if isinstance(module, LoraLayer)]
+        self.requires_grad_(False)
+
+    @classmethod
+    def fresh(
+        cls, backbone: PreTrainedModel, *, rank: int, alpha: float, dropout: float, targets: Sequence[str], seed: int
+    ) -> Lora:
+        """New updates of the layers whose names end in one of `targets`, with `dropout` before A."""
+        check_peft()
+        from peft import LoraConfig
+
+        config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(targets))
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return cls(backbone, config)
+
+    @classmethod
+    def load(cls, backbone: PreTrainedModel, folder: Path) -> Lora:
+        """Read what `save` wrote."""
+        check_peft()
+        from peft import LoraConfig, set_peft_model_state_dict
+
+        lora = cls(backbone, LoraConfig.from_pretrained(str(folder)))
+        set_peft_model_state_dict(backbone, load_file(folder / _WEIGHTS))
+        return lora
+
+    def save(self, folder: Path) -> None:
+        """Write `adapter_config.json` and `adapter_model.safetensors`."""
+        from peft import get_peft_model_state_dict
+
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {name: value.contiguous() for name, value in get_peft_model_state_dict(self.backbone).items()}
+        try:
+            save_file(weights, folder / _WEIGHTS)
+        except SafetensorError as error:
+            what = f"cannot write: {error}"
+            raise InputError(what, file=folder / _WEIGHTS, remedy="make room, then run again") from error
+        self.config.save_pretrained(str(folder))
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """A and B of every layer."""
+        for layer in self.layers:
+            for name in layer.adapter_layer_names:
+                yield from getattr(layer, name).parameters()
+
+    def requires_grad_(self, trained: bool = True) -> None:
+        """Whether the updates are trained."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(trained)
+
+    def train(self, mode: bool = True) -> None:
+        """Turn the dropout of the updates on or off; nothing else in the decoder drops out."""
+        for layer in self.layers:
+            layer.lora_dropout.train(mode)
+
+    @contextmanager
+    def switched_off(self) -> Iterator[None]:
+        """Inside, the decoder is the frozen one that it was before."""
+        trained = [(parameter, parameter.requires_grad) for parameter in self.parameters()]
+        for layer in self.layers:
+            layer.enable_adapters(False)
+        try:
+            yield
+        finally:
+            for layer in self.layers:
+                layer.enable_adapters(True)
+            for parameter, flag in trained:  # `peft` changes it at every switch
+                parameter.requires_grad_(flag)
+
+
+def check_peft() -> None:
+    """Raise `InputError` where `peft` is not installed."""
+    try:
+        import peft  # noqa: F401 - only whether it is there
+    except ImportError:
+        raise InputError("LoRA needs the package `peft`", remedy="pip install 'earwise[peft]'") from None
