@@ -10,7 +10,7 @@ from transformers.utils import logging as transformers_logging
 
 from earwise.run import Stage
 from earwise.settings import Recipe
-from earwise.stages import base, data, evaluation, report, speech, training
+from earwise.stages import attention, base, data, evaluation, report, speech, training
 
 
 def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
@@ -27,6 +27,10 @@ def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
         stages.extend(training.train_stage(recipe, name, seed) for name in _by_start(recipe))
         if recipe.evaluate is not None:
             stages.extend(evaluation.stages(recipe, seed))
+        if recipe.attention is not None:
+            stages.append(attention.stage(recipe, seed))
+    if recipe.attention is not None:
+        stages.append(attention.pooled_stage(recipe))
     if recipe.evaluate is not None:
         stages.append(report.stage(recipe, [s.name for s in stages]))
     return stages
