@@ -7,13 +7,13 @@ all). A field without a default is required wherever its table is present. Paths
 
 from __future__ import annotations
 
-import difflib
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, model_validator
 
+from earwise.data_settings import CorporaData, FolderData, MicroData
 from earwise.records import NonEmpty, View
+from earwise.schema import Count, Name, Range, Settings, Share, unique
 
 BASE = "base"
 """Name of the vision-language model before anything is trained: a `start`, an evaluated model, and `[model] base`."""
@@ -23,83 +23,6 @@ ALIGNED = "aligned"
 
 SPOKEN_VIEWS: frozenset[View] = frozenset({"image_speech", "image_transcript", "speech_only"})
 """Views that need a clip of the query."""
-
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-
-
-def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
-    if pair[0] > pair[1]:
-        raise ValueError(f"the range [{pair[0]:g}, {pair[1]:g}] ends before it begins")
-    return pair
-
-
-def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if doubled := [value for value in values if values.count(value) > 1]:
-        raise ValueError(f"{doubled[0]!r} is listed twice")
-    return values
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
-
-
-Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
-
-
-class Settings(BaseModel):
-    """Base of all tables: unknown keys are errors, values are not coerced, instances are immutable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    speed_only: ClassVar[frozenset[str]] = frozenset()
-    """Fields that cannot change a result, only how fast or how often it is written: they re-run nothing."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_table(cls, data: Any) -> Any:
-        """Name the nearest known key beside an unknown one; make each list a tuple, as settings are immutable."""
-        if not isinstance(data, dict):
-            return data
-        for key in data:
-            if key not in cls.model_fields:
-                near = difflib.get_close_matches(str(key), cls.model_fields, n=1, cutoff=0.5)
-                known = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(cls.model_fields)}"
-                raise PydanticCustomError("unknown_key", "unknown key", {"key": str(key), "known": known})
-        return {key: _frozen(value) for key, value in data.items()}
-
-    def for_stage(self) -> dict[str, JsonValue]:
-        """The settings that decide a result, as JSON: what a stage's fingerprint is made of."""
-        return self.model_dump(mode="json", exclude=set(self.speed_only))
-
-
-class MicroData(Settings):
-    """Scenes, questions and benchmarks made by the micro laboratory."""
-
-    source: Literal["micro"]
-    seed: int = 0
-    """Of the scenes; the seeds at the top of a recipe are those of training."""
-    train_images: Count
-    validation_images: Count
-    test_images: Count
-    turns_per_image: Count
-    """Questions asked about each training image."""
-    transcribe_items: int = Field(ge=0)
-    """Sentences to write down, without an image: what ears are aligned on."""
-    random_share: Share = 0.4
-    """Of these, how many are random strings of words; the others are questions."""
-    random_words: Count = 24
-    """Words in the longest random string."""
-    label_noise: Share = 0.0
-    """Share of the other annotator's answers (`train_other`) that are replaced by a wrong one."""
-
-
-class FolderData(Settings):
-    """A folder with `train.jsonl`, `transcribe.jsonl`, `validation.jsonl` (one `Item` per line) and `benchmarks/`."""
-
-    source: Literal["folder"]
-    path: NonEmpty
 
 
 class EspeakEngine(Settings):
@@ -139,7 +62,7 @@ class Perturb(Settings):
     probability: Share
 
 
-Voices = Annotated[int, Field(ge=1)] | Annotated[tuple[NonEmpty, ...], Field(min_length=1), AfterValidator(_unique)]
+Voices = Annotated[int, Field(ge=1)] | Annotated[tuple[NonEmpty, ...], Field(min_length=1), AfterValidator(unique)]
 """How many voices the engine chooses, or their names."""
 
 
@@ -213,7 +136,7 @@ class Lora(Settings):
     alpha: float = Field(gt=0)
     """The updates are multiplied by alpha / rank."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    targets: Annotated[tuple[NonEmpty, ...], Field(min_length=1), AfterValidator(_unique)] = (
+    targets: Annotated[tuple[NonEmpty, ...], Field(min_length=1), AfterValidator(unique)] = (
         "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
     )  # fmt: skip
     """Names of the linear layers that are updated."""
@@ -288,7 +211,7 @@ class BasePhase(Optimisation):
     """Share of the images with independent questions that are also to be named cell by cell."""
     open_only: bool = False
     """Leave out questions that are answered by yes, no or an option letter."""
-    kinds: Annotated[tuple[NonEmpty, ...], AfterValidator(_unique)] = ()
+    kinds: Annotated[tuple[NonEmpty, ...], AfterValidator(unique)] = ()
     """Only questions of these kinds; of all kinds when absent."""
     shortest_first: bool = False
     """Whether conversations come in the order of their length."""
@@ -386,12 +309,12 @@ class Train(Settings):
 class Evaluate(Settings):
     """Which models answer which benchmarks under which views."""
 
-    models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_unique)] = "all"
+    models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
     """`all` is every trained model: the aligned one and the trainings, or the base where nothing else is trained."""
-    benchmarks: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_unique)]
+    benchmarks: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)]
     """The first one is the in-domain one."""
-    views: Annotated[tuple[View, ...], Field(min_length=1), AfterValidator(_unique)]
-    cascade: Literal["all"] | Annotated[tuple[Name, ...], AfterValidator(_unique)] = "all"
+    views: Annotated[tuple[View, ...], Field(min_length=1), AfterValidator(unique)]
+    cascade: Literal["all"] | Annotated[tuple[Name, ...], AfterValidator(unique)] = "all"
     """Models that are also asked through their own transcript, where `image_transcript` is among the views."""
     batch_size: Count
     max_new_tokens: Count
@@ -410,13 +333,13 @@ class Attention(Settings):
 
     items: Count
     """Of each benchmark, spread evenly over it."""
-    benchmarks: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_unique)] = "all"
+    benchmarks: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
     """`all` is every one of `[evaluate]`."""
-    models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_unique)] = "all"
+    models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
     """`all` is every trained model; the base is always there, as it is what the others are compared with."""
-    views: Annotated[tuple[View, ...], Field(min_length=1), AfterValidator(_unique)] = ("image_text", "image_speech")
+    views: Annotated[tuple[View, ...], Field(min_length=1), AfterValidator(unique)] = ("image_text", "image_speech")
     """The first one is typed: distances are from the base under it, and the variant `matched` has its query lengths."""
-    layers: Literal["all"] | Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_unique)] = "all"
+    layers: Literal["all"] | Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(unique)] = "all"
     """Numbers of decoder layers from 0."""
     response: Literal["gold", "base"] = "gold"
     """What stands as the response under every view: the gold answer, or what the base answers when it is typed to."""
@@ -445,7 +368,7 @@ class Report(Settings):
     """The recipe's name when absent."""
     items: int = Field(default=60, ge=0)
     """Items shown side by side."""
-    ablation: Annotated[tuple[Name, ...], AfterValidator(_unique)] = ()
+    ablation: Annotated[tuple[Name, ...], AfterValidator(unique)] = ()
     """Models whose scores under the speech view are set out as the rows of an ablation."""
 
 
@@ -454,15 +377,15 @@ class Recipe(Settings):
 
     name: Name
     description: str = ""
-    seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_unique)] = (0,)
+    seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(unique)] = (0,)
     """Of training; the whole training and evaluation is repeated for each."""
-    data: Annotated[MicroData | FolderData, Field(discriminator="source")]
+    data: Annotated[MicroData | FolderData | CorporaData, Field(discriminator="source")]
     speech: Speech | None = None
     model: Model | None = None
     training: Training | None = None
     base: Base | None = None
     align: Align | None = None
-    train: dict[Name, Train] = {}
+    train: dict[Name, Train] = Field(default={})
     evaluate: Evaluate | None = None
     attention: Attention | None = None
     report: Report | None = None

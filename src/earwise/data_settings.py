@@ -1,0 +1,153 @@
+"""The schema of `[data]`: the laboratory, a folder of one's own, or public corpora in their own formats."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from earwise.records import NonEmpty
+from earwise.schema import Count, Name, Settings, Share
+
+
+class MicroData(Settings):
+    """Scenes, questions and benchmarks made by the micro laboratory."""
+
+    source: Literal["micro"]
+    seed: int = 0
+    """Of the scenes; the seeds at the top of a recipe are those of training."""
+    train_images: Count
+    validation_images: Count
+    test_images: Count
+    turns_per_image: Count
+    """Questions asked about each training image."""
+    transcribe_items: int = Field(ge=0)
+    """Sentences to write down, without an image: what ears are aligned on."""
+    random_share: Share = 0.4
+    """Of these, how many are random strings of words; the others are questions."""
+    random_words: Count = 24
+    """Words in the longest random string."""
+    label_noise: Share = 0.0
+    """Share of the other annotator's answers (`train_other`) that are replaced by a wrong one."""
+
+
+class FolderData(Settings):
+    """A folder with `train.jsonl`, `transcribe.jsonl`, `validation.jsonl` (one `Item` per line) and `benchmarks/`."""
+
+    source: Literal["folder"]
+    path: NonEmpty
+
+
+class _Part(Settings):
+    name: Name | None = None
+    """Begins the ids of its items; the format when absent."""
+    path: NonEmpty
+    """File or folder that lists the records."""
+    weight: float = Field(default=1.0, gt=0)
+    """Share of the draws, relative to the other parts."""
+
+
+class LlavaPart(_Part):
+    """A JSON file of LLaVA-style conversations."""
+
+    format: Literal["llava"]
+    images: NonEmpty
+    """Folder that image paths start from."""
+    text_only: bool = True
+    """Whether conversations without an image are kept."""
+    max_turns: Count | None = None
+    """Questions of a conversation, from the first one on; all of them when absent."""
+    spoken: Literal["all", "first", "last"] | Share = "all"
+    """Which questions of a conversation are spoken, or a share of them that is drawn; the others are typed."""
+
+
+class ItemsPart(_Part):
+    """A file of `Item`s, one per line, with media paths relative to the file."""
+
+    format: Literal["items"]
+
+
+class _AsrPart(_Part):
+    long: Literal["drop", "cut"] = "drop"
+    """What happens to a recording of more than 30 s; a cut keeps its first 30 s and as great a share of its words."""
+    answer: Literal["words", "written"] = "words"
+    """What is to be written down: lower-case words without punctuation, or the transcript as it is."""
+
+
+class LibriSpeechPart(_AsrPart):
+    """A folder of LibriSpeech, or any part of its tree."""
+
+    format: Literal["librispeech"]
+
+
+class CommonVoicePart(_AsrPart):
+    """The folder of one language of Common Voice."""
+
+    format: Literal["common_voice"]
+    split: NonEmpty = "validated"
+
+
+class ManifestPart(_AsrPart):
+    """A manifest of Lhotse or NeMo."""
+
+    format: Literal["lhotse", "nemo"]
+    audio: NonEmpty | None = None
+    """Folder that holds all audio; the manifest's own when absent."""
+    recordings: NonEmpty | None = None
+    """Lhotse: the manifest of recordings that one of supervisions refers to."""
+
+
+class DatasetPart(_AsrPart):
+    """A Hugging Face audio data set that `save_to_disk` wrote."""
+
+    format: Literal["huggingface"]
+    subset: NonEmpty | None = None
+    """Split, where there are several."""
+
+
+AsrPart = LibriSpeechPart | CommonVoicePart | ManifestPart | DatasetPart
+
+
+class _Pool(Settings):
+    items: Count | None = None
+    """Conversations or recordings that are drawn; as many as there are when absent."""
+    exhausted: Literal["leave", "stop", "repeat"] = "leave"
+    """When a part has been read to its end, it leaves, the mixture stops, or the part is read again."""
+
+
+class TrainPool(_Pool):
+    """What the models learn to answer."""
+
+    parts: Annotated[
+        tuple[Annotated[LlavaPart | ItemsPart, Field(discriminator="format")], ...], Field(min_length=1)
+    ]  # fmt: skip
+
+
+class TranscribePool(_Pool):
+    """What ears are aligned on."""
+
+    parts: Annotated[
+        tuple[Annotated[AsrPart | ItemsPart, Field(discriminator="format")], ...], Field(min_length=1)
+    ]  # fmt: skip
+    instruction: NonEmpty = "Repeat the speech:"
+    """Typed before the words that are to be written down."""
+
+
+class CorporaData(Settings):
+    """Public training data in their own formats, mixed by weight."""
+
+    source: Literal["corpora"]
+    seed: int = 0
+    """Of the order, and of which questions are spoken."""
+    train: TrainPool | None = None
+    transcribe: TranscribePool | None = None
+    benchmarks: NonEmpty | None = None
+    """Folder of the public benchmark files."""
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        pools = [pool for pool in (self.train, self.transcribe) if pool is not None]
+        names = [part.name or part.format for pool in pools for part in pool.parts]
+        if doubled := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two parts are named {doubled[0]!r}: give each its own name")
+        return self

@@ -1,0 +1,60 @@
+"""What every table of a recipe is made of: a strict base class and the types of common values."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+def ordered(pair: tuple[float, float]) -> tuple[float, float]:
+    """`pair`, if it does not end before it begins."""
+    if pair[0] > pair[1]:
+        raise ValueError(f"the range [{pair[0]:g}, {pair[1]:g}] ends before it begins")
+    return pair
+
+
+def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """`values`, if none is listed twice."""
+    if doubled := [value for value in values if values.count(value) > 1]:
+        raise ValueError(f"{doubled[0]!r} is listed twice")
+    return values
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+Range = Annotated[tuple[float, float], AfterValidator(ordered)]
+
+
+class Settings(BaseModel):
+    """Base of all tables: unknown keys are errors, values are not coerced, instances are immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    speed_only: ClassVar[frozenset[str]] = frozenset()
+    """Fields that cannot change a result, only how fast or how often it is written: they re-run nothing."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_table(cls, data: Any) -> Any:
+        """Name the nearest known key beside an unknown one; make each list a tuple, as settings are immutable."""
+        if not isinstance(data, dict):
+            return data
+        for key in data:
+            if key not in cls.model_fields:
+                near = difflib.get_close_matches(str(key), cls.model_fields, n=1, cutoff=0.5)
+                known = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(cls.model_fields)}"
+                raise PydanticCustomError("unknown_key", "unknown key", {"key": str(key), "known": known})
+        return {key: _frozen(value) for key, value in data.items()}
+
+    def for_stage(self) -> dict[str, JsonValue]:
+        """The settings that decide a result, as JSON: what a stage's fingerprint is made of."""
+        return self.model_dump(mode="json", exclude=set(self.speed_only))
