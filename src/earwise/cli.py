@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import json
 import logging
 import os
 import sys
@@ -85,6 +86,38 @@ def _verb(name: str) -> Callable[[Path, list[str] | None, Path | None], None]:
 
 for _name, _help in VERBS.items():
     app.command(name=_name, help=f"{_help} Runs the stages that this needs as well.")(_verb(_name))
+
+
+@app.command()
+def audit(
+    benchmark: Annotated[str, typer.Argument(help="Name of the benchmark, e.g. mme.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="Its file.", show_default=False)],
+    own: Annotated[
+        bool, typer.Option("--own", help="The file is not the public one: expect no hash or counts.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Check a benchmark's file: hash, counts, broken rows, gold answers that cannot be right."""
+    raise typer.Exit(_audit(benchmark, file, own, as_json))
+
+
+def _audit(benchmark: str, file: Path, own: bool, as_json: bool) -> int:
+    # Readers of media take a moment to import, and no other command needs them before its stages do.
+    from earwise.evaluate.audit import audit, console_tables
+
+    try:
+        result = audit(benchmark, file, own=own)
+    except InputError as error:
+        _complain(None, str(error))
+        return 2
+    if as_json:
+        print(json.dumps(result.to_json(), indent=1, ensure_ascii=False))
+    else:
+        get_console().print(*console_tables(result), sep="\n\n")
+    if result.errors:
+        first = result.errors[0]
+        _complain(None, str(InputError(f"{first.what}; {len(result.errors)} errors", file=file, record=first.record)))
+    return 2 if result.errors else 0
 
 
 def execute(recipe_file: Path, overrides: list[str], out: Path | None, verb: str | None = None) -> int:

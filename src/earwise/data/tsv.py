@@ -65,6 +65,11 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
 CHOICE_SUFFIX: Final = "\nPlease select the correct answer from the options above."
 """What VLMEvalKit adds to a question with options."""
 
+KNOWN_DEFECTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "realworldqa": dict.fromkeys(("105", "633", "731"), "options lost in the public file (VLMEvalKit issue 677)"),
+}
+"""Benchmark -> index -> what is wrong with that row of the public file."""
+
 Row = dict[str, str]
 
 LINE: Final = ""

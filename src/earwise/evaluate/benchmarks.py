@@ -22,7 +22,7 @@ import numpy as np
 
 from earwise.data.aro import read_aro
 from earwise.data.items import read_items
-from earwise.data.tsv import read_tsv
+from earwise.data.tsv import KNOWN_DEFECTS, read_tsv
 from earwise.errors import InputError
 from earwise.evaluate.gap import metric_interval
 from earwise.evaluate.scoring import SCORERS, SPLITS
@@ -33,12 +33,14 @@ from earwise.records import Item, Score
 YES_NO: Final = frozenset({"mme", "hallusionbench"})
 """Benchmarks whose share of yes is reported."""
 
-LOST_OPTIONS: Final = dict.fromkeys(("105", "633", "731"), "options lost in the public file (VLMEvalKit issue 677)")
+def _read_realworldqa(path: Path) -> list[Item]:
+    return read_tsv(path, "realworldqa", known_defects=KNOWN_DEFECTS["realworldqa"])
+
 
 _READERS: Final[Mapping[str, tuple[str, Callable[[Path], list[Item]]]]] = {
     "mme": ("MME.tsv", lambda path: read_tsv(path, "mme")),
     "hallusionbench": ("HallusionBench.tsv", lambda path: read_tsv(path, "hallusionbench")),
-    "realworldqa": ("RealWorldQA.tsv", lambda path: read_tsv(path, "realworldqa", known_defects=LOST_OPTIONS)),
+    "realworldqa": ("RealWorldQA.tsv", _read_realworldqa),
     "textvqa": ("TextVQA_VAL.tsv", lambda path: read_tsv(path, "textvqa")),
     "chartqa_human": ("ChartQA_TEST.tsv", lambda path: read_tsv(path, "chartqa", split="test_human")),
     "chartqa_augmented": ("ChartQA_TEST.tsv", lambda path: read_tsv(path, "chartqa", split="test_augmented")),

@@ -1,0 +1,218 @@
+"""What a benchmark's file holds, against what it should: hash, counts, rows that cannot be read, rows to doubt.
+
+Unlike a reader, which stops at the first bad row, an audit names them all. It writes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from earwise.data.aro import DEFAULT_COUNT, Type, check_case, is_symmetric, load_cases, read_aro
+from earwise.data.choices import LETTERS
+from earwise.data.tsv import KNOWN_DEFECTS, hallusion_place, scan_tsv
+from earwise.errors import InputError
+from earwise.records import Item
+
+ANNOTATORS: Final = 10
+"""Answers of each question of TextVQA."""
+
+QUESTIONS_PER_IMAGE: Final = 2
+"""Questions that MME asks about each image of a category."""
+
+Level = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class PublicFile:
+    """The file of a benchmark as it is published."""
+
+    name: str
+    md5: str | None
+    """As VLMEvalKit checks it; None where nobody publishes one."""
+    counts: Mapping[str, int]
+    split: str | None = None
+
+
+PUBLIC: Final[Mapping[str, PublicFile]] = {
+    "mme": PublicFile(
+        "MME.tsv",
+        "b36b43c3f09801f5d368627fb92187c3",
+        {"rows": 2374, "images": 1187, "categories": 14, "gold yes": 1187},
+    ),
+    "hallusionbench": PublicFile(
+        "HallusionBench.tsv",
+        "0c23ac0dc9ef46832d7a24504f2a0c7c",
+        {"rows": 951, "figures": 346, "questions over figures": 455, "gold yes": 401},
+    ),
+    "realworldqa": PublicFile("RealWorldQA.tsv", "92321028d2bc29040284b6674721e48f", {"rows": 765}),
+    "textvqa": PublicFile("TextVQA_VAL.tsv", "b233b31f551bbf4056f2f955da3a92cd", {"rows": 5000}),
+    "chartqa_human": PublicFile(
+        "ChartQA_TEST.tsv", "c902e0aa9be5582a7aad6dcf52734b42", {"rows": 1250}, split="test_human"
+    ),
+    "chartqa_augmented": PublicFile(
+        "ChartQA_TEST.tsv", "c902e0aa9be5582a7aad6dcf52734b42", {"rows": 1250}, split="test_augmented"
+    ),
+    "docvqa": PublicFile("DocVQA_VAL.tsv", "d5ee77e1926ff10690d469c56b73eabf", {"rows": 5349}),
+    "infovqa": PublicFile("InfoVQA_VAL.tsv", "2342e9c225222f0ef4dec545ebb126fe", {"rows": 2801}),
+    "mmalign_relation": PublicFile(
+        "visual_genome_relation.json", None, {"cases": 23_937, "items": DEFAULT_COUNT, "gold A": DEFAULT_COUNT // 2}
+    ),
+    "mmalign_attribute": PublicFile(
+        "visual_genome_attribution.json", None, {"cases": 28_748, "items": DEFAULT_COUNT, "gold A": DEFAULT_COUNT // 2}
+    ),
+}
+"""Benchmark -> its public file. Hashes are from VLMEvalKit's source, counts from the benchmarks' papers and files."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong (`error`) or to be doubted (`warning`) about a file or one record of it."""
+
+    check: str
+    level: Level
+    record: str
+    what: str
+
+
+@dataclass(frozen=True)
+class FileAudit:
+    """What a file holds. `expected` has an entry for each count whose right value is known."""
+
+    path: Path
+    size_bytes: int
+    md5: str
+    sha256: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+    expected: Mapping[str, int] = field(default_factory=dict)
+    items: Sequence[Item] = ()
+    findings: Sequence[Finding] = ()
+
+
+def audit_file(benchmark: str, path: str | Path, *, own: bool = False) -> FileAudit:
+    """Read all of `path` as `benchmark` (a key of `PUBLIC`) and name everything that is wrong with it.
+
+    Images are decoded to their last line. With `own` the file is somebody's own in the public format: neither hash nor
+    counts are expected. Raises `InputError` only for a file that is not there.
+    """
+    path, public = Path(path), PUBLIC[benchmark]
+    if not path.is_file():
+        raise InputError(f"no file of benchmark {benchmark!r}", file=path)
+    md5, sha256 = _hashes(path)
+    findings: list[Finding] = []
+    try:
+        if benchmark.startswith("mmalign_"):
+            items, counts = _aro(path, "relation" if benchmark == "mmalign_relation" else "attribute", findings)
+        else:
+            items, counts = _tsv(benchmark, path, public, findings)
+    except InputError as error:
+        items, counts = [], {}
+        findings.append(Finding("file", "error", str(error.record or ""), _said(error)))
+    expected = {} if own or not counts else public.counts
+    for what, right in expected.items():
+        if counts[what] != right:
+            findings.append(
+                Finding("count", "error", "file", f"{counts[what]:,} {what}, the public file has {right:,}")
+            )
+    if not own and public.md5 is not None and md5 != public.md5:
+        findings.append(Finding("hash", "warning", "file", f"MD5 {md5}, VLMEvalKit expects {public.md5}"))
+    findings += _repeated(items)
+    return FileAudit(path, path.stat().st_size, md5, sha256, counts, expected, items, findings)
+
+
+def _hashes(path: Path) -> tuple[str, str]:
+    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            md5.update(block)
+            sha256.update(block)
+    return md5.hexdigest(), sha256.hexdigest()
+
+
+def _said(error: InputError) -> str:
+    return error.what + (f" ({error.remedy})" if error.remedy else "")
+
+
+def _tsv(benchmark: str, path: Path, public: PublicFile, findings: list[Finding]) -> tuple[list[Item], dict[str, int]]:
+    layout, refused = benchmark.partition("_")[0], 0
+    known = KNOWN_DEFECTS.get(layout, {})
+
+    def refuse(index: str, error: InputError) -> None:
+        nonlocal refused
+        refused += 1
+        level: Level = "warning" if index in known else "error"
+        check = "known defect" if index in known else "row"
+        findings.append(Finding(check, level, str(error.record), _said(error)))
+
+    items, text_only = scan_tsv(path, layout, public.split, refuse, write_images=False)
+    if not items and not refused:
+        raise InputError(f"no rows{f' of split {public.split!r}' if public.split else ''}")
+    counts = {"rows": len(items) + refused, "images": len({item.image for item in items})}
+    if benchmark == "mme":
+        counts |= _mme(items, findings)
+    if benchmark == "hallusionbench":
+        counts |= {"rows without image": text_only} | _hallusion(items)
+    if benchmark == "textvqa":
+        findings += [
+            Finding("annotators", "warning", item.id, f"{len(item.answers)} answers, not {ANNOTATORS}")
+            for item in items
+            if len(item.answers) != ANNOTATORS
+        ]
+    return items, counts
+
+
+def _mme(items: Sequence[Item], findings: list[Finding]) -> dict[str, int]:
+    images = Counter(item.cluster for item in items)
+    for image, asked in images.items():
+        if asked != QUESTIONS_PER_IMAGE:
+            what = f"{asked} questions about one image, acc+ is defined for {QUESTIONS_PER_IMAGE}"
+            findings.append(Finding("pairs", "error", f"image {image}", what))
+    return {"images": len(images), "categories": len({item.kind for item in items}), "gold yes": _yes(items)}
+
+
+def _hallusion(items: Sequence[Item]) -> dict[str, int]:
+    places = [(item.kind, *hallusion_place(str(item.meta["index"]))) for item in items]
+    return {
+        "figures": len({(kind, set_, figure) for kind, set_, figure, _ in places}),
+        "questions over figures": len({(kind, set_, question) for kind, set_, _, question in places}),
+        "gold yes": _yes(items),
+    }
+
+
+def _yes(items: Iterable[Item]) -> int:
+    return sum(item.answers[0].strip().lower() == "yes" for item in items)
+
+
+def _aro(path: Path, type_: Type, findings: list[Finding]) -> tuple[list[Item], dict[str, int]]:
+    cases, before = load_cases(path), len(findings)
+    for place, case in enumerate(cases):
+        try:
+            check_case(path, type_, place, case)
+        except InputError as error:
+            findings.append(Finding("row", "error", f"case {place}", _said(error)))
+    counts = {"cases": len(cases), "symmetric, not drawn": sum(is_symmetric(type_, case) for case in cases)}
+    # A broken case may be among those that are drawn, so nothing can be drawn before it is mended.
+    items = [] if len(findings) > before else read_aro(path, type_, crop="full")
+    return items, counts | {"items": len(items), "gold A": sum(item.answers[0] == "A" for item in items)}
+
+
+def _repeated(items: Sequence[Item]) -> list[Finding]:
+    """Options that an item has twice, and questions that are asked twice about one image."""
+    findings, asked = [], dict[tuple[object, ...], Item]()
+    for item in items:
+        texts = [choice.casefold().strip() for choice in item.choices]
+        if twice := sorted({text for text in texts if texts.count(text) > 1}):
+            gold = texts[LETTERS.index(item.answers[0])]
+            what = f"option {twice[0]!r} stands twice" + (", and is the right one" if gold in twice else "")
+            findings.append(Finding("choices", "error" if gold in twice else "warning", item.id, what))
+        question = (item.image, item.question.casefold(), tuple(sorted(texts)))
+        first = asked.setdefault(question, item)
+        if first is not item:
+            other = first.answers != item.answers and not texts
+            what = f"asks what {first.id} asks" + (", with another answer" if other else "")
+            findings.append(Finding("question twice", "warning", item.id, what))
+    return findings

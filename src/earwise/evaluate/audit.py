@@ -1,0 +1,136 @@
+"""Audit of a benchmark: what its file holds (`data.audit`), and what its own scorers make of its gold answers.
+
+A gold answer that no answer can match, or that a scorer rejects, caps what any model can reach: the ceiling. The other
+way round, a scorer that accepts a wrong option or no answer at all hands out points.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from earwise.data.audit import PUBLIC, FileAudit, Finding, audit_file
+from earwise.data.choices import LETTERS
+from earwise.errors import InputError
+from earwise.evaluate.scoring import SCORERS, SPLITS, Scorer
+from earwise.records import Item
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The result of `audit`. `ceiling` is, by profile, what answering every question by its gold answer scores."""
+
+    benchmark: str
+    file: FileAudit
+    findings: Sequence[Finding]
+    ceiling: dict[str, float]
+
+    @property
+    def errors(self) -> list[Finding]:
+        """The findings that make a result wrong."""
+        return [finding for finding in self.findings if finding.level == "error"]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the items, ready for `json.dumps`."""
+        file = self.file
+        return {
+            "benchmark": self.benchmark,
+            "file": str(file.path),
+            "bytes": file.size_bytes,
+            "md5": file.md5,
+            "expected_md5": PUBLIC[self.benchmark].md5,
+            "sha256": file.sha256,
+            "counts": dict(file.counts),
+            "expected": dict(file.expected),
+            "items": len(file.items),
+            "ceiling": self.ceiling,
+            "errors": len(self.errors),
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+
+
+def audit(benchmark: str, path: str | Path, *, own: bool = False) -> Audit:
+    """Audit the file at `path` as `benchmark` (a key of `data.audit.PUBLIC`); see `data.audit.audit_file` for `own`.
+
+    Raises `InputError` for an unknown benchmark, naming the nearest, and for a file that is not there.
+    """
+    if benchmark not in PUBLIC:
+        nearest = difflib.get_close_matches(benchmark, PUBLIC, n=1, cutoff=0.5)
+        remedy = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(PUBLIC)}"
+        raise InputError(f"no audit for benchmark {benchmark!r}", remedy=remedy)
+    file = audit_file(benchmark, path, own=own)
+    findings, ceiling = list(file.findings), {}
+    for profile, scorer in SCORERS[SPLITS.get(benchmark, benchmark)].items():
+        best = []
+        for item in file.items:
+            score = partial(_score, scorer, item)
+            try:
+                best.append(_best(item, score))
+                findings += _doubts(item, profile, best[-1], score)
+            except InputError as error:
+                findings.append(Finding("gold", "error", item.id, f"{profile}: {error.what}"))
+        if best:
+            ceiling[profile] = 100 * sum(best) / len(best)
+    return Audit(benchmark, file, findings, ceiling)
+
+
+def _score(scorer: Scorer, item: Item, answer: str) -> float:
+    return scorer(item.answers, answer, item.choices) or 0.0
+
+
+def _best(item: Item, score: Callable[[str], float]) -> float:
+    """The best score of a gold answer that is given as the answer; of a choice, its letter or its text."""
+    answers = dict.fromkeys(item.answers)
+    if item.choices:
+        answers |= {item.choices[LETTERS.index(item.answers[0])]: None}
+    return max(score(answer) for answer in answers)
+
+
+def _doubts(item: Item, profile: str, best: float, score: Callable[[str], float]) -> Iterator[Finding]:
+    if best == 0:
+        what = f"{profile} rejects the gold answer {item.answers[0]!r}"
+        yield Finding("gold rejected", "error" if profile == "strict" else "warning", item.id, what)
+    elif best < 1:
+        yield Finding("gold below 1", "warning", item.id, f"{profile} gives {best:.2g} at most")
+    if score("") > 0:
+        yield Finding("empty answer", "warning", item.id, f"{profile} gives {score(''):.2g} for no answer")
+    for letter, choice in zip(LETTERS, item.choices, strict=False):
+        if letter != item.answers[0] and score(choice) > 0:
+            yield Finding("wrong option", "warning", item.id, f"{profile} takes option {letter}, {choice!r}")
+
+
+def console_tables(result: Audit) -> list[Table]:
+    """The audit for people: what the file is, then one row per kind of finding with its first example."""
+    file, public = result.file, PUBLIC[result.benchmark]
+    facts = _table(f"{result.benchmark}: {file.path}", "", "found", "expected")
+    facts.add_row("bytes", f"{file.size_bytes:,}", "")
+    facts.add_row("MD5", file.md5, public.md5 or "not published")
+    facts.add_row("SHA-256", file.sha256, "")
+    for what, count in file.counts.items():
+        facts.add_row(what, f"{count:,}", f"{file.expected[what]:,}" if what in file.expected else "")
+    for profile, value in result.ceiling.items():
+        facts.add_row(f"ceiling, {profile}", f"{value:.2f}", "")
+    if not result.findings:
+        return [facts]
+    kinds: dict[tuple[str, str], list[Finding]] = {}
+    for finding in sorted(result.findings, key=lambda finding: finding.level):
+        kinds.setdefault((finding.level, finding.check), []).append(finding)
+    rows = _table("Findings", "level", "check", "n", "first")
+    for (level, check), some in kinds.items():
+        rows.add_row(level, check, f"{len(some):,}", Text(f"{some[0].record}: {some[0].what}"))
+    return [facts, rows]
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
