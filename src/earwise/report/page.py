@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from earwise.progress import duration
 from earwise.report import charts, tables, words
+from earwise.report.attention import attention_section
 from earwise.report.curves import curve_panel, read_trainings
 from earwise.report.items import ShownItem, make_gallery
 from earwise.report.origin import read_origin
@@ -43,7 +44,7 @@ def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
         _environment()
         .get_template("page.html")
         .render(
-            style=Markup(_package_text("style.css")),
+            style=Markup(_package_text("style.css") + _package_text("attention.css")),
             script=Markup(script),
             policy=f"default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
             f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
@@ -61,6 +62,7 @@ def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
                 for training in read_trainings(folder, tuple(summary.timings_s))
             ],
             ablation=charts.ablation_charts(summary),
+            attention=attention_section(folder),
             gallery=make_gallery(shown),
         )
     )

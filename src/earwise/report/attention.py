@@ -1,0 +1,307 @@
+"""The attention analysis of a run: its `attention.json`, typed, and what the page says about it.
+
+Shares are shown in percent and distances in percentage points; `relative` is a ratio, 1 where attention is uniform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+from pydantic import Field, ValidationError
+
+from earwise.errors import InputError
+from earwise.report.attention_charts import Band, layer_panel, line_style
+from earwise.report.summary import Interval, Part
+from earwise.report.words import model_label, number, view_label
+
+FILE = "attention.json"
+FLOWS = (
+    ("query", "vision"),
+    ("query", "query"),
+    ("response", "vision"),
+    ("response", "query"),
+    ("response", "response"),
+)
+"""What is shown; the rest of each sum goes to the system prompt, the template and markers."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How a share is expressed: its name in the file, its title, its unit on the page."""
+
+    name: str
+    title: str
+    note: str
+    scale: float
+    digits: int
+
+
+VARIANTS = (
+    Variant("share", "Share of attention, %", "as it is: a longer query draws more by its length alone", 100, 1),
+    Variant("matched", "Length-matched share, %", "the query weighs as many tokens as when it is typed", 100, 1),
+    Variant("relative", "Relative to uniform attention", "1 if all tokens that are seen took the same", 1, 2),
+    Variant("per_token", "Share per token, %", "divided by the tokens of the kind that are seen", 100, 2),
+)
+
+
+class Named(Part):
+    """Whose attention, from where to where, in which variant."""
+
+    model: str
+    view: str
+    source: str = Field(alias="from")
+    target: str = Field(alias="to")
+    variant: str
+
+    @property
+    def flow(self) -> tuple[str, str]:
+        """From where to where."""
+        return self.source, self.target
+
+
+class LayerCurve(Named):
+    """Means over items in each layer, with the ends of their intervals."""
+
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+class Distance(Named):
+    """Mean over layers and items of the absolute difference from the typed view."""
+
+    value: float
+    ci95: Interval
+
+
+class Closer(Named):
+    """Distance of the baseline minus distance of the model on the same items: above 0 the model is closer."""
+
+    baseline: str
+    value: float
+    ci95: Interval
+
+
+class SinkTokens(Part):
+    """A position that is often a sink."""
+
+    position: int
+    token: str
+    items: float
+
+
+class SinkRow(Part):
+    """Sinks of one kind in one layer: share of the items that have one, and mean attention on them."""
+
+    model: str
+    view: str
+    source: str = Field(alias="from")
+    layer: int
+    kind: str
+    items: float
+    share: float
+    top: tuple[SinkTokens, ...]
+
+
+class Tokens(Part):
+    """Mean number of tokens of a model's input under a view."""
+
+    model: str
+    view: str
+    vision: float
+    query: float
+    response: float
+
+
+class Reference(Part):
+    """Model and view that the others are compared with."""
+
+    model: str
+    view: str
+
+
+class Attention(Part):
+    """All of `attention.json` that is shown."""
+
+    items: int
+    clusters: int
+    seeds: int
+    layers: tuple[int, ...]
+    response: str
+    sink_share: float
+    reference: Reference
+    tokens: tuple[Tokens, ...]
+    curves: tuple[LayerCurve, ...]
+    distances: tuple[Distance, ...]
+    comparisons: tuple[Closer, ...]
+    sinks: tuple[SinkRow, ...]
+
+
+def read_attention(folder: Path) -> Attention | None:
+    """The run's attention analysis; None where the recipe asks for none. Raises `InputError` for another schema."""
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        return Attention.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or None
+        remedy = "delete it and run again"
+        raise InputError(f"not an attention analysis: {first['msg']}", file=path, record=where, remedy=remedy) from None
+
+
+@dataclass(frozen=True)
+class FlowTable:
+    """Distances of one flow: per reader and variant the distance, and how much closer than the baseline it is."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]
+    """Reader, then per column distance, its interval and the comparison, in words."""
+
+
+@dataclass(frozen=True)
+class SinkLine:
+    """Sinks of one reader, source and kind over all layers, told by the layer where they take most."""
+
+    reader: str
+    source: str
+    kind: str
+    layers: str
+    share: str
+    example: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the template shows."""
+
+    attention: Attention
+    baseline: str | None
+    answers: tuple[str, ...]
+    legend: tuple[tuple[str, str], ...]
+    """Style of each line and whose it is."""
+    figures: tuple[tuple[Variant, tuple[Markup, ...]], ...]
+    tables: tuple[FlowTable, ...]
+    sinks: tuple[SinkLine, ...]
+
+
+def attention_section(folder: Path) -> Section | None:
+    """The section of the page, or None where the run has no attention analysis."""
+    found = read_attention(folder)
+    if found is None:
+        return None
+    readers = list(dict.fromkeys((t.model, t.view) for t in found.tokens))
+    figures = [(variant, tuple(_panels(found, readers, variant))) for variant in VARIANTS]
+    return Section(
+        attention=found,
+        baseline=next((c.baseline for c in found.comparisons), None),
+        answers=tuple(_answers(found)),
+        legend=tuple((line_style(rank), reader_label(*reader)) for rank, reader in enumerate(readers)),
+        figures=tuple((variant, panels) for variant, panels in figures if panels),
+        tables=tuple(_table(found, flow) for flow in FLOWS),
+        sinks=tuple(_sink_lines(found)),
+    )
+
+
+def reader_label(model: str, view: str) -> str:
+    """`SFT, spoken`."""
+    return f"{model_label(model)}, {view_label(view).lower()}"
+
+
+def flow_label(flow: tuple[str, str]) -> str:
+    """`query → vision`."""
+    return f"{flow[0]} \N{RIGHTWARDS ARROW} {flow[1]}"
+
+
+def _panels(found: Attention, readers: Sequence[tuple[str, str]], variant: Variant) -> list[Markup]:
+    """One panel per flow, with a line per reader."""
+    panels = []
+    for flow in FLOWS:
+        bands = []
+        for curve in found.curves:
+            if (curve.flow, curve.variant) != (flow, variant.name):
+                continue
+            mean, low, high = (
+                tuple(variant.scale * v for v in values) for values in (curve.mean, curve.low, curve.high)
+            )
+            rank = readers.index((curve.model, curve.view))
+            bands.append(Band(reader_label(curve.model, curve.view), rank, mean, low, high))
+        if bands:
+            panels.append(layer_panel(flow_label(flow), found.layers, bands, variant.digits))
+    return panels
+
+
+def _answers(found: Attention) -> list[str]:
+    """Is each model closer to the typed view than the baseline, in attention from query to vision? One sentence each."""
+    cells = {(c.model, c.view, c.variant): c for c in found.comparisons if c.flow == FLOWS[0]}
+    return [
+        f"{model_label(c.model)}: {_verdict(c)}; length-matched: {_verdict(cells[model, view, 'matched'])}."
+        for (model, view, variant), c in cells.items()
+        if variant == "share"
+    ]
+
+
+def _verdict(c: Closer) -> str:
+    """`closer than SFT by 4.69 points (4.26 to 5.12)`."""
+    if c.ci95[0] <= 0 <= c.ci95[1]:
+        ends = " to ".join(number(100 * end, 2, signed=True) for end in c.ci95)
+        return f"no difference from {model_label(c.baseline)} shown ({ends} points)"
+    low, high = (number(100 * end, 2) for end in sorted(map(abs, c.ci95)))
+    word = "closer" if c.value > 0 else "farther"
+    return f"{word} than {model_label(c.baseline)} by {number(100 * abs(c.value), 2)} points ({low} to {high})"
+
+
+def _table(found: Attention, flow: tuple[str, str]) -> FlowTable:
+    variants = [v for v in VARIANTS if any((d.flow, d.variant) == (flow, v.name) for d in found.distances)]
+    readers = dict.fromkeys((d.model, d.view) for d in found.distances)
+    rows = []
+    for model, view in readers:
+        cells = tuple(_cell(found, model, view, flow, variant) for variant in variants)
+        rows.append((reader_label(model, view), cells))
+    return FlowTable(flow_label(flow), tuple(v.title for v in variants), tuple(rows))
+
+
+def _cell(found: Attention, model: str, view: str, flow: tuple[str, str], variant: Variant) -> tuple[str, str, str]:
+    def same(named: Named) -> bool:
+        return (named.model, named.view, named.flow, named.variant) == (model, view, flow, variant.name)
+
+    def ends(ci95: Interval, *, signed: bool) -> str:
+        low, high = (number(variant.scale * end, variant.digits, signed=signed) for end in ci95)
+        return f"{low} to {high}"
+
+    distance = next((d for d in found.distances if same(d)), None)
+    closer = next((c for c in found.comparisons if same(c)), None)
+    if distance is None:
+        return number(None), "", ""
+    than = ""
+    if closer is not None:
+        by = number(variant.scale * closer.value, variant.digits, signed=True)
+        than = f"{by} ({ends(closer.ci95, signed=True)})"
+    return number(variant.scale * distance.value, variant.digits), ends(distance.ci95, signed=False), than
+
+
+def _sink_lines(found: Attention) -> list[SinkLine]:
+    """The strongest layer of each reader, source and kind, and how many layers have such sinks."""
+    groups: dict[tuple[str, str, str, str], list[SinkRow]] = {}
+    for row in found.sinks:
+        groups.setdefault((row.model, row.view, row.source, row.kind), []).append(row)
+    lines = []
+    for (model, view, source, kind), rows in groups.items():
+        peak = max(rows, key=lambda row: row.share)
+        tokens = (f"{top.token or 'clip'} at {top.position}" for top in peak.top)
+        lines.append(
+            SinkLine(
+                reader=reader_label(model, view),
+                source=source,
+                kind=kind,
+                layers=f"{len(rows)} of {len(found.layers)}",
+                share=f"{number(100 * peak.share)} % in layer {peak.layer}, {number(100 * peak.items)} % of the items",
+                example=", ".join(tokens),
+            )
+        )
+    return lines
