@@ -210,7 +210,7 @@ def test_the_code_of_the_readme_runs(
 ) -> None:
     (code,) = blocks(PROJECT / "README.md", "python")
     write_run_for_example(tmp_path / "runs/quickstart/stages", tmp_path / "models/internvl-micro")
-    monkeypatch.setattr("earwise.models.families.SHIPPED", tmp_path / "models")
+    monkeypatch.setattr("earwise.models.shipped.SHIPPED", tmp_path / "models")
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), types.ModuleType("readme").__dict__)
     lines = capsys.readouterr().out.splitlines()

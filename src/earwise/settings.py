@@ -234,13 +234,22 @@ class Base(Settings):
     phases: Annotated[tuple[BasePhase, ...], Field(min_length=1)]
 
 
+class Encoder(Optimisation):
+    """Training of a small Whisper encoder from nothing, by CTC on words."""
+
+    layers: Count
+    width: Count
+    heads: Count
+    mel_bins: Count = 80
+    stack: Count = 2
+    """Encoder states (20 ms each) per output of the CTC layer."""
+
+
 class Align(Optimisation):
     """Alignment of fresh ears by writing down speech."""
 
     data: Literal["train", "transcribe"] = "transcribe"
     view: View = "speech_only"
-    curriculum: Share = 0.0
-    """Share of the steps, from the start, in which clips come from short to long: fresh ears find words sooner."""
 
 
 class SftTerm(Settings):
@@ -384,6 +393,7 @@ class Recipe(Settings):
     model: Model | None = None
     training: Training | None = None
     base: Base | None = None
+    encoder: Encoder | None = None
     align: Align | None = None
     train: dict[Name, Train] = Field(default={})
     evaluate: Evaluate | None = None

@@ -7,15 +7,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from torch import nn
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from earwise.distil.checkpoints import Checkpoints
-from earwise.distil.objective import Objective
 from earwise.distil.schedule import Schedule
-from earwise.distil.trainer import DistilTrainer, training_arguments
+from earwise.distil.trainer import DistilTrainer, Learnable, training_arguments
 from earwise.errors import EarwiseError
 from earwise.metrics import Metrics
-from earwise.models.omni import OmniModel
 from earwise.progress import Ticker
 from earwise.settings import Optimisation
 
@@ -34,8 +33,8 @@ class _Progress(TrainerCallback):
 
 
 def fit(
-    model: OmniModel,
-    objective: Objective,
+    model: nn.Module,
+    objective: Learnable,
     schedule: Schedule,
     settings: Optimisation,
     folder: Path,

@@ -112,6 +112,10 @@ class Objective:
             _check_same_tokens(name, views.views[name].targets, targets)
         return {"batch": TrainBatch(batch, others, len(targets))}
 
+    def losses(self, model: torch.nn.Module, batch: TrainBatch) -> dict[str, Tensor]:
+        """(N,) values of every term, unweighted, by its name."""
+        return self.values(self.states(model, batch))
+
     def states(self, model: torch.nn.Module, batch: TrainBatch) -> dict[str, States]:
         """Every pass's states. `model` is the student, possibly inside a wrapper of its training engine."""
         heard_otherwise = {n: self.snapshot_ears for n in batch.own.views if n.startswith(f"{SNAPSHOT}/")}

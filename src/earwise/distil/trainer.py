@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, Self, cast
 
 import torch
 from safetensors import SafetensorError
@@ -17,17 +17,52 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from earwise.distil.objective import Objective, TrainBatch
 from earwise.errors import InputError
-from earwise.models.omni import OmniModel
 from earwise.models.views import Sample
 from earwise.settings import Optimisation
 
 _WEIGHTS = "trained.safetensors"
 
 
+class Batch(Protocol):
+    """What an objective makes of samples."""
+
+    @property
+    def num_responses(self) -> int:
+        """Tokens that the losses are divided by."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move everything to `device`."""
+
+
+class Weighed(Protocol):
+    """A term, as far as it matters here."""
+
+    @property
+    def name(self) -> str:
+        """In the metrics."""
+
+    @property
+    def weight(self) -> float:
+        """In the sum."""
+
+
+class Learnable(Protocol):
+    """An objective: makes batches of samples, and losses of batches."""
+
+    @property
+    def terms(self) -> Sequence[Weighed]:
+        """What is summed."""
+
+    def collate(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        """`{"batch": Batch}`"""
+
+    def losses(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        """Unweighted values of every term by its name; their sums are what counts."""
+
+
 class DistilTrainer(Trainer):
-    """Trains the parameters of an `OmniModel` that require gradients, by an `Objective`.
+    """Trains the parameters of a model that require gradients, by an objective.
 
     Args:
         model: the student.
@@ -41,8 +76,8 @@ class DistilTrainer(Trainer):
 
     def __init__(
         self,
-        model: OmniModel,
-        objective: Objective,
+        model: nn.Module,
+        objective: Learnable,
         schedule: Dataset[Sample],
         args: TrainingArguments,
         on_log: Callable[[int, dict[str, float]], None],
@@ -76,9 +111,9 @@ class DistilTrainer(Trainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
         """Weighted sum of all terms over this micro-batch, divided by the response tokens of the whole step."""
-        batch: TrainBatch = inputs["batch"]
+        batch: Batch = inputs["batch"]
         count = num_items_in_batch if num_items_in_batch is not None else batch.num_responses
-        values = self._objective.values(self._objective.states(model, batch))
+        values = self._objective.losses(model, batch)
         loss = torch.zeros((), device=self.args.device)
         for term in self._objective.terms:
             total = values[term.name].sum()

@@ -29,6 +29,17 @@ class _EncoderOfWhole(WhisperEncoder):
     _keys_to_ignore_on_load_unexpected: ClassVar[list[str]] = [r"decoder\.", r"proj_out\."]
 
 
+def encoder_config(layers: int, width: int, heads: int, mel_bins: int) -> dict[str, Any]:
+    """A `WhisperConfig` as a dict; the feed-forward layers are four times as wide as the rest, as in every Whisper."""
+    return {
+        "d_model": width,
+        "encoder_layers": layers,
+        "encoder_attention_heads": heads,
+        "encoder_ffn_dim": 4 * width,
+        "num_mel_bins": mel_bins,
+    }
+
+
 def new_encoder(config: dict[str, Any]) -> WhisperEncoder:
     """An encoder with whatever weights torch's generator gives; `config` is a `WhisperConfig` as a dict."""
     whisper = WhisperConfig(**config)

@@ -10,7 +10,7 @@ from transformers.utils import logging as transformers_logging
 
 from earwise.run import Stage
 from earwise.settings import Recipe
-from earwise.stages import attention, base, data, evaluation, report, speech, training
+from earwise.stages import attention, base, data, encoder, evaluation, report, speech, training
 
 
 def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
@@ -22,6 +22,8 @@ def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
     for seed in recipe.seeds:
         if recipe.base is not None:
             stages.append(base.stage(recipe, seed))
+        if recipe.encoder is not None:
+            stages.append(encoder.stage(recipe, seed))
         if recipe.align is not None:
             stages.append(training.align_stage(recipe, seed))
         stages.extend(training.train_stage(recipe, name, seed) for name in _by_start(recipe))

@@ -1,4 +1,4 @@
-"""Stage `data`: items, pictures and benchmarks, written by the micro laboratory or found in a folder."""
+"""Stage `data`: items, pictures and benchmarks, made by the micro laboratory, found in a folder or read from corpora."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from earwise.evaluate.benchmarks import load_benchmark
 from earwise.micro.lab import LabSize, write_lab
 from earwise.records import Item
 from earwise.run import Stage, StageContext
-from earwise.settings import FolderData, MicroData, Recipe
+from earwise.settings import CorporaData, FolderData, MicroData, Recipe
+from earwise.stages.corpora import check_pools, input_files, write_corpora
 
 NAME = "data"
 
@@ -20,17 +21,20 @@ NAME = "data"
 def stage(recipe: Recipe) -> Stage:
     """The stage of `[data]`."""
     source = recipe.data
-    return Stage(
-        name=NAME,
-        work=lambda context: _work(context, recipe),
-        settings=source.for_stage(),
-        inputs=(Path(source.path),) if isinstance(source, FolderData) else (),
-    )
+    inputs: tuple[Path, ...] = ()
+    if isinstance(source, FolderData):
+        inputs = (Path(source.path),)
+    elif isinstance(source, CorporaData):
+        check_pools(recipe, source, used_item_files(recipe))
+        inputs = input_files(source)
+    return Stage(name=NAME, work=lambda context: _work(context, recipe), settings=source.for_stage(), inputs=inputs)
 
 
 def _work(context: StageContext, recipe: Recipe) -> None:
     if isinstance(recipe.data, MicroData):
         _write_lab(context.folder, recipe.data)
+    elif isinstance(recipe.data, CorporaData):
+        write_corpora(context, recipe.data)
     folder = data_folder(recipe, context.folder)
     images: dict[Path, str] = {}
     for name in used_item_files(recipe):
@@ -40,7 +44,7 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     for name, items in benchmark_items(recipe, folder).items():
         context.say(f"data: benchmark {name}: {len(items)} items")
         images |= _images(items, folder / "benchmarks")
-    if isinstance(recipe.data, FolderData):
+    if not isinstance(recipe.data, MicroData):
         _check_images(context, images)
 
 
@@ -83,6 +87,7 @@ def used_item_files(recipe: Recipe) -> list[str]:
     used += [recipe.align.data] if recipe.align else []
     used += ["transcribe"] if any(train.copy_share for train in recipe.train.values()) else []
     used += ["train", "transcribe"] if recipe.base else []
+    used += ["transcribe"] if recipe.encoder else []
     return sorted(set(used))
 
 

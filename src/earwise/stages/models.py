@@ -11,6 +11,7 @@ from earwise.models.ears import Ears, EarsConfig
 from earwise.models.families import OwnEars
 from earwise.models.lora import Lora
 from earwise.models.omni import OmniModel
+from earwise.models.shipped import model_folder
 from earwise.run import StageContext
 from earwise.settings import BASE, FreshEars, Model, NativeEars, Recipe
 
@@ -87,4 +88,4 @@ def _new_ears(settings: Model, width: int, seed: int) -> Ears:
     config = EarsConfig(encoder, width, stack=ears.stack, hidden=ears.hidden, markers=ears.markers)
     if isinstance(ears, FreshEars):
         return Ears.fresh(config, seed=seed)
-    return Ears.from_whisper(ears.path, config, seed=seed, revision=ears.revision)
+    return Ears.from_whisper(model_folder(ears.path), config, seed=seed, revision=ears.revision)

@@ -8,17 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from earwise.data.items import read_items
+from earwise.data.llava import TYPED
 from earwise.errors import InputError
+from earwise.models.shipped import TRAINING, model_folder
 from earwise.progress import duration
 from earwise.records import Item
 from earwise.run import Stage, StageContext
-from earwise.settings import Perturb, Recipe, Speech
+from earwise.settings import Perturb, PretrainedEars, Recipe, Speech
 from earwise.speech.clips import CLIPS, make_clips, read_clips
 from earwise.speech.engine import open_engine
 from earwise.speech.perturbed import opener
-from earwise.speech.voices import split_voices
+from earwise.speech.voices import split_voices, variant
+from earwise.stages.checks import check_base
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import benchmark_items, data_folder, used_item_files
+from earwise.store import read_json
 
 NAME = "speech"
 
@@ -67,15 +71,31 @@ def speaks_suffix(recipe: Recipe) -> bool:
 def _work(context: StageContext, recipe: Recipe) -> None:
     settings = recipe.speech
     assert settings is not None
+    check_base(recipe)
     folder = data_folder(recipe, context.folder_of(DATA))
     voices = open_engine(settings.engine).voices()
     train, test = split_voices(voices, settings.train_voices, settings.test_voices, settings.seed)
+    _check_unheard(recipe, test)
     context.say(f"speech: {len(train)} voices for training; test voices: {', '.join(test)}")
     for name in _spoken_files(recipe):
         items = read_items(folder / f"{name}.jsonl")
-        _speak(context, settings, items, name, train, settings.perturb)
+        _speak(context, settings, items, folder, name, train, settings.perturb)
     for name, items in benchmark_items(recipe, folder).items():
-        _speak(context, settings, items, f"benchmarks/{name}", test, settings.test_perturb, speaks_suffix(recipe))
+        place = f"benchmarks/{name}"
+        suffix = speaks_suffix(recipe)
+        _speak(context, settings, items, folder / "benchmarks", place, test, settings.test_perturb, suffix)
+
+
+def _check_unheard(recipe: Recipe, test: Sequence[str]) -> None:
+    """A pretrained encoder that says who it was trained on must meet new speakers in the test."""
+    ears = recipe.model.ears if recipe.model is not None else None
+    path = Path(model_folder(ears.path)) / TRAINING if isinstance(ears, PretrainedEars) else None
+    if path is None or not path.is_file():
+        return
+    for voice in test:
+        if variant(voice) in read_json(path)["speakers"]:
+            what = f"the encoder was trained on the speaker {variant(voice)!r}, so {voice!r} cannot be a test voice"
+            raise InputError(what, file=path, remedy="draw or name other [speech] test_voices")
 
 
 def _spoken_files(recipe: Recipe) -> list[str]:
@@ -92,13 +112,15 @@ def _speak(
     context: StageContext,
     settings: Speech,
     items: Sequence[Item],
+    folder: Path,
     name: str,
     voices: Sequence[str],
     perturbation: Perturb | None,
     suffix: bool = False,
 ) -> None:
+    """Clips of `items`, whose media paths are relative to `folder`; a question that stays typed needs none."""
     made = make_clips(
-        items,
+        [item for item in items if not item.meta.get(TYPED)],
         clip_folder(context.folder, name),
         opener(settings.engine, perturbation),
         voices=voices,
@@ -107,6 +129,8 @@ def _speak(
         seed=settings.seed,
         workers=settings.workers or os.cpu_count() or 1,
         speak_suffix=suffix,
+        audio=folder,
+        perturbation=perturbation,
     )
     length = duration(sum(clip.duration_s for clip in made.clips))
     context.say(f"speech: {name}: {len(made.clips)} clips, {length} long, {len(made.dropped)} dropped")

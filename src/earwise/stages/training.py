@@ -11,11 +11,11 @@ import numpy as np
 from earwise.data.items import read_items
 from earwise.distil.fit import fit
 from earwise.distil.objective import SELF, SNAPSHOT, Objective
-from earwise.distil.schedule import Schedule, draw, group_by_length, mix, shortest_first
+from earwise.distil.schedule import Schedule, draw, group_by_length, mix
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
-from earwise.models.families import model_folder
 from earwise.models.omni import OmniModel
+from earwise.models.shipped import model_folder
 from earwise.models.views import Sample, view_spec
 from earwise.run import Stage, StageContext
 from earwise.settings import ALIGNED, BASE, Optimisation, Recipe, SftTerm, Train, Training
@@ -83,7 +83,7 @@ def model_stage(name: str, seed: int) -> str | None:
 def local_inputs(recipe: Recipe) -> tuple[Path, ...]:
     """Model folders on this disk that the recipe names: when they change, what was trained from them is stale."""
     assert recipe.model is not None
-    named = [Path(model_folder(recipe.model.base)), Path(getattr(recipe.model.ears, "path", ""))]
+    named = [Path(model_folder(recipe.model.base)), Path(model_folder(getattr(recipe.model.ears, "path", "")))]
     return tuple(path for path in named if path.name and path.is_dir())
 
 
@@ -99,7 +99,7 @@ def _align(context: StageContext, recipe: Recipe) -> None:
     samples = _samples(context, recipe, settings.data)
     objective = Objective(settings.view, [make_term(SftTerm(type="sft", weight=1.0))], model)
     order = draw(len(samples), settings.steps * settings.batch_size * settings.accumulate, context.seed)
-    _fit(context, model, objective, samples, order, settings, curriculum=settings.curriculum)
+    _fit(context, model, objective, samples, order, settings)
 
 
 def _train(context: StageContext, recipe: Recipe, name: str) -> None:
@@ -140,14 +140,12 @@ def _fit(
     samples: list[Sample],
     order: np.ndarray,
     settings: Optimisation | Training,
-    curriculum: float = 0.0,
 ) -> None:
     """Order the draws, train, and leave the ears as the stage's result."""
     lengths = np.array([sample.turns[0].num_samples for sample in samples])
     batch = settings.batch_size * settings.accumulate
     if settings.group_by_length:
         order = group_by_length(order, lengths, batch, context.seed)
-    order = shortest_first(order, lengths, round(curriculum * len(order) / batch) * batch)
     assert model.ears is not None
     model.ears.requires_grad_(True)
     with telling_how_to_repair(context.folder_of(SPEECH)):

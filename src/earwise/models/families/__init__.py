@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +13,18 @@ from transformers.utils import cached_file
 from earwise.errors import InputError
 from earwise.models.families.base import Family, ImageInput
 from earwise.models.families.internvl import InternVL
-from earwise.models.families.own_ears import OwnEars, TrainedPart
+from earwise.models.families.own_ears import OwnEars, TrainedPart, read_description
 from earwise.models.families.qwen2_5_omni import Qwen2_5Omni
 from earwise.models.families.qwen2_5_vl import Qwen2_5VL
 from earwise.models.families.qwen2_audio import Qwen2Audio
 from earwise.models.families.qwen2_vl import Qwen2VL
+from earwise.models.shipped import model_folder
 
-__all__ = ["FAMILIES", "SHIPPED", "Family", "ImageInput", "OwnEars", "TrainedPart", "load_family", "model_folder"]
-
-SHIPPED = Path(str(files("earwise"))) / "micro" / "models"
-"""Folder of the models that come with the package."""
+__all__ = ["FAMILIES", "Family", "ImageInput", "OwnEars", "TrainedPart", "load_family", "read_description"]
 
 FAMILIES: dict[str, type[Family]] = {
     family.name: family for family in (InternVL, Qwen2VL, Qwen2_5VL, Qwen2Audio, Qwen2_5Omni)
 }
-
-
-def model_folder(name: str) -> str:
-    """The folder of a model that comes with the package, or `name` as it is: a folder or a hub id."""
-    shipped = SHIPPED / name
-    return str(shipped) if name and shipped.is_dir() else name
 
 
 def load_family(

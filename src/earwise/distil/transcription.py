@@ -1,0 +1,63 @@
+"""The objective with which an encoder learns to hear, before there is a language model to listen: CTC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from earwise.data.media import load_audio
+from earwise.models.ctc import CtcRecogniser
+from earwise.models.views import Sample
+
+
+@dataclass
+class HeardBatch:
+    """Clips and the words that they say; the recogniser itself moves what it needs to its device."""
+
+    waveforms: list[Tensor]
+    words: list[Tensor]
+
+    @property
+    def num_responses(self) -> int:
+        """Words in all clips."""
+        return sum(len(words) for words in self.words)
+
+    def to(self, device: torch.device | str) -> Self:
+        """Nothing moves: spectrograms are made where the waveforms are."""
+        return self
+
+
+@dataclass(frozen=True)
+class CtcTerm:
+    """Names and weighs the only loss of this objective."""
+
+    name: str = "ctc"
+    weight: float = 1.0
+
+
+class Transcription:
+    """Clips to the words that are spoken in them, by CTC, in nats per word.
+
+    Args:
+        recogniser: the model that learns; holds the vocabulary.
+    """
+
+    terms = (CtcTerm(),)
+
+    def __init__(self, recogniser: CtcRecogniser) -> None:
+        self._recogniser = recogniser
+
+    def collate(self, samples: Sequence[Sample]) -> dict[str, HeardBatch]:
+        """A micro-batch: the clip of each sample's first turn, and its answer as word ids."""
+        turns = [sample.turns[0] for sample in samples]
+        waveforms = [torch.from_numpy(load_audio(turn.clip)) for turn in turns if turn.clip is not None]
+        words = [self._recogniser.word_ids(turn.item.answers[0]) for turn in turns]
+        return {"batch": HeardBatch(waveforms, words)}
+
+    def losses(self, model: nn.Module, batch: HeardBatch) -> dict[str, Tensor]:
+        """(B,) nats of each clip; `model` is the recogniser, possibly inside a wrapper of its training engine."""
+        return {"ctc": model(batch.waveforms, batch.words)}

@@ -1,0 +1,125 @@
+"""Stage `encoder`: a small Whisper encoder that learns to hear from nothing, to be the pretrained one of other
+recipes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import jiwer
+import numpy as np
+import torch
+
+from earwise.data.items import read_items
+from earwise.data.media import load_audio
+from earwise.distil.fit import fit
+from earwise.distil.schedule import Schedule, draw, group_by_length
+from earwise.distil.transcription import Transcription
+from earwise.errors import InputError
+from earwise.models.ctc import CtcRecogniser
+from earwise.models.shipped import TRAINING
+from earwise.models.views import Sample
+from earwise.models.whisper import encoder_config
+from earwise.run import Stage, StageContext
+from earwise.settings import Encoder, Recipe
+from earwise.speech.clips import read_clips
+from earwise.speech.voices import variant
+from earwise.stages.data import NAME as DATA
+from earwise.stages.data import data_folder
+from earwise.stages.samples import sample_items
+from earwise.stages.speech import NAME as SPEECH
+from earwise.stages.speech import clip_folder, telling_how_to_repair
+from earwise.store import write_atomic
+
+ENCODER = "encoder"
+ITEMS = "transcribe"
+_HELD_OUT = 500
+"""Clips that are not trained on: their word error rate says how far the training came."""
+
+
+def stage(recipe: Recipe, seed: int) -> Stage:
+    """The stage of `[encoder]`."""
+    assert recipe.encoder is not None
+    return Stage(
+        name=f"seed{seed}/{ENCODER}",
+        work=lambda context: _work(context, recipe),
+        settings=recipe.encoder.for_stage(),
+        seed=seed,
+        needs=(DATA, SPEECH),
+    )
+
+
+def _work(context: StageContext, recipe: Recipe) -> None:
+    settings = recipe.encoder
+    assert settings is not None
+    clips = clip_folder(context.folder_of(SPEECH), ITEMS)
+    folder = data_folder(recipe, context.folder_of(DATA))
+    samples = sample_items(read_items(folder / f"{ITEMS}.jsonl"), folder, clips, context.say)
+    words = sorted({word for sample in samples for word in sample.turns[0].item.answers[0].split()})
+    recogniser = CtcRecogniser(_shape(settings), words, stack=settings.stack, seed=context.seed)
+    held_out, taught = _split(_long_enough(samples, recogniser, context))
+    with telling_how_to_repair(context.folder_of(SPEECH)):
+        fit(
+            recogniser,
+            Transcription(recogniser),
+            Schedule(taught, _order(taught, settings, context.seed)),
+            settings,
+            context.folder / "checkpoints",
+            seed=context.seed,
+            metrics=context.metrics,
+            what=context.stage.name,
+            save=lambda: recogniser.encoder.save_pretrained(context.folder / ENCODER),
+        )
+    rate = _word_error_rate(recogniser, held_out)
+    context.say(f"{context.stage.name}: {rate:.1%} of the words of {len(held_out)} held-out clips are wrong")
+    speakers = sorted({variant(clip.voice) for clip in read_clips(clips).clips})
+    described = {"words": words, "word_error_rate": rate, "held_out": len(held_out), "speakers": speakers}
+    write_atomic(context.folder / ENCODER / TRAINING, json.dumps(described, indent=2) + "\n")
+
+
+def _shape(settings: Encoder) -> dict[str, Any]:
+    return encoder_config(settings.layers, settings.width, settings.heads, settings.mel_bins)
+
+
+def _long_enough(samples: list[Sample], recogniser: CtcRecogniser, context: StageContext) -> list[Sample]:
+    """CTC needs an output for each word, and one more between two words that are the same."""
+    kept = []
+    for sample in samples:
+        turn = sample.turns[0]
+        words = turn.item.answers[0].split()
+        needed = len(words) + sum(one == two for one, two in pairwise(words))
+        if recogniser.num_outputs(turn.num_samples) >= needed:
+            kept.append(sample)
+    if len(kept) < len(samples):
+        context.say(f"{context.stage.name}: {len(samples) - len(kept)} clips left out: too fast for their words")
+    return kept
+
+
+def _split(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
+    """The last clips, at most a tenth, are held out: every item has its own words."""
+    count = min(_HELD_OUT, len(samples) // 10)
+    if count == 0:
+        raise InputError(f"{len(samples)} clips of {ITEMS}.jsonl can be used", remedy="ten are the least")
+    return samples[-count:], samples[:-count]
+
+
+def _order(samples: Sequence[Sample], settings: Encoder, seed: int) -> list[int]:
+    batch = settings.batch_size * settings.accumulate
+    order = draw(len(samples), settings.steps * batch, seed)
+    if settings.group_by_length:
+        lengths = np.array([sample.turns[0].num_samples for sample in samples])
+        order = group_by_length(order, lengths, batch, seed)
+    return [int(index) for index in order]
+
+
+def _word_error_rate(recogniser: CtcRecogniser, samples: Sequence[Sample]) -> float:
+    recogniser.eval()
+    heard = []
+    for sample in samples:
+        clip = sample.turns[0].clip
+        assert clip is not None
+        heard += recogniser.transcribe([torch.from_numpy(load_audio(clip))])
+    return float(jiwer.wer([sample.turns[0].item.answers[0] for sample in samples], heard))
