@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tiny import tiny_model, tiny_samples
+from tiny_families import PARTS, write_tiny_family
 
 from earwise.attention.measure import Look, measure, token_kinds
 from earwise.attention.records import KINDS
@@ -12,19 +13,30 @@ from earwise.models.batch import collate
 from earwise.models.families import FAMILIES
 from earwise.models.omni import fresh_cache
 
-SPOKEN, TYPED = "image_speech", "image_text"
+TYPED, SPOKEN = 0, 1
+"""Places in `views_of`."""
+
+
+@pytest.fixture(scope="module")
+def folders(tiny_checkpoints, tmp_path_factory):
+    root = tmp_path_factory.mktemp("families")
+    return {**tiny_checkpoints, **{name: write_tiny_family(root / name, name) for name in PARTS}}
 
 
 @pytest.fixture(params=sorted(FAMILIES))
-def model(request, tiny_checkpoints):
-    if request.param not in tiny_checkpoints:
-        pytest.skip("no tiny checkpoint of this family")
-    return tiny_model(tiny_checkpoints[request.param])
+def model(request, folders):
+    return tiny_model(folders[request.param], ears=not FAMILIES[request.param].hears)
+
+
+def views_of(model):
+    """The typed and the spoken view, with an image where the family sees."""
+    return ("image_text", "image_speech") if model.family.sees else ("text_only", "speech_only")
 
 
 def pass_of(model, samples, view=SPOKEN):
-    layouts = [model.layouts.build(sample, view, answers=True) for sample in samples]
-    return layouts, collate({view: layouts}, model.family, share_prefix=False).views[view]
+    name = views_of(model)[view]
+    layouts = [model.layouts.build(sample, name, answers=True) for sample in samples]
+    return layouts, collate({name: layouts}, model.family, share_prefix=False).views[name]
 
 
 def maps_of(model, view):
@@ -93,9 +105,10 @@ def test_rows_on_a_cached_prefix_equal_those_of_a_full_pass(model, tmp_path, imp
     with tapped(model.family.backbone, probes_of(layouts, length), len(KINDS)) as whole:
         decode(model, full)
 
-    both = {v: [model.layouts.build(s, v, answers=True) for s in samples] for v in (SPOKEN, TYPED)}
-    batch = collate(both, model.family, share_prefix=True)
-    rest, starts = batch.views[SPOKEN], batch.views[SPOKEN].starts.tolist()
+    batch = collate({"": layouts}, model.family, share_prefix=True, with_audio=True)
+    assert batch.prefix is not None
+    rest = batch.views[""]
+    starts = rest.starts.tolist()
     past, cached = model._prefix(batch.prefix), batch.prefix.ids.shape[1]
     probes = []
     for n, (layout, start) in enumerate(zip(layouts, starts, strict=True)):
@@ -144,9 +157,9 @@ def test_taps_may_be_nested_and_leave_nothing_behind(model, tmp_path):
 def test_what_cannot_be_tapped_is_said(model, tmp_path):
     layouts, batch = pass_of(model, tiny_samples(tmp_path, 1))
     probes, backbone = probes_of(layouts, batch.ids.shape[1]), model.family.backbone
-    with pytest.raises(InputError, match=r"there is no layer 9 \(the decoder has layers 0 to 1\)"):
-        measure(model, "m", "b", tiny_samples(tmp_path, 1), SPOKEN, Look(layers=(9,)))
-    with pytest.raises(EarwiseError, match="no attention passed through 2 of 2"), tapped(backbone, probes, 4):
+    with pytest.raises(InputError, match=r"there is no layer 9 \(the decoder has layers 0 to \d\)"):
+        measure(model, "m", "b", tiny_samples(tmp_path, 1), views_of(model)[SPOKEN], Look(layers=(9,)))
+    with pytest.raises(EarwiseError, match="no attention passed through 2 of 2 tapped"), tapped(backbone, probes, 4):
         pass
     with tapped(backbone, probes, len(KINDS)):
         decode(model, batch)

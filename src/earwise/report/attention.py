@@ -237,7 +237,7 @@ def _panels(found: Attention, readers: Sequence[tuple[str, str]], variant: Varia
 
 
 def _answers(found: Attention) -> list[str]:
-    """Is each model closer to the typed view than the baseline, in attention from query to vision? One sentence each."""
+    """One sentence per model: is it closer to the typed view than the baseline, in attention from query to vision?"""
     cells = {(c.model, c.view, c.variant): c for c in found.comparisons if c.flow == FLOWS[0]}
     return [
         f"{model_label(c.model)}: {_verdict(c)}; length-matched: {_verdict(cells[model, view, 'matched'])}."

@@ -11,6 +11,7 @@ from earwise.attention.records import AttentionRow
 from earwise.attention.runner import run_attention
 from earwise.attention.summary import AttentionTable, summarise
 from earwise.evaluate.runner import is_heard
+from earwise.models.omni import OmniModel
 from earwise.models.views import Sample
 from earwise.records import Item, Score, View
 from earwise.run import Stage, StageContext
@@ -108,16 +109,22 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     samples = _samples(context, recipe)
     with Store(context.folder / ROWS, AttentionRow) as store:
         for name in _models(recipe):
-            # Views that hear nothing do not depend on the ears: they are read once, by the base.
-            views = [view for view in settings.views if is_heard(view) == (name != BASE)]
-            if not views:
-                continue
             own = model_stage(name, context.seed)
             model = (load_start(recipe, context, own) if own else load_base(recipe, context)).eval()
+            views = [view for view in settings.views if _reads(model, name, view)]
             for benchmark, some in samples.items():
                 with telling_how_to_repair(context.run_folder / "stages" / SPEECH):
                     run_attention(model, name, benchmark, some, views, look, store, settings.batch_size)
     _write(context.folder / RESULT, recipe, [read_store(context.folder / ROWS, AttentionRow)])
+
+
+def _reads(model: OmniModel, name: str, view: View) -> bool:
+    """Whether model `name` is measured under `view`. Without LoRA, what a trained model does with a view that hears
+    nothing is what the base does: it is measured once, on the base. A base that hears by itself is measured hearing.
+    """
+    if name == BASE:
+        return model.ears is not None or not is_heard(view)
+    return model.lora is not None or is_heard(view)
 
 
 def _pool(context: StageContext, recipe: Recipe) -> None:
