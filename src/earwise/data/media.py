@@ -23,6 +23,9 @@ from earwise.store import write_bytes_atomic
 MAX_CLIP_S: Final = 30
 """Longest clip that can be heard, in seconds: the window of Whisper's encoder."""
 
+ROUNDED_S: Final = 0.05
+"""A part may end so much later than its recording: manifests give times in few digits."""
+
 SILENCE_PEAK: Final = 1e-4
 """A waveform whose half peak-to-peak amplitude stays below this (-80 dB of full scale, about 3 steps of 16 bits) is
 silent; peak-to-peak, so that a constant offset does not count as sound."""
@@ -43,29 +46,47 @@ def resolve(folder: str | Path, relative: str) -> Path:
     return Path(folder) / relative
 
 
-def load_audio(path: str | Path) -> Waveform:
-    """Read an audio file as mono 16 kHz float32.
+def load_audio(
+    path: str | Path, *, offset_s: float = 0.0, duration_s: float | None = None, channel: int | None = None
+) -> Waveform:
+    """Read an audio file, or a part of it, as mono 16 kHz float32.
 
-    Channels are averaged, then resampled with soxr HQ to exactly `resampled_length` samples. Raises `InputError` naming
-    the file when it is missing, empty, not audio, truncated (the header promises more than there is), silent after
-    mixing down, or holds a value that is not finite.
+    Channels are averaged, or one is chosen; then resampled with soxr HQ to exactly `resampled_length` samples. Raises
+    `InputError` naming the file when it is missing, empty, not audio, truncated (the header promises more than there
+    is), ends before the part does, silent after mixing down, or holds a value that is not finite.
     """
     path = Path(path)
     _require_content(path, "audio")
     _refuse_truncated_wav(path)
     try:
         with soundfile.SoundFile(path) as stream:
-            promised, rate_hz = stream.frames, stream.samplerate
-            samples = stream.read(dtype="float32", always_2d=True)
+            rate_hz = stream.samplerate
+            start, promised = _part(path, stream, offset_s, duration_s)
+            if start:
+                stream.seek(start)
+            samples = stream.read(promised, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise InputError(f"not readable as audio: {error.error_string}", file=path) from None
     if len(samples) == 0:
         raise InputError("audio has no samples", file=path, remedy="make the clip again")
     if len(samples) < promised:
         raise _truncated(path, f"{promised} frames promised, {len(samples)} there")
-    mono = to_16_khz(samples.mean(axis=1, dtype=np.float32), rate_hz)
+    if channel is not None and channel >= samples.shape[1]:
+        raise InputError(f"no channel {channel}: the file has {samples.shape[1]}", file=path)
+    mixed = samples.mean(axis=1, dtype=np.float32) if channel is None else np.ascontiguousarray(samples[:, channel])
+    mono = to_16_khz(mixed, rate_hz)
     check_waveform(mono, path)
     return mono
+
+
+def _part(path: Path, stream: soundfile.SoundFile, offset_s: float, duration_s: float | None) -> tuple[int, int]:
+    """First frame and number of frames of a part; times of manifests are rounded, so it may end a little late."""
+    start = round(offset_s * stream.samplerate)
+    stop = stream.frames if duration_s is None else start + round(duration_s * stream.samplerate)
+    if start >= stream.frames > 0 or stop > stream.frames + ROUNDED_S * stream.samplerate:
+        seconds = (stop / stream.samplerate, stream.frames / stream.samplerate)
+        raise InputError("the recording ends before its part: {:.2f} s, {:.2f} s there".format(*seconds), file=path)
+    return start, min(stop, stream.frames) - start
 
 
 def check_waveform(samples: Waveform, path: str | Path) -> None:

@@ -13,17 +13,21 @@ import functools
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+from earwise.data.asr import recording_of
 from earwise.data.media import MAX_CLIP_S, Waveform, check_waveform, load_audio, save_wav, waveform_sha256
 from earwise.errors import InputError
 from earwise.progress import track
-from earwise.records import SAMPLE_RATE_HZ, Clip, Item, NonEmpty, Record
+from earwise.records import SAMPLE_RATE_HZ, Clip, Item, Record
+from earwise.settings import Perturb
+from earwise.speech.drop import TOO_LONG, Drop
 from earwise.speech.engine import SpeechEngine, check_voice
 from earwise.speech.parallel import map_in_processes, map_in_threads
+from earwise.speech.recorded import Cut, cut_all
 from earwise.speech.spoken_form import FORM_VERSION, spoken_form
 from earwise.store import Store, read_store
 
@@ -33,23 +37,9 @@ DROPPED: Final = "dropped.jsonl"
 JOBS_WORTH_A_WORKER: Final = 64
 """Starting a process takes about as long as speaking a hundred questions."""
 
-TOO_LONG: Final = f"longer than {MAX_CLIP_S} s when spoken"
-
 log = logging.getLogger(__name__)
 
-
-class Drop(Record):
-    """An item that has no clip, with the reason."""
-
-    item: NonEmpty
-    text: str
-    """The question as it was written."""
-    reason: NonEmpty
-
-    @property
-    def key(self) -> str:
-        """The item's id."""
-        return self.item
+J = TypeVar("J", "_Job", Cut)
 
 
 @dataclass(frozen=True)
@@ -109,8 +99,12 @@ def make_clips(
     seed: int = 0,
     workers: int = 1,
     speak_suffix: bool = False,
+    audio: Path | None = None,
+    perturbation: Perturb | None = None,
 ) -> ClipSet:
     """Speak the question and the options of every item; afterwards `folder` holds exactly these clips.
+
+    An item that says where it was recorded (`earwise.data.asr.recording_of`) is cut out of its recording instead.
 
     Clips that are there already are kept, those of other items or settings leave the store (their WAV files stay as a
     cache). Items that cannot be spoken, that the engine renders as silence, or that take longer than can be heard are
@@ -128,35 +122,63 @@ def make_clips(
         seed: of the draws.
         workers: processes, or threads for an engine that waits for a server.
         speak_suffix: whether the answer-format request of an item is spoken after its query.
+        audio: folder that audio paths of recorded items start from.
+        perturbation: of recorded clips; an engine perturbs what it speaks itself.
 
     Raises `InputError` for an unknown voice, doubled ids, and if no item at all can be spoken.
     """
     folder = Path(folder)
-    opened = engine()
-    _check(items, voices, opened)
-    jobs = [
-        _Job(item, delivery, speak_suffix, _job_key(item, delivery, speak_suffix, opened.name))
-        for item in items
-        for delivery in (draw_delivery(item.id, voices, rates, pitches, seed),)
-    ]
-    keys = {job.key for job in jobs}
+    cuts = _cuts(items, folder, perturbation, seed) if audio is not None else {}
+    to_speak = [item for item in items if item.id not in cuts]
+    _check_ids(items)
+    jobs: list[_Job] = []
+    if to_speak or not items:
+        opened = engine()
+        _check_voices(voices, opened)
+        for item in to_speak:
+            delivery = draw_delivery(item.id, voices, rates, pitches, seed)
+            jobs.append(_Job(item, delivery, speak_suffix, _job_key(item, delivery, speak_suffix, opened.name)))
+    every: list[_Job | Cut] = [*jobs, *cuts.values()]
+    keys = {job.key for job in every}
     _forget_others(folder / CLIPS, Clip, keys)
     _forget_others(folder / DROPPED, Drop, keys)
     with Store(folder / CLIPS, Clip) as clips, Store(folder / DROPPED, Drop) as dropped:
-        missing = [job for job in jobs if job.key not in clips and job.key not in dropped]
-        results = _speak_all(missing, folder, engine, opened, workers)
-        for job, result in track(zip(missing, results, strict=True), len(missing), "speaking"):
-            if isinstance(result, Clip):
-                clips.append(result, key=job.key)
-            else:
-                dropped.append(result, key=job.key)
+
+        def missing(jobs: Iterable[J]) -> list[J]:
+            return [job for job in jobs if job.key not in clips and job.key not in dropped]
+
+        def keep(jobs: Sequence[_Job | Cut], results: Iterator[Clip | Drop], doing: str) -> None:
+            for job, result in track(zip(jobs, results, strict=True), len(jobs), doing):
+                if isinstance(result, Clip):
+                    clips.append(result, key=job.key)
+                else:
+                    dropped.append(result, key=job.key)
+
+        if new := missing(jobs):
+            keep(new, _speak_all(new, folder, engine, opened, workers), "speaking")
+        if audio is not None and (uncut := missing(cuts.values())):
+            keep(uncut, cut_all(uncut, folder, audio, _worth(workers, uncut)), "cutting recordings")
     return _finished(folder, items)
+
+
+def _cuts(items: Sequence[Item], file: Path, perturbation: Perturb | None, seed: int) -> dict[str, Cut]:
+    """Of the items that were recorded, how each clip is cut."""
+    recorded = {item.id: (item, recording) for item in items if (recording := recording_of(item, file)) is not None}
+    return {
+        name: Cut(item, recording, perturbation, draw_delivery(name, ["-"], (1, 1), (1, 1), seed).seed)
+        for name, (item, recording) in recorded.items()
+    }
+
+
+def _worth(workers: int, jobs: Sequence[object]) -> int:
+    """How many of `workers` so many jobs are worth."""
+    return min(workers, len(jobs) // JOBS_WORTH_A_WORKER + 1)
 
 
 def _speak_all(
     jobs: Sequence[_Job], folder: Path, engine: Callable[[], SpeechEngine], opened: SpeechEngine, workers: int
 ) -> Iterator[Clip | Drop]:
-    workers = min(workers, len(jobs) // JOBS_WORTH_A_WORKER + 1)
+    workers = _worth(workers, jobs)
     if workers == 1:
         return map(_Speaker(opened, folder), jobs)
     if opened.waits:
@@ -180,12 +202,15 @@ def load_clip(clip: Clip, folder: str | Path) -> Waveform:
     return samples
 
 
-def _check(items: Sequence[Item], voices: Sequence[str], engine: SpeechEngine) -> None:
+def _check_voices(voices: Sequence[str], engine: SpeechEngine) -> None:
     if not voices:
         raise InputError("no voice to speak with")
     known = engine.voices()
     for voice in voices if known else ():
         check_voice(voice, known, engine.name)
+
+
+def _check_ids(items: Sequence[Item]) -> None:
     seen: set[str] = set()
     for item in items:
         if item.id in seen:

@@ -1,4 +1,4 @@
-"""Stage `data`: items, pictures and benchmarks, made by the micro laboratory, found in a folder or read from corpora."""
+"""Stage `data`: items, pictures and benchmarks, made by the micro laboratory, read from a folder or from corpora."""
 
 from __future__ import annotations
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from earwise.data.llava import CONVERSATION, TYPED
 from earwise.data.media import resolve
 from earwise.data.prompts import query_text
 from earwise.models.views import Sample, Turn
@@ -21,25 +23,39 @@ def sample_items(
     *,
     suffix: str = "none",
 ) -> list[Sample]:
-    """One single-turn sample per item; items whose clip was dropped are left out and counted.
+    """One sample per item, or per conversation where items say which one they belong to.
+
+    A conversation goes as far as its questions have clips: what follows a question that was dropped would be asked out
+    of context. What is left out is counted.
 
     Args:
-        items: with media paths relative to `folder`.
+        items: with media paths relative to `folder`; those of one conversation stand together.
         folder: holds the item file.
         clips: folder that `make_clips` filled; None for samples without speech.
         say: told how many items were left out, and why.
         suffix: how the answer-format request is given: `none`, `text` (typed) or `spoken`.
     """
     spoken = _clips(clips) if clips is not None else {}
-    samples, silent = [], 0
-    for item in items:
-        clip = spoken.get(item.id)
-        if clips is not None and clip is None:
-            silent += 1
-            continue
-        samples.append(Sample((_turn(item, clip, clips, suffix),), _image(item, folder)))
+
+    def can_be_asked(item: Item) -> bool:
+        return clips is None or item.id in spoken or bool(item.meta.get(TYPED))
+
+    samples, silent, behind = [], 0, 0
+    for _, group in itertools.groupby(items, key=lambda item: item.meta.get(CONVERSATION, item.id)):
+        asked = list(group)
+        whole = list(itertools.takewhile(can_be_asked, asked))
+        if clips is not None and not any(item.id in spoken for item in whole):
+            whole = []  # nothing of it would be heard
+        if whole:
+            turns = tuple(_turn(item, spoken.get(item.id), clips, suffix) for item in whole)
+            samples.append(Sample(turns, _image(whole[0], folder)))
+        without = sum(not can_be_asked(item) for item in asked)
+        silent += without
+        behind += len(asked) - len(whole) - without
     if silent:
         say(f"{silent} items left out: they have no clip (reasons in {clips})")
+    if behind:
+        say(f"{behind} items left out: the rest of their conversation has no clip")
     return samples
 
 

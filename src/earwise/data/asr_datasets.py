@@ -1,0 +1,101 @@
+"""ASR corpora as Hugging Face audio data sets on disk, as `Dataset.save_to_disk` writes them.
+
+The package `datasets` is needed only here. Audio is taken as the bytes it is stored as and decoded by soundfile, so
+that no other decoder has to be installed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from earwise.data.asr import Corpus, Recording, Utterance, inside
+from earwise.data.drops import Drops
+from earwise.errors import InputError
+from earwise.store import write_bytes_atomic
+
+if TYPE_CHECKING:
+    import datasets
+
+_TEXTS: Final = ("text", "sentence", "transcription", "transcript", "normalized_text", "raw_text")
+_SPEAKERS: Final = ("speaker_id", "speaker", "client_id")
+
+
+def dataset_files(path: Path) -> list[Path]:
+    """The small files that say what a data set holds: its fingerprints stand in them."""
+    return sorted(itertools.chain(path.rglob("state.json"), path.rglob("dataset_info.json")))
+
+
+def read_dataset(path: str | Path, extracted: str | Path, *, split: str | None = None) -> Corpus:
+    """A data set on disk with one audio column and a text column.
+
+    Audio that is stored inside is written to the folder `extracted`, as it is, when `Corpus.fetch` asks for it. Audio
+    that is stored beside it, as paths, must lie inside `path`.
+
+    Raises `InputError` naming the folder and the row for what is no such data set, an unknown split, no audio or text
+    column, and a path that leads out of the folder; rows without a text are left out and counted.
+    """
+    path, extracted = Path(path), Path(extracted)
+    rows = _open(path, split)
+    audio, text, speaker = _columns(path, rows)
+    stored = rows[0][audio]["bytes"] is not None if len(rows) else False
+    # Without its audio, a row is a few words: the whole list is read at once, the audio when it is needed.
+    light = rows.remove_columns([audio]) if stored else rows
+    drops = Drops()
+    utterances = []
+    for number, row in enumerate(light):
+        if not (said := str(row[text] or "").strip()):
+            drops.add("no text", f"row {number}")
+            continue
+        file = f"{number:08d}.audio" if stored else inside(path, str(row[audio]["path"]), path, f"row {number}")
+        who = str(row[speaker]) if speaker else ""
+        utterances.append(Utterance(f"row {number}", said, file, Recording(speaker=who)))
+    root = extracted if stored else path
+    return Corpus(path, root, utterances, drops, _Extractor(rows, audio, extracted) if stored else None)
+
+
+class _Extractor:
+    """Writes the stored audio of one utterance, once."""
+
+    def __init__(self, rows: datasets.Dataset, column: str, folder: Path) -> None:
+        self._rows, self._column, self._folder = rows, column, folder
+
+    def __call__(self, utterance: Utterance) -> None:
+        file = self._folder / utterance.audio
+        if not file.exists():
+            content = self._rows[int(file.stem)][self._column]["bytes"]
+            write_bytes_atomic(file, content or b"")
+
+
+def _open(path: Path, split: str | None) -> datasets.Dataset:
+    try:
+        import datasets
+    except ImportError:
+        remedy = "pip install 'earwise[datasets]'"
+        raise InputError("reading this needs the package 'datasets'", file=path, remedy=remedy) from None
+    if not dataset_files(path):
+        raise InputError("not a Hugging Face data set on disk", file=path, remedy="save it with save_to_disk")
+    found = datasets.load_from_disk(str(path))  # Arrow files: nothing in them is executed
+    if isinstance(found, datasets.DatasetDict):
+        if split not in found:
+            what = f"no split {split!r}" if split else "no split is named"
+            raise InputError(what, file=path, remedy=f"there is {', '.join(found)}")
+        found = found[split]
+    for name, kind in found.features.items():
+        if isinstance(kind, datasets.Audio):
+            found = found.cast_column(name, datasets.Audio(decode=False))
+    return found
+
+
+def _columns(path: Path, rows: datasets.Dataset) -> tuple[str, str, str | None]:
+    """Names of the audio, text and speaker columns."""
+    import datasets
+
+    audio = [name for name, kind in rows.features.items() if isinstance(kind, datasets.Audio)]
+    texts = [name for name in _TEXTS if name in rows.features]
+    if len(audio) != 1:
+        raise InputError(f"{len(audio)} audio columns, one is needed", file=path)
+    if not texts:
+        raise InputError("no text column", file=path, remedy=f"name it one of {', '.join(_TEXTS)}")
+    return audio[0], texts[0], next((name for name in _SPEAKERS if name in rows.features), None)

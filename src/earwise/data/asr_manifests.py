@@ -1,0 +1,150 @@
+"""ASR corpora as manifests: Lhotse cuts, Lhotse supervisions with their recordings, and NeMo. Plain or gzipped JSON
+lines.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from earwise.data.asr import Corpus, Utterance, check_cut, inside
+from earwise.data.drops import Drops
+from earwise.errors import InputError
+
+Row = Mapping[str, Any]
+
+
+def read_nemo(path: str | Path, audio: str | Path | None = None) -> Corpus:
+    """A NeMo manifest: lines of `{"audio_filepath", "duration", "text"}`, with an `offset` for a part of a file.
+
+    `audio` is the folder that paths start from, by default the manifest's. Raises `InputError` naming file and line for
+    a broken line, a missing key, a negative duration or offset, and a path that leads out of the folder; missing audio
+    and empty texts are left out and counted.
+    """
+    path, drops = Path(path), Drops()
+    root = Path(audio) if audio is not None else path.parent
+    utterances = [found for found in (_nemo(path, root, row, where, drops) for where, row in _lines(path)) if found]
+    return Corpus(path, root, utterances, drops)
+
+
+def _nemo(path: Path, root: Path, row: Row, where: str, drops: Drops) -> Utterance | None:
+    seconds, file = _needed(row, "duration", path, where), str(_needed(row, "audio_filepath", path, where))
+    offset = row.get("offset")
+    cut = check_cut(path, where, offset_s=offset or 0.0, duration_s=seconds, speaker=row.get("speaker"))
+    if offset is None:
+        cut = cut.model_copy(update={"duration_s": None})  # the whole file, whose own length counts
+    return _usable(Utterance(where, _text(row), inside(root, file, path, where), cut, float(seconds)), root, drops)
+
+
+def read_lhotse(path: str | Path, audio: str | Path | None = None, recordings: str | Path | None = None) -> Corpus:
+    """A Lhotse manifest of cuts, or of supervisions with the manifest of their `recordings`.
+
+    `audio` is the folder that paths start from, by default the manifest's. Raises as `read_nemo` does. Cuts that are
+    mixed of several, and recordings whose source is not one file (a source of type `command` is never run), are left
+    out and counted.
+    """
+    path, drops = Path(path), Drops()
+    root = Path(audio) if audio is not None else path.parent
+    known = {str(_needed(row, "id", Path(recordings), where)): row for where, row in _lines(Path(recordings))} if (
+        recordings is not None
+    ) else {}  # fmt: skip
+    utterances = []
+    for where, row in _lines(path):
+        where = f"{where} ({row['id']})" if "id" in row else where
+        for start, recording, supervision in _supervisions(path, row, known, where, drops):
+            found = _lhotse(path, root, start, recording, supervision, where, drops)
+            utterances += [found] if found else []
+    return Corpus(path, root, utterances, drops)
+
+
+def _supervisions(
+    path: Path, row: Row, known: Mapping[str, Row], where: str, drops: Drops
+) -> Iterator[tuple[float, Row, Row]]:
+    """(start of the cut, recording, supervision) of everything that is said in a row."""
+    if "recording_id" in row:  # a supervision
+        recording = known.get(str(row["recording_id"]))
+        if recording is None:
+            raise InputError(
+                f"recording {row['recording_id']!r} is not known", file=path, record=where, remedy="give recordings"
+            )
+        yield 0.0, recording, row
+    elif "recording" in row:  # a cut
+        check_cut(path, where, offset_s=row.get("start", 0.0), duration_s=row.get("duration"))
+        for supervision in row.get("supervisions", ()):
+            yield float(row.get("start", 0.0)), row["recording"], {"channel": row.get("channel"), **supervision}
+        if not row.get("supervisions"):
+            drops.add("a cut without a transcript", where)
+    elif "tracks" in row or row.get("type") in ("MixedCut", "PaddingCut"):
+        drops.add("a cut that is mixed of several", where)
+    else:
+        raise InputError("is neither a cut nor a supervision of Lhotse", file=path, record=where)
+
+
+def _lhotse(
+    path: Path, root: Path, start: float, recording: Row, supervision: Row, where: str, drops: Drops
+) -> Utterance | None:
+    sources = _needed(recording, "sources", path, where)
+    if len(sources) != 1 or sources[0].get("type") != "file":
+        drops.add("audio that is not one file", where)
+        return None
+    channel = supervision.get("channel")
+    if isinstance(channel, list):
+        channel = channel[0] if len(channel) == 1 else None
+    cut = check_cut(
+        path,
+        where,
+        offset_s=round(start + float(supervision.get("start", 0.0)), 6),
+        duration_s=_needed(supervision, "duration", path, where),
+        channel=channel if len(sources[0].get("channels", [0])) > 1 else None,
+        speaker=supervision.get("speaker"),
+    )
+    seconds = cut.duration_s
+    if cut.offset_s == 0 and seconds is not None and seconds >= float(recording.get("duration", float("inf"))) - 1e-3:
+        cut = cut.model_copy(update={"duration_s": None})
+    file = inside(root, str(sources[0].get("source", "")), path, where)
+    return _usable(Utterance(where, _text(supervision), file, cut, seconds), root, drops)
+
+
+def _usable(utterance: Utterance, root: Path, drops: Drops) -> Utterance | None:
+    reason = None if utterance.text else "no text"
+    if reason is None and not (root / utterance.audio).is_file():
+        reason = "audio file missing"
+    if reason is None:
+        return utterance
+    drops.add(reason, utterance.record)
+    return None
+
+
+def _text(row: Row) -> str:
+    return str(row.get("text") or "").strip()
+
+
+def _needed(row: Row, key: str, path: Path, where: str) -> Any:
+    if row.get(key) is None:
+        raise InputError(f"no {key!r}", file=path, record=where)
+    return row[key]
+
+
+def _lines(path: Path) -> Iterator[tuple[str, Row]]:
+    """Line number and object of each line that is not blank."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    number = 0
+    try:
+        with opener(path, "rt", encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    row = json.loads(line)
+                    if not isinstance(row, dict):
+                        raise InputError("is not a JSON object", file=path, record=f"line {number}")
+                    yield f"line {number}", row
+    except json.JSONDecodeError as error:
+        what = f"is truncated or not JSON: {error}"
+        raise InputError(what, file=path, record=f"line {number}") from None
+    except (UnicodeDecodeError, EOFError, zlib.error) as error:
+        raise InputError(f"is damaged: {error}", file=path, record=f"after line {number}") from None
+    except OSError as error:
+        raise InputError(f"cannot read: {error.strerror or error}", file=path) from None

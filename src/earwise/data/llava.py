@@ -1,0 +1,228 @@
+"""LLaVA-style conversations become items: llava-1.5-mix-665k and everything written like it.
+
+A record is `{"id", "image", "conversations": [{"from": "human", "value": "<image>What ...?"}, {"from": "gpt", ...}]}`;
+without `image` it is text only. Each question with its answer becomes one `Item`; the items of a record keep their
+order and share `meta["conversation"]`, so that they can be shown as one dialogue.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from earwise.data.drops import Drops
+from earwise.data.json_records import JsonRecords, Place, scan_records
+from earwise.data.media import resolve
+from earwise.data.suffixes import split_suffix
+from earwise.errors import InputError
+from earwise.records import Item
+
+CONVERSATION: Final = "conversation"
+"""Key of `Item.meta`: what the items of one conversation have in common."""
+TYPED: Final = "typed"
+"""Key of `Item.meta`: true for a question that is typed under every view, also under one that speaks."""
+
+Spoken = Literal["all", "first", "last"] | float
+"""Which questions of a conversation are spoken; a number is the share of questions, drawn by seed."""
+
+_SIDES: Final = {"human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt", "system": "system"}
+_TAG: Final = re.compile(r"\s*<image>\s*")
+
+
+@dataclass(frozen=True)
+class LlavaOptions:
+    """How a file of conversations is read."""
+
+    name: str = "llava"
+    """Begins the ids of the items, and is their `source`."""
+    media: str = ""
+    """Folder of the images as items name it; empty if they are relative to the item file."""
+    text_only: bool = True
+    """Whether records without an image are kept."""
+    max_turns: int | None = None
+    """Questions of a conversation that are kept, from the first one on."""
+    spoken: Spoken = "all"
+    seed: int = 0
+    """Of the draws of spoken questions."""
+
+
+class LlavaFile:
+    """The usable conversations of a file, each read when it is asked for: the items of one record.
+
+    Opening reads the file once. A record that cannot be used is left out and counted in `drops`: its image is missing,
+    it has several, its tags and images do not agree. A question without an answer ends its conversation.
+
+    Args:
+        path: a JSON array, or one JSON object per line.
+        images: folder that image paths start from.
+        options: what is kept, and which questions are spoken.
+
+    Raises `InputError` naming file and record for what is no conversation: one that begins with the assistant, two
+    turns of one side in a row, missing keys, an image path that leaves the folder; and for a file without any usable
+    record.
+    """
+
+    def __init__(self, path: str | Path, images: str | Path, options: LlavaOptions = LlavaOptions()) -> None:
+        self.path, self.images, self.options = Path(path), Path(images), options
+        self.drops = Drops()
+        self._numbers: list[int] = []
+        places: list[Place] = []
+        for number, (place, record) in enumerate(scan_records(self.path)):
+            talk = _Talk.parse(number, record, self.path)
+            if (reason := self._why_not(talk)) is not None:
+                self.drops.add(reason, talk.record)
+                continue
+            if self._is_cut(talk):
+                self.drops.add("end of a conversation, from a turn without text or answer on", talk.record)
+            self._numbers.append(number)
+            places.append(place)
+        self._records = JsonRecords(self.path, places)
+        if not places:
+            raise InputError(f"no usable conversation: {next(self.drops.lines(), 'no records')}", file=self.path)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: int) -> tuple[Item, ...]:
+        return self._items(_Talk.parse(self._numbers[index], self._records[index], self.path))
+
+    def _why_not(self, talk: _Talk) -> str | None:
+        """Why a whole record is left out; None if it is not."""
+        if talk.several:
+            return "several images or a video"
+        if talk.image is None and not self.options.text_only:
+            return "text only"
+        if talk.system:
+            return "a system prompt of its own"
+        first, *later = (question.count("<image>") for question in talk.questions)
+        if sum(later):
+            return "an <image> tag in a later turn"
+        if first > 1:
+            return "several <image> tags"
+        if talk.image is None:
+            return "an <image> tag without an image" if first else self._why_empty(talk)
+        if not self._resolve(talk.image, talk.record).is_file():
+            return "image file missing"
+        return self._why_empty(talk)
+
+    def _why_empty(self, talk: _Talk) -> str | None:
+        return None if talk.turns() else "no question with an answer"
+
+    def _is_cut(self, talk: _Talk) -> bool:
+        """Whether a question is lost that the limit on turns would have kept."""
+        wanted = len(talk.questions) if self.options.max_turns is None else self.options.max_turns
+        return len(talk.turns()) < min(wanted, len(talk.questions))
+
+    def _resolve(self, image: str, record: str) -> Path:
+        try:
+            return resolve(self.images, image)
+        except InputError as error:
+            raise InputError(error.what, file=self.path, record=record, remedy=error.remedy) from None
+
+    def _items(self, talk: _Talk) -> tuple[Item, ...]:
+        own, image = self.options, talk.image
+        name = f"{own.name}-{talk.number:07d}"
+        turns = talk.turns()[: own.max_turns]
+        spoken = spoken_turns(len(turns), own.spoken, own.seed, name)
+        items = []
+        for turn, (text, answer) in enumerate(turns):
+            question, suffix = split_suffix(text)
+            typed = {} if turn in spoken else {TYPED: True}
+            item = Item(
+                id=f"{name}-{turn}",
+                source=own.name,
+                question=question,
+                suffix=suffix,
+                answers=(answer,),
+                image=None if image is None else f"{own.media}/{image}".removeprefix("/"),
+                cluster=name if image is None else f"{own.name}/{image}",
+                kind="text" if image is None else image.partition("/")[0] if "/" in image else "",
+                meta={"record": talk.record, CONVERSATION: name, **typed},
+            )
+            items.append(item)
+        return tuple(items)
+
+
+@dataclass(frozen=True)
+class _Talk:
+    """A record, taken apart."""
+
+    number: int
+    record: str
+    """What the record is called in messages."""
+    image: str | None
+    several: bool
+    system: bool
+    questions: tuple[str, ...]
+    answers: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, number: int, record: dict[str, Any], path: Path) -> _Talk:
+        """Raises `InputError` naming file and record if it is no conversation."""
+        named = f"record {number}" + (f" ({record['id']})" if "id" in record else "")
+        sides = _sides(record.get("conversations"), path, named)
+        system = sides[0][0] == "system"
+        talk = sides[1:] if system else sides
+        if talk and talk[0][0] == "gpt":
+            what = "the conversation begins with the assistant"
+            raise InputError(what, file=path, record=named, remedy="remove its first turn")
+        for place, (side, _) in enumerate(talk):
+            expected = ("human", "gpt")[place % 2]
+            if side != expected:
+                what = f"turn {place + system} is by {side!r}, it should be by {expected!r}"
+                raise InputError(what, file=path, record=named, remedy="the two take turns")
+        image = record.get("image") or None
+        images = image if isinstance(image, list) else [image] if image else []
+        if not all(isinstance(each, str) for each in images):
+            raise InputError("'image' is not a path", file=path, record=named)
+        several = len(images) > 1 or "video" in record
+        questions, answers = ([value for side, value in talk if side == wanted] for wanted in ("human", "gpt"))
+        return cls(number, named, images[0] if images else None, several, system, (*questions,), (*answers,))
+
+    def turns(self) -> list[tuple[str, str]]:
+        """Questions with their answers, up to the first one that lacks either."""
+        turns = []
+        for question, answer in zip(self.questions, self.answers, strict=False):
+            text = _TAG.sub(" ", question).strip()
+            if not text or not answer.strip():
+                break
+            turns.append((text, answer.strip()))
+        return turns
+
+
+def _sides(turns: Any, path: Path, named: str) -> list[tuple[str, str]]:
+    """Who says what, turn by turn."""
+    if not isinstance(turns, list) or not turns:
+        raise InputError("no list of 'conversations'", file=path, record=named, remedy="give LLaVA's form")
+    sides = []
+    for place, turn in enumerate(turns):
+        side = _SIDES.get(str(turn.get("from"))) if isinstance(turn, dict) else None
+        if side is None or not isinstance(turn.get("value"), str):
+            what = f"turn {place} is not {{'from', 'value'}} with one of {', '.join(_SIDES)}"
+            raise InputError(what, file=path, record=named)
+        sides.append((side, turn["value"]))
+    return sides
+
+
+def spoken_turns(count: int, spoken: Spoken, seed: int, conversation: str) -> frozenset[int]:
+    """Which of the `count` questions of a conversation are spoken: never none.
+
+    With a share, each question is drawn by the seed and the conversation's name; where none is drawn, the one that came
+    closest is spoken.
+    """
+    if spoken == "all":
+        return frozenset(range(count))
+    if spoken == "first":
+        return frozenset({0})
+    if spoken == "last":
+        return frozenset({count - 1})
+    draws = [_uniform(f"{seed}\n{conversation}\n{turn}") for turn in range(count)]
+    drawn = {turn for turn, value in enumerate(draws) if value < spoken}
+    return frozenset(drawn or {draws.index(min(draws))})
+
+
+def _uniform(text: str) -> float:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64

@@ -1,0 +1,198 @@
+"""The parts of a mixture: whatever its format, a part is a sequence of conversations, each a tuple of items.
+
+Opening a part reads what lists its records; media are only looked at when a conversation is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from earwise.data.asr import (
+    TOO_LONG,
+    Corpus,
+    Utterance,
+    fit_into_30_s,
+    header_seconds,
+    recording_of,
+    transcription_item,
+    words,
+)
+from earwise.data.asr_datasets import dataset_files, read_dataset
+from earwise.data.asr_folders import common_voice_file, librispeech_files, read_common_voice, read_librispeech
+from earwise.data.asr_manifests import read_lhotse, read_nemo
+from earwise.data.drops import Drops
+from earwise.data.items import read_items
+from earwise.data.llava import LlavaFile, LlavaOptions
+from earwise.data.media import MAX_CLIP_S
+from earwise.data.mixture import Source
+from earwise.data_settings import (
+    AsrPart,
+    CommonVoicePart,
+    DatasetPart,
+    ItemsPart,
+    LibriSpeechPart,
+    LlavaPart,
+    ManifestPart,
+)
+from earwise.errors import InputError
+from earwise.records import Item
+
+PartSettings = LlavaPart | ItemsPart | LibriSpeechPart | CommonVoicePart | ManifestPart | DatasetPart
+
+
+class Part(Source[tuple[Item, ...]], Protocol):
+    """A source of conversations: the items of each; none, if only now it is seen to be unusable, which is counted."""
+
+    drops: Drops
+    """What was left out so far."""
+
+
+@dataclass(frozen=True)
+class OpenPart:
+    """A part that is ready to be read, and the folder that its media are found in."""
+
+    name: str
+    conversations: Part
+    media: Path
+
+
+def part_name(settings: PartSettings) -> str:
+    """What begins the ids of the part's items."""
+    return settings.name or settings.format
+
+
+def part_files(settings: PartSettings) -> tuple[Path, ...]:
+    """The files that say what a part holds; its media, which may be hundreds of gigabytes, are not among them.
+
+    Raises `InputError` if there is no such thing.
+    """
+    path = Path(settings.path)
+    if not path.exists():
+        raise InputError("no such file or folder", file=path)
+    match settings:
+        case LibriSpeechPart():
+            return tuple(librispeech_files(path))
+        case CommonVoicePart():
+            return (common_voice_file(path, settings.split),)
+        case DatasetPart():
+            return tuple(dataset_files(path))
+        case ManifestPart() if settings.recordings is not None:
+            return path, Path(settings.recordings)
+        case _:
+            return (path,)
+
+
+def open_part(settings: PartSettings, *, media: str, extracted: Path, seed: int = 0, instruction: str = "") -> OpenPart:
+    """Read what lists a part's records.
+
+    Args:
+        settings: which part.
+        media: folder of its media as its items name it.
+        extracted: where audio goes that is stored inside the part's files.
+        seed: of which questions are spoken.
+        instruction: typed before the words that are to be written down.
+    """
+    name = part_name(settings)
+    match settings:
+        case LlavaPart():
+            options = LlavaOptions(name, media, settings.text_only, settings.max_turns, settings.spoken, seed)
+            return OpenPart(name, LlavaFile(settings.path, settings.images, options), Path(settings.images))
+        case ItemsPart():
+            return OpenPart(name, OwnItems(Path(settings.path), name, media, instruction), Path(settings.path).parent)
+        case _:
+            corpus = read_corpus(settings, extracted)
+            return OpenPart(name, Transcriptions(corpus, settings, media, instruction), corpus.audio)
+
+
+def read_corpus(settings: AsrPart, extracted: Path) -> Corpus:
+    """The utterances of an ASR corpus."""
+    match settings:
+        case LibriSpeechPart():
+            return read_librispeech(settings.path)
+        case CommonVoicePart():
+            return read_common_voice(settings.path, settings.split)
+        case DatasetPart():
+            return read_dataset(settings.path, extracted, split=settings.subset)
+        case ManifestPart(format="lhotse"):
+            return read_lhotse(settings.path, settings.audio, settings.recordings)
+        case ManifestPart():
+            return read_nemo(settings.path, settings.audio)
+
+
+class Transcriptions:
+    """An ASR corpus as items to write down. Raises `InputError` if nothing of it can be used."""
+
+    def __init__(self, corpus: Corpus, settings: AsrPart, media: str, instruction: str) -> None:
+        self.drops = corpus.drops
+        self._corpus, self._settings, self._media, self._instruction = corpus, settings, media, instruction
+        known = [(number, self._fit(utterance)) for number, utterance in enumerate(corpus.utterances)]
+        self._usable = [(number, utterance) for number, utterance in known if utterance is not None]
+        if not self._usable:
+            raise InputError(f"no usable recording: {next(self.drops.lines(), 'no records')}", file=corpus.file)
+
+    def __len__(self) -> int:
+        return len(self._usable)
+
+    def __getitem__(self, index: int) -> tuple[Item, ...]:
+        number, utterance = self._usable[index]
+        if utterance.seconds is None:
+            if self._corpus.fetch is not None:
+                self._corpus.fetch(utterance)
+            seconds = header_seconds(self._corpus.audio / utterance.audio)
+            if seconds is None:
+                self.drops.add("not readable as audio", utterance.record)
+                return ()
+            fitted = self._cut(utterance, seconds)
+            if fitted is None:
+                return ()
+            utterance = fitted
+        name = part_name(self._settings)
+        item = transcription_item(
+            utterance,
+            id=f"{name}-{number:08d}",
+            source=name,
+            media=self._media,
+            answer=self._settings.answer,
+            instruction=self._instruction,
+        )
+        return (item,)
+
+    def _fit(self, utterance: Utterance) -> Utterance | None:
+        """What is left of an utterance as far as the corpus itself tells."""
+        if not words(utterance.text):
+            self.drops.add("no words in the transcript", utterance.record)
+            return None
+        return utterance if utterance.seconds is None else self._cut(utterance, utterance.seconds)
+
+    def _cut(self, utterance: Utterance, seconds: float) -> Utterance | None:
+        fitted = fit_into_30_s(utterance, seconds, self._settings.long)
+        if fitted is None:
+            self.drops.add(TOO_LONG, utterance.record)
+        elif fitted is not utterance:
+            self.drops.add(f"words after {MAX_CLIP_S} s, the rest is kept", utterance.record)
+        return fitted
+
+
+class OwnItems:
+    """An item file, its media found under another name."""
+
+    def __init__(self, path: Path, name: str, media: str, instruction: str) -> None:
+        self.drops = Drops()
+        self._items = read_items(path)
+        self._name, self._media, self._instruction = name, media, instruction
+        for item in self._items:
+            recording_of(item, path)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> tuple[Item, ...]:
+        item = self._items[index]
+        media = {kind: getattr(item, kind) for kind in ("image", "audio", "video")}
+        changed = {kind: f"{self._media}/{path}" for kind, path in media.items() if path is not None}
+        changed["id"] = f"{self._name}-{item.id}"
+        if self._instruction and not item.instruction:
+            changed["instruction"] = self._instruction
+        return (item.model_copy(update=changed),)

@@ -1,0 +1,108 @@
+"""Clips that exist already: cut out of recordings instead of spoken."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import soundfile
+
+from earwise.data.asr import TOO_LONG, Recording
+from earwise.data.media import MAX_CLIP_S, load_audio, save_wav, waveform_sha256
+from earwise.errors import InputError
+from earwise.records import SAMPLE_RATE_HZ, Clip, Item
+from earwise.settings import Perturb
+from earwise.speech.drop import Drop
+from earwise.speech.engine import OWN_PITCH
+from earwise.speech.parallel import map_in_processes
+from earwise.speech.perturb import perturb
+
+ENGINE: Final = "recording"
+FORM: Final = "as recorded"
+LINK: Final = "recorded"
+"""In a clip folder, the link to the folder that audio paths of items start from."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What one recorded clip is made of."""
+
+    item: Item
+    recording: Recording
+    perturbation: Perturb | None
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Everything that decides the clip, before anything is read."""
+        perturbation = self.perturbation.model_dump() if self.perturbation else None
+        parts = (self.item.question, self.item.audio, self.recording.model_dump(), perturbation, self.seed)
+        return f"{self.item.id}@{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]}"
+
+
+def cut_all(cuts: Sequence[Cut], folder: Path, audio: Path, workers: int) -> Iterator[Clip | Drop]:
+    """A clip or the reason why there is none for each of `cuts`, in their order.
+
+    `folder` gets a link to `audio`, and a WAV file for each clip that is not a whole lossless file at 16 kHz already.
+    """
+    (folder / LINK).unlink(missing_ok=True)
+    (folder / LINK).symlink_to(audio.resolve(), target_is_directory=True)
+    if workers == 1:
+        return map(_Cutter(folder), cuts)
+    return map_in_processes(functools.partial(_Cutter, folder), cuts, workers)
+
+
+class _Cutter:
+    """Cut to clip or drop."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, cut: Cut) -> Clip | Drop:
+        item, recording = cut.item, cut.recording
+        relative = f"{LINK}/{item.audio}"
+        try:
+            samples = load_audio(
+                self._folder / relative,
+                offset_s=recording.offset_s,
+                duration_s=recording.duration_s,
+                channel=recording.channel,
+            )
+        except InputError as error:
+            return Drop(item=item.id, text=item.question, reason=error.what.partition(":")[0])
+        if len(samples) > MAX_CLIP_S * SAMPLE_RATE_HZ:
+            return Drop(item=item.id, text=item.question, reason=TOO_LONG)
+        if cut.perturbation is not None:
+            samples = perturb(samples, cut.perturbation, np.random.default_rng(cut.seed))
+        if cut.perturbation is not None or not _serves_as_it_is(self._folder / relative, recording):
+            name = cut.key.rpartition("@")[2]
+            relative = f"wav/{name[:2]}/{name}.wav"
+            save_wav(self._folder / relative, samples)
+        minutes = len(samples) / SAMPLE_RATE_HZ / 60
+        return Clip(
+            item=item.id,
+            spoken=item.question,
+            form_version=FORM,
+            engine=ENGINE,
+            voice=recording.speaker or "unknown",
+            rate=max(1, len(item.question.split())) / minutes,
+            pitch=OWN_PITCH,
+            seed=cut.seed,
+            path=relative,
+            num_samples=len(samples),
+            sha256=waveform_sha256(samples),
+        )
+
+
+def _serves_as_it_is(path: Path, recording: Recording) -> bool:
+    """Whether a file can be read in training as fast as one of our own, so that it is not written once more."""
+    if not recording.is_whole_file:
+        return False
+    info = soundfile.info(path)
+    return info.samplerate == SAMPLE_RATE_HZ and info.channels == 1 and info.format in ("WAV", "FLAC")
