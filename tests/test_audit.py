@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -60,7 +61,7 @@ def test_the_public_files_counts_and_hash_are_expected_unless_it_is_ones_own(tmp
         "file: 2 gold yes, the public file has 1,187",
     ]
     assert kinds(result) == {("error", "count"), ("warning", "hash")}
-    right = PublicFile("MME.tsv", result.file.md5, {"rows": 4, "categories": 1})
+    right = PublicFile("MME.tsv", result.file.md5, {"rows": 4, "categories": 1}, layout="mme")
     monkeypatch.setattr("earwise.data.audit.PUBLIC", {"mme": right})
     assert audit("mme", path).findings == []
 
@@ -274,3 +275,12 @@ def test_every_benchmark_of_the_average_can_be_audited_and_loaded(tmp_path):
             load_benchmark(name, tmp_path)
         with pytest.raises(InputError, match="no file of benchmark"):
             audit_file(name, tmp_path / public.name)
+
+
+def test_the_page_on_benchmarks_names_what_is_expected():
+    rows = (Path(__file__).parent.parent / "docs/benchmarks.md").read_text(encoding="utf-8").splitlines()
+    for name, public in PUBLIC.items():
+        (row,) = [line for line in rows if line.startswith(f"| `{name}` | `{public.name}` |")]
+        assert public.md5 is None or f"`{public.md5}`" in row
+        for count in public.counts.values():
+            assert f"{count:,} " in row, (name, count)

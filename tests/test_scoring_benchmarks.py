@@ -5,6 +5,7 @@ import sys
 import pytest
 from PIL import Image
 
+from earwise.data.aro import Draw
 from earwise.data.items import write_items
 from earwise.errors import InputError
 from earwise.evaluate.benchmarks import (
@@ -124,6 +125,19 @@ def test_public_files_are_found_by_benchmark_name(tmp_path):
     assert aligned.source == "mmalign_relation"
     for item in (human, augmented, aligned):
         assert find_scorer(scorer_name(item.source))(item.answers, item.answers[0], item.choices) == 1.0
+
+
+def test_how_mmalign_is_drawn_can_be_chosen(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "p.png")
+    case = {f"bbox_{side}": 1 for side in "xywh"} | {"image_path": "p.png", "relation_name": "near"}
+    cases = [case | {"true_caption": f"a near {k}", "false_caption": f"{k} near a"} for k in range(9)]
+    (tmp_path / "visual_genome_relation.json").write_text(json.dumps(cases))
+    draw = Draw(count=4, seed=7, crop="full", symmetric="keep")
+    items = load_benchmark("mmalign_relation", tmp_path, draw)
+    assert len(items) == 4
+    assert {(item.meta["seed"], item.meta["crop"], item.image) for item in items} == {(7, "full", "p.png")}
+    with pytest.raises(InputError, match="symmetric"):
+        load_benchmark("mmalign_relation", tmp_path)
 
 
 def test_an_item_file_is_a_benchmark_of_its_own_name(tmp_path):

@@ -16,6 +16,7 @@ import io
 import json
 import logging
 import random
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -35,6 +36,20 @@ Case = dict[str, Any]
 Box = tuple[int, int, int, int]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How MMAlign is made of an ARO file; see `read_aro`."""
+
+    count: int | None = DEFAULT_COUNT
+    seed: int = 0
+    crop: Crop = "box"
+    symmetric: Symmetric = "leave_out"
+
+
+PUBLISHED: Final = Draw()
+"""300 items of each file, as arXiv 2503.00059 has; the rest is our choice."""
 
 
 def read_aro(

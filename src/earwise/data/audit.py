@@ -35,35 +35,43 @@ class PublicFile:
     md5: str | None
     """As VLMEvalKit checks it; None where nobody publishes one."""
     counts: Mapping[str, int]
+    layout: str = ""
+    """Of `tsv.LAYOUTS`, for a TSV file."""
     split: str | None = None
+    """Of its rows, where the benchmark is one split."""
+    aro: Type | None = None
+    """For a file of ARO."""
 
+
+_CHARTQA: Final = "c902e0aa9be5582a7aad6dcf52734b42"
+_MMALIGN: Final = {"items": DEFAULT_COUNT, "gold A": DEFAULT_COUNT // 2}
 
 PUBLIC: Final[Mapping[str, PublicFile]] = {
     "mme": PublicFile(
         "MME.tsv",
         "b36b43c3f09801f5d368627fb92187c3",
         {"rows": 2374, "images": 1187, "categories": 14, "gold yes": 1187},
+        layout="mme",
     ),
     "hallusionbench": PublicFile(
         "HallusionBench.tsv",
         "0c23ac0dc9ef46832d7a24504f2a0c7c",
         {"rows": 951, "figures": 346, "questions over figures": 455, "gold yes": 401},
+        layout="hallusionbench",
     ),
-    "realworldqa": PublicFile("RealWorldQA.tsv", "92321028d2bc29040284b6674721e48f", {"rows": 765}),
-    "textvqa": PublicFile("TextVQA_VAL.tsv", "b233b31f551bbf4056f2f955da3a92cd", {"rows": 5000}),
-    "chartqa_human": PublicFile(
-        "ChartQA_TEST.tsv", "c902e0aa9be5582a7aad6dcf52734b42", {"rows": 1250}, split="test_human"
+    "realworldqa": PublicFile(
+        "RealWorldQA.tsv", "92321028d2bc29040284b6674721e48f", {"rows": 765}, layout="realworldqa"
     ),
+    "textvqa": PublicFile("TextVQA_VAL.tsv", "b233b31f551bbf4056f2f955da3a92cd", {"rows": 5000}, layout="textvqa"),
+    "chartqa_human": PublicFile("ChartQA_TEST.tsv", _CHARTQA, {"rows": 1250}, layout="chartqa", split="test_human"),
     "chartqa_augmented": PublicFile(
-        "ChartQA_TEST.tsv", "c902e0aa9be5582a7aad6dcf52734b42", {"rows": 1250}, split="test_augmented"
+        "ChartQA_TEST.tsv", _CHARTQA, {"rows": 1250}, layout="chartqa", split="test_augmented"
     ),
-    "docvqa": PublicFile("DocVQA_VAL.tsv", "d5ee77e1926ff10690d469c56b73eabf", {"rows": 5349}),
-    "infovqa": PublicFile("InfoVQA_VAL.tsv", "2342e9c225222f0ef4dec545ebb126fe", {"rows": 2801}),
-    "mmalign_relation": PublicFile(
-        "visual_genome_relation.json", None, {"cases": 23_937, "items": DEFAULT_COUNT, "gold A": DEFAULT_COUNT // 2}
-    ),
+    "docvqa": PublicFile("DocVQA_VAL.tsv", "d5ee77e1926ff10690d469c56b73eabf", {"rows": 5349}, layout="docvqa"),
+    "infovqa": PublicFile("InfoVQA_VAL.tsv", "2342e9c225222f0ef4dec545ebb126fe", {"rows": 2801}, layout="infovqa"),
+    "mmalign_relation": PublicFile("visual_genome_relation.json", None, {"cases": 23_937} | _MMALIGN, aro="relation"),
     "mmalign_attribute": PublicFile(
-        "visual_genome_attribution.json", None, {"cases": 28_748, "items": DEFAULT_COUNT, "gold A": DEFAULT_COUNT // 2}
+        "visual_genome_attribution.json", None, {"cases": 28_748} | _MMALIGN, aro="attribute"
     ),
 }
 """Benchmark -> its public file. Hashes are from VLMEvalKit's source, counts from the benchmarks' papers and files."""
@@ -105,10 +113,10 @@ def audit_file(benchmark: str, path: str | Path, *, own: bool = False) -> FileAu
     md5, sha256 = _hashes(path)
     findings: list[Finding] = []
     try:
-        if benchmark.startswith("mmalign_"):
-            items, counts = _aro(path, "relation" if benchmark == "mmalign_relation" else "attribute", findings)
+        if public.aro is not None:
+            items, counts = _aro(path, public.aro, findings)
         else:
-            items, counts = _tsv(benchmark, path, public, findings)
+            items, counts = _tsv(path, public, findings)
     except InputError as error:
         items, counts = [], {}
         findings.append(Finding("file", "error", str(error.record or ""), _said(error)))
@@ -137,9 +145,8 @@ def _said(error: InputError) -> str:
     return error.what + (f" ({error.remedy})" if error.remedy else "")
 
 
-def _tsv(benchmark: str, path: Path, public: PublicFile, findings: list[Finding]) -> tuple[list[Item], dict[str, int]]:
-    layout, refused = benchmark.partition("_")[0], 0
-    known = KNOWN_DEFECTS.get(layout, {})
+def _tsv(path: Path, public: PublicFile, findings: list[Finding]) -> tuple[list[Item], dict[str, int]]:
+    refused, known = 0, KNOWN_DEFECTS.get(public.layout, {})
 
     def refuse(index: str, error: InputError) -> None:
         nonlocal refused
@@ -148,15 +155,15 @@ def _tsv(benchmark: str, path: Path, public: PublicFile, findings: list[Finding]
         check = "known defect" if index in known else "row"
         findings.append(Finding(check, level, str(error.record), _said(error)))
 
-    items, text_only = scan_tsv(path, layout, public.split, refuse, write_images=False)
+    items, text_only = scan_tsv(path, public.layout, public.split, refuse, write_images=False)
     if not items and not refused:
         raise InputError(f"no rows{f' of split {public.split!r}' if public.split else ''}")
     counts = {"rows": len(items) + refused, "images": len({item.image for item in items})}
-    if benchmark == "mme":
+    if public.layout == "mme":
         counts |= _mme(items, findings)
-    if benchmark == "hallusionbench":
+    if public.layout == "hallusionbench":
         counts |= {"rows without image": text_only} | _hallusion(items)
-    if benchmark == "textvqa":
+    if public.layout == "textvqa":
         findings += [
             Finding("annotators", "warning", item.id, f"{len(item.answers)} answers, not {ANNOTATORS}")
             for item in items

@@ -14,13 +14,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from earwise.data.aro import read_aro
+from earwise.data.aro import PUBLISHED, Draw, read_aro
+from earwise.data.audit import PUBLIC
 from earwise.data.items import read_items
 from earwise.data.tsv import KNOWN_DEFECTS, read_tsv
 from earwise.errors import InputError
@@ -33,36 +34,25 @@ from earwise.records import Item, Score
 YES_NO: Final = frozenset({"mme", "hallusionbench"})
 """Benchmarks whose share of yes is reported."""
 
-def _read_realworldqa(path: Path) -> list[Item]:
-    return read_tsv(path, "realworldqa", known_defects=KNOWN_DEFECTS["realworldqa"])
 
-
-_READERS: Final[Mapping[str, tuple[str, Callable[[Path], list[Item]]]]] = {
-    "mme": ("MME.tsv", lambda path: read_tsv(path, "mme")),
-    "hallusionbench": ("HallusionBench.tsv", lambda path: read_tsv(path, "hallusionbench")),
-    "realworldqa": ("RealWorldQA.tsv", _read_realworldqa),
-    "textvqa": ("TextVQA_VAL.tsv", lambda path: read_tsv(path, "textvqa")),
-    "chartqa_human": ("ChartQA_TEST.tsv", lambda path: read_tsv(path, "chartqa", split="test_human")),
-    "chartqa_augmented": ("ChartQA_TEST.tsv", lambda path: read_tsv(path, "chartqa", split="test_augmented")),
-    "docvqa": ("DocVQA_VAL.tsv", lambda path: read_tsv(path, "docvqa")),
-    "infovqa": ("InfoVQA_VAL.tsv", lambda path: read_tsv(path, "infovqa")),
-    "mmalign_relation": ("visual_genome_relation.json", lambda path: read_aro(path, "relation")),
-    "mmalign_attribute": ("visual_genome_attribution.json", lambda path: read_aro(path, "attribute")),
-}
-
-
-def load_benchmark(name: str, folder: str | Path) -> list[Item]:
+def load_benchmark(name: str, folder: str | Path, draw: Draw = PUBLISHED) -> list[Item]:
     """Items of benchmark `name` from its public file in `folder`, media paths relative to `folder`, `source` = `name`.
 
-    Images that are inside the file, or are parts of a picture, are written to a folder beside it once. Raises
-    `InputError` naming the file that is looked for, or the record that is broken.
+    Images that are inside the file, or are parts of a picture, are written to a folder beside it once. `draw` says how
+    MMAlign is made. Raises `InputError` naming the file that is looked for, or the record that is broken.
     """
-    file, read = _READERS.get(name, (f"{name}.jsonl", read_items))
-    path = Path(folder) / file
+    public = PUBLIC.get(name)
+    path = Path(folder) / (public.name if public else f"{name}.jsonl")
     if not path.is_file():
-        known = "" if name in _READERS else f", or use one of: {', '.join(_READERS)}"
-        raise InputError(f"no file for benchmark {name!r}", file=path, remedy=f"put {file} there{known}")
-    return [item if item.source == name else item.model_copy(update={"source": name}) for item in read(path)]
+        known = "" if public else f", or use one of: {', '.join(PUBLIC)}"
+        raise InputError(f"no file for benchmark {name!r}", file=path, remedy=f"put {path.name} there{known}")
+    if public is None:
+        items = read_items(path)
+    elif public.aro is not None:
+        items = read_aro(path, public.aro, count=draw.count, seed=draw.seed, crop=draw.crop, symmetric=draw.symmetric)
+    else:
+        items = read_tsv(path, public.layout, split=public.split, known_defects=KNOWN_DEFECTS.get(public.layout))
+    return [item if item.source == name else item.model_copy(update={"source": name}) for item in items]
 
 
 def scorer_name(name: str) -> str:
