@@ -21,7 +21,7 @@ from earwise.errors import EarwiseError, InputError
 from earwise.models.batch import Pass, ViewBatch, collate
 from earwise.models.decode import greedy, require
 from earwise.models.ears import Ears
-from earwise.models.families import Family, OwnEars, load_family
+from earwise.models.families import Family, OwnEars, load_family, read_description
 from earwise.models.layout import Layout, LayoutBuilder
 from earwise.models.lora import Lora
 from earwise.models.views import Sample
@@ -87,14 +87,11 @@ class OmniModel(nn.Module):
         if not isinstance(ears, str | Path):
             return cls(adapter, ears, base=base, revision=revision)
         folder = Path(ears)
-        if adapter.hears:
-            model = cls(adapter, None, base=base, revision=revision)
-            assert isinstance(model.ears, OwnEars)
-            _check_origin(model.ears.load(folder), base)
-        else:
-            given, origin = Ears.load(folder)
-            _check_origin(origin, base)
-            model = cls(adapter, given, base=base, revision=revision)
+        _check_origin(folder, adapter, base)
+        given = None if adapter.hears else Ears.load(folder)[0]
+        model = cls(adapter, given, base=base, revision=revision)
+        if isinstance(model.ears, OwnEars):
+            model.ears.load(folder)
         if (folder / _LORA).is_dir():
             model.lora = Lora.load(adapter.backbone, folder / _LORA)
         return model
@@ -248,9 +245,12 @@ class OmniModel(nn.Module):
         return answers
 
 
-def _check_origin(origin: Mapping[str, str], base: str) -> None:
+def _check_origin(folder: Path, family: Family, base: str) -> None:
+    origin = read_description(folder)
     if Path(origin["base"]).name != Path(base).name:
         raise InputError(f"the ears belong to {origin['base']!r}, not to {base!r}", file=base)
+    if ("own" in origin) != family.hears:
+        raise InputError(f"not the kind of ears that a {family.name} has", file=folder)
 
 
 def segment_mask(mask: Tensor, segments: Tensor, dtype: torch.dtype) -> Tensor:

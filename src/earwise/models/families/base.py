@@ -159,8 +159,9 @@ class Family:
 
     def _render_clip(self, number: int) -> tuple[str, str]:
         mark = {"type": "text", "text": "\ue002"}  # private use: no chat template contains it
-        content = [mark, *(part for _ in range(number) for part in ({"type": "audio"}, mark))]
-        text = str(self.tokenizer.apply_chat_template([{"role": "user", "content": content}], tokenize=False))
+        content: list[Any] = [mark, *(part for _ in range(number) for part in ({"type": "audio"}, mark))]
+        messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
+        text = str(self.tokenizer.apply_chat_template(messages, tokenize=False))
         around = text.split(mark["text"])[-2].split(self.audio_placeholder)
         if len(around) != 2:
             raise InputError(

@@ -43,7 +43,8 @@ class OwnEars(nn.Module, ABC):
         super().__init__()
         inside = any(module is projector for module in tower.modules())
         self.extractor = extractor
-        self._own = (tower, projector)  # in a tuple modules are not registered, and are still copied with this one
+        # In a tuple modules are not registered, and are still copied with this one.
+        self._own: tuple[Any, nn.Module] = (tower, projector)
         self._parts: dict[TrainedPart, list[nn.Module]] = {
             "none": [],
             "projector": [projector],
@@ -82,17 +83,19 @@ class OwnEars(nn.Module, ABC):
         described = {"base": base, "revision": revision, "own": self.part}
         (folder / "ears.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
 
-    def load(self, folder: Path) -> dict[str, Any]:
-        """Put what `save` wrote into the base's tower, and return `{"base", "revision"}`."""
-        described = folder / "ears.json"
-        if not described.is_file():
-            raise InputError("no ears.json", file=folder, remedy="give a folder that save_ears wrote")
-        fields = json.loads(described.read_text(encoding="utf-8"))
-        if fields.get("own") not in self._parts:
-            raise InputError("not what a base with ears of its own has saved", file=described)
-        self.train_part(fields["own"])
+    def load(self, folder: Path) -> None:
+        """Put what `save` wrote into the base's tower."""
+        self.train_part(read_description(folder)["own"])
         self.trained.load_state_dict(load_file(folder / "ears.safetensors"))
-        return fields
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """What `save` said of the ears in `folder`: their `base` and `revision`; `own` only of a base's own ears."""
+    described = folder / "ears.json"
+    if not described.is_file():
+        raise InputError("no ears.json", file=folder, remedy="give a folder that save_ears wrote")
+    fields: dict[str, Any] = json.loads(described.read_text(encoding="utf-8"))
+    return fields
 
 
 def num_frames(num_samples: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ class Qwen2VL(Family):
     """The chat template writes the vision markers itself; only the pad token between them is expanded."""
 
     name = "qwen2_vl"
-    model_types = ("qwen2_vl",)
+    model_types: ClassVar[tuple[str, ...]] = ("qwen2_vl",)
     image_placeholder = "<|image_pad|>"
 
     def preprocess(self, image: Any) -> ImageInput:

@@ -1,0 +1,340 @@
+"""What every family must do, on tiny random checkpoints: layouts, states and answers as the model's own."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from tiny import QUESTIONS, tiny_model, tiny_samples
+from tiny_families import AUDIO, PARTS, write_tiny_family
+from transformers import WhisperFeatureExtractor
+
+from earwise.data.media import load_audio, save_wav
+from earwise.errors import InputError
+from earwise.models import Ears, EarsConfig, OmniModel, Sample, Turn
+from earwise.models.batch import collate
+from earwise.models.families import OwnEars, load_family
+from earwise.models.layout import AUDIO_ID
+from earwise.models.views import VIEWS
+from earwise.records import Item
+
+NEW = tuple(PARTS)
+NATIVE = ("qwen2_audio", "qwen2_5_omni")
+VIEWS_OF = {family: [v for v in VIEWS if "image" in PARTS[family] or VIEWS[v].context == "none"] for family in NEW}
+CASES = [(family, view) for family in NEW for view in VIEWS_OF[family]]
+INSTRUCTION = "repeat the speech in the picture and is it the number two or the star"
+HEARD, SUFFIX = "is it blue", "please answer"
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    """A checkpoint of each family that the laboratory does not build."""
+    root = tmp_path_factory.mktemp("families")
+    return {family: write_tiny_family(root / f"tiny-{family}", family) for family in NEW}
+
+
+def load(folders, family, part="tower"):
+    model = tiny_model(folders[family], ears=family not in NATIVE)
+    if isinstance(model.ears, OwnEars):
+        model.ears.train_part(part)
+    return model
+
+
+def asked(folder, count=3, instruction=INSTRUCTION):
+    """Samples whose images are of several sizes and whose clips end just before, at and after a whole second."""
+    rng = np.random.default_rng(1)
+    samples = []
+    for n, (size, length) in enumerate(zip(((64, 64), (96, 48), (48, 80)), (15_999, 16_000, 41_234), strict=True)):
+        image, clip = folder / f"{n}.png", folder / f"{n}.wav"
+        Image.fromarray(rng.integers(0, 255, (*size, 3), dtype=np.uint8)).save(image)
+        save_wav(clip, (rng.standard_normal(length) * 0.1).astype(np.float32))
+        item = Item(
+            id=f"item-{n}", source="tiny", question=QUESTIONS[n], answers=(("red", "yes it is", "two")[n],),
+            cluster=f"c{n}", instruction=instruction,
+        )  # fmt: skip
+        turn = Turn(item, QUESTIONS[n], clip=clip, num_samples=length, heard=HEARD, suffix=SUFFIX)
+        samples.append(Sample((turn,), image))
+    return samples[:count]
+
+
+def words(model, layout, role):
+    ids = [i for s in layout.spans if s.role == role for i in layout.ids[s.start : s.stop] if i != AUDIO_ID]
+    return model.family.tokenizer.convert_ids_to_tokens(ids)
+
+
+def hugging_face_inputs(model, sample, layout):
+    """What the published processors would hand to the model's own forward pass."""
+    ids = torch.tensor([layout.ids])
+    config = model.base.config
+    inputs = {"attention_mask": torch.ones_like(ids)}
+    for medium in layout.media:
+        if medium.kind == "image":
+            inputs |= medium.image.tensors
+        else:
+            ids = ids.masked_fill(ids == AUDIO_ID, config.audio_token_id)
+            features = model.family.feature_extractor(
+                load_audio(medium.source), sampling_rate=16_000, return_attention_mask=True, return_tensors="pt"
+            )
+            inputs["input_features"] = features["input_features"]
+            inputs["feature_attention_mask"] = features["attention_mask"]
+    if model.family.name == "qwen2_5_vl":
+        inputs["mm_token_type_ids"] = (ids == config.image_token_id).int()
+    return {"input_ids": ids, **inputs}
+
+
+@pytest.mark.parametrize(("family", "view"), CASES)
+def test_every_view_is_laid_out_with_its_spans(family, view, folders, tmp_path):
+    model = load(folders, family)
+    sample = asked(tmp_path)[1]
+    layout = model.layouts.build(sample, view, answers=True)
+    assert [s.start for s in layout.spans] == [0, *(s.stop for s in layout.spans[:-1])]
+    assert layout.spans[-1].stop == len(layout)
+    assert words(model, layout, "response") == ["yes", "it", "is", "<|im_end|>"]
+    assert words(model, layout, "system")[:2] == ["<|im_start|>", "system"]
+    query = words(model, layout, "query")
+    assert query[:4] == INSTRUCTION.split()[:4]
+    assert query[-2:] == SUFFIX.split()
+    role_of = {i: s.role for s in layout.spans for i in range(s.start, s.stop)}
+    for medium in layout.media:
+        place = range(medium.start, medium.stop)
+        assert {role_of[i] for i in place} == {"image" if medium.kind == "image" else "query"}
+        placeholder = model.base.config.image_token_id if medium.kind == "image" else AUDIO_ID
+        assert [i for i, token in enumerate(layout.ids) if token == placeholder] == list(place)
+    spec = VIEWS[view]
+    kinds = ["image"] * (spec.context == "image") + ["audio"] * (spec.query == "speech")
+    assert [medium.kind for medium in layout.media] == kinds
+    assert ("blue" in query) == (spec.query == "transcript")
+    assert ("red" in query) == (spec.query == "text")
+
+
+@pytest.mark.parametrize("family", NATIVE)
+def test_clips_stand_as_the_chat_template_writes_them(family, folders, tmp_path):
+    """A spoken dialogue, cut into pieces and put together, has the ids of the whole text that the template renders."""
+    model = load(folders, family)
+    samples = asked(tmp_path, instruction="")
+    turns = [turn for sample in samples[:2] for turn in sample.turns]
+    layout = model.layouts.build(Sample(tuple(turns)), "speech_only", answers=True)
+    messages = []
+    for turn in turns:
+        messages.append({"role": "user", "content": [{"type": "audio"}, {"type": "text", "text": turn.suffix}]})
+        messages.append({"role": "assistant", "content": turn.item.answers[0]})
+    tokenizer = model.family.tokenizer
+    ids = tokenizer.encode(tokenizer.apply_chat_template(messages, tokenize=False), add_special_tokens=False)
+    clips = iter(m for m in layout.media)
+    expanded = []
+    for token in ids:
+        count = 1
+        if token == model.base.config.audio_token_id:
+            medium = next(clips)
+            count, token = medium.stop - medium.start, AUDIO_ID
+        expanded += [token] * count
+    assert layout.ids == tuple(expanded)
+    assert model.family.around_clip(2) == tuple(PARTS[family]["audio"].replace("{{ clips.n }}", "2").split("<|AUDIO|>"))
+
+
+@pytest.mark.parametrize("family", NATIVE)
+def test_a_clip_takes_as_many_tokens_as_the_published_processors_count(family, folders):
+    ears = load(folders, family).ears
+    extractor = WhisperFeatureExtractor(feature_size=128)
+    for num_samples in (400, 640, 641, 15_999, 16_000, 16_001, 41_234, 480_000):
+        frames = extractor(
+            np.zeros(num_samples, np.float32), sampling_rate=16_000, return_attention_mask=True
+        )["attention_mask"].sum()  # fmt: skip
+        assert ears.num_tokens(num_samples) == ((int(frames) - 1) // 2 + 1 - 2) // 2 + 1
+    assert ears.num_tokens(16_000) == 25
+    with pytest.raises(InputError, match=r"30\.1 s is longer than 30 s"):
+        ears.num_tokens(481_600)
+    with pytest.raises(InputError, match="too short to be heard"):
+        ears.num_tokens(300)
+
+
+@pytest.mark.parametrize(("family", "view"), CASES)
+def test_states_equal_the_hugging_face_forward(family, view, folders, tmp_path):
+    """Layout, features and positions are right if the model's own forward gives the same states."""
+    model = load(folders, family)
+    if family not in NATIVE and VIEWS[view].query == "speech":
+        pytest.skip("the model's own forward has no ears")
+    samples = asked(tmp_path)
+    layouts = [model.layouts.build(sample, view, answers=True) for sample in samples]
+    with torch.no_grad():
+        expected = []
+        for sample, layout in zip(samples, layouts, strict=True):
+            states = model.base.model(**hugging_face_inputs(model, sample, layout)).last_hidden_state[0]
+            expected.append(states[[i - 1 for i in layout.response]])
+        actual = model(collate({view: layouts}, model.family, share_prefix=False), learn=[])[view].hidden
+    torch.testing.assert_close(actual, torch.cat(expected), atol=3e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("family", "view"), CASES)
+def test_answers_equal_hugging_face_generate(family, view, folders, tmp_path):
+    model = load(folders, family)
+    samples = asked(tmp_path)
+    together = model.generate(samples, view=view, max_new_tokens=6)
+    if family not in NATIVE and VIEWS[view].query == "speech":
+        expected = [model.generate([sample], view=view, max_new_tokens=6)[0] for sample in samples]
+    else:
+        expected = [hugging_face_answer(model, sample, view) for sample in samples]
+    assert together == expected
+
+
+def hugging_face_answer(model, sample, view):
+    layout = model.layouts.build(sample, view, answers=False)
+    inputs = hugging_face_inputs(model, sample, layout)
+    out = model.base.generate(**inputs, max_new_tokens=6, do_sample=False)
+    return model.family.tokenizer.decode(out[0, len(layout) :], skip_special_tokens=True).strip()
+
+
+@pytest.mark.parametrize("family", NEW)
+def test_answers_on_a_shared_prefix_equal_answers_without(family, folders, tmp_path):
+    model, samples = load(folders, family), asked(tmp_path)
+    views = [v for v in VIEWS_OF[family] if VIEWS[v].context == VIEWS[VIEWS_OF[family][0]].context]
+    shared = model.generate_views(samples, views=views, max_new_tokens=6)
+    apart = model.generate_views(samples, views=views, max_new_tokens=6, share_prefix=False)
+    assert shared == apart
+
+
+def two_views(family):
+    return ("image_speech", "image_text") if "image" in PARTS[family] else ("speech_only", "text_only")
+
+
+def run(model, samples, share_prefix, views):
+    layouts = {view: [model.layouts.build(sample, view, answers=True) for sample in samples] for view in views}
+    batch = collate(layouts, model.family, share_prefix=share_prefix)
+    assert (batch.prefix is not None) == share_prefix
+    return model(batch, learn=[views[0]], layers=True)
+
+
+@pytest.mark.parametrize("family", NEW)
+def test_shared_prefix_equals_full_passes_in_states_and_gradients(family, folders, tmp_path):
+    model, samples, views = load(folders, family).train(), asked(tmp_path), two_views(family)
+    assert model.no_shared_prefix is None
+    model.ears.requires_grad_(True)
+    assert model.base_is_frozen
+    assert model.no_shared_prefix is None
+    gradients, states = [], []
+    for share in (True, False):
+        found = run(model, samples, share, views)
+        model.zero_grad()
+        (found[views[0]].hidden[:, :8].sum() + found[views[0]].layers.square().mean()).backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in model.ears.parameters() if p.grad is not None]))
+        states.append(found)
+    for view in views:
+        torch.testing.assert_close(states[0][view].layers, states[1][view].layers, atol=3e-5, rtol=1e-4)
+    scale = gradients[1].abs().max()
+    assert scale > 1e-4
+    assert (gradients[0] - gradients[1]).abs().max() / scale < 1e-4
+
+
+@pytest.mark.parametrize("family", NEW)
+def test_a_sample_does_not_depend_on_the_samples_beside_it(family, folders, tmp_path):
+    """Ragged windows of the vision tower and ragged clips included."""
+    model, samples, views = load(folders, family), asked(tmp_path), two_views(family)
+    with torch.no_grad():
+        together = run(model, samples, True, views)[views[0]].hidden
+        alone = torch.cat([run(model, [sample], True, views)[views[0]].hidden for sample in samples])
+    torch.testing.assert_close(together, alone, atol=3e-5, rtol=1e-4)
+
+
+def test_omni_counts_positions_of_a_clip_and_an_image_as_its_own_rule_does(folders, tmp_path):
+    """By hand: 11 tokens, a 4 x 4 grid that takes 4 positions, then one position per token, of text or of clip."""
+    model = load(folders, "qwen2_5_omni")
+    [sample] = tiny_samples(tmp_path, 1)
+    layout = model.layouts.build(sample, "image_speech", answers=True)
+    positions = model.family.positions(layout)
+    image = layout.media[0]
+    assert (image.start, image.stop) == (11, 27)
+    rows, columns = torch.arange(4).repeat_interleave(4), torch.arange(4).repeat(4)
+    assert torch.equal(positions[:, 11:27], torch.stack([torch.zeros_like(rows), rows, columns]) + 11)
+    assert torch.equal(positions[:, 27:], (torch.arange(len(layout) - 27) + 15).expand(3, -1))
+
+
+def test_independent_spoken_turns_equal_questions_asked_one_by_one(folders, tmp_path):
+    for family in NEW:
+        model, samples, view = load(folders, family), asked(tmp_path), two_views(family)[0]
+        turns = tuple(turn for sample in samples for turn in sample.turns)
+        packed = Sample(turns, samples[0].image, independent=True)
+        single = [Sample(sample.turns, samples[0].image) for sample in samples]
+        with torch.no_grad():
+            one, many = (
+                model(
+                    collate({view: [model.layouts.build(s, view, answers=True) for s in group]}, model.family,
+                            share_prefix=False),
+                    learn=[],
+                )[view]
+                for group in ([packed], single)
+            )  # fmt: skip
+        assert torch.equal(one.targets, many.targets)
+        torch.testing.assert_close(one.hidden, many.hidden, atol=3e-5, rtol=1e-4)
+
+
+def test_a_family_without_eyes_refuses_views_with_an_image(folders, tmp_path):
+    model = load(folders, "qwen2_audio")
+    for view in ("image_text", "image_speech", "image_transcript"):
+        with pytest.raises(
+            InputError, match=f"item-0: qwen2_audio does not see, and '{view}' .* use|use one of text_only"
+        ):
+            model.layouts.build(asked(tmp_path)[0], view, answers=False)
+
+
+@pytest.mark.parametrize("family", NATIVE)
+def test_a_base_that_hears_by_itself_takes_no_ears(family, folders):
+    adapter = load_family(str(folders[family]))
+    encoder = {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 32}
+    ears = Ears.fresh(EarsConfig({**encoder, "num_mel_bins": 16}, adapter.width), seed=0)
+    with pytest.raises(InputError, match=f"{family} hears by itself"):
+        OmniModel(adapter, ears, base=str(folders[family]))
+
+
+@pytest.mark.parametrize("family", NATIVE)
+def test_a_clip_that_does_not_fit_is_named(family, folders, tmp_path):
+    [sample] = tiny_samples(tmp_path, 1)
+    long = Sample((Turn(sample.turns[0].item, "is it red", clip=Path("a.wav"), num_samples=500_000),))
+    with pytest.raises(InputError, match=r"a\.wav: item-0: a clip of 31\.2 s is longer than 30 s"):
+        load(folders, family).layouts.build(long, "speech_only", answers=False)
+
+
+def test_a_template_that_drops_an_image_or_a_clip_is_refused(folders, tmp_path):
+    model = load(folders, "qwen2_5_omni")
+    template = model.family.tokenizer.chat_template
+    model.family.tokenizer.chat_template = template.replace("<|IMAGE|>", "")
+    with pytest.raises(InputError, match=r"does not write <\|IMAGE\|> for an image part"):
+        model.layouts.build(asked(tmp_path)[0], "image_text", answers=False)
+    model.family.tokenizer.chat_template = template.replace(AUDIO, "")
+    with pytest.raises(InputError, match=r"does not write <\|AUDIO\|> for an audio part"):
+        model.layouts.build(asked(tmp_path)[0], "speech_only", answers=False)
+
+
+def test_a_chat_template_in_a_file_of_its_own_is_found(folders, tmp_path):
+    source, folder = folders["qwen2_audio"], tmp_path / "apart"
+    folder.mkdir()
+    for path in source.iterdir():
+        if path.suffix != ".jinja":
+            (folder / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(InputError, match="no chat template"):
+        load_family(str(folder))
+    template = (source / "chat_template.jinja").read_text(encoding="utf-8")
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": template}), encoding="utf-8")
+    assert load_family(str(folder)).tokenizer.chat_template == template
+
+
+def test_the_thinker_of_a_whole_omni_checkpoint_is_loaded(folders, tmp_path):
+    """Published checkpoints hold thinker, talker and vocoder: config and weights of the thinker lie one level down."""
+    source, folder = folders["qwen2_5_omni"], tmp_path / "whole"
+    folder.mkdir()
+    for path in source.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    thinker = json.loads((source / "config.json").read_text())
+    whole = {"model_type": "qwen2_5_omni", "enable_audio_output": False, "thinker_config": thinker}
+    (folder / "config.json").write_text(json.dumps(whole))
+    weights = {f"thinker.{name}": value for name, value in load_file(source / "model.safetensors").items()}
+    weights["talker.codec_head.weight"] = torch.zeros(2, 2)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    samples = asked(tmp_path)
+    one, other = (tiny_model(path, ears=False) for path in (source, folder))
+    for (name, a), b in zip(one.base.named_parameters(), other.base.parameters(), strict=True):
+        assert torch.equal(a, b), name
+    view = "image_speech"
+    assert one.generate(samples, view=view, max_new_tokens=4) == other.generate(samples, view=view, max_new_tokens=4)
