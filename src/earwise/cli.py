@@ -116,7 +116,9 @@ def _audit(benchmark: str, file: Path, own: bool, as_json: bool) -> int:
         get_console().print(*console_tables(result), sep="\n\n")
     if result.errors:
         first = result.errors[0]
-        _complain(None, str(InputError(f"{first.what}; {len(result.errors)} errors", file=file, record=first.record)))
+        _complain(
+            None, str(InputError(f"{first.what}; {len(result.errors)} errors", file=file, record=first.record or None))
+        )
     return 2 if result.errors else 0
 
 

@@ -79,7 +79,7 @@ PUBLIC: Final[Mapping[str, PublicFile]] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong (`error`) or to be doubted (`warning`) about a file or one record of it."""
+    """One thing wrong (`error`) or to be doubted (`warning`) about a record or, where that is empty, the whole file."""
 
     check: str
     level: Level
@@ -95,6 +95,8 @@ class FileAudit:
     size_bytes: int
     md5: str
     sha256: str
+    expected_md5: str | None = None
+    """None where none is known, or the file is somebody's own."""
     counts: Mapping[str, int] = field(default_factory=dict)
     expected: Mapping[str, int] = field(default_factory=dict)
     items: Sequence[Item] = ()
@@ -123,13 +125,12 @@ def audit_file(benchmark: str, path: str | Path, *, own: bool = False) -> FileAu
     expected = {} if own or not counts else public.counts
     for what, right in expected.items():
         if counts[what] != right:
-            findings.append(
-                Finding("count", "error", "file", f"{counts[what]:,} {what}, the public file has {right:,}")
-            )
+            findings.append(Finding("count", "error", "", f"{counts[what]:,} {what}, the public file has {right:,}"))
     if not own and public.md5 is not None and md5 != public.md5:
-        findings.append(Finding("hash", "warning", "file", f"MD5 {md5}, VLMEvalKit expects {public.md5}"))
+        findings.append(Finding("hash", "warning", "", f"MD5 {md5}, VLMEvalKit expects {public.md5}"))
     findings += _repeated(items)
-    return FileAudit(path, path.stat().st_size, md5, sha256, counts, expected, items, findings)
+    expected_md5 = None if own else public.md5
+    return FileAudit(path, path.stat().st_size, md5, sha256, expected_md5, counts, expected, items, findings)
 
 
 def _hashes(path: Path) -> tuple[str, str]:

@@ -46,7 +46,7 @@ class Audit:
             "file": str(file.path),
             "bytes": file.size_bytes,
             "md5": file.md5,
-            "expected_md5": PUBLIC[self.benchmark].md5,
+            "expected_md5": file.expected_md5,
             "sha256": file.sha256,
             "counts": dict(file.counts),
             "expected": dict(file.expected),
@@ -109,10 +109,10 @@ def _doubts(item: Item, profile: str, best: float, score: Callable[[str], float]
 
 def console_tables(result: Audit) -> list[Table]:
     """The audit for people: what the file is, then one row per kind of finding with its first example."""
-    file, public = result.file, PUBLIC[result.benchmark]
+    file = result.file
     facts = _table(f"{result.benchmark}: {file.path}", "", "found", "expected")
     facts.add_row("bytes", f"{file.size_bytes:,}", "")
-    facts.add_row("MD5", file.md5, public.md5 or "not published")
+    facts.add_row("MD5", file.md5, file.expected_md5 or "")
     facts.add_row("SHA-256", file.sha256, "")
     for what, count in file.counts.items():
         facts.add_row(what, f"{count:,}", f"{file.expected[what]:,}" if what in file.expected else "")
@@ -125,7 +125,7 @@ def console_tables(result: Audit) -> list[Table]:
         kinds.setdefault((finding.level, finding.check), []).append(finding)
     rows = _table("Findings", "level", "check", "n", "first")
     for (level, check), some in kinds.items():
-        rows.add_row(level, check, f"{len(some):,}", Text(f"{some[0].record}: {some[0].what}"))
+        rows.add_row(level, check, f"{len(some):,}", Text(f"{some[0].record}: " * bool(some[0].record) + some[0].what))
     return [facts, rows]
 
 
