@@ -101,7 +101,7 @@ def summarise(table: AttentionTable, baseline: str | None) -> Json:
 def _tokens(table: AttentionTable, reader: Reader) -> Json:
     """Mean number of tokens of each kind."""
     rows = table.rows[reader][0]
-    counts = {
+    counts: dict[str, list[float]] = {
         "vision": [row.query.visible[KINDS.index("vision")] for row in rows],
         "query": [row.query.rows for row in rows],
         "response": [row.response.rows for row in rows],

@@ -15,7 +15,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -135,7 +135,7 @@ def tapped(
 
 def attention_layers(decoder: PreTrainedModel, layers: Sequence[int] | None = None) -> list[nn.Module]:
     """The attention modules of the decoder's layers, or of those named by number from 0."""
-    every = [layer.self_attn for layer in decoder.layers]
+    every = [cast(nn.Module, layer.self_attn) for layer in cast(nn.ModuleList, decoder.layers)]
     for number in layers or ():
         if not 0 <= number < len(every):
             raise InputError(f"there is no layer {number}", remedy=f"the decoder has layers 0 to {len(every) - 1}")

@@ -136,9 +136,8 @@ def _write(path: Path, recipe: Recipe, seeds: Sequence[Sequence[AttentionRow]]) 
     assert recipe.attention is not None
     view: View = recipe.attention.views[0]
     result = summarise(AttentionTable.of(seeds, (BASE, view)), _baseline(recipe))
-    asked = {"response": recipe.attention.response, "response_rows": recipe.attention.response_rows}
-    asked |= {"sink_share": recipe.attention.sink_share, "benchmarks": list(_benchmarks(recipe))}
-    write_atomic(path, json.dumps({**asked, **result}) + "\n")
+    asked = recipe.attention.model_dump(include={"response", "response_rows", "sink_share"})
+    write_atomic(path, json.dumps({**asked, "benchmarks": _benchmarks(recipe), **result}) + "\n")
 
 
 def _samples(context: StageContext, recipe: Recipe) -> dict[str, list[Sample]]:
