@@ -50,7 +50,7 @@ def make_targets() -> set[str]:
 
 def check_earwise(words: list[str]) -> None:
     """The verb exists and the recipe loads with the overrides."""
-    assert words[0] in {"run", *VERBS}
+    assert words[0] in {"run", "plan", *VERBS}
     recipe, rest = PROJECT / words[1], iter(words[2:])
     overrides = []
     for word in rest:

@@ -33,6 +33,7 @@ VERBS = {
     "align": "Align fresh ears by writing down speech.",
     "train": "Train each model of the recipe.",
     "evaluate": "Answer the benchmarks under each view and score the answers.",
+    "attention": "Measure where the decoder looks when items are typed and spoken.",
     "report": "Write the report page.",
 }
 """Kinds of stages, each a command that runs the stages of that kind and what they need."""
@@ -86,6 +87,27 @@ def _verb(name: str) -> Callable[[Path, list[str] | None, Path | None], None]:
 
 for _name, _help in VERBS.items():
     app.command(name=_name, help=f"{_help} Runs the stages that this needs as well.")(_verb(_name))
+
+
+@app.command()
+def plan(recipe: RecipePath, overrides: Overrides = None) -> None:
+    """Show what a recipe would do: items as tokens, costs, and what would be left out. Trains nothing."""
+    raise typer.Exit(_plan(recipe, overrides or []))
+
+
+def _plan(recipe_file: Path, overrides: list[str]) -> int:
+    try:
+        recipe = load_recipe(recipe_file, overrides)
+        with _showing_logs():
+            # Planning imports torch and transformers, as the stages do.
+            for line in importlib.import_module("earwise.planning").plan(recipe):
+                get_console().print(line, soft_wrap=True)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except EarwiseError as error:
+        _complain(None, str(error))
+        return 2 if isinstance(error, InputError) else 1
+    return 0
 
 
 @app.command()

@@ -7,24 +7,34 @@ from pathlib import Path
 from transformers import AutoConfig
 
 from earwise.errors import InputError
-from earwise.models.families import _adapter, _check_folder, model_folder
-from earwise.settings import BASE, Recipe
+from earwise.models.families import _adapter, _check_folder
+from earwise.models.shipped import model_folder
+from earwise.settings import BASE, PretrainedEars, Recipe
 
 
-def check_base(recipe: Recipe) -> None:
-    """Raise `InputError` for a base that is nowhere, has no weights or has no family; nothing is loaded but its
-    configuration.
+def check_model(recipe: Recipe) -> None:
+    """Raise `InputError` for a base that is nowhere, has no weights or has no family, and for ears that are nowhere.
+
+    Nothing is loaded but configurations.
     """
     settings = recipe.model
-    if settings is None or settings.base == BASE:
+    if settings is None:
         return
-    base = model_folder(settings.base)
-    _check_folder(Path(base))
+    if settings.base != BASE:
+        base = model_folder(settings.base)
+        _check_folder(Path(base))
+        model_type = _model_type(base, settings.revision, trust_remote_code=settings.trust_remote_code)
+        _adapter(settings.family, model_type, base)
+    if isinstance(settings.ears, PretrainedEars):
+        _model_type(model_folder(settings.ears.path), settings.ears.revision, trust_remote_code=False)
+
+
+def _model_type(name: str, revision: str | None, *, trust_remote_code: bool) -> str:
     try:
-        config = AutoConfig.from_pretrained(
-            base, revision=settings.revision, trust_remote_code=settings.trust_remote_code
-        )
+        config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
+    except ValueError as error:
+        raise InputError(f"its configuration cannot be used: {str(error).partition('.')[0]}", file=name) from None
     except OSError:
         what = "no such model folder, and no model of that name on the hub or in its cache"
-        raise InputError(what, file=base, remedy="give a folder, or a hub id while the hub can be reached") from None
-    _adapter(settings.family, config.model_type, base)
+        raise InputError(what, file=name, remedy="give a folder, or a hub id while the hub can be reached") from None
+    return str(config.model_type)

@@ -19,7 +19,7 @@ from earwise.speech.clips import CLIPS, make_clips, read_clips
 from earwise.speech.engine import open_engine
 from earwise.speech.perturbed import opener
 from earwise.speech.voices import split_voices, variant
-from earwise.stages.checks import check_base
+from earwise.stages.checks import check_model
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import benchmark_items, data_folder, used_item_files
 from earwise.store import read_json
@@ -71,7 +71,7 @@ def speaks_suffix(recipe: Recipe) -> bool:
 def _work(context: StageContext, recipe: Recipe) -> None:
     settings = recipe.speech
     assert settings is not None
-    check_base(recipe)
+    check_model(recipe)
     folder = data_folder(recipe, context.folder_of(DATA))
     voices = open_engine(settings.engine).voices()
     train, test = split_voices(voices, settings.train_voices, settings.test_voices, settings.seed)

@@ -1,0 +1,218 @@
+"""`earwise plan`: what a recipe would do, shown without training anything.
+
+Items as tokens under both views, what is trained, tokens and cost of a step beside plain SFT, memory, and what would be
+left out.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.text import Text
+from transformers.utils import logging as transformers_logging
+
+from earwise.distil.objective import SELF
+from earwise.metrics import Metrics
+from earwise.models.batch import MIN_PREFIX
+from earwise.models.layout import Layout, shared_prefix
+from earwise.models.omni import OmniModel
+from earwise.planning_cost import Pass, Shown, Sizes, step_flops, step_memory
+from earwise.planning_data import Material, look
+from earwise.planning_views import side_by_side
+from earwise.records import View
+from earwise.run import Stage, StageContext
+from earwise.settings import ALIGNED, BASE, Optimisation, Recipe, SftTerm, Term
+from earwise.stages import base
+from earwise.stages.checks import check_model
+from earwise.stages.models import load_base, load_start
+
+SHOWN: Final = 3
+_SFT: Final = (SftTerm(type="sft", weight=1.0),)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of a recipe, as far as a plan is concerned."""
+
+    name: str
+    data: str
+    view: View
+    teachers: tuple[tuple[str, View], ...]
+    """(whose weights, view) of each teacher's pass."""
+    terms: tuple[Term, ...]
+    settings: Optimisation
+    shares_prefix: bool
+
+
+def jobs(recipe: Recipe) -> list[Job]:
+    """Every training of ears that a recipe asks for, in its order."""
+    found = []
+    if recipe.align is not None:
+        align = recipe.align
+        found.append(Job(ALIGNED, align.data, align.view, (), _SFT, align, False))
+    for name, own in recipe.train.items():
+        terms = tuple(term for term in own.terms if term.weight > 0)
+        taught = dict.fromkeys((term.teacher, term.view) for term in terms if not isinstance(term, SftTerm))
+        settings = recipe.optimisation(name)
+        found.append(Job(name, own.data, own.view, (*taught,), terms, settings, settings.shared_prefix == "auto"))
+    return found
+
+
+def plan(recipe: Recipe) -> Iterator[Text]:
+    """The plan of a recipe, line by line, each at most 100 columns wide.
+
+    Raises `InputError` as the stages of the recipe would for data, voices or a model that is not there.
+    """
+    transformers_logging.disable_progress_bar()
+    check_model(recipe)
+    with tempfile.TemporaryDirectory(prefix="earwise-plan-") as name:
+        folder = Path(name)
+        materials = look(recipe, folder)
+        yield from _data(materials)
+        if recipe.model is None and recipe.base is None:
+            yield from _title("no model to show items to")
+            return
+        model = _model(recipe, folder)
+        todo = jobs(recipe)
+        yield from _items(recipe, model, todo, materials)
+        yield from _weights(model)
+        for job in todo:
+            yield from _costs(job, model, materials[job.data])
+
+
+def _model(recipe: Recipe, folder: Path) -> OmniModel:
+    """The model that the recipe's trainings start from, with what they train marked."""
+    seed = recipe.seeds[0]
+    stage = Stage(name="plan", work=lambda _: None, settings={}, seed=seed, needs=(f"seed{seed}/{BASE}",))
+    context = StageContext(stage, folder, folder, Metrics(folder / "metrics.jsonl"), lambda _: None, {})
+    if recipe.base is not None:
+        base._start(recipe.base, context.folder_of(f"seed{seed}/{BASE}") / "model", seed)
+    if recipe.model is None or not jobs(recipe):
+        model = load_base(recipe, context)
+        model.base.requires_grad_(recipe.base is not None)
+        return model
+    model = load_start(recipe, context, None)
+    if model.ears is not None:
+        model.ears.requires_grad_(True)
+    return model
+
+
+def _data(materials: dict[str, Material]) -> Iterator[Text]:
+    for name, material in materials.items():
+        yield from _title(f"data {name}: {material.total:,} {material.unit}")
+        for note in material.notes:
+            yield from _wrapped(note)
+
+
+def _items(recipe: Recipe, model: OmniModel, todo: Sequence[Job], materials: dict[str, Material]) -> Iterator[Text]:
+    """Items of the first training that has a teacher, under the student's view and the teacher's."""
+    taught = [job for job in todo if job.teachers]
+    job = next(iter([*taught, *todo]), None)
+    views: tuple[View, ...] = ("image_text",)
+    data = job.data if job else next(iter(materials), "")
+    if job is not None:
+        views = (job.view, *(view for _, view in job.teachers[:1]))
+    if data not in materials:
+        return
+    for sample in materials[data].samples[:SHOWN]:
+        layouts = [model.layouts.build(sample, view, answers=True) for view in views]
+        yield from _title(f"item {sample.key}")
+        titles = [f"{view}: {len(layout)} tokens" for view, layout in zip(views, layouts, strict=True)]
+        yield from side_by_side(layouts[0], layouts[1] if len(layouts) > 1 else None, titles, model.family.tokenizer)
+        if job is not None and len(layouts) > 1:
+            yield Text(_said_of_prefix(job, model, layouts))
+
+
+def _said_of_prefix(job: Job, model: OmniModel, layouts: Sequence[Layout]) -> str:
+    if reason := model.no_shared_prefix:
+        return f"no shared prefix: {reason}"
+    if not job.shares_prefix:
+        return "no shared prefix: the recipe switches it off"
+    length = shared_prefix(layouts, with_audio=False)
+    if length < MIN_PREFIX:
+        return f"no shared prefix: {length} tokens are too few"
+    return f"shared prefix: tokens 0:{length} of the views are computed once"
+
+
+def _weights(model: OmniModel) -> Iterator[Text]:
+    yield from _title("parameters")
+    ears = {id(p): name for name, p in model.ears.named_parameters()} if model.ears is not None else {}
+    groups: dict[str, int] = {}
+    for name, p in model.named_parameters():
+        if p.requires_grad:
+            part = f"ears: {ears[id(p)].partition('.')[0]}" if id(p) in ears else "LoRA" if "lora" in name else "base"
+            groups[part] = groups.get(part, 0) + p.numel()
+    for part, count in groups.items():
+        yield Text(f"  trained {count:>15,}  {part}")
+    total = sum(groups.values())
+    yield Text(f"  trained {total:>15,}  in all")
+    yield Text(f"  frozen  {sum(p.numel() for p in model.parameters()) - total:>15,}")
+
+
+def _costs(job: Job, model: OmniModel, material: Material) -> Iterator[Text]:
+    """Tokens, operations and memory of one training step."""
+    yield from _title(f"training {job.name}: {job.view}, {_terms(job)}")
+    if not material.samples:
+        yield Text("  nothing to learn from")
+        return
+    sizes = Sizes.of(model, bfloat16=job.settings.precision == "bfloat16")
+    views = [job.view, *(view for _, view in job.teachers)]
+    rows = [[model.layouts.build(s, view, answers=True) for view in views] for s in material.samples]
+    passes = [Pass([Shown.of(row[n], sizes) for row in rows], learns=n == 0) for n in range(len(views))]
+    prefixes = _prefixes(job, model, rows)
+    none = [0] * len(rows)
+    scale = job.settings.batch_size * job.settings.accumulate / len(rows)
+    here = step_flops(passes, prefixes, job.terms, sizes)
+    full = step_flops(passes, none, job.terms, sizes)
+    sft = step_flops(passes[:1], none, _SFT, sizes)
+    for n, (view, one) in enumerate(zip(views, passes, strict=True)):
+        tokens = sum(shown.tokens for shown in one.shown)
+        yield Text(f"  {tokens * scale:>12,.0f} tokens per step under {view}{' (teacher)' if n else ''}")
+    yield Text(f"  {sum(shown.responses for shown in passes[0].shown) * scale:>12,.0f} of them are learned from")
+    if any(prefixes):
+        yield Text(f"  {sum(prefixes) * scale:>12,.0f} of each view's are computed once, in the shared prefix")
+    yield Text(f"  {here * scale / 1e9:>12,.1f} GFLOP per step and process, {_steps(job, material)}")
+    apart = f"; with full passes {full / sft:.2f}" if job.teachers else ""
+    yield Text(f"  {here / sft:>12.2f} of the cost of plain SFT on the same items{apart}")
+    memory = step_memory(passes[0], prefixes, sizes, batch=job.settings.batch_size)
+    parts = {"weights": memory.weights, "optimiser": memory.optimiser, "activations": memory.activations}
+    said = ", ".join(f"{_size(part)} {what}" for what, part in {**parts, "logits": memory.logits}.items())
+    yield Text(f"  {_size(memory.total):>12} of memory, about: {said}")
+    if others := [who for who, _ in job.teachers if who not in (SELF, "snapshot")]:
+        yield Text(f"  the weights of {', '.join(others)} come on top")
+
+
+def _prefixes(job: Job, model: OmniModel, rows: Sequence[Sequence[Layout]]) -> list[int]:
+    """Shared tokens of each sample, as `collate` decides them."""
+    if not job.shares_prefix or len(rows[0]) == 1 or model.no_shared_prefix is not None:
+        return [0] * len(rows)
+    starts = [shared_prefix(row, with_audio=False) for row in rows]
+    return starts if max(starts) >= MIN_PREFIX else [0] * len(rows)
+
+
+def _terms(job: Job) -> str:
+    return " + ".join(f"{term.weight:g} {term.type}" for term in job.terms)
+
+
+def _steps(job: Job, material: Material) -> str:
+    drawn = job.settings.steps * job.settings.batch_size * job.settings.accumulate
+    return f"{job.settings.steps:,} steps, {drawn / max(1, material.total):.2f} epochs per process"
+
+
+def _size(count: float) -> str:
+    return f"{count / 2**30:.2f} GiB" if count >= 2**29 else f"{count / 2**20:.0f} MiB"
+
+
+def _title(text: str) -> Iterator[Text]:
+    yield Text("")
+    yield Text(text, style="bold")
+
+
+def _wrapped(text: str) -> Iterator[Text]:
+    for number in range(math.ceil(len(text) / 96)):
+        yield Text(("  " if number == 0 else "    ") + text[number * 96 : (number + 1) * 96])

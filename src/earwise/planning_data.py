@@ -1,0 +1,176 @@
+"""What a plan looks at: a few items of each item file with their clips, and what would be left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from earwise.data.items import read_items
+from earwise.data.llava import TYPED
+from earwise.data.media import Waveform
+from earwise.data_settings import CorporaData, FolderData, MicroData
+from earwise.micro.lab import LabSize, write_lab
+from earwise.models.views import Sample
+from earwise.records import SAMPLE_RATE_HZ, Item
+from earwise.settings import EspeakEngine, Recipe, Speech
+from earwise.speech.clips import make_clips
+from earwise.speech.drop import Drop
+from earwise.speech.engine import SpeechEngine, open_engine
+from earwise.speech.perturbed import opener
+from earwise.speech.spoken_form import spoken_form
+from earwise.speech.voices import split_voices
+from earwise.stages.corpora import MEDIA, link, open_pool, pools
+from earwise.stages.data import used_item_files
+from earwise.stages.samples import sample_items
+
+SAMPLED: Final = 24
+"""Conversations of each item file that lengths are taken from."""
+READ: Final = 2_000
+"""Items of each file whose spoken form is made, to see what cannot be said."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """An item file as far as a plan looks at it."""
+
+    name: str
+    total: int
+    """Items in it (conversations, of corpora)."""
+    unit: str
+    samples: list[Sample]
+    notes: list[str]
+    """What would be left out, and how lengths were found."""
+
+
+class Estimate:
+    """An engine that only knows how long it would speak."""
+
+    name, waits = "estimate", False
+
+    def voices(self) -> list[str]:
+        """Any name will do."""
+        return []
+
+    def speak(self, spoken: str, voice: str, rate: float, pitch: float, seed: int) -> Waveform:
+        """Noise of the time that the words take at `rate`."""
+        seconds = 60 * max(1, len(spoken.split())) / rate
+        noise = np.random.default_rng(0).standard_normal(round(seconds * SAMPLE_RATE_HZ)) * 0.1
+        return noise.astype(np.float32)
+
+
+def look(recipe: Recipe, folder: Path) -> dict[str, Material]:
+    """Sample every item file that the recipe's trainings read; whatever is made for it is made in `folder`."""
+    names = used_item_files(recipe)
+    source = recipe.data
+    if isinstance(source, MicroData):
+        return _look_at_lab(recipe, source, names, folder)
+    if isinstance(source, FolderData):
+        root = Path(source.path)
+        found = {name: read_items(root / f"{name}.jsonl") for name in names}
+        return {name: _material(recipe, name, items, len(items), [], root, folder) for name, items in found.items()}
+    return _look_at_corpora(recipe, source, names, folder)
+
+
+def _look_at_lab(recipe: Recipe, source: MicroData, names: Sequence[str], folder: Path) -> dict[str, Material]:
+    lab = folder / "lab"
+    size = LabSize(
+        train_images=min(source.train_images, SAMPLED),
+        validation_images=1,
+        test_images=min(source.test_images, 30),
+        turns_per_image=source.turns_per_image,
+        transcribe_items=min(source.transcribe_items, SAMPLED),
+        random_share=source.random_share,
+        random_words=source.random_words,
+    )
+    write_lab(lab, seed=source.seed, size=size, label_noise=source.label_noise)
+    totals = dict.fromkeys(("train", "train_other"), source.train_images * source.turns_per_image)
+    totals["transcribe"] = source.transcribe_items
+    note = "a small laboratory with the same settings stands for the whole one"
+    return {
+        name: _material(recipe, name, read_items(lab / f"{name}.jsonl"), totals[name], [note], lab, folder)
+        for name in names
+    }
+
+
+def _look_at_corpora(recipe: Recipe, source: CorporaData, names: Sequence[str], folder: Path) -> dict[str, Material]:
+    materials = {}
+    root = folder / "corpora"
+    (root / MEDIA).mkdir(parents=True)
+    for name in names:
+        pool = open_pool(name, pools(source)[name], source.seed, root)
+        for part in pool.parts:
+            link(root / MEDIA / part.name, part.media)
+        total = len(pool.mixture)
+        items = [item for place in range(min(total, SAMPLED)) for item in pool.mixture[place]]
+        notes = [f"{part.name}: {line}" for part in pool.parts for line in part.conversations.drops.lines()]
+        materials[name] = _material(recipe, name, items, total, notes, root, folder, unit="conversations")
+    return materials
+
+
+def _material(
+    recipe: Recipe,
+    name: str,
+    items: list[Item],
+    total: int,
+    notes: list[str],
+    root: Path,
+    folder: Path,
+    unit: str = "items",
+) -> Material:
+    """`items`, whose media paths are relative to `root`, with clips of the first of them."""
+    few = _spread(items, SAMPLED) if unit == "items" else items
+    if recipe.speech is None:
+        return Material(name, total, unit, sample_items(few, root, None, notes.append), notes)
+    notes = [*notes, *_unspeakable(_spread(items, READ))]
+    clips = folder / "clips" / name
+    how, made = _speak(recipe.speech, few, root, clips)
+    lost = Counter(drop.reason for drop in made)
+    notes += [f"of {len(few)} that were spoken, dropped {count}: {reason}" for reason, count in lost.items()]
+    notes += [] if lost else [f"of {len(few)} that were spoken, none is dropped"]
+    return Material(name, total, unit, sample_items(few, root, clips, lambda _: None), [*notes, how])
+
+
+def _spread(items: Sequence[Item], count: int) -> list[Item]:
+    """At most `count` of `items`, evenly from the first to the last."""
+    if len(items) <= count:
+        return list(items)
+    return [items[place * len(items) // count] for place in range(count)]
+
+
+def _unspeakable(items: Sequence[Item]) -> list[str]:
+    """What cannot be said of the texts alone."""
+    asked = [item for item in items if not item.meta.get(TYPED)]
+    reasons = Counter(spoken_form(item.question, item.choices).unspeakable for item in asked)
+    return [f"of {len(asked)} texts, dropped {n}: {reason}" for reason, n in reasons.items() if reason is not None]
+
+
+def _speak(settings: Speech, items: Sequence[Item], root: Path, folder: Path) -> tuple[str, list[Drop]]:
+    """Clips of `items` by the recipe's engine if it is at hand, else silent ones of about the right length."""
+    engine: Callable[[], SpeechEngine] = Estimate
+    voices = ["any"]
+    low, high = settings.rates_wpm
+    how = f"lengths are estimates at {low:g} to {high:g} words per minute"
+    if isinstance(settings.engine, EspeakEngine):
+        engine = opener(settings.engine, settings.perturb)
+        known = open_engine(settings.engine).voices()
+        voices = split_voices(known, settings.train_voices, settings.test_voices, settings.seed)[0]
+        how = "lengths are those of clips by espeak-ng"
+    made = make_clips(
+        [item for item in items if not item.meta.get(TYPED)],
+        folder,
+        engine,
+        voices=voices,
+        rates=settings.rates_wpm,
+        pitches=settings.pitches,
+        seed=settings.seed,
+        audio=root,
+        perturbation=settings.perturb,
+    )
+    if all(clip.engine == "recording" for clip in made.clips):
+        how = "lengths are those of the recordings"
+    return how, made.dropped

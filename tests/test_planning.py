@@ -1,0 +1,198 @@
+"""`earwise plan`: what it shows, within 100 columns, and that its numbers are those of real steps."""
+
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from corpora import conversation, write_librispeech, write_llava
+from data_folder import write_data_folder
+from earwise_process import earwise
+from example_recipe import TEXT as EXAMPLE
+from test_corpora_pipeline import RECIPE as CORPORA
+from test_corpora_pipeline import RECORDS
+from tiny import tiny_model, tiny_samples
+from torch.utils.flop_counter import FlopCounterMode
+
+from earwise.distil.objective import Objective
+from earwise.distil.terms import make_term
+from earwise.errors import InputError
+from earwise.models.layout import shared_prefix
+from earwise.planning import plan
+from earwise.planning_cost import Pass, Shown, Sizes, step_flops, step_memory
+from earwise.recipe import load_recipe
+from earwise.settings import LogitsTerm, SftTerm
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+SFT, LOGITS = SftTerm(type="sft", weight=0.25), LogitsTerm(type="logits", weight=0.75)
+VIEWS = ("image_speech", "image_text")
+
+
+def lines_of(path: Path, *overrides: str) -> list[str]:
+    lines = [line.plain for line in plan(load_recipe(path, overrides))]
+    assert [line for line in lines if len(line) > 100] == []
+    return lines
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory):
+    path = tmp_path_factory.mktemp("example") / "quick.toml"
+    path.write_text(EXAMPLE)
+    return lines_of(path, "speech.test_voices=2")
+
+
+def test_every_training_of_the_quickstart_is_planned():
+    recipe = load_recipe(RECIPES / "quickstart.toml")
+    ears = 'model.ears={encoder="fresh", layers=1, width=16, heads=2, mel_bins=16, stack=5, hidden=24}'
+    lines = lines_of(RECIPES / "quickstart.toml", ears)
+    assert sum(line.startswith("item ") for line in lines) == 3
+    planned = [line.split()[1].rstrip(":") for line in lines if line.startswith("training ")]
+    assert planned == list(recipe.models)
+
+
+def test_three_items_stand_side_by_side_with_their_spans(example):
+    at = [n for n, line in enumerate(example) if line.startswith("item ")]
+    assert len(at) == 3
+    head, first = example[at[0] + 1], example[at[0] + 2]
+    assert re.fullmatch(r"image_speech: \d+ tokens +│ image_text: \d+ tokens", head)
+    assert re.fullmatch(r"\[system 0:10\] +│ \[system 0:10\]", first)
+    item = example[at[0] : at[1]]
+    assert any("<IMG_CONTEXT> x 16" in line for line in item)
+    left = [line.partition(" │ ")[0] for line in item]
+    assert any(re.search(r"\|<speech> x \d+\|", line) for line in left)
+    assert "shared prefix: tokens 0:28 of the views are computed once" in item
+    roles = [re.match(r"\[(\w+) (\d+):(\d+)\]", line) for line in left]
+    spans = [(m[1], int(m[2]), int(m[3])) for m in roles if m]
+    assert [name for name, *_ in spans] == ["system", "image", "query", "template", "response"]
+    assert all(one[2] == other[1] for one, other in itertools.pairwise(spans))
+    assert spans[-1][2] == int(re.match(r"image_speech: (\d+)", head)[1])
+
+
+def test_trainings_are_compared_with_plain_sft(example):
+    text = "\n".join(example)
+    blocks = {block.splitlines()[0]: block for block in text.split("\n\n") if block.startswith("training ")}
+    assert len(blocks) == 4
+    (sft,) = [block for title, block in blocks.items() if title.startswith("training sft")]
+    (self_kd,) = [block for title, block in blocks.items() if title.startswith("training self_kd:")]
+    assert "1.00 of the cost of plain SFT on the same items\n" in sft
+    shared, full = map(float, re.search(r"(\d\.\d\d) of the cost.*with full passes (\d\.\d\d)", self_kd).groups())
+    assert shared < full
+    assert "10 steps, 1.33 epochs per process" in self_kd
+
+
+def samples_passes(model, samples):
+    rows = [[model.layouts.build(sample, view, answers=True) for view in VIEWS] for sample in samples]
+    sizes = Sizes.of(model, bfloat16=False)
+    passes = [Pass([Shown.of(row[n], sizes) for row in rows], learns=n == 0) for n in range(2)]
+    return rows, sizes, passes
+
+
+def counted(model, samples, terms, share):
+    """Operations of a real step."""
+    objective = Objective("image_speech", [make_term(term) for term in terms], model, share_prefix=share)
+    batch = objective.collate(samples)["batch"]
+    with FlopCounterMode(display=False) as counter:
+        values = objective.values(objective.states(model, batch))
+        sum(value.sum() for value in values.values()).backward()
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize("family", ["internvl", "qwen2_vl"])
+def test_predicted_operations_are_those_of_real_steps(family, tiny_checkpoints, tmp_path):
+    model = tiny_model(tiny_checkpoints[family])
+    model.ears.requires_grad_(True)
+    # One at a time: padding is not part of the count.
+    sample = tiny_samples(tmp_path, 2)[1:]
+    rows, sizes, passes = samples_passes(model, sample)
+    prefix = [shared_prefix(row, with_audio=False) for row in rows]
+    for one, terms, share in [
+        (passes[:1], [SFT], False),
+        (passes, [SFT, LOGITS], False),
+        (passes, [SFT, LOGITS], True),
+    ]:
+        real = counted(model, sample, terms, share)
+        assert step_flops(one, prefix if share else [0], terms, sizes) == pytest.approx(real, rel=0.06)
+
+
+def test_predicted_activations_are_of_the_size_of_real_ones(tiny_checkpoints, tmp_path):
+    model = tiny_model(tiny_checkpoints["internvl"])
+    model.ears.requires_grad_(True)
+    samples = tiny_samples(tmp_path, 4)
+    _, sizes, passes = samples_passes(model, samples)
+    objective = Objective("image_speech", [make_term(SFT)], model, share_prefix=False)
+    batch = objective.collate(samples)["batch"]
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        values = objective.values(objective.states(model, batch))
+    assert values
+    memory = step_memory(passes[0], [0] * 4, sizes, batch=4)
+    assert 0.5 < memory.activations / sum(kept.values()) < 2
+    assert step_memory(passes[0], [0] * 4, sizes, batch=8).activations == 2 * memory.activations
+    assert memory.optimiser == 16 * sum(p.numel() for p in model.ears.parameters())
+
+
+@pytest.fixture
+def corpora(tmp_path, monkeypatch, tiny_checkpoints):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "vlm").symlink_to(tiny_checkpoints["internvl"])
+    write_data_folder(tmp_path / "own")
+    write_llava(tmp_path, RECORDS)
+    write_librispeech(tmp_path)
+    (tmp_path / "corpora.toml").write_text(CORPORA)
+    return tmp_path / "corpora.toml"
+
+
+def test_what_would_be_dropped_is_said_before_anything_is_made(corpora):
+    lines = lines_of(corpora)
+    assert "data train: 5 conversations" in lines
+    assert "  llava: dropped 1: image file missing (first: record 2 (000000000003))" in lines
+    assert "  of 7 that were spoken, dropped 1: longer than 30 s when spoken" in lines
+    assert sorted(path.name for path in corpora.parent.iterdir()) == [
+        "LibriSpeech", "corpora.toml", "images", "mix.json", "own", "vlm",
+    ]  # fmt: skip
+
+
+def test_wrong_data_are_one_error(corpora):
+    write_llava(corpora.parent, [conversation(1, "", image=None)])
+    with pytest.raises(InputError, match=r"mix\.json: no usable conversation: dropped 1: no question with an answer"):
+        lines_of(corpora)
+
+
+def test_the_published_settings_are_planned_on_small_models(tmp_path, tiny_checkpoints):
+    from earwise.micro.lab import LabSize, write_lab
+
+    write_lab(tmp_path / "data", seed=0, size=LabSize(2, 1, 30, 2, 4))
+    ears = '{encoder="fresh", layers=1, width=16, heads=2, mel_bins=16, stack=2, hidden=16}'
+    small = [f"data.path={tmp_path / 'data'}", f"model.base={tiny_checkpoints['qwen2_vl']}", f"model.ears={ears}"]
+    lines = lines_of(RECIPES / "self_kd" / "paper.toml", *small)
+    assert "  lengths are estimates at 160 to 190 words per minute" in lines
+    assert sum(line.startswith("training ") for line in lines) == 4
+
+
+def test_a_base_that_is_trained_from_nothing_has_one_view():
+    lines = lines_of(RECIPES / "micro_base.toml", "base.layers=1", "base.width=32")
+    assert any(line.startswith("image_text: ") for line in lines)
+    assert any(re.fullmatch(r"  trained +[\d,]+  base", line) for line in lines)
+
+
+def test_the_command_prints_it_and_leaves_nothing_behind(corpora):
+    before = sorted(corpora.parent.rglob("*"))
+    done = earwise(corpora.parent, "plan", "corpora.toml", "training.steps=7")
+    assert (done.code, done.stderr) == (0, "")
+    assert any("7 steps" in line for line in done.stdout.splitlines())
+    assert sorted(set(corpora.parent.rglob("*")) - {*before}) == [
+        corpora.parent / "stderr.txt", corpora.parent / "stdout.txt",
+    ]  # fmt: skip
+    wrong = earwise(corpora.parent, "plan", "corpora.toml", "model.base=nowhere")
+    assert wrong.code == 2
+    assert wrong.stderr.startswith("earwise: nowhere: no such model folder")
+    assert wrong.stderr.count("\n") == 1
