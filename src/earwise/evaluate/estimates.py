@@ -1,0 +1,102 @@
+"""A benchmark's number over several seeds, and the difference of two of them, each with its 95 % interval.
+
+Seeds are averaged item by item before anything is resampled, so an interval speaks of items, not of trainings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from earwise.evaluate.gap import Floats, Metric, metric_draws
+from earwise.evaluate.suite import COLUMNS
+from earwise.evaluate.totals import metric
+from earwise.evaluate.yes_no import parse_strict
+from earwise.records import Score
+
+MEAN: Final = "mean"
+"""Name of the plain mean over those of the paper's eight benchmarks (`suite.COLUMNS`) that were scored."""
+
+Cells = Sequence[Sequence[Score]]
+"""For each seed the scores of one model under one view, all of the same items in the same order."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number or a difference of two, 0-100, the ends of its 95 % interval, and the resamples' standard deviation."""
+
+    value: float
+    low: float
+    high: float
+    se: float
+
+
+def estimate(benchmark: str, cells: Cells, minus: Cells | None = None) -> Estimate:
+    """The number of `benchmark`, mean over seeds; less that of `minus`, which holds the same items, where it is given.
+
+    Clusters are resampled, both sides alike. The benchmarks of `MEAN` share no items, so each is resampled by itself.
+    """
+    values, draws = [], []
+    for place, (name, members) in enumerate(_columns(benchmark, cells[0])):
+        one = _over_seeds(name, cells, members)
+        if minus is not None:
+            one = _less(one, _over_seeds(name, minus, members))
+        seed = (0, place) if benchmark == MEAN else 0
+        draws.append(metric_draws(one, clusters([cells[0][m] for m in members]), seed))
+        values.append(float(one(np.ones((1, len(members))))[0]))
+    means: Floats = np.mean(draws, axis=0)
+    low, high = np.percentile(means, (2.5, 97.5))
+    return Estimate(float(np.mean(values)), float(low), float(high), float(np.std(means, ddof=1)))
+
+
+def number(benchmark: str, cell: Sequence[Score]) -> float:
+    """The number of `benchmark` for one seed, 0-100."""
+    columns = _columns(benchmark, cell)
+    ones = [_over_seeds(name, [cell], members)(np.ones((1, len(members))))[0] for name, members in columns]
+    return float(np.mean(ones))
+
+
+def columns_of(cell: Sequence[Score]) -> list[str]:
+    """The benchmarks whose plain mean the scores give, in the order of `suite.COLUMNS`."""
+    return [name for name, _ in _columns(MEAN, cell)]
+
+
+def yes_interval(cells: Cells) -> tuple[float, float]:
+    """95 % interval of the share of answers that say yes (0-1), mean over seeds, over clusters."""
+    yes = np.mean([[parse_strict(score.prediction) == "yes" for score in cell] for cell in cells], axis=0)
+    draws = metric_draws(lambda weights: (weights @ yes) / weights.sum(axis=1), clusters(cells[0]))
+    low, high = np.percentile(draws, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def clusters(cell: Sequence[Score]) -> list[str]:
+    """What is resampled: the cluster of each score, told apart from those of other benchmarks."""
+    return [f"{score.source}/{score.cluster}" for score in cell]
+
+
+def _columns(benchmark: str, cell: Sequence[Score]) -> list[tuple[str, list[int]]]:
+    """The numbers that are averaged, and the places of their scores; a benchmark is its own only column."""
+    if benchmark != MEAN:
+        return [(benchmark, list(range(len(cell))))]
+    places = {name: [n for n, score in enumerate(cell) if score.source == name] for name in COLUMNS}
+    return [(name, members) for name, members in places.items() if members]
+
+
+def _over_seeds(name: str, cells: Cells, members: Sequence[int]) -> Metric:
+    """The number averaged over seeds, as a function of the members' weights."""
+    metrics = [metric(name, _distinct([cell[m] for m in members])) for cell in cells]
+    return lambda weights: np.mean([one(weights) for one in metrics], axis=0)
+
+
+def _less(one: Metric, two: Metric) -> Metric:
+    return lambda weights: one(weights) - two(weights)
+
+
+def _distinct(cell: Sequence[Score]) -> Sequence[Score]:
+    """Item ids made unique across benchmarks: two public files may both count from 1."""
+    if len({score.source for score in cell}) == 1:
+        return cell
+    return [score.model_copy(update={"item": f"{score.source}/{score.item}"}) for score in cell]
