@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from earwise.attention.records import KINDS, SOURCES, VARIANTS, AttentionRow, Kind, Source, Variant
+from earwise.attention.records import KINDS, SOURCES, VARIANTS, AttentionRow, Kind, Sink, Source, Variant
 from earwise.errors import InputError
 from earwise.evaluate.gap import CHUNK, RESAMPLES, Floats, paired_gap
 from earwise.records import View
@@ -173,30 +173,30 @@ def _named(model: str, view: View, flow: Flow, variant: Variant) -> Json:
 def _sinks(table: AttentionTable, reader: Reader) -> list[Json]:
     """Sinks by layer and kind: share of the items that have one, mean attention on them, the most frequent ones."""
     rows = [row for seed in table.rows[reader] for row in seed]
-    found = []
-    for source, layer, kind in itertools.product(SOURCES, table.first[0].layers, KINDS):
-        per_item = [
-            [s for s in row.sinks if (s.source, s.layer, s.kind) == (source, layer, kind)]
-            for row in rows
-            if row.sinks  # most rows have few: looked at once per layer and kind
-        ]
-        with_sink = [sinks for sinks in per_item if sinks]
-        if not with_sink:
-            continue
-        top = Counter((sink.position, sink.token) for sinks in with_sink for sink in sinks).most_common(TOP_TOKENS)
-        found.append(
-            {
-                "model": reader[0],
-                "view": reader[1],
-                "from": source,
-                "layer": layer,
-                "kind": kind,
-                "items": _short(len(with_sink) / len(rows)),
-                "share": _short(sum(sink.share for sinks in with_sink for sink in sinks) / len(rows)),
-                "top": [{"position": p, "token": t, "items": _short(n / len(rows))} for (p, t), n in top],
-            }
-        )
-    return found
+    groups: dict[tuple[Source, int, Kind], list[tuple[int, Sink]]] = {}
+    for n, row in enumerate(rows):
+        for sink in row.sinks:
+            groups.setdefault((sink.source, sink.layer, sink.kind), []).append((n, sink))
+    order = sorted(groups, key=lambda group: (SOURCES.index(group[0]), group[1], KINDS.index(group[2])))
+    return [
+        {
+            "model": reader[0],
+            "view": reader[1],
+            "from": source,
+            "layer": layer,
+            "kind": kind,
+            "items": _short(len({n for n, _ in groups[source, layer, kind]}) / len(rows)),
+            "share": _short(sum(sink.share for _, sink in groups[source, layer, kind]) / len(rows)),
+            "top": _top([sink for _, sink in groups[source, layer, kind]], len(rows)),
+        }
+        for source, layer, kind in order
+    ]
+
+
+def _top(sinks: Sequence[Sink], rows: int) -> list[Json]:
+    """The most frequent positions with their tokens, and in what share of the items each is a sink."""
+    counted = Counter((sink.position, sink.token) for sink in sinks).most_common(TOP_TOKENS)
+    return [{"position": p, "token": t, "items": _short(n / rows)} for (p, t), n in counted]
 
 
 def mean_intervals(values: Floats, clusters: Sequence[str]) -> tuple[Floats, Floats, Floats]:
