@@ -26,7 +26,7 @@ NATIVE = ("qwen2_audio", "qwen2_5_omni")
 VIEWS_OF = {family: [v for v in VIEWS if "image" in PARTS[family] or VIEWS[v].context == "none"] for family in NEW}
 CASES = [(family, view) for family in NEW for view in VIEWS_OF[family]]
 INSTRUCTION = "repeat the speech in the picture and is it the number two or the star"
-HEARD, SUFFIX = "is it blue", "please answer"
+SPOKEN, HEARD, SUFFIX = "is it green", "is it blue", "please answer"
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def asked(folder, count=3, instruction=INSTRUCTION):
             id=f"item-{n}", source="tiny", question=QUESTIONS[n], answers=(("red", "yes it is", "two")[n],),
             cluster=f"c{n}", instruction=instruction,
         )  # fmt: skip
-        turn = Turn(item, QUESTIONS[n], clip=clip, num_samples=length, heard=HEARD, suffix=SUFFIX)
+        turn = Turn(item, QUESTIONS[n], clip=clip, num_samples=length, spoken=SPOKEN, heard=HEARD, suffix=SUFFIX)
         samples.append(Sample((turn,), image))
     return samples[:count]
 
@@ -108,6 +108,7 @@ def test_every_view_is_laid_out_with_its_spans(family, view, folders, tmp_path):
     assert [medium.kind for medium in layout.media] == kinds
     assert ("blue" in query) == (spec.query == "transcript")
     assert ("red" in query) == (spec.query == "text")
+    assert ("green" in query) == (spec.query == "spoken_form")
 
 
 @pytest.mark.parametrize("family", NATIVE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from earwise.settings import ALIGNED, BASE, SPOKEN_VIEWS, Recipe, SftTerm, Train
+from earwise.settings import ALIGNED, BASE, CLIP_VIEWS, SPOKEN_VIEWS, Recipe, SftTerm, Train
 
 Disagreement = tuple[str, str]
 """A dotted key, and what is wrong with it."""
@@ -81,9 +81,9 @@ def _evaluation(recipe: Recipe) -> Iterator[Disagreement]:
     for name in recipe.evaluated:
         if name not in known:
             yield "evaluate.models", f"no model is named '{name}': choose from {', '.join(known)}"
+    if recipe.speech is None and (needy := [view for view in recipe.evaluate.views if view in CLIP_VIEWS]):
+        yield "speech", f"missing table, which evaluate.views needs for {needy[0]}"
     spoken = [view for view in recipe.evaluate.views if view in SPOKEN_VIEWS]
-    if spoken and recipe.speech is None:
-        yield "speech", f"missing table, which evaluate.views needs for {spoken[0]}"
     if spoken and not {*recipe.evaluated} - {BASE}:
         yield "evaluate.views", f"{spoken[0]} needs a model with ears, and only '{BASE}' is evaluated"
     if recipe.evaluate.text_view == recipe.evaluate.speech_view:
@@ -107,7 +107,7 @@ def _attention(recipe: Recipe) -> Iterator[Disagreement]:
             yield "attention.models", f"no model is named '{name}': choose from {', '.join(known)}"
     if settings.baseline is not None and settings.baseline not in chosen:
         yield "attention.baseline", f"'{settings.baseline}' is not among attention.models"
-    if recipe.speech is None and (spoken := [view for view in settings.views if view in SPOKEN_VIEWS]):
+    if recipe.speech is None and (spoken := [view for view in settings.views if view in CLIP_VIEWS]):
         yield "speech", f"missing table, which attention.views needs for {spoken[0]}"
     if settings.response == "base" and settings.views[0] not in evaluate.views:
         yield "attention.response", f"'{BASE}' needs {settings.views[0]} among evaluate.views"

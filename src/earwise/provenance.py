@@ -8,6 +8,7 @@ import json
 import platform
 import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import earwise
@@ -81,6 +82,7 @@ def attempt(folder: Path, command: list[str], seeds: tuple[int, ...], recipe_fil
     """What is written into `run.json` for one attempt at a run; a diff becomes a file of its own in `folder`."""
     state = checkout()
     entry: dict[str, object] = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
         "recipe_file": str(recipe_file) if recipe_file else None,
         "recipe_sha256": hash_file(recipe_file) if recipe_file else None,

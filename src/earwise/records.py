@@ -16,6 +16,7 @@ SAMPLE_RATE_HZ = 16_000
 
 View = Literal[
     "image_text",
+    "image_spoken_form",
     "image_speech",
     "image_transcript",
     "video_text",

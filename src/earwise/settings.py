@@ -22,7 +22,10 @@ ALIGNED = "aligned"
 """Name of the model that `[align]` leaves: a `start` and an evaluated model."""
 
 SPOKEN_VIEWS: frozenset[View] = frozenset({"image_speech", "image_transcript", "speech_only"})
-"""Views that need a clip of the query."""
+"""Views under which the query is heard."""
+
+CLIP_VIEWS: frozenset[View] = SPOKEN_VIEWS | {"image_spoken_form"}
+"""Views that need a clip of the query, to be heard or for its spoken form."""
 
 
 class EspeakEngine(Settings):

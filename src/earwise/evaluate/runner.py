@@ -39,7 +39,7 @@ class Asker:
 
 def is_heard(view: View) -> bool:
     """Whether a model needs ears under `view`."""
-    return view_spec(view).query != "text"
+    return view_spec(view).query in ("speech", "transcript")
 
 
 def run_benchmark(

@@ -22,6 +22,14 @@ from earwise.records import Score, View
 OVERALL = "all"
 """All items of all benchmarks together, as if they were one."""
 
+STEPS: Mapping[str, tuple[View, View]] = {
+    "normalisation": ("image_text", "image_spoken_form"),
+    "hearing": ("image_spoken_form", "image_speech"),
+}
+"""The two steps of the gap between a question as it is written and as it is heard: what is lost because words are said
+in place of digits and signs, and what is lost because they must be heard. Together they are the whole gap.
+"""
+
 Json = dict[str, Any]
 
 
@@ -72,7 +80,7 @@ class ScoreTable:
 
 
 def summarise_models(table: ScoreTable, text_view: View, speech_view: View) -> dict[str, dict[str, Json]]:
-    """`{MODEL: {BENCHMARK: {"n", "views", "gap", "kinds"}}}`; scores are 0-100, rates are shares."""
+    """`{MODEL: {BENCHMARK: {"n", "views", "gap", "gaps", "kinds"}}}`; scores are 0-100, rates are shares."""
     return {
         model: {
             benchmark: _benchmark(table, model, benchmark, text_view, speech_view)
@@ -91,6 +99,11 @@ def _benchmark(table: ScoreTable, model: str, benchmark: str, text_view: View, s
         "n": len(first[0]),
         "views": {view: _view(benchmark, cells) for view, cells in views.items()},
         "gap": None,
+        "gaps": {
+            step: _difference(benchmark, views[before], views[after])
+            for step, (before, after) in STEPS.items()
+            if before in views and after in views
+        },
         "kinds": _kinds(benchmark, views),
     }
     if text_view in views and speech_view in views:

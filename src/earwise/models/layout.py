@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from earwise.errors import InputError
-from earwise.models.views import VIEWS, Sample, Turn, view_spec
+from earwise.models.views import VIEWS, Query, Sample, Turn, view_spec
 from earwise.records import View
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class LayoutBuilder:
         pieces: Sequence[str],
         turns: Sequence[Turn],
         image: Path | None,
-        how: Literal["text", "speech", "transcript"],
+        how: Query,
         answers: bool,
     ) -> None:
         """Fill the template's `pieces` with an image and turns; stops before the last answer unless `answers`."""
@@ -191,17 +191,21 @@ class LayoutBuilder:
         draft.media.append(Media("image", path, start, start + image.num_tokens, image))
         draft.add("image", ids)
 
-    def _query(self, draft: _Draft, turn: Turn, how: Literal["text", "speech", "transcript"]) -> None:
+    def _query(self, draft: _Draft, turn: Turn, how: Query) -> None:
         if how == "speech":
             self._spoken_query(draft, turn)
             return
-        text = turn.text
-        if how == "transcript":
-            if turn.heard is None:
+        text: str | None = turn.text
+        if how == "spoken_form":
+            text = turn.spoken
+            if text is None:
+                raise InputError("the item has no spoken form", record=turn.item.id, remedy="speak it first")
+        elif how == "transcript":
+            text = turn.heard
+            if text is None:
                 raise InputError(
                     "the item has no transcript yet", record=turn.item.id, remedy="transcribe its clip first"
                 )
-            text = turn.heard
         draft.add("query", self._encode(" ".join(filter(None, (turn.item.instruction, text, turn.suffix)))))
 
     def _spoken_query(self, draft: _Draft, turn: Turn) -> None:

@@ -13,17 +13,23 @@ from typing import Literal
 from earwise.errors import InputError
 from earwise.records import Item, View
 
+Query = Literal["text", "spoken_form", "speech", "transcript"]
+"""How a question is asked: as it is written, as the spoken form that the engine was given (typed), as a clip, or as
+what the model itself heard in the clip (typed).
+"""
+
 
 @dataclass(frozen=True)
 class ViewSpec:
     """What a view shows. `context` is the medium the question is about; `query` is how the question is asked."""
 
     context: Literal["image", "none"]
-    query: Literal["text", "speech", "transcript"]
+    query: Query
 
 
 VIEWS: dict[View, ViewSpec] = {
     "image_text": ViewSpec("image", "text"),
+    "image_spoken_form": ViewSpec("image", "spoken_form"),
     "image_speech": ViewSpec("image", "speech"),
     "image_transcript": ViewSpec("image", "transcript"),
     "text_only": ViewSpec("none", "text"),
@@ -40,13 +46,17 @@ def view_spec(view: View) -> ViewSpec:
 
 @dataclass(frozen=True)
 class Turn:
-    """One question with what is needed to show it under any view: its clip (a WAV file) and what was heard."""
+    """One question with what is needed to show it under any view: its clip (a WAV file), what is said in it and what
+    was heard.
+    """
 
     item: Item
     text: str
     """The query as typed: question and options, without the instruction and the suffix."""
     clip: Path | None = None
     num_samples: int = 0
+    spoken: str | None = None
+    """The spoken form, from the clip's record; it holds the answer-format request where that is spoken."""
     heard: str | None = None
     suffix: str = ""
     """Answer-format request that stays typed under every view; empty when the recipe shows none."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from earwise.report.markup import element
-from earwise.report.summary import SPOKEN, TYPED, Comparison, Interval, Summary
+from earwise.report.summary import Comparison, Interval, Summary
 from earwise.report.words import interval, model_label, number, view_label
 
 ROW_HEIGHT = 34
@@ -133,9 +133,9 @@ def gap_chart(summary: Summary, benchmark: str) -> Markup | None:
     """Typed against spoken for every model that has both, on the full scale of 0 to 100."""
     rows = []
     for model, result in summary.on(benchmark).items():
-        if not {TYPED, SPOKEN} <= result.views.keys():
+        if not set(summary.pair) <= result.views.keys():
             continue
-        typed, spoken = result.views[TYPED], result.views[SPOKEN]
+        typed, spoken = (result.views[view] for view in summary.pair)
         gap = result.gap.value if result.gap else typed.score - spoken.score
         words = f"{model_label(model)}: typed {number(typed.score)}, spoken {number(spoken.score)}, gap {number(gap)}"
         dots = (Dot(typed.score, typed.ci95, "typed"), Dot(spoken.score, spoken.ci95, "spoken"))

@@ -44,7 +44,7 @@ def _cells(row: ResultRow, results: ResultTable) -> list[Text]:
     """Cells as `Text`, because rich would read the brackets of a string as markup."""
     cells = [number(score.score if score else None) for score in row.scores]
     if results.has_gap:
-        share = row.result.recovered
+        share = row.recovered
         cells += [_gap_cell(row.result.gap), percent(None if share is None else share / 100)]
     return [Text(cell) for cell in cells]
 

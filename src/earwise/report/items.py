@@ -9,9 +9,10 @@ from typing import Literal, NamedTuple
 
 from earwise.records import Clip, Item
 from earwise.report.media import AudioFormat, Picture, audio_format, embed_audio, embed_picture
-from earwise.report.summary import SPOKEN, TYPED, VIEW_ORDER
+from earwise.report.summary import Pair
 from earwise.report.words import number
 
+_PAIR = Pair()
 RIGHT_FROM = 0.5
 """A partial score from here on counts as right when typed and spoken answers are compared."""
 
@@ -100,21 +101,21 @@ def make_cell(answer: Answer) -> Cell:
     return Cell(answer.prediction, mark, symbol, answer.heard)
 
 
-def outcome(answers: Mapping[str, Answer]) -> Outcome:
+def outcome(answers: Mapping[str, Answer], pair: Pair = _PAIR) -> Outcome:
     """What becomes of an item between the typed and the spoken view."""
-    if not {TYPED, SPOKEN} <= answers.keys():
+    if not set(pair) <= answers.keys():
         return "unpaired"
-    typed, spoken = answers[TYPED].value >= RIGHT_FROM, answers[SPOKEN].value >= RIGHT_FROM
+    typed, spoken = (answers[view].value >= RIGHT_FROM for view in pair)
     if typed == spoken:
         return "right" if typed else "wrong"
     return "lost" if typed else "won"
 
 
-def make_gallery(shown: Sequence[ShownItem]) -> Gallery:
+def make_gallery(shown: Sequence[ShownItem], pair: Pair = _PAIR) -> Gallery:
     """Cards for all items, in the order given; raises `InputError` naming the file and item that cannot be shown."""
     kind = audio_format(sum(one.clip.duration_s for one in shown if one.clip))
     models = tuple(dict.fromkeys(model for one in shown for model in one.answers))
-    cards = tuple(_make_card(one, models, kind) for one in shown)
+    cards = tuple(_make_card(one, models, kind, pair) for one in shown)
     outcomes: set[str] = {row.outcome for card in cards for row in card.rows}
     if any(row.invalid for card in cards for row in card.rows):
         outcomes.add("invalid")
@@ -128,10 +129,9 @@ def make_gallery(shown: Sequence[ShownItem]) -> Gallery:
     )
 
 
-def _make_card(one: ShownItem, models: Sequence[str], kind: AudioFormat) -> Card:
+def _make_card(one: ShownItem, models: Sequence[str], kind: AudioFormat, pair: Pair) -> Card:
     answers = {model: {view: Answer(*raw) for view, raw in views.items()} for model, views in one.answers.items()}
-    used = {view for views in answers.values() for view in views}
-    views = tuple(view for view in VIEW_ORDER if view in used) + tuple(sorted(used - set(VIEW_ORDER)))
+    views = pair.order({view for views in answers.values() for view in views})
     record = one.item.id
     return Card(
         item=one.item,
@@ -140,10 +140,10 @@ def _make_card(one: ShownItem, models: Sequence[str], kind: AudioFormat) -> Card
         clip=one.clip,
         audio_uri=embed_audio(one.clip_path, kind, record=record) if one.clip_path else None,
         views=views,
-        rows=tuple(_make_row(model, answers.get(model, {}), views) for model in models),
+        rows=tuple(_make_row(model, answers.get(model, {}), views, pair) for model in models),
     )
 
 
-def _make_row(model: str, answers: Mapping[str, Answer], views: Sequence[str]) -> AnswerRow:
+def _make_row(model: str, answers: Mapping[str, Answer], views: Sequence[str], pair: Pair) -> AnswerRow:
     cells = tuple(make_cell(answers[view]) if view in answers else None for view in views)
-    return AnswerRow(model, cells, outcome(answers), any(answer.invalid for answer in answers.values()))
+    return AnswerRow(model, cells, outcome(answers, pair), any(answer.invalid for answer in answers.values()))

@@ -20,7 +20,7 @@ class Origin:
 
     title: str
     date: str
-    """When the summary was written, UTC."""
+    """When the last attempt was started, UTC."""
     revision: str
     diff: str
     """File in the run folder with what differed from the revision."""
@@ -37,10 +37,9 @@ def read_origin(folder: Path, summary: Summary) -> Origin:
     run, recipe = _read_object(folder / "run.json"), _read_object(folder / "recipe.json")
     attempts = run.get("attempts") or []
     last = attempts[-1] if attempts else {}
-    written = datetime.fromtimestamp((folder / "summary.json").stat().st_mtime, UTC)
     return Origin(
         title=_at(recipe, "report", "title") or summary.recipe,
-        date=written.strftime("%Y-%m-%d %H:%M UTC"),
+        date=_date(last),
         revision=_at(last, "revision"),
         diff=_at(last, "diff"),
         platform=_at(last, "platform", "system"),
@@ -68,6 +67,15 @@ def _at(value: Any, *keys: str) -> str:
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value if isinstance(value, str) else ""
+
+
+def _date(attempt: Any) -> str:
+    """`2025-03-01 12:30 UTC`; empty where a run does not say when it was started."""
+    started = _at(attempt, "started")
+    try:
+        return datetime.fromisoformat(started).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if started else ""
+    except ValueError:
+        return ""
 
 
 def _command(attempt: Any, summary: Summary) -> str:

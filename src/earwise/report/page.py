@@ -63,7 +63,7 @@ def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
             ],
             ablation=charts.ablation_charts(summary),
             attention=attention_section(folder),
-            gallery=make_gallery(shown),
+            gallery=make_gallery(shown, summary.pair),
         )
     )
 
@@ -92,5 +92,8 @@ def _environment() -> jinja2.Environment:
         view=words.view_label,
         view_note=words.view_note,
         compare=words.comparison_sentence,
+        step=words.step_label,
+        step_note=words.step_note,
+        seed_difference=words.seed_difference,
     )
     return environment

@@ -7,9 +7,9 @@ Scores, gaps and differences are on a scale of 0 to 100; rates are shares from 0
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -18,12 +18,23 @@ from earwise.records import View
 
 OVERALL = "all"
 """The benchmark that stands for all items together."""
-TYPED, SPOKEN = "image_text", "image_speech"
-"""The two views whose paired difference is the gap."""
-VIEW_ORDER: tuple[str, ...] = (TYPED, SPOKEN, *(view for view in get_args(View) if view not in (TYPED, SPOKEN)))
+SPOKEN_FORM = "image_spoken_form"
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Interval = tuple[float, float]
+
+
+class Pair(NamedTuple):
+    """The two views whose paired difference is the gap."""
+
+    text: str = "image_text"
+    speech: str = "image_speech"
+
+    def order(self, used: Collection[str]) -> tuple[str, ...]:
+        """The views in `used` in reading order: these two, the spoken form between them, then the others."""
+        first = (self.text, SPOKEN_FORM, self.speech)
+        known = (*first, *(view for view in get_args(View) if view not in first))
+        return tuple(view for view in known if view in used) + tuple(sorted(set(used) - set(known)))
 
 
 class Part(BaseModel):
@@ -44,7 +55,7 @@ class ViewScore(Part):
 
 
 class GapScore(Part):
-    """Typed minus spoken on the same items, in points."""
+    """One view minus another on the same items, in points: typed minus spoken unless it says otherwise."""
 
     value: float
     ci95: Interval | None = None
@@ -58,14 +69,23 @@ class BenchmarkResult(Part):
     n: int
     views: dict[str, ViewScore]
     gap: GapScore | None = None
+    gaps: dict[str, GapScore] = {}
+    """The steps of the gap by name: typed minus its spoken form, typed; that minus spoken."""
     kinds: dict[str, dict[str, float | None]] = {}
     """Question kind to `{VIEW: score, "n": items}`."""
 
-    @property
-    def recovered(self) -> float | None:
+    def recovered(self, pair: Pair) -> float | None:
         """Spoken score as a share of the typed one, in percent; None where either is missing or typed is 0."""
-        typed, spoken = self.views.get(TYPED), self.views.get(SPOKEN)
+        typed, spoken = self.views.get(pair.text), self.views.get(pair.speech)
         return 100 * spoken.score / typed.score if typed and spoken and typed.score else None
+
+
+class SeedDifference(Part):
+    """A comparison within one seed."""
+
+    seed: int
+    value: float
+    ci95: Interval
 
 
 class Comparison(Part):
@@ -79,6 +99,7 @@ class Comparison(Part):
     ci95: Interval
     p: float | None = None
     n: int
+    each_seed: tuple[SeedDifference, ...] = ()
 
     @property
     def shown(self) -> bool:
@@ -115,12 +136,19 @@ class Summary(Part):
     recipe: str
     seed: int | None = None
     seeds: tuple[int, ...] = ()
+    text_view: str = Pair().text
+    speech_view: str = Pair().speech
     models: dict[str, dict[str, BenchmarkResult]]
     comparisons: tuple[Comparison, ...] = ()
     voices: Voices | None = None
     timings_s: dict[str, float] = {}
     versions: dict[str, JsonValue] = {}
     ablation: dict[str, dict[str, AblationCell]] = {}
+
+    @property
+    def pair(self) -> Pair:
+        """The views of which the gap is the difference."""
+        return Pair(self.text_view, self.speech_view)
 
     @property
     def benchmarks(self) -> tuple[str, ...]:
@@ -145,7 +173,7 @@ class Summary(Part):
     def views(self, benchmark: str | None) -> tuple[str, ...]:
         """The views that some model was scored under, in reading order."""
         used = {view for result in self.on(benchmark).values() for view in result.views}
-        return tuple(view for view in VIEW_ORDER if view in used) + tuple(sorted(used - set(VIEW_ORDER)))
+        return self.pair.order(used)
 
 
 def parse_summary(text: str | bytes, *, file: Path | None = None) -> Summary:

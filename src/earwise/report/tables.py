@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from earwise.report.summary import SPOKEN, TYPED, BenchmarkResult, Summary, ViewScore
+from earwise.report.summary import BenchmarkResult, Summary, ViewScore
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class ResultTable:
         return any(row.result.gap for row in self.rows)
 
     @property
+    def steps(self) -> tuple[str, ...]:
+        """Names of the steps of the gap that some model has."""
+        return tuple(dict.fromkeys(step for row in self.rows for step in row.result.gaps))
+
+    @property
     def has_yes(self) -> bool:
         """Whether yes-rates were recorded."""
         return any(score and score.yes_rate is not None for row in self.rows for score in row.scores)
@@ -34,13 +39,15 @@ class ResultRow:
     model: str
     result: BenchmarkResult
     scores: tuple[ViewScore | None, ...]
+    recovered: float | None
+    """Spoken score as a share of the typed one, in percent."""
 
 
 def result_table(summary: Summary, benchmark: str) -> ResultTable:
     """The result table of one benchmark."""
     views = summary.views(benchmark)
     rows = (
-        ResultRow(model, result, tuple(result.views.get(view) for view in views))
+        ResultRow(model, result, tuple(result.views.get(view) for view in views), result.recovered(summary.pair))
         for model, result in summary.on(benchmark).items()
     )
     return ResultTable(benchmark, views, tuple(rows))
@@ -65,15 +72,16 @@ def kind_breakdown(summary: Summary, benchmark: str) -> Breakdown | None:
     kinds = dict.fromkeys(kind for by_kind in results.values() for kind in by_kind)
     if not kinds:
         return None
-    view = SPOKEN if any(SPOKEN in scores for by_kind in results.values() for scores in by_kind.values()) else None
-    typed = {model: tuple(_score(by_kind, kind, TYPED) for kind in kinds) for model, by_kind in results.items()}
+    text, speech = summary.pair
+    heard = any(speech in scores for by_kind in results.values() for scores in by_kind.values())
+    typed = {model: tuple(_score(by_kind, kind, text) for kind in kinds) for model, by_kind in results.items()}
     columns: list[tuple[str, tuple[float | None, ...]]] = []
     if len(set(typed.values())) == 1:
         columns.append(("typed", next(iter(typed.values()))))
     else:
         columns += [(f"{model} \N{MIDDLE DOT} typed", scores) for model, scores in typed.items()]
-    if view:
-        columns += [(model, tuple(_score(by_kind, k, view) for k in kinds)) for model, by_kind in results.items()]
+    if heard:
+        columns += [(model, tuple(_score(by_kind, k, speech) for k in kinds)) for model, by_kind in results.items()]
     counts = (next((by_kind[k].get("n") for by_kind in results.values() if k in by_kind), None) for k in kinds)
     rows = tuple(
         (kind, None if n is None else int(n), tuple(scores[i] for _, scores in columns))

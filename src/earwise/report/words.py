@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from earwise.report.markup import element
-from earwise.report.summary import SPOKEN, TYPED, Comparison, GapScore, Interval, Summary
+from earwise.report.summary import Comparison, GapScore, Interval, SeedDifference, Summary
 
 MINUS = "\N{MINUS SIGN}"
 SPACE = "\N{NO-BREAK SPACE}"
@@ -19,6 +19,7 @@ ARROW = " \N{RIGHTWARDS ARROW} "
 MODEL_LABELS = {"aligned": "aligned", "sft": "SFT", "self_kd": "Self-KD", "self_kd_layers": "Self-KD + layers"}
 VIEW_LABELS = {
     "image_text": ("Typed", "picture, typed question"),
+    "image_spoken_form": ("Spoken form", "picture, spoken form of the question, typed"),
     "image_speech": ("Spoken", "picture, spoken question"),
     "image_transcript": ("Transcript", "picture, own transcript"),
     "video_text": ("Silent video", "video without sound, typed question"),
@@ -28,6 +29,10 @@ VIEW_LABELS = {
     "text_only": ("Text only", "control: no picture"),
     "sound_off": ("Sound off", "control: sound removed"),
     "sound_swapped": ("Sound swapped", "control: sound of another item"),
+}
+STEP_LABELS = {
+    "normalisation": ("Normalisation", "typed \N{MINUS SIGN} spoken form"),
+    "hearing": ("Hearing", "spoken form \N{MINUS SIGN} spoken"),
 }
 MOST_NAMED = 6
 """More models than this make the headline unreadable: it then names the first and the best."""
@@ -49,6 +54,16 @@ def view_note(view: str) -> str:
     return VIEW_LABELS.get(view, (view, ""))[1]
 
 
+def step_label(step: str) -> str:
+    """The short name of a step of the gap."""
+    return STEP_LABELS.get(step, (step, ""))[0]
+
+
+def step_note(step: str) -> str:
+    """Of which views a step of the gap is the difference."""
+    return STEP_LABELS.get(step, (step, ""))[1]
+
+
 def number(value: float | None, digits: int = 1, *, signed: bool = False) -> str:
     """`12.3`, with a true minus sign; `signed` writes the plus too; None is an en dash."""
     if value is None:
@@ -63,6 +78,11 @@ def number(value: float | None, digits: int = 1, *, signed: bool = False) -> str
 def interval(ci95: Interval | None) -> str:
     """`9.8 to 14.2`: words rather than a dash, which reads as a minus beside negative numbers."""
     return "" if ci95 is None else f"{number(ci95[0])} to {number(ci95[1])}"
+
+
+def seed_difference(one: SeedDifference) -> str:
+    """`seed 0: +1.2 (0.1 to 2.3)`."""
+    return f"seed {one.seed}: {number(one.value, signed=True)} ({interval(one.ci95)})"
 
 
 def unbroken(text: str) -> Markup:
@@ -102,10 +122,11 @@ def verdict(summary: Summary) -> Verdict:
     views = summary.views(summary.main)
     if not views:
         return Verdict("No model has been scored.", ())
-    view = SPOKEN if SPOKEN in views else views[0]
+    speech = summary.pair.speech
+    view = speech if speech in views else views[0]
     relevant = [c for c in summary.comparisons if c.benchmark == summary.main and c.view == view]
     sentences = [_scores_line(summary, view)]
-    if view == SPOKEN:
+    if view == speech:
         sentences.append(_gap_line(summary, relevant))
     notes = [comparison_sentence(c) for c in relevant[:MOST_NOTES]]
     if len(relevant) > MOST_NOTES:
@@ -130,12 +151,13 @@ def _scores_line(summary: Summary, view: str) -> str:
     if len(names) > MOST_NAMED:
         best = max(names, key=lambda name: scores[name])
         names = list(dict.fromkeys((names[0], best)))
-    subject = "Spoken questions" if view == SPOKEN else f"{view_label(view)} view"
+    text, speech = summary.pair
+    subject = "Spoken questions" if view == speech else f"{view_label(view)} view"
     line = f"{subject}: " + ARROW.join(f"{model_label(name)} {number(scores[name])}" for name in names)
     if len(names) < len(scores):
         line += f" (best of {len(scores)} models)"
-    typed = [r.views[TYPED].score for r in summary.on(summary.main).values() if TYPED in r.views]
-    if view != SPOKEN or not typed:
+    typed = [r.views[text].score for r in summary.on(summary.main).values() if text in r.views]
+    if view != speech or not typed:
         return line + "."
     low, high = number(min(typed)), number(max(typed))
     return f"{line}; typed {low}." if low == high else f"{line}; typed {low} to {high}."

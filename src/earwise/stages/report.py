@@ -70,6 +70,8 @@ def _summary(context: StageContext, recipe: Recipe, table: ScoreTable) -> dict[s
         "recipe": recipe.name,
         "seed": recipe.seeds[0],
         "seeds": list(recipe.seeds),
+        "text_view": text,
+        "speech_view": speech,
         "models": models,
         "comparisons": [c for name in table.benchmarks for c in compare(table, pairs, name, speech)],
         "ablation": _ablation(recipe, models, speech),

@@ -79,6 +79,7 @@ def _turn(item: Item, clip: Clip | None, folder: Path | None, suffix: str) -> Tu
         text=query_text(item, suffix=suffix == "spoken"),
         clip=folder / clip.path if clip is not None and folder is not None else None,
         num_samples=clip.num_samples if clip is not None else 0,
+        spoken=clip.spoken if clip is not None else None,
         suffix=item.suffix.strip() if suffix == "text" else "",
     )
 
