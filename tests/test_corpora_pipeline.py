@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from corpora import conversation, write_librispeech, write_llava
+from corpora import conversation, write_librispeech, write_lines, write_llava
 from data_folder import write_data_folder
 from earwise_process import earwise
 
@@ -127,3 +127,62 @@ def test_a_second_run_does_nothing_and_a_changed_file_starts_over(place, finishe
     assert again.stdout.endswith("nothing to do: runs/corpora is up to date\n")
     write_llava(place, RECORDS[:-1])
     assert "data: starts over, input mix.json changed" in earwise(place, "data", "corpora.toml").stdout
+    write_llava(place, RECORDS)
+
+
+MANIFEST = '\n[[data.transcribe.parts]]\nformat = "nemo"\npath = "manifest.json"\n'
+
+
+@pytest.mark.parametrize(
+    ("record", "row", "line"),
+    [
+        (
+            {"id": "x", "conversations": [{"from": "gpt", "value": "Hello"}]},
+            {},
+            "mix.json: record 1 (x): the conversation begins with the assistant (remove its first turn)",
+        ),
+        (
+            RECORDS[0],
+            {"duration": -2},
+            "manifest.json: line 1: the duration is negative: -2 s",
+        ),
+        (
+            RECORDS[0],
+            {"audio_filepath": "/etc/passwd"},
+            "manifest.json: line 1: the audio path '/etc/passwd' is outside the data folder . (name the folder that "
+            "holds the audio)",
+        ),
+    ],
+)
+def test_wrong_corpora_are_one_line_with_file_and_record(record, row, line, tmp_path, tiny_checkpoints):
+    (tmp_path / "vlm").symlink_to(tiny_checkpoints["internvl"])
+    write_data_folder(tmp_path / "own")
+    write_llava(tmp_path, [RECORDS[1], record])
+    write_librispeech(tmp_path)
+    audio = "LibriSpeech/dev/19/198/19-198-0000.flac"
+    write_lines(tmp_path / "manifest.json", [{"audio_filepath": audio, "duration": 1.0, "text": "a star", **row}])
+    (tmp_path / "corpora.toml").write_text(RECIPE.replace("[speech]", f"{MANIFEST}[speech]"))
+    result = earwise(tmp_path, "data", "corpora.toml")
+    assert (result.code, result.stderr) == (2, f"earwise: data: {line}\n")
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("data.transcribe.items=10", None),
+        ("data.train.items=10", "data: data.train.items: 10 draws asked for, the sources end after 5"),
+        ("train.self_kd.data=train_other", "data.train_other: missing table, a training reads 'train_other'"),
+        ("data.transcribe.parts.0.path=nowhere", "nowhere: no such file or folder"),
+        ("data.train.parts.0.weight=0", "command line: data.train.parts.0.weight: expected more than 0, got 0"),
+        ("data.train.parts.0.spoken=1.5", "command line: data.train.parts.0.spoken: expected one of 'all', 'first' or"),
+        ("data.transcribe.parts.1.name=librispeech", "command line: data: two parts are named 'librispeech'"),
+    ],
+)
+def test_wrong_recipes(override, line, place, finished, tmp_path):
+    result = earwise(place, "data", "corpora.toml", override, "--out", tmp_path / "run")
+    if line is None:
+        assert result.code == 0
+    else:
+        assert result.code == 2
+        assert result.stderr.startswith(f"earwise: {line}")
+        assert result.stderr.count("\n") == 1

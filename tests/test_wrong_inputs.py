@@ -107,9 +107,9 @@ def test_a_wrong_recipe(text, line, tmp_path):
         ("train.sft.view=video_text", "train.sft: view 'video_text' is not available (use one of image_text,"),
         ("speech.train_voices=['en-us+m33']", "speech: the engine has no voice 'en-us+m33' (did you mean 'en-us+m"),
         ("speech.test_voices=['en-gb+m3']", "speech: variant 'm3' is both in the training voices and in the test"),
-        ("model.base=nowhere", "seed0/align: nowhere: no such model folder, and no model of that name on the hub"),
-        ("model.base=own.toml", "seed0/align: own.toml: not a model folder"),
-        ("model.base=own", "seed0/align: own: model folder without config.json"),
+        ("model.base=nowhere", "speech: nowhere: no such model folder, and no model of that name on the hub"),
+        ("model.base=own.toml", "speech: own.toml: not a model folder"),
+        ("model.base=own", "speech: own: model folder without config.json"),
     ],
 )
 def test_a_recipe_that_asks_for_what_is_not_there(override, line, place):
@@ -121,7 +121,7 @@ def test_a_recipe_that_asks_for_what_is_not_there(override, line, place):
 
 def test_a_model_folder_without_weights(place, finished):
     shutil.copytree(finished / "vlm", place / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
-    line = "seed0/align: bare: model folder without weights (it needs *.safetensors files)"
+    line = "speech: bare: model folder without weights (it needs *.safetensors files)"
     assert_one_line(run(place, "model.base=bare"), line)
 
 

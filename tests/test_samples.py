@@ -1,0 +1,82 @@
+"""Items and clips together: conversations go as far as they can be asked, and what is left out is counted."""
+
+import numpy as np
+
+from earwise.data.media import MAX_CLIP_S
+from earwise.models.ears import MAX_SECONDS
+from earwise.records import Item
+from earwise.speech.clips import make_clips
+from earwise.stages.samples import sample_items
+
+
+class Beep:
+    """Speaks everything but what says `mute`."""
+
+    name, waits = "beep", False
+
+    def voices(self):
+        return []
+
+    def speak(self, spoken, voice, rate, pitch, seed):
+        return np.tile(np.float32([0.2, -0.2]), 800) * ("mute" not in spoken)
+
+
+def talk(name, *questions):
+    """Items of one conversation; a question that begins with `~` is typed."""
+    return [
+        Item(
+            id=f"{name}-{n}",
+            source="s",
+            question=question.removeprefix("~"),
+            answers=("a",),
+            cluster=name,
+            meta={"conversation": name, **({"typed": True} if question.startswith("~") else {})},
+        )
+        for n, question in enumerate(questions)
+    ]
+
+
+def samples_of(items, folder):
+    spoken = [item for item in items if not item.meta.get("typed")]
+    make_clips(spoken, folder, Beep, voices=["v"], rates=(170, 170), pitches=(50, 50))
+    said = []
+    return sample_items(items, folder, folder, said.append), said
+
+
+def asked(samples):
+    return [[(turn.text, turn.clip is not None) for turn in sample.turns] for sample in samples]
+
+
+def test_a_conversation_is_one_sample(tmp_path):
+    samples, said = samples_of([*talk("a", "one", "two"), *talk("b", "three")], tmp_path)
+    assert asked(samples) == [[("one", True), ("two", True)], [("three", True)]]
+    assert said == []
+
+
+def test_it_ends_before_what_cannot_be_spoken(tmp_path):
+    samples, said = samples_of([*talk("a", "one", "mute", "three", "four"), *talk("b", "mute", "two")], tmp_path)
+    assert asked(samples) == [[("one", True)]]
+    assert said == [
+        f"2 items left out: they have no clip (reasons in {tmp_path})",
+        "3 items left out: the rest of their conversation has no clip",
+    ]
+
+
+def test_typed_questions_need_no_clip_but_something_must_be_heard(tmp_path):
+    samples, said = samples_of([*talk("a", "~one", "two"), *talk("b", "~one", "mute")], tmp_path)
+    assert asked(samples) == [[("one", False), ("two", True)]]
+    assert said == [
+        f"1 items left out: they have no clip (reasons in {tmp_path})",
+        "1 items left out: the rest of their conversation has no clip",
+    ]
+
+
+def test_without_speech_nothing_is_left_out(tmp_path):
+    said = []
+    samples = sample_items(talk("a", "~one", "mute"), tmp_path, None, said.append)
+    assert asked(samples) == [[("one", False), ("mute", False)]]
+    assert said == []
+
+
+def test_clips_are_as_long_as_ears_can_hear():
+    assert MAX_CLIP_S == MAX_SECONDS
