@@ -101,7 +101,11 @@ def write_run(folder: Path, data: dict[str, Any] | None = None) -> Path:
                 }
             ],
         },
-        "recipe.json": {"name": "quickstart", "seed": 0, "train": {"lr": 2e-3, "batch": 64, "terms": {"layers": 20.0}}},
+        "recipe.json": {
+            "name": "quickstart",
+            "seed": 0,
+            "train": {"sft": {"data": "train", "terms": [{"type": "sft", "weight": 1.0}]}},
+        },
     }
     for name, content in files.items():
         (folder / name).write_text(json.dumps(content))

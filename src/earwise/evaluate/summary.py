@@ -14,13 +14,18 @@ import numpy as np
 from scipy import stats
 
 from earwise.errors import InputError
-from earwise.evaluate.benchmarks import by_kind, invalid_rate, yes_rate
-from earwise.evaluate.gap import Floats, Metric, metric_interval, paired_gap
-from earwise.evaluate.totals import metric
+from earwise.evaluate.benchmarks import YES_NO, by_kind, invalid_rate, yes_rate
+from earwise.evaluate.estimates import MEAN, Cells, clusters, columns_of, estimate, number, yes_interval
+from earwise.evaluate.gap import paired_gap
+from earwise.evaluate.published import MMALIGN
+from earwise.evaluate.suite import COLUMNS
+from earwise.evaluate.yes_no import parse_strict
 from earwise.records import Score, View
 
 OVERALL = "all"
 """All items of all benchmarks together, as if they were one."""
+KIND_ITEMS = 20
+"""A relation of MMAlign with fewer items gets no interval: it would span most of the scale."""
 
 STEPS: Mapping[str, tuple[View, View]] = {
     "normalisation": ("image_text", "image_spoken_form"),
@@ -35,7 +40,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """Scores by (seed, model, benchmark, view), each list sorted by item; `OVERALL` is a benchmark too."""
+    """Scores by (seed, model, benchmark, view), each list sorted by item.
+
+    `OVERALL` is a benchmark too, and so is `MEAN` where two or more of the benchmarks that it averages were scored.
+    """
 
     cells: Mapping[tuple[int, str, str, View], list[Score]]
     seeds: tuple[int, ...]
@@ -44,11 +52,13 @@ class ScoreTable:
     def of(cls, scores: Mapping[int, Sequence[Score]], shared: str) -> ScoreTable:
         """Index `scores[seed]`; the scores of model `shared` (the base's typed answers) are given to every model."""
         cells: dict[tuple[int, str, str, View], list[Score]] = {}
+        averaged = set(COLUMNS) & {score.source for many in scores.values() for score in many}
         for seed, many in scores.items():
             models = list(dict.fromkeys(score.model for score in many))
             for score in many:
+                totals = [OVERALL, MEAN] if len(averaged) > 1 and score.source in averaged else [OVERALL]
                 for model in models if score.model == shared else [score.model]:
-                    for benchmark in (OVERALL, score.source):
+                    for benchmark in (score.source, *totals):
                         cells.setdefault((seed, model, benchmark, score.view), []).append(score)
         for cell in cells.values():
             cell.sort(key=lambda score: (score.source, score.item))
@@ -70,9 +80,9 @@ class ScoreTable:
 
     @property
     def benchmarks(self) -> list[str]:
-        """Names in order of first appearance, `OVERALL` first."""
+        """Names in order of first appearance, the first one in-domain; `MEAN` and `OVERALL` come last."""
         names = dict.fromkeys(benchmark for _, _, benchmark, _ in self.cells)
-        return sorted(names, key=lambda name: name != OVERALL)
+        return sorted(names, key=lambda name: (name == OVERALL, name == MEAN))
 
     def views(self, model: str, benchmark: str) -> list[View]:
         """Views that `model` was scored under."""
@@ -80,10 +90,16 @@ class ScoreTable:
 
 
 def summarise_models(table: ScoreTable, text_view: View, speech_view: View) -> dict[str, dict[str, Json]]:
-    """`{MODEL: {BENCHMARK: {"n", "views", "gap", "gaps", "kinds"}}}`; scores are 0-100, rates are shares."""
+    """`{MODEL: {BENCHMARK: {"n", "views", "gap", "gaps", "kinds", ...}}}`; scores are 0-100, rates are shares.
+
+    Benchmarks stand in the order of `ScoreTable.benchmarks`. `MEAN` has `columns`, the benchmarks that it averages;
+    yes/no benchmarks have `yes_truth`, the share of gold answers that say yes; MMAlign has `kind_ci95`.
+    """
+    truths = {name: _yes_truth(table, name) for name in table.benchmarks if name in YES_NO}
     return {
         model: {
             benchmark: _benchmark(table, model, benchmark, text_view, speech_view)
+            | ({"yes_truth": truths[benchmark]} if benchmark in truths else {})
             for benchmark in table.benchmarks
             if table.views(model, benchmark)
         }
@@ -108,24 +124,44 @@ def _benchmark(table: ScoreTable, model: str, benchmark: str, text_view: View, s
     }
     if text_view in views and speech_view in views:
         result["gap"] = _difference(benchmark, views[text_view], views[speech_view])
+    if benchmark == MEAN:
+        result["columns"] = columns_of(first[0])
+    if benchmark in MMALIGN:
+        both = {view: cells for view, cells in views.items() if view in (text_view, speech_view)}
+        result["kind_ci95"] = _kind_intervals(benchmark, both)
     return result
 
 
-def _view(benchmark: str, cells: list[list[Score]]) -> Json:
-    value, low, high = metric_interval(_mean_metric(benchmark, cells), _clusters(cells[0]))
+def _view(benchmark: str, cells: Cells) -> Json:
+    one = estimate(benchmark, cells)
     yes = [yes_rate(benchmark, cell) for cell in cells]
     return {
-        "score": value,
-        "ci95": [low, high],
+        "score": one.value,
+        "ci95": [one.low, one.high],
         "invalid_rate": float(np.mean([invalid_rate(cell) for cell in cells])) / 100,
         "yes_rate": None if None in yes else float(np.mean([rate for rate in yes if rate is not None])) / 100,
-        "by_seed": [_number(benchmark, cell) for cell in cells],
+        "yes_ci95": None if None in yes else list(yes_interval(cells)),
+        "by_seed": [number(benchmark, cell) for cell in cells],
     }
+
+
+def _yes_truth(table: ScoreTable, benchmark: str) -> Json | None:
+    """Share of the gold answers that say yes, and of how many items it is known; None if of none.
+
+    Scores hold no gold answer, but any answer that could be parsed tells it: yes and right, or no and wrong, is a yes.
+    """
+    votes: dict[str, int] = {}
+    for (_, _, name, _), cell in table.cells.items():
+        for score in cell if name == benchmark else []:
+            said = parse_strict(score.prediction)
+            if said and not score.invalid:
+                votes[score.item] = votes.get(score.item, 0) + (1 if (said == "yes") == (score.value == 1) else -1)
+    return {"share": sum(vote > 0 for vote in votes.values()) / len(votes), "n": len(votes)} if votes else None
 
 
 def _kinds(benchmark: str, views: Mapping[View, list[list[Score]]]) -> dict[str, Json]:
     """Score of each question kind under each view, mean over seeds."""
-    if benchmark == OVERALL:
+    if benchmark in (OVERALL, MEAN):
         return {}
     kinds: dict[str, Json] = {}
     for view, cells in views.items():
@@ -134,6 +170,18 @@ def _kinds(benchmark: str, views: Mapping[View, list[list[Score]]]) -> dict[str,
             row = kinds.setdefault(kind, {"n": sum(score.kind == kind for score in cells[0])})
             row[view] = float(np.mean([numbers[kind] for numbers in per_seed]))
     return kinds
+
+
+def _kind_intervals(benchmark: str, views: Mapping[View, list[list[Score]]]) -> dict[str, Json]:
+    """95 % interval of each kind that has `KIND_ITEMS` items, about at least two pictures, under each view."""
+    intervals: dict[str, Json] = {}
+    for view, cells in views.items():
+        for kind in sorted({score.kind for score in cells[0]}):
+            some = [[score for score in cell if score.kind == kind] for cell in cells]
+            if len(some[0]) >= KIND_ITEMS and len(set(clusters(some[0]))) > 1:
+                one = estimate(benchmark, some)
+                intervals.setdefault(kind, {})[view] = [one.low, one.high]
+    return intervals
 
 
 def compare(table: ScoreTable, pairs: Sequence[tuple[str, str]], benchmark: str, view: View) -> list[Json]:
@@ -156,13 +204,13 @@ def _difference(benchmark: str, first: list[list[Score]], second: list[list[Scor
     """First minus second in points, paired by item: value, interval, p, and flips where one seed is compared."""
     if [s.item for s in first[0]] != [s.item for s in second[0]]:
         raise InputError(f"two views of {benchmark} were scored on different items", remedy="evaluate again")
-    one, two = _mean_metric(benchmark, first), _mean_metric(benchmark, second)
-    clusters = _clusters(first[0])
-    value, low, high = metric_interval(lambda weights: one(weights) - two(weights), clusters)
-    gap = paired_gap(_item_means(first), _item_means(second), clusters)
+    one = estimate(benchmark, first, second)
+    gap = paired_gap(_item_means(first), _item_means(second), clusters(first[0]))
     p = gap.mcnemar_p if gap.mcnemar_p is not None else _z_test(gap.value, gap.se)
-    result: Json = {"value": value, "ci95": [low, high], "p": p, "by_seed": []}
-    result["by_seed"] = [_number(benchmark, x) - _number(benchmark, y) for x, y in zip(first, second, strict=True)]
+    if benchmark == MEAN:  # benchmarks weigh the same there, not items
+        p = _z_test(one.value, one.se)
+    result: Json = {"value": one.value, "ci95": [one.low, one.high], "p": p}
+    result["by_seed"] = [number(benchmark, x) - number(benchmark, y) for x, y in zip(first, second, strict=True)]
     if len(first) == 1:
         result |= {"only_first": gap.only_a, "only_second": gap.only_b}
     return result
@@ -188,29 +236,6 @@ def per_voice(table: ScoreTable, view: View) -> dict[str, dict[str, Json]]:
                 for voice, values in sorted(by_voice.items())
             }
     return result
-
-
-def _mean_metric(benchmark: str, cells: list[list[Score]]) -> Metric:
-    """The benchmark's number, averaged over seeds, as a function of item weights."""
-    metrics = [metric(benchmark, _distinct(cell)) for cell in cells]
-
-    def mean(weights: Floats) -> Floats:
-        return np.mean([one(weights) for one in metrics], axis=0)
-
-    return mean
-
-
-def _number(benchmark: str, cell: list[Score]) -> float:
-    return float(metric(benchmark, _distinct(cell))(np.ones((1, len(cell))))[0])
-
-
-def _distinct(cell: list[Score]) -> list[Score]:
-    """Item ids made unique across benchmarks: two public files may both count from 1."""
-    return [score.model_copy(update={"item": f"{score.source}/{score.item}"}) for score in cell]
-
-
-def _clusters(cell: list[Score]) -> list[str]:
-    return [f"{score.source}/{score.cluster}" for score in cell]
 
 
 def _item_means(cells: list[list[Score]]) -> list[float]:

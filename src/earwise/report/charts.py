@@ -75,9 +75,12 @@ def log_axis(values: Sequence[float]) -> Axis:
     return Axis(first, last, tuple(ticks[::stride]))
 
 
-def dot_chart(rows: Sequence[Row], axis: Axis, *, zero: bool = False) -> Markup:
-    """Rows of estimates with intervals on one axis; two dots of a row are joined (a dumbbell)."""
-    body = [_chart_row(row, axis, zero) for row in rows]
+def dot_chart(rows: Sequence[Row], axis: Axis, *, line_at: float | None = None) -> Markup:
+    """Rows of estimates with intervals on one axis; two dots of a row are joined (a dumbbell).
+
+    `line_at` is a value to compare with, drawn through all rows.
+    """
+    body = [_chart_row(row, axis, line_at) for row in rows]
     ticks = [
         element("text", {"x": axis.at(tick), "y": 13, "text-anchor": "middle", "class": "tick"}, tick_text(tick))
         for tick in axis.ticks
@@ -87,11 +90,11 @@ def dot_chart(rows: Sequence[Row], axis: Axis, *, zero: bool = False) -> Markup:
     return element("div", {"class": "chart"}, *body, foot)
 
 
-def _chart_row(row: Row, axis: Axis, zero: bool) -> Markup:
+def _chart_row(row: Row, axis: Axis, line_at: float | None) -> Markup:
     middle = ROW_HEIGHT / 2
     parts = [_line(axis.at(t), axis.at(t), "grid", 0, ROW_HEIGHT) for t in axis.ticks]
-    if zero:
-        parts.append(_line(axis.at(0), axis.at(0), "zero", 0, ROW_HEIGHT))
+    if line_at is not None:
+        parts.append(_line(axis.at(line_at), axis.at(line_at), "zero", 0, ROW_HEIGHT))
     if len(row.dots) > 1:
         ends = [dot.value for dot in row.dots]
         parts.append(_line(axis.at(min(ends)), axis.at(max(ends)), "bond", middle, middle))
@@ -153,7 +156,7 @@ def comparison_chart(comparisons: Sequence[Comparison]) -> Markup | None:
         label += f" ({view_label(c.view).lower()})" if several_views else ""
         words = f"{label}: {number(c.value, signed=True)} points, 95 % interval {interval(c.ci95)}"
         rows.append(Row(label, (Dot(c.value, c.ci95, "plain"),), number(c.value, signed=True), words))
-    return dot_chart(rows, nice_axis([0.0, *(end for c in comparisons for end in c.ci95)]), zero=True)
+    return dot_chart(rows, nice_axis([0.0, *(end for c in comparisons for end in c.ci95)]), line_at=0)
 
 
 def ablation_charts(summary: Summary) -> list[tuple[str, Markup]]:

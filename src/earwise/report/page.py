@@ -15,8 +15,11 @@ from earwise.progress import duration
 from earwise.report import charts, tables, words
 from earwise.report.attention import attention_section
 from earwise.report.curves import curve_panel, read_trainings
+from earwise.report.grids import benchmark_label
 from earwise.report.items import ShownItem, make_gallery
 from earwise.report.origin import read_origin
+from earwise.report.paper import paper_section
+from earwise.report.study import read_study
 from earwise.report.summary import Summary, read_summary
 from earwise.store import write_atomic
 
@@ -39,12 +42,13 @@ def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
     script = _package_text("script.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     main = summary.main
+    attention = attention_section(folder)
     others = [name for name in summary.benchmarks if name != main]
     return (
         _environment()
         .get_template("page.html")
         .render(
-            style=Markup(_package_text("style.css") + _package_text("attention.css")),
+            style=Markup("".join(_package_text(f"{name}.css") for name in ("style", "attention", "paper"))),
             script=Markup(script),
             policy=f"default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
             f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
@@ -62,7 +66,8 @@ def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
                 for training in read_trainings(folder, tuple(summary.timings_s))
             ],
             ablation=charts.ablation_charts(summary),
-            attention=attention_section(folder),
+            paper=paper_section(summary, read_study(folder, summary), shown, attention.answers if attention else ()),
+            attention=attention,
             gallery=make_gallery(shown, summary.pair),
         )
     )
@@ -95,5 +100,6 @@ def _environment() -> jinja2.Environment:
         step=words.step_label,
         step_note=words.step_note,
         seed_difference=words.seed_difference,
+        benchmark=benchmark_label,
     )
     return environment

@@ -51,6 +51,7 @@ class ViewScore(Part):
     invalid_rate: Share | None = None
     yes_rate: Share | None = None
     """Share of "yes" among the answers; None where the questions do not ask for yes or no."""
+    yes_ci95: tuple[Share, Share] | None = None
     by_seed: tuple[float, ...] = ()
 
 
@@ -63,6 +64,13 @@ class GapScore(Part):
     by_seed: tuple[float, ...] = ()
 
 
+class YesTruth(Part):
+    """Share of gold answers that say yes, and of how many items it is known."""
+
+    share: Share
+    n: int
+
+
 class BenchmarkResult(Part):
     """One model on one benchmark."""
 
@@ -73,6 +81,11 @@ class BenchmarkResult(Part):
     """The steps of the gap by name: typed minus its spoken form, typed; that minus spoken."""
     kinds: dict[str, dict[str, float | None]] = {}
     """Question kind to `{VIEW: score, "n": items}`."""
+    kind_ci95: dict[str, dict[str, Interval]] = {}
+    """Question kind to `{VIEW: interval}`, of kinds with enough items."""
+    columns: tuple[str, ...] = ()
+    """Of a mean over benchmarks: their names."""
+    yes_truth: YesTruth | None = None
 
     def recovered(self, pair: Pair) -> float | None:
         """Spoken score as a share of the typed one, in percent; None where either is missing or typed is 0."""
@@ -86,6 +99,9 @@ class SeedDifference(Part):
     seed: int
     value: float
     ci95: Interval
+    only_first: int | None = None
+    """Items on which the first model scores more."""
+    only_second: int | None = None
 
 
 class Comparison(Part):

@@ -1,0 +1,116 @@
+"""Figure 9 of arXiv 2503.00059: items on which views or trainings disagree, taken from those that the page shows.
+
+They are taken in the order of the page, which knows no outcome, and equally many of each kind where there are: a case
+study chosen by hand shows whatever one likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from earwise.report.grids import benchmark_label
+from earwise.report.items import RIGHT_FROM, Answer, Cell, ShownItem, make_cell
+from earwise.report.paper_tables import compared
+from earwise.report.study import Regime, Study
+from earwise.report.summary import OVERALL, Pair, Summary
+from earwise.report.words import model_label
+
+MOST_CASES = 2
+"""Of each kind under each regime."""
+
+Right = tuple[bool, bool, bool]
+"""Whether the typed answer, SFT's spoken one and Self-KD's spoken one are right."""
+
+PATTERNS: Mapping[str, Callable[[Right], bool]] = {
+    "Typed right; spoken, SFT wrong and Self-KD right": lambda right: right == (True, False, True),
+    "Typed right; spoken, SFT right and Self-KD wrong": lambda right: right == (True, True, False),
+    "Typed right; spoken, both wrong": lambda right: right == (True, False, False),
+    "Typed wrong; spoken, at least one right": lambda right: not right[0] and (right[1] or right[2]),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One item: `place` is its number among the items of the page, `cells` the answers under the table's columns."""
+
+    place: int
+    question: str
+    benchmark: str
+    gold: str
+    cells: tuple[Cell | None, ...]
+
+
+@dataclass(frozen=True)
+class CaseGroup:
+    """Cases of one kind, and how many of the page's items are of it."""
+
+    title: str
+    count: int
+    cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True)
+class CaseTable:
+    """The cases of one regime; `flips` says over all items how often SFT and Self-KD disagree."""
+
+    title: str
+    columns: tuple[str, ...]
+    groups: tuple[CaseGroup, ...]
+    items: int
+    flips: tuple[str, ...]
+
+
+def case_tables(summary: Summary, study: Study, shown: Sequence[ShownItem]) -> tuple[CaseTable, ...]:
+    """One table per regime that has SFT and Self-KD; none where no item is shown under both views."""
+    tables = (_case_table(summary, study, regime, shown) for regime in study.regimes)
+    return tuple(table for table in tables if table is not None and table.items)
+
+
+def _case_table(summary: Summary, study: Study, regime: Regime, shown: Sequence[ShownItem]) -> CaseTable | None:
+    if regime.sft is None or regime.self_kd is None:
+        return None
+    names = (regime.sft.name, regime.self_kd.name)
+    asked = {n: right for n, one in enumerate(shown, start=1) if (right := _right(one, names, summary.pair))}
+    models = [regime.start, *(training.name for training in regime.named)]
+    labels = [model_label(regime.start), *(training.label for training in regime.named)]
+    groups = []
+    for title, fits in PATTERNS.items():
+        places = [place for place, right in asked.items() if fits(right)]
+        cases = tuple(_case(place, shown[place - 1], models, summary.pair) for place in places[:MOST_CASES])
+        groups.append(CaseGroup(title, len(places), cases))
+    columns = ("Typed", *(f"{label}, spoken" for label in labels))
+    title = regime.label if len(study.regimes) > 1 else ""
+    return CaseTable(title, columns, tuple(groups), len(asked), _flips(summary, regime))
+
+
+def _right(one: ShownItem, models: tuple[str, str], pair: Pair) -> Right | None:
+    """None where an answer is missing."""
+    answers = [one.answers.get(model, {}) for model in models]
+    if pair.text not in answers[0] or not all(pair.speech in views for views in answers):
+        return None
+    some = (answers[0][pair.text], *(views[pair.speech] for views in answers))
+    first, second, third = (Answer(*raw).value >= RIGHT_FROM for raw in some)
+    return first, second, third
+
+
+def _case(place: int, one: ShownItem, models: Sequence[str], pair: Pair) -> Case:
+    given = [one.answers.get(models[-1], {}).get(pair.text)]
+    given += [one.answers.get(model, {}).get(pair.speech) for model in models]
+    return Case(
+        place=place,
+        question=one.item.question,
+        benchmark=benchmark_label(one.item.source),
+        gold=" / ".join(dict.fromkeys(one.item.answers)),
+        cells=tuple(None if raw is None else make_cell(Answer(*raw)) for raw in given),
+    )
+
+
+def _flips(summary: Summary, regime: Regime) -> tuple[str, ...]:
+    """Over all items and for each seed: how many Self-KD has over SFT, and the reverse."""
+    one = compared(summary, regime.self_kd.name, regime.sft.name, OVERALL) if regime.sft and regime.self_kd else None
+    return tuple(
+        f"seed {each.seed}: Self-KD is ahead on {each.only_first:,} of {one.n:,} items, SFT on {each.only_second:,}"
+        for each in (one.each_seed if one else ())
+        if one and each.only_first is not None and each.only_second is not None
+    )

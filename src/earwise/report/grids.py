@@ -1,0 +1,108 @@
+"""Tables as plain values: a grid of cells, each with its number, its interval, and each seed's own number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from earwise.evaluate.estimates import MEAN
+from earwise.report.summary import OVERALL, Comparison, GapScore, Interval, ViewScore
+from earwise.report.words import interval, number, p_phrase
+
+BENCHMARK_LABELS = {
+    "mme": "MME",
+    "realworldqa": "RealWorldQA",
+    "textvqa": "TextVQA",
+    "hallusionbench": "HallusionBench",
+    "chartqa_human": "ChartQA human",
+    "chartqa_augmented": "ChartQA augmented",
+    "docvqa": "DocVQA",
+    "infovqa": "InfographicVQA",
+    "mmalign_relation": "MMAlign relation",
+    "mmalign_attribute": "MMAlign attribute",
+    OVERALL: "All items",
+    MEAN: "Mean",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number in words, and the lines below it: interval, seeds, p."""
+
+    text: str
+    small: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """One line of a grid; `note` stands below the label, None among the cells is nothing measured."""
+
+    label: str
+    cells: tuple[Cell | None, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class GridGroup:
+    """Rows under a title that spans the table; no title, no line for it."""
+
+    title: str
+    rows: tuple[GridRow, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table: its name, the head of its first column, the other columns as (title, note), rows in groups."""
+
+    caption: str
+    head: str
+    columns: tuple[tuple[str, str], ...]
+    groups: tuple[GridGroup, ...]
+    notes: tuple[str, ...] = ()
+    """Below the table."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return not any(group.rows for group in self.groups)
+
+
+def benchmark_label(name: str) -> str:
+    """A benchmark's name as people write it; an unknown name stays as it is."""
+    return BENCHMARK_LABELS.get(name, name)
+
+
+def score_cell(score: ViewScore | None) -> Cell | None:
+    """A score with its interval, and each seed's where there are several."""
+    return _cell(score.score, score.ci95, score.by_seed) if score else None
+
+
+def gap_cell(gap: GapScore | None) -> Cell | None:
+    """A difference of two views with its interval and seeds."""
+    return _cell(gap.value, gap.ci95, gap.by_seed) if gap else None
+
+
+def comparison_cell(one: Comparison | None) -> Cell | None:
+    """A signed difference of two models with its interval, seeds and p."""
+    if one is None:
+        return None
+    seeds = tuple(seed.value for seed in one.each_seed)
+    cell = _cell(one.value, one.ci95, seeds, signed=True)
+    return Cell(cell.text, (*cell.small, p_phrase(one.p))) if one.p is not None else cell
+
+
+def share_cell(share: float | None, ci95: Interval | None) -> Cell | None:
+    """A share from 0 to 1 in percent with its interval."""
+    return None if share is None else _cell(100 * share, (100 * ci95[0], 100 * ci95[1]) if ci95 else None, ())
+
+
+def count_cell(n: int) -> Cell:
+    """A count."""
+    return Cell(f"{n:,}")
+
+
+def _cell(value: float, ci95: Interval | None, seeds: Sequence[float], *, signed: bool = False) -> Cell:
+    small = [interval(ci95)] if ci95 else []
+    if len(seeds) > 1:
+        small.append(", ".join(number(seed, signed=signed) for seed in seeds))
+    return Cell(number(value, signed=signed), tuple(small))
