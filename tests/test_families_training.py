@@ -44,7 +44,7 @@ def views_of(family):
     return ("speech_only", "text_only") if family == "qwen2_audio" else ("image_speech", "image_text")
 
 
-def trainer_of(model, media, out, teacher="self"):
+def trainer_of(model, media, out, teacher="self", precision="float32"):
     """SFT, logits and layers on four samples, two per step."""
     spoken, typed = views_of(model.family.name)
     terms = [
@@ -53,7 +53,7 @@ def trainer_of(model, media, out, teacher="self"):
         LayersTerm(type="layers", weight=1.0, view=typed, teacher=teacher),
     ]
     objective = Objective(spoken, [make_term(term) for term in terms], model)
-    settings = Training(steps=STEPS, batch_size=2, lr=3e-3, log_every=1, save_every=2)
+    settings = Training(steps=STEPS, batch_size=2, lr=3e-3, log_every=1, save_every=2, precision=precision)
     schedule = Schedule(tiny_samples(media), [0, 1, 2, 3] * (STEPS // 2))
     logs = []
     arguments = training_arguments(settings, out, seed=0)

@@ -192,11 +192,29 @@ def test_a_snapshot_has_the_lora_of_the_start(folders, tmp_path):
 
 def test_a_layer_that_is_not_there_is_named(folders):
     model = tiny_model(folders["internvl"])
-    with pytest.raises(InputError, match="no linear layer of the decoder is called wqkv"):
-        Lora.fresh(model.family.backbone, rank=2, alpha=2.0, dropout=0.0, targets=["wqkv"], seed=0)
+    with pytest.raises(InputError, match=r"no linear layer of the decoder is called 'wqkv' \(targets may be down_proj"):
+        Lora.fresh(model.family.backbone, rank=2, alpha=2.0, dropout=0.0, targets=["q_proj", "wqkv"], seed=0)
 
 
 def test_a_missing_peft_is_one_line_with_the_remedy(folders, monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(InputError, match=r"LoRA needs the package `peft` \(pip install 'earwise\[peft\]'\)"):
         with_lora(folders, "internvl")
+
+
+@pytest.mark.parametrize("family", CASES)
+def test_what_is_trained_in_a_bfloat16_base_is_float32(family, folders, tmp_path):
+    base = OmniModel.from_pretrained(str(folders[family]), dtype=torch.bfloat16)
+    model = OmniModel(base.family, load(folders, family).ears if family == "internvl" else None, base=base.origin[0])
+    if family != "internvl":
+        model.ears.train_part("projector")
+    model.ears.requires_grad_(True)
+    model.lora = Lora.fresh(model.family.backbone, rank=2, alpha=2.0, dropout=0.0, targets=["q_proj"], seed=0)
+    model.lora.requires_grad_(True)
+    assert model.family.head_weight.dtype == torch.bfloat16
+    assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}
+    samples = tiny_samples(tmp_path)
+    assert len(model.generate(samples, view="speech_only", max_new_tokens=2)) == 4
+    trainer, logs = trainer_of(model, tmp_path, tmp_path / "out", precision="bfloat16")
+    trainer.train()
+    assert losses(logs)[2] < losses(logs)[0]

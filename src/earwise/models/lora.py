@@ -34,21 +34,25 @@ class Lora:
 
         self.backbone = backbone
         self.config = config
-        try:
-            inject_adapter_in_model(config, backbone)
-        except ValueError as error:
-            named = ", ".join(sorted(config.target_modules or ()))
-            raise InputError(f"no linear layer of the decoder is called {named}", remedy="name others") from error
+        inject_adapter_in_model(config, backbone)
         self.layers = [module for module in backbone.modules() if isinstance(module, LoraLayer)]
         self.requires_grad_(False)
+        for parameter in self.parameters():
+            parameter.data = parameter.data.float()  # whatever the base is in
 
     @classmethod
     def fresh(
         cls, backbone: PreTrainedModel, *, rank: int, alpha: float, dropout: float, targets: Sequence[str], seed: int
     ) -> Lora:
-        """New updates of the layers whose names end in one of `targets`, with `dropout` before A."""
+        """New updates of the linear layers with one of the names `targets`, with `dropout` before A."""
         check_peft()
         from peft import LoraConfig
+
+        linear = {name.rpartition(".")[2] for name, module in backbone.named_modules() if isinstance(module, nn.Linear)}
+        for target in targets:
+            if target not in linear:
+                what = f"no linear layer of the decoder is called {target!r}"
+                raise InputError(what, remedy=f"targets may be {', '.join(sorted(linear))}")
 
         config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=list(targets))
         with torch.random.fork_rng():

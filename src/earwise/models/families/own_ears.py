@@ -52,11 +52,12 @@ class OwnEars(nn.Module, ABC):
         }
         self.part: TrainedPart = "none"
         self.trained = nn.ModuleList()
+        projector.register_forward_pre_hook(_in_its_own_precision)
 
     def train_part(self, part: TrainedPart) -> None:
-        """Choose what is trained. It gets its gradients by `requires_grad_`, as other ears do."""
+        """Choose what is trained: in float32, whatever the base is in. `requires_grad_` begins it, as in other ears."""
         self.trained.requires_grad_(False)
-        self.part, self.trained = part, nn.ModuleList(self._parts[part])
+        self.part, self.trained = part, nn.ModuleList(self._parts[part]).float()
 
     @abstractmethod
     def forward(self, waveforms: Sequence[Tensor]) -> Tensor:
@@ -87,6 +88,11 @@ class OwnEars(nn.Module, ABC):
         """Put what `save` wrote into the base's tower."""
         self.train_part(read_description(folder)["own"])
         self.trained.load_state_dict(load_file(folder / "ears.safetensors"))
+
+
+def _in_its_own_precision(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Cast what comes into a float32 projector out of a tower of less precision."""
+    return tuple(value.to(next(module.parameters()).dtype) for value in inputs)
 
 
 def read_description(folder: Path) -> dict[str, Any]:

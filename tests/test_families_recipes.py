@@ -1,0 +1,109 @@
+"""Native ears and LoRA as recipes name them."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_families import write_tiny_family
+
+from earwise.cli import execute
+from earwise.errors import InputError
+from earwise.recipe import load_recipe
+from earwise.stages.models import load_model, load_start
+
+RECIPE = """
+name = "native"
+[data]
+source = "micro"
+train_images = 4
+validation_images = 1
+test_images = 30
+turns_per_image = 1
+transcribe_items = 4
+random_words = 3
+[speech]
+engine = { type = "espeak" }
+train_voices = 2
+test_voices = 1
+rates_wpm = [175, 175]
+pitches = [50, 50]
+workers = 1
+[model]
+base = "BASE"
+lora = { rank = 2, alpha = 4 }
+[model.ears]
+encoder = "native"
+[training]
+steps = 2
+batch_size = 2
+lr = 2e-3
+[train.self_kd]
+start = "base"
+terms = [{ type = "sft", weight = 0.25 }, { type = "logits", weight = 0.75 }]
+[train.more]
+start = "self_kd"
+terms = [{ type = "sft", weight = 1.0 }]
+[evaluate]
+benchmarks = ["realworldqa"]
+views = ["image_text", "image_speech"]
+batch_size = 2
+max_new_tokens = 2
+limit = 2
+"""
+FRESH = "model.ears={encoder='fresh', layers=1, width=16, heads=2, stack=5, hidden=16}"
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    write_tiny_family(tmp_path / "tiny-qwen2_5_omni", "qwen2_5_omni")
+    path = tmp_path / "native.toml"
+    path.write_text(RECIPE.replace("BASE", str(tmp_path / "tiny-qwen2_5_omni")))
+    return path
+
+
+def context(folder=None):
+    return SimpleNamespace(seed=0, folder_of=lambda stage: folder)
+
+
+def test_a_recipe_with_native_ears_and_lora_runs(recipe, tmp_path):
+    assert execute(recipe, [], tmp_path / "run") == 0
+    assert list(json.loads((tmp_path / "run/summary.json").read_text())["models"]) == ["base", "self_kd", "more"]
+    stages = tmp_path / "run/stages/seed0"
+    first, second = (load_file(stages / f"train.{n}/ears/lora/adapter_model.safetensors") for n in ("self_kd", "more"))
+    assert first.keys() == second.keys()
+    assert all(bool(first[name].any()) for name in first)
+    assert not any(torch.equal(first[name], second[name]) for name in first)
+    assert json.loads((stages / "train.more/ears/ears.json").read_text())["own"] == "projector"
+    model = load_start(load_recipe(recipe), context(stages / "train.self_kd"), "train.self_kd")
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert len(trained) == len(first)  # the ears are unfrozen by their training
+    assert all("lora_" in name for name in trained)
+    assert torch.equal(
+        model.family.backbone.layers[0].self_attn.q_proj.lora_B["default"].weight,
+        first["layers.0.self_attn.q_proj.lora_B.weight"],
+    )
+
+
+def test_the_recipe_chooses_what_of_native_ears_is_trained(recipe):
+    for part, count in (("none", 0), ("projector", 2), ("tower", 39)):
+        model = load_model(load_recipe(recipe, [f"model.ears.train={part}"]), context())
+        assert model.lora is None
+        assert model.ears.part == part
+        assert len(list(model.ears.parameters())) == count
+
+
+def test_ears_of_the_wrong_kind_are_one_line_with_the_remedy(recipe, tiny_checkpoints):
+    with pytest.raises(InputError, match=r"qwen2_5_omni hears by itself \(set model\.ears\.encoder to 'native'\)"):
+        load_model(load_recipe(recipe, [FRESH]), context())
+    base = f"model.base={tiny_checkpoints['internvl']}"
+    with pytest.raises(InputError, match=r"internvl does not hear by itself \(set model\.ears\.encoder to 'fresh'"):
+        load_model(load_recipe(recipe, [base]), context())
+
+
+def test_lora_is_added_to_given_ears_too(recipe, tiny_checkpoints):
+    loaded = load_recipe(recipe, [FRESH, f"model.base={tiny_checkpoints['internvl']}", "model.lora.targets=['q_proj']"])
+    model = load_start(loaded, context(), None)
+    assert len(model.lora.layers) == 2
+    assert all(p.requires_grad for p in model.lora.parameters())
