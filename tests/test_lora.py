@@ -29,7 +29,7 @@ def folders(tiny_checkpoints, tmp_path_factory):
 
 def with_lora(folders, family, dropout=0.0, targets=("q_proj", "v_proj", "down_proj"), part="projector"):
     model = load(folders, family, part)
-    model.lora = Lora.fresh(model.family.backbone, rank=3, alpha=6.0, dropout=dropout, targets=targets, seed=0)
+    model.lora = Lora.fresh(model.family.backbone, rank=3, alpha=6, dropout=dropout, targets=targets, seed=0)
     model.lora.requires_grad_(True)
     return model
 
@@ -193,7 +193,7 @@ def test_a_snapshot_has_the_lora_of_the_start(folders, tmp_path):
 def test_a_layer_that_is_not_there_is_named(folders):
     model = tiny_model(folders["internvl"])
     with pytest.raises(InputError, match=r"no linear layer of the decoder is called 'wqkv' \(targets may be down_proj"):
-        Lora.fresh(model.family.backbone, rank=2, alpha=2.0, dropout=0.0, targets=["q_proj", "wqkv"], seed=0)
+        Lora.fresh(model.family.backbone, rank=2, alpha=2, dropout=0.0, targets=["q_proj", "wqkv"], seed=0)
 
 
 def test_a_missing_peft_is_one_line_with_the_remedy(folders, monkeypatch):
@@ -209,7 +209,7 @@ def test_what_is_trained_in_a_bfloat16_base_is_float32(family, folders, tmp_path
     if family != "internvl":
         model.ears.train_part("projector")
     model.ears.requires_grad_(True)
-    model.lora = Lora.fresh(model.family.backbone, rank=2, alpha=2.0, dropout=0.0, targets=["q_proj"], seed=0)
+    model.lora = Lora.fresh(model.family.backbone, rank=2, alpha=2, dropout=0.0, targets=["q_proj"], seed=0)
     model.lora.requires_grad_(True)
     assert model.family.head_weight.dtype == torch.bfloat16
     assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}

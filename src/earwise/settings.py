@@ -136,7 +136,7 @@ class Lora(Settings):
     """Low-rank updates in the language model, trained beside the ears. Teachers are computed without them."""
 
     rank: Count
-    alpha: float = Field(gt=0)
+    alpha: Count
     """The updates are multiplied by alpha / rank."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     targets: Annotated[tuple[NonEmpty, ...], Field(min_length=1), AfterValidator(unique)] = (

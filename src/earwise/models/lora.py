@@ -42,7 +42,7 @@ class Lora:
 
     @classmethod
     def fresh(
-        cls, backbone: PreTrainedModel, *, rank: int, alpha: float, dropout: float, targets: Sequence[str], seed: int
+        cls, backbone: PreTrainedModel, *, rank: int, alpha: int, dropout: float, targets: Sequence[str], seed: int
     ) -> Lora:
         """New updates of the linear layers with one of the names `targets`, with `dropout` before A."""
         check_peft()
