@@ -143,22 +143,32 @@ def make_clips(
     _forget_others(folder / CLIPS, Clip, keys)
     _forget_others(folder / DROPPED, Drop, keys)
     with Store(folder / CLIPS, Clip) as clips, Store(folder / DROPPED, Drop) as dropped:
-
-        def missing(jobs: Iterable[J]) -> list[J]:
-            return [job for job in jobs if job.key not in clips and job.key not in dropped]
-
-        def keep(jobs: Sequence[_Job | Cut], results: Iterator[Clip | Drop], doing: str) -> None:
-            for job, result in track(zip(jobs, results, strict=True), len(jobs), doing):
-                if isinstance(result, Clip):
-                    clips.append(result, key=job.key)
-                else:
-                    dropped.append(result, key=job.key)
-
-        if new := missing(jobs):
-            keep(new, _speak_all(new, folder, engine, opened, workers), "speaking")
-        if audio is not None and (uncut := missing(cuts.values())):
-            keep(uncut, cut_all(uncut, folder, audio, _worth(workers, uncut)), "cutting recordings")
+        stores = _Stores(clips, dropped)
+        if new := stores.missing(jobs):
+            stores.keep(new, _speak_all(new, folder, engine, opened, workers), "speaking")
+        if audio is not None and (uncut := stores.missing(cuts.values())):
+            stores.keep(uncut, cut_all(uncut, folder, audio, _worth(workers, uncut)), "cutting recordings")
     return _finished(folder, items)
+
+
+@dataclass(frozen=True)
+class _Stores:
+    """The two stores of a folder, open for writing."""
+
+    clips: Store[Clip]
+    dropped: Store[Drop]
+
+    def missing(self, jobs: Iterable[J]) -> list[J]:
+        """The jobs that neither store has a record of."""
+        return [job for job in jobs if job.key not in self.clips and job.key not in self.dropped]
+
+    def keep(self, jobs: Sequence[_Job | Cut], results: Iterator[Clip | Drop], doing: str) -> None:
+        """Write each result as it comes, under its job's key."""
+        for job, result in track(zip(jobs, results, strict=True), len(jobs), doing):
+            if isinstance(result, Clip):
+                self.clips.append(result, key=job.key)
+            else:
+                self.dropped.append(result, key=job.key)
 
 
 def _cuts(items: Sequence[Item], file: Path, perturbation: Perturb | None, seed: int) -> dict[str, Cut]:
