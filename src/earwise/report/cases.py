@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from earwise.report.grids import benchmark_label
-from earwise.report.items import RIGHT_FROM, Answer, Cell, ShownItem, make_cell
+from earwise.report.items import RIGHT_FROM, Cell, ShownItem, make_cell
 from earwise.report.paper_tables import compared
 from earwise.report.study import Regime, Study
 from earwise.report.summary import OVERALL, Pair, Summary
@@ -52,13 +52,13 @@ class CaseGroup:
 
 @dataclass(frozen=True)
 class CaseTable:
-    """The cases of one regime; `flips` says over all items how often SFT and Self-KD disagree."""
+    """The cases of one regime; `flips` says over all items how often Self-KD and SFT disagree."""
 
     title: str
     columns: tuple[str, ...]
     groups: tuple[CaseGroup, ...]
     items: int
-    flips: tuple[str, ...]
+    flips: str
 
 
 def case_tables(summary: Summary, study: Study, shown: Sequence[ShownItem]) -> tuple[CaseTable, ...]:
@@ -70,7 +70,7 @@ def case_tables(summary: Summary, study: Study, shown: Sequence[ShownItem]) -> t
 def _case_table(summary: Summary, study: Study, regime: Regime, shown: Sequence[ShownItem]) -> CaseTable | None:
     if regime.sft is None or regime.self_kd is None:
         return None
-    names = (regime.sft.name, regime.self_kd.name)
+    names = (regime.start, regime.sft.name, regime.self_kd.name)
     asked = {n: right for n, one in enumerate(shown, start=1) if (right := _right(one, names, summary.pair))}
     models = [regime.start, *(training.name for training in regime.named)]
     labels = [model_label(regime.start), *(training.label for training in regime.named)]
@@ -84,33 +84,35 @@ def _case_table(summary: Summary, study: Study, regime: Regime, shown: Sequence[
     return CaseTable(title, columns, tuple(groups), len(asked), _flips(summary, regime))
 
 
-def _right(one: ShownItem, models: tuple[str, str], pair: Pair) -> Right | None:
-    """None where an answer is missing."""
-    answers = [one.answers.get(model, {}) for model in models]
-    if pair.text not in answers[0] or not all(pair.speech in views for views in answers):
+def _right(one: ShownItem, models: tuple[str, str, str], pair: Pair) -> Right | None:
+    """The start is typed to, SFT and Self-KD are spoken to; None where an answer is missing."""
+    asked = zip(models, (pair.text, pair.speech, pair.speech), strict=True)
+    first, second, third = (one.answers.get(model, {}).get(view) for model, view in asked)
+    if first is None or second is None or third is None:
         return None
-    some = (answers[0][pair.text], *(views[pair.speech] for views in answers))
-    first, second, third = (Answer(*raw).value >= RIGHT_FROM for raw in some)
-    return first, second, third
+    return first.value >= RIGHT_FROM, second.value >= RIGHT_FROM, third.value >= RIGHT_FROM
 
 
 def _case(place: int, one: ShownItem, models: Sequence[str], pair: Pair) -> Case:
-    given = [one.answers.get(models[-1], {}).get(pair.text)]
+    given = [one.answers.get(models[0], {}).get(pair.text)]
     given += [one.answers.get(model, {}).get(pair.speech) for model in models]
     return Case(
         place=place,
         question=one.item.question,
         benchmark=benchmark_label(one.item.source),
         gold=" / ".join(dict.fromkeys(one.item.answers)),
-        cells=tuple(None if raw is None else make_cell(Answer(*raw)) for raw in given),
+        cells=tuple(None if answer is None else make_cell(answer) for answer in given),
     )
 
 
-def _flips(summary: Summary, regime: Regime) -> tuple[str, ...]:
-    """Over all items and for each seed: how many Self-KD has over SFT, and the reverse."""
+def _flips(summary: Summary, regime: Regime) -> str:
+    """Over all items and for each seed: how many Self-KD has over SFT, and the reverse; empty where not recorded."""
     one = compared(summary, regime.self_kd.name, regime.sft.name, OVERALL) if regime.sft and regime.self_kd else None
-    return tuple(
-        f"seed {each.seed}: Self-KD is ahead on {each.only_first:,} of {one.n:,} items, SFT on {each.only_second:,}"
+    counts = [
+        f"{each.only_first:,} and {each.only_second:,} (seed {each.seed})"
         for each in (one.each_seed if one else ())
-        if one and each.only_first is not None and each.only_second is not None
-    )
+        if each.only_first is not None and each.only_second is not None
+    ]
+    if one is None or not counts:
+        return ""
+    return f"Of {one.n:,} items, Self-KD scores more than SFT on, and less than SFT on: {', '.join(counts)}."

@@ -38,8 +38,8 @@ def claims(summary: Summary, study: Study, attention: Sequence[str]) -> tuple[Cl
         Claim("Spoken questions are answered worse than typed ones.", _gaps(summary, study)),
         Claim("Spoken questions draw more yes than is true.", _yes(summary, study)),
         Claim(
-            f"Self-KD (alpha 1) answers spoken questions better than SFT: {above} bases of {total}, no intervals.",
-            _differences(summary, study, (paper_columns(summary)[-1],), ours=False),
+            f"Self-KD (alpha 1) answers spoken questions better than SFT, for {above} bases of {total}.",
+            _differences(summary, study, (paper_columns(summary)[0],), ours=False),
         ),
         Claim(f"Of five values of alpha, {alphas} is best (two bases).", _alphas(summary, study)),
         Claim(
@@ -53,7 +53,7 @@ def claims(summary: Summary, study: Study, attention: Sequence[str]) -> tuple[Cl
         ),
         Claim(
             "Not in the paper: terms of ours.",
-            _differences(summary, study, (paper_columns(summary)[-1],), ours=True),
+            _differences(summary, study, (paper_columns(summary)[0],), ours=True),
         ),
     )
     return tuple(claim for claim in found if claim.here)
@@ -71,13 +71,13 @@ def difference_sentence(one: Comparison, a: str, b: str) -> str:
 
 
 def _gaps(summary: Summary, study: Study) -> tuple[str, ...]:
-    name = paper_columns(summary)[-1]
+    name = paper_columns(summary)[0]
     told = []
     for model in (*study.starts, *(t.name for r in study.regimes for t in (r.sft, r.self_kd) if t)):
         result = summary.models.get(model, {}).get(name)
         if result and result.gap and result.gap.ci95:
             low, high = result.gap.ci95
-            verdict = "so here too" if low > 0 else "not shown" if high >= 0 else "the reverse is shown"
+            verdict = "shown here" if low > 0 else "not shown" if high >= 0 else "the reverse is shown"
             told.append(
                 f"{study.label(model)}: gap {number(result.gap.value)} points ({interval(result.gap.ci95)}), {verdict}."
             )
@@ -127,7 +127,7 @@ def _where(study: Study, regime: Regime, name: str) -> str:
 
 
 def _alphas(summary: Summary, study: Study) -> tuple[str, ...]:
-    name = paper_columns(summary)[-1]
+    name = paper_columns(summary)[0]
     told = []
     for regime in study.regimes:
         scores = {}
@@ -196,7 +196,7 @@ def _coverage(summary: Summary, study: Study) -> list[str]:
         told.append(f"The mean is the plain mean of {names}; the paper's is of eight benchmarks.")
     typed = {
         result.views[summary.pair.text].score
-        for result in summary.on(paper_columns(summary)[-1]).values()
+        for result in summary.on(paper_columns(summary)[0]).values()
         if summary.pair.text in result.views
     }
     if len(typed) == 1 and len(summary.models) > 1:

@@ -35,11 +35,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class GridRow:
-    """One line of a grid; `note` stands below the label, None among the cells is nothing measured."""
+    """One line of a grid; None among the cells is nothing measured."""
 
     label: str
     cells: tuple[Cell | None, ...]
     note: str = ""
+    """Below the label, in words."""
+    model: str = ""
+    """Below the label, a model's name in the recipe."""
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ class Gallery:
     sources: tuple[str, ...]
     kinds: tuple[str, ...]
     outcomes: frozenset[str]
+    """What occurs: outcomes, `invalid` answers, items on which models `differ`."""
     audio: AudioFormat
 
 
@@ -111,6 +112,12 @@ def outcome(answers: Mapping[str, Answer], pair: Pair = _PAIR) -> Outcome:
     return "lost" if typed else "won"
 
 
+def models_differ(card: Card) -> bool:
+    """Whether some models are right and others wrong when they are spoken to."""
+    spoken = {row.outcome in ("won", "right") for row in card.rows if row.outcome != "unpaired"}
+    return len(spoken) > 1
+
+
 def make_gallery(shown: Sequence[ShownItem], pair: Pair = _PAIR) -> Gallery:
     """Cards for all items, in the order given; raises `InputError` naming the file and item that cannot be shown."""
     kind = audio_format(sum(one.clip.duration_s for one in shown if one.clip))
@@ -119,6 +126,8 @@ def make_gallery(shown: Sequence[ShownItem], pair: Pair = _PAIR) -> Gallery:
     outcomes: set[str] = {row.outcome for card in cards for row in card.rows}
     if any(row.invalid for card in cards for row in card.rows):
         outcomes.add("invalid")
+    if any(models_differ(card) for card in cards):
+        outcomes.add("differ")
     return Gallery(
         cards=cards,
         models=models,

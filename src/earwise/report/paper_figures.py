@@ -73,10 +73,11 @@ def _yes_figure(summary: Summary, study: Study, benchmark: str) -> YesFigure | N
     if truth is None:
         return None
     lines = []
-    for model, result in results.items():
+    for model in study.named:
+        result = results.get(model)
         dots = []
         for view, role in zip(summary.pair, ("typed", "spoken"), strict=True):
-            score = result.views.get(view)
+            score = result.views.get(view) if result else None
             if score and score.yes_rate is not None:
                 ends = score.yes_ci95
                 dots.append(Dot(100 * score.yes_rate, (100 * ends[0], 100 * ends[1]) if ends else None, role))
@@ -113,8 +114,7 @@ def alpha_figure(summary: Summary, study: Study) -> AlphaFigure | None:
     if not regimes:
         return None
     panels = []
-    names = paper_columns(summary)
-    for name in (*names[-1:], *names[:-1]):
+    for name in paper_columns(summary):
         lines = []
         for rank, regime in enumerate(regimes):
             points = []

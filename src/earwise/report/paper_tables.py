@@ -26,11 +26,11 @@ BASE = "base"
 
 
 def paper_columns(summary: Summary) -> tuple[str, ...]:
-    """The benchmarks of the paper's average that were scored, then their mean; other benchmarks where none was."""
+    """The mean, then the benchmarks of the paper's average that were scored; other benchmarks where none was."""
     scored = tuple(name for name in COLUMNS if name in summary.benchmarks)
     if not scored:
         return tuple(name for name in summary.benchmarks if name not in (OVERALL, MEAN, *MMALIGN))
-    return (*scored, MEAN) if MEAN in summary.benchmarks else scored
+    return (MEAN, *scored) if MEAN in summary.benchmarks else scored
 
 
 def compared(summary: Summary, a: str, b: str, benchmark: str) -> Comparison | None:
@@ -54,7 +54,9 @@ def _gap_table(summary: Summary, study: Study, model: str) -> Grid:
             text, speech = (result.views.get(view) for view in summary.pair)
             p = Cell(p_value(result.gap.p))
             cells = (score_cell(text), score_cell(speech), gap_cell(result.gap), p, count_cell(result.n))
-            rows.append(GridRow(benchmark_label(name), cells, column_note(summary, name) if name == MEAN else ""))
+            rows.append(
+                GridRow(benchmark_label(name), cells, f"of {len(result.columns)} benchmarks" if name == MEAN else "")
+            )
     heads = (("Text", ""), ("Audio", ""), ("Gap", "text \N{MINUS SIGN} audio, points"), ("p", ""), ("n", "items"))
     return Grid(study.label(model), "Benchmark", heads, (GridGroup("", tuple(rows)),))
 
@@ -77,7 +79,7 @@ def alpha_table(summary: Summary, study: Study) -> Grid:
     for regime in study.regimes:
         if len(regime.alphas) > 1:
             rows = [_row(summary, names, f"alpha {t.alpha:g}", t.name) for t in regime.alphas]
-            rows += [_row(summary, names, f"{t.label} (not in the paper)", t.name) for t in regime.others]
+            rows += [_row(summary, names, t.label, t.name, note="not in the paper") for t in regime.others]
             groups.append(GridGroup(regime_title(study, regime), tuple(rows)))
     return Grid("Weight alpha of the distillation", "Alpha", _heads(summary, names), tuple(groups))
 
@@ -87,8 +89,8 @@ def mmalign_table(summary: Summary, study: Study) -> Grid:
     names = [name for name in MMALIGN if name in summary.benchmarks]
     heads = []
     for name in names:
-        short, n = benchmark_label(name).removeprefix("MMAlign "), column_note(summary, name)
-        heads += [(f"{short.capitalize()}, text", n), (f"{short}, audio", n), (f"{short}, gap", "points")]
+        short, n = benchmark_label(name).removeprefix("MMAlign ").capitalize(), column_note(summary, name)
+        heads += [(f"{short}, text", n), (f"{short}, audio", n), (f"{short}, gap", "points")]
     groups = [GridGroup("", tuple(_mmalign_row(summary, names, model_label(s), s) for s in study.starts))]
     for regime in study.regimes:
         rows: list[GridRow] = []
@@ -102,15 +104,14 @@ def mmalign_table(summary: Summary, study: Study) -> Grid:
 
 def relation_tables(summary: Summary, study: Study) -> tuple[Grid, ...]:
     """MMAlign by relation or pair of attributes, for those that have enough items for an interval."""
-    models = list(dict.fromkeys((*study.starts, *(t.name for r in study.regimes for t in r.named))))
-    grids = (_relation_table(summary, study, models, name) for name in MMALIGN if name in summary.benchmarks)
+    grids = (_relation_table(summary, study, name) for name in MMALIGN if name in summary.benchmarks)
     return tuple(grid for grid in grids if not grid.empty)
 
 
-def _relation_table(summary: Summary, study: Study, models: Sequence[str], name: str) -> Grid:
+def _relation_table(summary: Summary, study: Study, name: str) -> Grid:
     results = summary.on(name)
     some = next(iter(results.values()))
-    asked = [(typed_model(summary, study), summary.pair.text), *((m, summary.pair.speech) for m in models)]
+    asked = [(typed_model(summary, study), summary.pair.text), *((m, summary.pair.speech) for m in study.named)]
     rows, few = [], 0
     for kind, scores in some.kinds.items():
         if kind not in some.kind_ci95:
@@ -118,7 +119,7 @@ def _relation_table(summary: Summary, study: Study, models: Sequence[str], name:
             continue
         cells = tuple(_kind_cell(results.get(model), kind, view) for model, view in asked)
         rows.append(GridRow(kind, (*cells, count_cell(int(scores.get("n") or 0)))))
-    heads = [("Base", "text"), *((study.label(model), "audio") for model in models), ("n", "items")]
+    heads = [("Base", "text"), *((study.label(model), "audio") for model in study.named), ("n", "items")]
     notes = (f"{few} more have too few items for an interval.",) if few else ()
     return Grid(benchmark_label(name), "Relation", tuple(heads), (GridGroup("", tuple(rows)),), notes)
 
@@ -137,7 +138,7 @@ def _mmalign_row(summary: Summary, names: Sequence[str], label: str, model: str)
         result = summary.models.get(model, {}).get(name)
         cells += [score_cell(result.views.get(view)) if result else None for view in summary.pair]
         cells.append(gap_cell(result.gap) if result else None)
-    return GridRow(label, tuple(cells), model if label != model else "")
+    return GridRow(label, tuple(cells), model=model if label != model else "")
 
 
 def _mmalign_difference(summary: Summary, names: Sequence[str], one: Training, sft: Training) -> GridRow:
@@ -158,12 +159,14 @@ def _with_differences(summary: Summary, names: Sequence[str], regime: Regime) ->
     return tuple(rows)
 
 
-def _row(summary: Summary, names: Sequence[str], label: str, model: str, *, typed: bool = False) -> GridRow:
+def _row(
+    summary: Summary, names: Sequence[str], label: str, model: str, *, typed: bool = False, note: str = ""
+) -> GridRow:
     """A model's scores under the spoken view, or the typed one."""
     view = summary.pair.text if typed else summary.pair.speech
     results = summary.models.get(model, {})
     cells = tuple(score_cell(results[name].views.get(view)) if name in results else None for name in names)
-    return GridRow(label, cells, model if label != model else "")
+    return GridRow(label, cells, note, model if label != model else "")
 
 
 def _heads(summary: Summary, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -175,7 +178,7 @@ def column_note(summary: Summary, name: str) -> str:
     results = list(summary.on(name).values())
     counts = " or ".join(f"{n:,}" for n in sorted({result.n for result in results}))
     if name == MEAN:
-        return f"of {len(results[0].columns)} of the paper's {len(COLUMNS)}, n {counts}"
+        return f"{len(results[0].columns)} benchmarks, n {counts}"
     return f"n {counts}"
 
 
@@ -186,7 +189,7 @@ def difference_label(one: Training, sft: Training) -> str:
 
 def regime_title(study: Study, regime: Regime) -> str:
     """Title of a regime's rows; none is needed where there is one regime."""
-    return f"Trained on {regime.label}" if len(study.regimes) > 1 else ""
+    return f"Trained on: {regime.label}" if len(study.regimes) > 1 else ""
 
 
 def typed_model(summary: Summary, study: Study) -> str:

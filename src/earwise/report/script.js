@@ -19,6 +19,10 @@ function matches(item, wanted) {
   if (wanted.kind && item.node.dataset.kind !== wanted.kind) return false;
   if (!wanted.words.every((word) => item.text.includes(word))) return false;
   if (!wanted.show) return true;
+  if (wanted.show === "differ") {
+    const spoken = item.outcomes.filter((outcome) => outcome !== "unpaired");
+    return new Set(spoken.map((outcome) => outcome === "won" || outcome === "right")).size > 1;
+  }
   const marks = wanted.show === "invalid" ? item.invalid : item.outcomes;
   const value = wanted.show === "invalid" ? "1" : wanted.show;
   return wanted.model ? marks[Number(wanted.model)] === value : marks.includes(value);

@@ -16,11 +16,7 @@ from earwise.errors import InputError
 from earwise.report.summary import Pair, Part, Summary
 from earwise.report.words import model_label, number
 
-DATA_LABELS = {
-    "train": "gold answers",
-    "train_other": "another annotator's answers",
-    "transcribe": "transcripts",
-}
+DATA_LABELS = {"train": "gold answers", "train_other": "other annotator", "transcribe": "transcripts"}
 
 
 class _Term(Part):
@@ -111,6 +107,11 @@ class Study:
     def starts(self) -> tuple[str, ...]:
         """Models that trainings start from."""
         return tuple(dict.fromkeys(regime.start for regime in self.regimes))
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The starts, then of each regime SFT, Self-KD and what the paper does not have."""
+        return tuple(dict.fromkeys((*self.starts, *(t.name for regime in self.regimes for t in regime.named))))
 
     def each(self) -> Iterator[tuple[Regime, Training]]:
         """Every training with its regime."""
