@@ -127,3 +127,15 @@ def test_shared_prefix_stops_before_speech_that_is_learned_from():
     heard = hand_made([1, 2, AUDIO_ID, AUDIO_ID, 3, 9], 5, [clip])
     assert shared_prefix([heard], with_audio=False) == 2
     assert shared_prefix([heard, heard], with_audio=True) == 4
+
+
+def test_a_typed_turn_stays_typed_in_a_spoken_dialogue(tiny_checkpoints, tmp_path):
+    model = tiny_model(tiny_checkpoints["internvl"])
+    (one, other) = (sample.turns[0] for sample in tiny_samples(tmp_path, 2))
+    typed = replace(one, clip=None, item=one.item.model_copy(update={"meta": {"typed": True}}))
+    spoken, text = (
+        model.layouts.build(Sample((typed, other)), view, answers=True) for view in ("speech_only", "text_only")
+    )
+    assert [medium.source for medium in spoken.media] == [other.clip]
+    first, second = (next(s for s in layout.spans if s.role == "query") for layout in (spoken, text))
+    assert spoken.ids[first.start : first.stop] == text.ids[second.start : second.stop]

@@ -192,6 +192,7 @@ class LayoutBuilder:
         draft.add("image", ids)
 
     def _query(self, draft: _Draft, turn: Turn, how: Query) -> None:
+        how = "text" if turn.typed else how
         if how == "speech":
             self._spoken_query(draft, turn)
             return

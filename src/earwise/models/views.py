@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from earwise.data.llava import TYPED
 from earwise.errors import InputError
 from earwise.records import Item, View
 
@@ -60,6 +61,11 @@ class Turn:
     heard: str | None = None
     suffix: str = ""
     """Answer-format request that stays typed under every view; empty when the recipe shows none."""
+
+    @property
+    def typed(self) -> bool:
+        """Whether the query is typed under every view, also under one that speaks."""
+        return bool(self.item.meta.get(TYPED))
 
 
 @dataclass(frozen=True)
