@@ -20,7 +20,7 @@ LAYERS = (
     {"locks"},
     {"store"},
     {"schema"},
-    {"data_settings"},
+    {"data_settings", "gate_settings"},
     {"settings"},
     {"agreement"},
     {"recipe"},

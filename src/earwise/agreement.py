@@ -31,6 +31,8 @@ def _voices(recipe: Recipe) -> Iterator[Disagreement]:
 
 def _tables(recipe: Recipe) -> Iterator[Disagreement]:
     """A table whose stage cannot run without another table, and a base that nothing trains or nothing uses."""
+    if recipe.gate is not None and recipe.speech is None:
+        yield "speech", "missing table, which [gate] needs"
     trains_ears = [key for key, present in (("align", recipe.align), ("train", recipe.train)) if present]
     for key in trains_ears:
         for needed in ("speech", "model"):

@@ -29,6 +29,7 @@ from earwise.store import write_atomic
 VERBS = {
     "data": "Make or read the items and benchmarks.",
     "speech": "Speak the queries of all items.",
+    "gate": "Check the clips: signal, and a round trip through a speech recogniser.",
     "base": "Train the base vision-language model, where the recipe does.",
     "align": "Align fresh ears by writing down speech.",
     "train": "Train each model of the recipe.",

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from earwise.data_settings import CorporaData, FolderData, MicroData
+from earwise.gate_settings import Gate
 from earwise.records import NonEmpty, View
 from earwise.schema import Count, Name, Range, Settings, Share, unique
 
@@ -393,6 +394,7 @@ class Recipe(Settings):
     """Of training; the whole training and evaluation is repeated for each."""
     data: Annotated[MicroData | FolderData | CorporaData, Field(discriminator="source")]
     speech: Speech | None = None
+    gate: Gate | None = None
     model: Model | None = None
     training: Training | None = None
     base: Base | None = None

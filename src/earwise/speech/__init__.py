@@ -5,6 +5,7 @@
     voices.py                training voices and test voices without a common speaker
     clips.py                 items to a folder of clips: parallel, cached, resumed
     perturb.py               noise, speed, reverberation
+    gate.py                  which clips are good enough; signal.py and recovered.py measure, transcriber.py listens
 
-Only `huggingface.py` imports torch, and only when it is opened.
+Only `huggingface.py` and `transcriber.py` import torch, and only when they are opened.
 """

@@ -10,7 +10,7 @@ from transformers.utils import logging as transformers_logging
 
 from earwise.run import Stage
 from earwise.settings import Recipe
-from earwise.stages import attention, base, data, encoder, evaluation, report, speech, training
+from earwise.stages import attention, base, data, encoder, evaluation, gate, report, speech, training
 
 
 def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
@@ -19,6 +19,8 @@ def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
     stages = [data.stage(recipe)]
     if recipe.speech is not None:
         stages.append(speech.stage(recipe))
+    if recipe.gate is not None:
+        stages.extend(gate.stages(recipe))
     for seed in recipe.seeds:
         if recipe.base is not None:
             stages.append(base.stage(recipe, seed))

@@ -19,6 +19,7 @@ from earwise.speech.clips import read_clips
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import benchmark_items, data_folder
 from earwise.stages.evaluation import SCORES, asked_views, stage_name
+from earwise.stages.gate import summarise_gate
 from earwise.stages.speech import NAME as SPEECH
 from earwise.stages.speech import clip_folder
 from earwise.store import read_store, write_atomic
@@ -46,7 +47,7 @@ def stage(recipe: Recipe, before: Sequence[str]) -> Stage:
 def _work(context: StageContext, recipe: Recipe) -> None:
     scores = {seed: _scores(context, recipe, seed) for seed in recipe.seeds}
     table = ScoreTable.of(scores, BASE)
-    summary = _summary(context, recipe, table)
+    summary = _summary(context, recipe, scores, table)
     write_atomic(context.run_folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     shown = _shown_items(context, recipe, scores[recipe.seeds[0]])
     build_report(context.run_folder, shown, context.run_folder / PAGE)
@@ -61,7 +62,9 @@ def _scores(context: StageContext, recipe: Recipe, seed: int) -> list[Score]:
     return [score for folder in folders for score in read_store(folder / SCORES, Score)]
 
 
-def _summary(context: StageContext, recipe: Recipe, table: ScoreTable) -> dict[str, object]:
+def _summary(
+    context: StageContext, recipe: Recipe, scores: dict[int, list[Score]], table: ScoreTable
+) -> dict[str, object]:
     assert recipe.evaluate is not None
     text, speech = recipe.evaluate.text_view, recipe.evaluate.speech_view
     models = summarise_models(table, text, speech)
@@ -76,6 +79,7 @@ def _summary(context: StageContext, recipe: Recipe, table: ScoreTable) -> dict[s
         "comparisons": [c for name in table.benchmarks for c in compare(table, pairs, name, speech)],
         "ablation": _ablation(recipe, models, speech),
         "voices": _voices(context, recipe, table, speech),
+        "gate": summarise_gate(context, recipe, scores, text, speech),
         "timings_s": context.timings_s,
         "versions": versions(),
     }

@@ -77,7 +77,7 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     train, test = split_voices(voices, settings.train_voices, settings.test_voices, settings.seed)
     _check_unheard(recipe, test)
     context.say(f"speech: {len(train)} voices for training; test voices: {', '.join(test)}")
-    for name in _spoken_files(recipe):
+    for name in spoken_files(recipe):
         items = read_items(folder / f"{name}.jsonl")
         _speak(context, settings, items, folder, name, train, settings.perturb)
     for name, items in benchmark_items(recipe, folder).items():
@@ -98,7 +98,7 @@ def _check_unheard(recipe: Recipe, test: Sequence[str]) -> None:
             raise InputError(what, file=path, remedy="draw or name other [speech] test_voices")
 
 
-def _spoken_files(recipe: Recipe) -> list[str]:
+def spoken_files(recipe: Recipe) -> list[str]:
     """Item files to speak: two annotations of the same questions are spoken once."""
     return list(dict.fromkeys("train" if name == "train_other" else name for name in used_item_files(recipe)))
 

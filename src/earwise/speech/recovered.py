@@ -1,0 +1,102 @@
+"""What comes back of a spoken form when its clip is written down: words, and the words that a question turns on.
+
+Both sides pass through Whisper's English normaliser, which writes numbers as digits; letters that were spelled and
+digits that were said one by one are joined, so that `B X, seven, four` and `BX 74` are the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import jiwer
+from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
+
+from earwise.speech.spoken_form import spoken_form
+
+Kind = Literal["numbers", "letters", "quotes"]
+
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
+_LETTER: Final = re.compile(r"\boption ([a-z])\b")
+_SPELLED: Final = re.compile(r"\b[a-z](?: [a-z])+\b|\b\d+(?: \d+)+\b")
+_QUOTED: Final = re.compile(r"\"([^\"]+)\"|“([^”]+)”|‘([^’]+)’|(?<!\w)'([^']+)'(?!\w)")
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How a round trip ended: word errors of so many words, and which kinds of words did not all come back."""
+
+    errors: int
+    words: int
+    lost: tuple[Kind, ...]
+
+    @property
+    def wer(self) -> float:
+        """Word error rate; may exceed 1."""
+        return self.errors / self.words
+
+
+class RoundTrip:
+    """Compares what was said with what was written down.
+
+    Args:
+        spelling: British to American spelling, as a Whisper checkpoint brings it; none where it is empty.
+    """
+
+    def __init__(self, spelling: Mapping[str, str]) -> None:
+        self._normalise = EnglishTextNormalizer(dict(spelling))
+
+    def words(self, text: str) -> str:
+        """Normalised words with single spaces."""
+        return " ".join(self._normalise(text).split())
+
+    def compare(self, question: str, spoken: str, heard: str) -> Recovery:
+        """The round trip of the spoken form of `question`.
+
+        Args:
+            question: as it is written; its quoted strings are looked for.
+            spoken: what was said.
+            heard: what was written down.
+        """
+        said, back = self.words(spoken), self.words(heard)
+        reference, hypothesis = _joined(said), _joined(back)
+        # A sign alone can be said but has no word; whatever is heard is then an error.
+        count = jiwer.process_words(reference or "-", hypothesis)
+        errors = count.substitutions + count.deletions + count.insertions
+        lost: list[Kind] = []
+        if not Counter(_NUMBER.findall(reference)) <= Counter(_NUMBER.findall(hypothesis)):
+            lost.append("numbers")
+        if set(_LETTER.findall(said)) - set(_LETTER.findall(back)):
+            lost.append("letters")
+        if any(_holds(said, quote) and not _holds(back, quote) for quote in self._quotes(question)):
+            lost.append("quotes")
+        return Recovery(errors, max(1, len(reference.split())), tuple(lost))
+
+    def _quotes(self, question: str) -> list[str]:
+        """The normalised words of each quoted string, as they are said."""
+        quoted = ["".join(groups) for groups in _QUOTED.findall(question)]
+        return [words for text in quoted if (words := self.words(spoken_form(text).text))]
+
+
+def _joined(words: str) -> str:
+    """Runs of single letters, and of numbers, as one word."""
+    return _SPELLED.sub(lambda run: run.group().replace(" ", ""), words)
+
+
+def _holds(text: str, quote: str) -> bool:
+    """Whether a run of whole words of `text` is `quote`, wherever the spaces are."""
+    wanted, words = quote.replace(" ", ""), text.split()
+    return any(_begins(words[start:], wanted) for start in range(len(words)))
+
+
+def _begins(words: Sequence[str], wanted: str) -> bool:
+    """Whether the first of `words`, put together, are `wanted`."""
+    joined = ""
+    for word in words:
+        joined += word
+        if len(joined) >= len(wanted):
+            break
+    return joined == wanted

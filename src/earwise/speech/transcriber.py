@@ -1,0 +1,61 @@
+"""Speech recognisers: clips to text, for the round trip of the quality gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutomaticSpeechRecognitionPipeline, pipeline
+
+from earwise.data.media import Waveform
+from earwise.errors import InputError
+from earwise.gate_settings import Asr
+from earwise.records import SAMPLE_RATE_HZ
+
+
+class HuggingFaceTranscriber:
+    """A speech recogniser from a folder or the hub, safetensors only, on a GPU where there is one.
+
+    Decoding is greedy; a Whisper that knows several languages is told that it hears English. A CTC model hears clips
+    one by one: the padding of a batch would be written down, too.
+    """
+
+    def __init__(self, settings: Asr, *, device: str | None = None) -> None:
+        model = settings.model
+        if model.startswith((".", "/", "~")) and not Path(model).is_dir():
+            raise InputError("no such model folder", file=model)
+        try:
+            self._pipeline: AutomaticSpeechRecognitionPipeline = pipeline(
+                "automatic-speech-recognition",
+                model=model,
+                revision=settings.revision,
+                device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
+                model_kwargs={"use_safetensors": True},
+            )
+        except (OSError, ValueError, KeyError) as error:  # how transformers reports a missing file or an unknown type
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"cannot load a speech recogniser: {reason}", file=model) from error
+        rate_hz = getattr(self._pipeline.feature_extractor, "sampling_rate", None)
+        if rate_hz != SAMPLE_RATE_HZ:
+            raise InputError(f"the recogniser hears {rate_hz} Hz, clips have {SAMPLE_RATE_HZ}", file=model)
+
+    @property
+    def spelling(self) -> dict[str, str]:
+        """The mapping of a Whisper checkpoint; empty for other models."""
+        return dict(getattr(self._pipeline.tokenizer, "english_spelling_normalizer", None) or {})
+
+    def transcribe(self, waveforms: Sequence[Waveform]) -> list[str]:
+        """The text of each waveform."""
+        inputs: Any = [{"raw": waveform, "sampling_rate": SAMPLE_RATE_HZ} for waveform in waveforms]
+        together = len(inputs) if self._pipeline.model.can_generate() else 1
+        found = self._pipeline(inputs, batch_size=together, generate_kwargs=self._how())
+        return [one["text"].strip() for one in found]
+
+    def _how(self) -> dict[str, object]:
+        config = getattr(self._pipeline.model, "generation_config", None)
+        if not self._pipeline.model.can_generate():
+            return {}
+        tells = {"language": "english", "task": "transcribe"} if getattr(config, "lang_to_id", None) else {}
+        return {"do_sample": False, "num_beams": 1, **tells}
