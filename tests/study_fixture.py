@@ -97,16 +97,12 @@ def comparison(a: str, b: str, benchmark: str, n: int) -> dict[str, Any]:
 def summary() -> dict[str, Any]:
     """The summary of the study."""
     sizes = {**COLUMNS, **MMALIGN, "mean": sum(COLUMNS.values()), "all": 1300}
-    models = {
-        model: {name: result(name, spoken, n) for name, n in sizes.items()} for model, spoken in SCORES.items()
-    }
+    models = {model: {name: result(name, spoken, n) for name, n in sizes.items()} for model, spoken in SCORES.items()}
     base = {name: {**result(name, 0.0, n), "gap": None} for name, n in sizes.items()}
     for entry in base.values():
         entry["views"] = {"image_text": entry["views"]["image_text"]}
     pairs = [
-        (name, f"{name.split('_')[0]}_alpha_0")
-        for name in SCORES
-        if name != "aligned" and not name.endswith("alpha_0")
+        (name, f"{name.split('_')[0]}_alpha_0") for name in SCORES if name != "aligned" and not name.endswith("alpha_0")
     ]
     return {
         "recipe": "self_kd_micro",

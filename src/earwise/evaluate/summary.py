@@ -218,7 +218,9 @@ def _difference(benchmark: str, first: list[list[Score]], second: list[list[Scor
 
 def _z_test(value: float, se: float) -> float:
     """Two-sided p of a difference with clustered standard error `se`, for scores that are not 0 or 1."""
-    return 1.0 if se == 0 else float(2 * stats.norm.sf(abs(value) / se))
+    if se == 0:
+        return float(value == 0)
+    return float(2 * stats.norm.sf(abs(value) / se))
 
 
 def per_voice(table: ScoreTable, view: View) -> dict[str, dict[str, Json]]:
