@@ -15,6 +15,7 @@ from earwise.progress import duration
 from earwise.report import charts, tables, words
 from earwise.report.attention import attention_section
 from earwise.report.curves import curve_panel, read_trainings
+from earwise.report.gate import gate_section
 from earwise.report.grids import benchmark_label
 from earwise.report.items import ShownItem, make_gallery
 from earwise.report.origin import read_origin
@@ -61,6 +62,7 @@ def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
             comparison_chart=charts.comparison_chart([c for c in summary.comparisons if c.benchmark == main]),
             kinds=[b for name in summary.benchmarks if (b := tables.kind_breakdown(summary, name))],
             voices=tables.voice_breakdown(summary),
+            gate=gate_section(summary),
             trainings=[
                 (training, [curve_panel(curve) for curve in training.curves])
                 for training in read_trainings(folder, tuple(summary.timings_s))

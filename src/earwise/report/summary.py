@@ -138,6 +138,23 @@ class Voices(Part):
     per_voice: dict[str, dict[str, VoiceScore]] = {}
 
 
+class ClipCount(Part):
+    """How many clips of one place failed the quality gate, and why; a clip may fail for several reasons."""
+
+    clips: int
+    failed: int
+    reasons: dict[str, int] = {}
+    wer: float | None = None
+    """Word error rate of the round trip over all of them."""
+
+
+class Gate(Part):
+    """The quality gate: counts by place, and all results on the items whose clips passed."""
+
+    clips: dict[str, ClipCount]
+    models: dict[str, dict[str, BenchmarkResult]] = {}
+
+
 class AblationCell(Part):
     """One row of an ablation on one benchmark."""
 
@@ -157,6 +174,7 @@ class Summary(Part):
     models: dict[str, dict[str, BenchmarkResult]]
     comparisons: tuple[Comparison, ...] = ()
     voices: Voices | None = None
+    gate: Gate | None = None
     timings_s: dict[str, float] = {}
     versions: dict[str, JsonValue] = {}
     ablation: dict[str, dict[str, AblationCell]] = {}
