@@ -135,7 +135,16 @@ def test_mmalign_is_told_by_relation_only_where_there_are_enough_items(tmp_path:
     assert [row.label for row in relations[0].groups[0].rows] == ["left of"]
     assert line(relations[0], "left of")[:3] == ["98.0", "30.0", "60.0"]
     assert line(relations[0], "left of")[-1] == "30"
-    assert relations[0].notes == ("1 more have too few items for an interval.",)
+    assert relations[0].notes == ("Relations with too few items for an interval: 1.",)
+
+
+def test_relations_without_enough_items_are_counted(tmp_path: Path) -> None:
+    data = fixture.summary()
+    for results in data["models"].values():
+        results["mmalign_attribute"]["kind_ci95"] = {}
+    assert (
+        "MMAlign attribute: Pairs of attributes with too few items for an interval: 2." in page(tmp_path, data).visible
+    )
 
 
 def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
@@ -230,6 +239,17 @@ def test_claims_stand_beside_this_runs_numbers(tmp_path: Path) -> None:
     assert [claim.paper for claim in found][4].endswith("in relations for 6 bases of 6, in attributes for 5.")
 
 
+def test_answers_without_yes_or_no_and_intervals_without_width_are_named(tmp_path: Path) -> None:
+    data = fixture.summary()
+    spoken = data["models"]["aligned"]["mme"]["views"]["image_speech"]
+    spoken.update(score=0.0, ci95=[0.0, 0.0], yes_rate=0.0, yes_ci95=[0.0, 0.0], invalid_rate=1.0)
+    summary, study = read(tmp_path, models=data["models"])
+    assert "100.0 % of the answers say neither yes nor no: less (0.0 % to 0.0 %)" in told(
+        claims(summary, study, []), "Spoken questions draw"
+    )
+    assert any("no width" in line for line in limits(summary, study))
+
+
 def test_no_claim_is_made_where_the_interval_includes_zero(tmp_path: Path) -> None:
     data = fixture.summary()
     comparisons = [{**c, "value": 0.4, "ci95": [-2.6, 3.4]} for c in data["comparisons"]]
@@ -247,6 +267,7 @@ def test_the_page_says_what_the_run_does_not_show(tmp_path: Path) -> None:
     assert "3 seeds are too few" in laboratory
     assert "90 paired comparisons" in laboratory
     assert "The typed score is base's for every model" in laboratory
+    assert "no width" not in laboratory
     summary, study = read(tmp_path, {**fixture.recipe(), "data": {"source": "folder"}}, seeds=[0])
     real = " ".join(limits(summary, study))
     assert "laboratory" not in real

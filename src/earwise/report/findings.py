@@ -21,6 +21,10 @@ FEW_SEEDS = 5
 """With fewer seeds nothing is said about an interval over trainings."""
 
 
+TOLD_INVALID = 0.05
+"""From this share on, answers that could not be parsed are named beside a share of yes, which they lower."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """What the paper says, and what this run says to it."""
@@ -93,6 +97,8 @@ def _yes(summary: Summary, study: Study) -> tuple[str, ...]:
             spoken = result.views.get(summary.pair.speech) if result else None
             if result and result.yes_truth and spoken and spoken.yes_rate is not None:
                 said = f"{percent(spoken.yes_rate)} yes when spoken to, {percent(result.yes_truth.share)} is true"
+                if spoken.invalid_rate and spoken.invalid_rate >= TOLD_INVALID:
+                    said += f", {percent(spoken.invalid_rate)} of the answers say neither yes nor no"
                 where = f"{benchmark_label(name)}, {study.label(model)}"
                 told.append(f"{where}: {said}: {_against(spoken, result.yes_truth.share)}.")
     return tuple(told)
@@ -183,6 +189,9 @@ def limits(summary: Summary, study: Study) -> tuple[str, ...]:
         told.append(
             "Values of alpha are compared on the items that they are reported on, so the best one is flattered."
         )
+    scores = (v for results in summary.models.values() for result in results.values() for v in result.views.values())
+    if any(score.ci95 and score.ci95[0] == score.ci95[1] for score in scores):
+        told.append("Where all answers are right, or all wrong, the interval has no width; that is no certainty.")
     told += _coverage(summary, study)
     return tuple(told)
 

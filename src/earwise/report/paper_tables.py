@@ -103,9 +103,9 @@ def mmalign_table(summary: Summary, study: Study) -> Grid:
 
 
 def relation_tables(summary: Summary, study: Study) -> tuple[Grid, ...]:
-    """MMAlign by relation or pair of attributes, for those that have enough items for an interval."""
+    """MMAlign by relation or pair of attributes: those with enough items for an interval; the others are counted."""
     grids = (_relation_table(summary, study, name) for name in MMALIGN if name in summary.benchmarks)
-    return tuple(grid for grid in grids if not grid.empty)
+    return tuple(grid for grid in grids if grid.notes or not grid.empty)
 
 
 def _relation_table(summary: Summary, study: Study, name: str) -> Grid:
@@ -120,7 +120,8 @@ def _relation_table(summary: Summary, study: Study, name: str) -> Grid:
         cells = tuple(_kind_cell(results.get(model), kind, view) for model, view in asked)
         rows.append(GridRow(kind, (*cells, count_cell(int(scores.get("n") or 0)))))
     heads = [("Base", "text"), *((study.label(model), "audio") for model in study.named), ("n", "items")]
-    notes = (f"{few} more have too few items for an interval.",) if few else ()
+    kinds = "Relations" if name == MMALIGN[0] else "Pairs of attributes"
+    notes = (f"{kinds} with too few items for an interval: {few}.",) if few else ()
     return Grid(benchmark_label(name), "Relation", tuple(heads), (GridGroup("", tuple(rows)),), notes)
 
 
