@@ -94,3 +94,13 @@ def test_only_relations_with_enough_items_have_an_interval() -> None:
     # Every cluster holds one right and one wrong answer, so no resample differs.
     assert result["mmalign_relation"]["kind_ci95"]["left of"]["image_speech"] == pytest.approx([50.0, 50.0])
     assert set(result["mmalign_relation"]["kinds"]) == {"left of", "above"}
+
+
+def test_the_base_lends_typed_scores_only_and_only_where_a_model_has_none() -> None:
+    views = ("image_text", "image_speech")
+    base = [score("mme", n, 1.0, "base", view) for n in (0, 1) for view in views]
+    adapted = [score("mme", n, 0.0, "adapted", view) for n in (0, 1) for view in views]
+    table = ScoreTable.of({0: [*base, *adapted, score("mme", 0, 0.0, "deaf", "text_only")]}, "base")
+    assert [s.value for s in table.cells[0, "adapted", "mme", "image_text"]] == [0.0, 0.0]
+    assert [s.value for s in table.cells[0, "deaf", "mme", "image_text"]] == [1.0, 1.0]
+    assert (0, "deaf", "mme", "image_speech") not in table.cells

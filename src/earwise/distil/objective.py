@@ -18,8 +18,7 @@ from torch import Tensor
 from earwise.distil.terms import Side, Term
 from earwise.errors import InputError
 from earwise.models.batch import ViewBatch, collate
-from earwise.models.ears import Ears
-from earwise.models.omni import OmniModel, States
+from earwise.models.omni import Hearing, OmniModel, States
 from earwise.models.views import Sample
 from earwise.records import View
 
@@ -77,7 +76,7 @@ class Objective:
         for teacher in self.teachers.values():
             teacher.requires_grad_(False).eval()
 
-    def _snapshot(self, student: OmniModel) -> Ears | None:
+    def _snapshot(self, student: OmniModel) -> Hearing | None:
         """A frozen copy of what is trained: of the ears alone while the base is frozen, else of the whole model."""
         if not any(term.teacher == SNAPSHOT for term in self.terms):
             return None

@@ -21,6 +21,7 @@ from earwise.evaluate.published import MMALIGN
 from earwise.evaluate.suite import COLUMNS
 from earwise.evaluate.yes_no import parse_strict
 from earwise.records import Score, View
+from earwise.settings import SPOKEN_VIEWS
 
 OVERALL = "all"
 """All items of all benchmarks together, as if they were one."""
@@ -50,14 +51,19 @@ class ScoreTable:
 
     @classmethod
     def of(cls, scores: Mapping[int, Sequence[Score]], shared: str) -> ScoreTable:
-        """Index `scores[seed]`; the scores of model `shared` (the base's typed answers) are given to every model."""
+        """Index `scores[seed]`; the typed scores of model `shared`, the base, are those of every model that has
+        none of its own: what is frozen answers alike.
+        """
         cells: dict[tuple[int, str, str, View], list[Score]] = {}
         averaged = set(COLUMNS) & {score.source for many in scores.values() for score in many}
         for seed, many in scores.items():
             models = list(dict.fromkeys(score.model for score in many))
+            own = {(score.model, score.view) for score in many}
             for score in many:
                 totals = [OVERALL, MEAN] if len(averaged) > 1 and score.source in averaged else [OVERALL]
-                for model in models if score.model == shared else [score.model]:
+                lent = score.model == shared and score.view not in SPOKEN_VIEWS
+                without = [model for model in models if (model, score.view) not in own] if lent else []
+                for model in (score.model, *without):
                     for benchmark in (score.source, *totals):
                         cells.setdefault((seed, model, benchmark, score.view), []).append(score)
         for cell in cells.values():

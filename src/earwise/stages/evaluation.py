@@ -6,7 +6,7 @@ from earwise.evaluate.runner import Asker, is_heard, run_benchmark
 from earwise.models.views import Sample
 from earwise.records import Item, Score, View
 from earwise.run import Stage, StageContext
-from earwise.settings import BASE, Recipe
+from earwise.settings import BASE, NativeEars, Recipe
 from earwise.speech.clips import read_clips
 from earwise.stages.base import base_stage_needed
 from earwise.stages.data import NAME as DATA
@@ -33,9 +33,18 @@ def stage_name(name: str, seed: int) -> str:
 
 
 def asked_views(recipe: Recipe, name: str) -> tuple[View, ...]:
-    """The views that model `name` answers itself: a model with ears leaves the typed ones to the base."""
+    """The views that model `name` answers itself.
+
+    While the base is frozen its typed answers are those of every model with ears, so it alone is asked; LoRA changes
+    them. A base that hears by itself is asked by speech, too.
+    """
     assert recipe.evaluate is not None
-    views = [view for view in recipe.evaluate.views if is_heard(view) == (name != BASE)]
+    model = recipe.model
+    views = list(recipe.evaluate.views)
+    if name == BASE and not (model is not None and isinstance(model.ears, NativeEars)):
+        views = [view for view in views if not is_heard(view)]
+    elif name != BASE and not (model is not None and model.lora is not None):
+        views = [view for view in views if is_heard(view)]
     if recipe.evaluate.cascade != "all" and name not in recipe.evaluate.cascade:
         views = [view for view in views if view != "image_transcript"]
     return tuple(views)

@@ -12,6 +12,7 @@ from earwise.models.families import OwnEars
 from earwise.models.lora import Lora
 from earwise.models.omni import OmniModel
 from earwise.models.shipped import model_folder
+from earwise.models.whisper import encoder_config
 from earwise.run import StageContext
 from earwise.settings import BASE, FreshEars, Model, NativeEars, Recipe
 
@@ -76,15 +77,7 @@ def load_start(recipe: Recipe, context: StageContext, stage: str | None) -> Omni
 def _new_ears(settings: Model, width: int, seed: int) -> Ears:
     ears = settings.ears
     assert not isinstance(ears, NativeEars)
-    encoder: dict[str, int] = {}
-    if isinstance(ears, FreshEars):
-        encoder = {
-            "d_model": ears.width,
-            "encoder_layers": ears.layers,
-            "encoder_attention_heads": ears.heads,
-            "encoder_ffn_dim": 4 * ears.width,
-            "num_mel_bins": ears.mel_bins,
-        }
+    encoder = encoder_config(ears.layers, ears.width, ears.heads, ears.mel_bins) if isinstance(ears, FreshEars) else {}
     config = EarsConfig(encoder, width, stack=ears.stack, hidden=ears.hidden, markers=ears.markers)
     if isinstance(ears, FreshEars):
         return Ears.fresh(config, seed=seed)
