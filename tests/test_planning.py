@@ -20,7 +20,7 @@ from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.models.layout import shared_prefix
 from earwise.planning import plan
-from earwise.planning_cost import Pass, Shown, Sizes, step_flops, step_memory
+from earwise.planning.cost import Pass, Shown, Sizes, step_flops, step_memory
 from earwise.recipe import load_recipe
 from earwise.settings import LogitsTerm, SftTerm
 

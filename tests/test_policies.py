@@ -33,7 +33,6 @@ LAYERS = (
     {"evaluate", "attention"},
     {"report"},
     {"stages"},
-    {"planning_views", "planning_cost", "planning_data"},
     {"planning"},
     {"cli"},
 )

@@ -5,7 +5,7 @@ Shapes: B clips, M mel bins, P bucket frames, E encoder width.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ _FIELDS = {
 class _EncoderOfWhole(WhisperEncoder):
     """An encoder that is read from a checkpoint which may hold a decoder, too."""
 
-    _keys_to_ignore_on_load_unexpected: ClassVar[list[str]] = [r"decoder\.", r"proj_out\."]
+    _keys_to_ignore_on_load_unexpected = [r"decoder\.", r"proj_out\."]  # noqa: RUF012 - as the base class declares it
 
 
 def encoder_config(layers: int, width: int, heads: int, mel_bins: int) -> dict[str, Any]:
@@ -62,13 +62,14 @@ def read_encoder(folder: str, revision: str | None) -> tuple[dict[str, Any], dic
 
     Raises `InputError` where weights are missing.
     """
-    encoder, info = _EncoderOfWhole.from_pretrained(
+    loaded: tuple[WhisperEncoder, dict[str, Any]] = _EncoderOfWhole.from_pretrained(  # type: ignore[assignment]
         folder,
         revision=revision or "main",
         dtype=torch.float32,
         key_mapping={r"^(?:model\.)?encoder\.": ""},
         output_loading_info=True,
     )
+    encoder, info = loaded
     if info["missing_keys"]:
         missing = f"no weights for {min(info['missing_keys'])!r}"
         raise InputError(missing, file=folder, remedy="give the folder of a Whisper checkpoint")

@@ -50,7 +50,7 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     assert settings is not None
     folder = data_folder(recipe, context.folder_of(DATA))
     pools = _Pools.read(folder, context)
-    start = _start(settings, context.folder / "start", context.seed)
+    start = fresh_checkpoint(settings, context.folder / "start", context.seed)
     for number, phase in enumerate(settings.phases):
         end = context.folder / f"phase{number}"
         if not (end / "done").exists():
@@ -61,8 +61,8 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     (context.folder / "model").symlink_to(start.relative_to(context.folder))
 
 
-def _start(settings: Base, folder: Path, seed: int) -> Path:
-    """A checkpoint with fresh weights."""
+def fresh_checkpoint(settings: Base, folder: Path, seed: int) -> Path:
+    """A checkpoint of the model that `[base]` describes, with fresh weights, in `folder`."""
     return write_tiny(
         folder,
         settings.family,

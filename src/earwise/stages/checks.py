@@ -7,7 +7,7 @@ from pathlib import Path
 from transformers import AutoConfig
 
 from earwise.errors import InputError
-from earwise.models.families import _adapter, _check_folder
+from earwise.models.families import adapter_for, check_folder
 from earwise.models.shipped import model_folder
 from earwise.settings import BASE, PretrainedEars, Recipe
 
@@ -22,9 +22,9 @@ def check_model(recipe: Recipe) -> None:
         return
     if settings.base != BASE:
         base = model_folder(settings.base)
-        _check_folder(Path(base))
+        check_folder(Path(base))
         model_type = _model_type(base, settings.revision, trust_remote_code=settings.trust_remote_code)
-        _adapter(settings.family, model_type, base)
+        adapter_for(settings.family, model_type, base)
     if isinstance(settings.ears, PretrainedEars):
         _model_type(model_folder(settings.ears.path), settings.ears.revision, trust_remote_code=False)
 

@@ -32,7 +32,7 @@ def stage(recipe: Recipe) -> Stage:
 
 def _work(context: StageContext, recipe: Recipe) -> None:
     if isinstance(recipe.data, MicroData):
-        _write_lab(context.folder, recipe.data)
+        write_micro(context.folder, recipe.data)
     elif isinstance(recipe.data, CorporaData):
         write_corpora(context, recipe.data)
     folder = data_folder(recipe, context.folder)
@@ -63,7 +63,8 @@ def _check_images(context: StageContext, images: dict[Path, str]) -> None:
     context.say(f"data: {len(images)} images are whole")
 
 
-def _write_lab(folder: Path, settings: MicroData) -> None:
+def write_micro(folder: Path, settings: MicroData) -> None:
+    """The laboratory that `settings` describe."""
     size = LabSize(
         train_images=settings.train_images,
         validation_images=settings.validation_images,

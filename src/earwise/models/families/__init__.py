@@ -20,7 +20,17 @@ from earwise.models.families.qwen2_audio import Qwen2Audio
 from earwise.models.families.qwen2_vl import Qwen2VL
 from earwise.models.shipped import model_folder
 
-__all__ = ["FAMILIES", "Family", "ImageInput", "OwnEars", "TrainedPart", "load_family", "read_description"]
+__all__ = [
+    "FAMILIES",
+    "Family",
+    "ImageInput",
+    "OwnEars",
+    "TrainedPart",
+    "adapter_for",
+    "check_folder",
+    "load_family",
+    "read_description",
+]
 
 FAMILIES: dict[str, type[Family]] = {
     family.name: family for family in (InternVL, Qwen2VL, Qwen2_5VL, Qwen2Audio, Qwen2_5Omni)
@@ -41,14 +51,14 @@ def load_family(
     a model that is nowhere, and an architecture without an adapter.
     """
     base = model_folder(base)
-    _check_folder(Path(base))
+    check_folder(Path(base))
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
         config = AutoConfig.from_pretrained(base, **options)
     except OSError:
         what = "no such model folder, and no model of that name on the hub or in its cache"
         raise InputError(what, file=base, remedy="give a folder, or a hub id while the hub can be reached") from None
-    adapter = _adapter(family, config.model_type, base)
+    adapter = adapter_for(family, config.model_type, base)
     # On CPUs the backward pass of fused attention takes up to twice the time of plain products.
     attention = "sdpa" if torch.cuda.is_available() else "eager"
     model = adapter.model_class.from_pretrained(base, dtype=dtype, attn_implementation=attention, **options)
@@ -69,7 +79,8 @@ def _tokenizer(base: str, options: dict[str, Any]) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _adapter(family: str, model_type: str, base: str) -> type[Family]:
+def adapter_for(family: str, model_type: str, base: str) -> type[Family]:
+    """The adapter that `family` names, or the one for `model_type` with "auto"; `base` is named in errors."""
     known = {name: cls for cls in FAMILIES.values() for name in cls.model_types}
     if family == "auto":
         if model_type not in known:
@@ -84,7 +95,7 @@ def _adapter(family: str, model_type: str, base: str) -> type[Family]:
     return FAMILIES[family]
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
     """A local folder must hold a config and safetensors weights; what is not on this disk is taken as a hub id."""
     if not folder.exists():
         return

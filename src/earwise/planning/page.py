@@ -21,9 +21,9 @@ from earwise.metrics import Metrics
 from earwise.models.batch import MIN_PREFIX
 from earwise.models.layout import Layout, shared_prefix
 from earwise.models.omni import OmniModel
-from earwise.planning_cost import Pass, Shown, Sizes, step_flops, step_memory
-from earwise.planning_data import Material, look
-from earwise.planning_views import side_by_side
+from earwise.planning.cost import Pass, Shown, Sizes, step_flops, step_memory
+from earwise.planning.data import Material, look
+from earwise.planning.views import side_by_side
 from earwise.records import View
 from earwise.run import Stage, StageContext
 from earwise.settings import ALIGNED, BASE, Optimisation, Recipe, SftTerm, Term
@@ -91,7 +91,7 @@ def _model(recipe: Recipe, folder: Path) -> OmniModel:
     stage = Stage(name="plan", work=lambda _: None, settings={}, seed=seed, needs=(f"seed{seed}/{BASE}",))
     context = StageContext(stage, folder, folder, Metrics(folder / "metrics.jsonl"), lambda _: None, {})
     if recipe.base is not None:
-        base._start(recipe.base, context.folder_of(f"seed{seed}/{BASE}") / "model", seed)
+        base.fresh_checkpoint(recipe.base, context.folder_of(f"seed{seed}/{BASE}") / "model", seed)
     if recipe.model is None or not jobs(recipe):
         model = load_base(recipe, context)
         model.base.requires_grad_(recipe.base is not None)

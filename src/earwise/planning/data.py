@@ -14,7 +14,6 @@ from earwise.data.items import read_items
 from earwise.data.llava import TYPED
 from earwise.data.media import Waveform
 from earwise.data_settings import CorporaData, FolderData, MicroData
-from earwise.micro.lab import LabSize, write_lab
 from earwise.models.views import Sample
 from earwise.records import SAMPLE_RATE_HZ, Item
 from earwise.settings import EspeakEngine, Recipe, Speech
@@ -25,7 +24,7 @@ from earwise.speech.perturbed import opener
 from earwise.speech.spoken_form import spoken_form
 from earwise.speech.voices import split_voices
 from earwise.stages.corpora import MEDIA, link, open_pool, pools
-from earwise.stages.data import used_item_files
+from earwise.stages.data import used_item_files, write_micro
 from earwise.stages.samples import sample_items
 
 SAMPLED: Final = 24
@@ -78,16 +77,9 @@ def look(recipe: Recipe, folder: Path) -> dict[str, Material]:
 
 def _look_at_lab(recipe: Recipe, source: MicroData, names: Sequence[str], folder: Path) -> dict[str, Material]:
     lab = folder / "lab"
-    size = LabSize(
-        train_images=min(source.train_images, SAMPLED),
-        validation_images=1,
-        test_images=min(source.test_images, 30),
-        turns_per_image=source.turns_per_image,
-        transcribe_items=min(source.transcribe_items, SAMPLED),
-        random_share=source.random_share,
-        random_words=source.random_words,
-    )
-    write_lab(lab, seed=source.seed, size=size, label_noise=source.label_noise)
+    small = {"train_images": SAMPLED, "validation_images": 1, "test_images": 30, "transcribe_items": SAMPLED}
+    sizes = {key: min(getattr(source, key), most) for key, most in small.items()}
+    write_micro(lab, source.model_copy(update=sizes))
     totals = dict.fromkeys(("train", "train_other"), source.train_images * source.turns_per_image)
     totals["transcribe"] = source.transcribe_items
     note = "a small laboratory with the same settings stands for the whole one"
