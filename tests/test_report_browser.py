@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import report_fixture as fixture
+import study_fixture
 
 from earwise.report import build_report
 
@@ -58,7 +59,17 @@ def articles(document: str) -> list[str]:
     return re.findall(r"<article [^>]*>", document)
 
 
+def test_a_studys_page_does_not_scroll_sideways_on_a_phone(tmp_path: Path) -> None:
+    folder = study_fixture.write_study(tmp_path / "run")
+    shown = study_fixture.shown_items(tmp_path / "media", 2)
+    assert_fits_a_phone(build_report(folder, shown, tmp_path / "report.html"), tmp_path)
+
+
 def test_the_page_does_not_scroll_sideways_on_a_phone(page: Path, tmp_path: Path) -> None:
+    assert_fits_a_phone(page, tmp_path)
+
+
+def assert_fits_a_phone(page: Path, tmp_path: Path) -> None:
     text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
     page.write_text(text.replace("</body>", MEASURE))
     (tmp_path / "phone.html").write_text(PHONE)
