@@ -319,6 +319,18 @@ class Train(Settings):
     """In place of `[training] lr`."""
 
 
+class MMAlign(Settings):
+    """How MMAlign's items are drawn from ARO's files."""
+
+    count: Literal["all"] | Count = 300
+    """Of each file."""
+    seed: int = 0
+    crop: Literal["box", "full"] = "box"
+    """The box of the case, as ARO shows it, or the whole picture."""
+    symmetric: Literal["leave_out", "keep"] = "leave_out"
+    """Relations that hold both ways, so that both captions are right."""
+
+
 class Evaluate(Settings):
     """Which models answer which benchmarks under which views."""
 
@@ -333,6 +345,8 @@ class Evaluate(Settings):
     max_new_tokens: Count
     limit: Count | None = None
     """Items per benchmark; all of them when absent."""
+    mmalign: MMAlign | None = None
+    """As far as it is published, and our choice in the rest, when absent."""
     profile: Literal["strict", "vlmevalkit", "lmms_eval", "official"] = "strict"
     suffix: Literal["none", "text", "spoken"] = "none"
     """How the answer-format request of an item is given."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from pydantic import JsonValue
+
+from earwise.data.aro import Draw
 from earwise.data.items import read_items
 from earwise.data.media import load_image, resolve
 from earwise.errors import InputError
@@ -12,7 +15,7 @@ from earwise.evaluate.benchmarks import load_benchmark
 from earwise.micro.lab import LabSize, write_lab
 from earwise.records import Item
 from earwise.run import Stage, StageContext
-from earwise.settings import CorporaData, FolderData, MicroData, Recipe
+from earwise.settings import CorporaData, FolderData, MicroData, MMAlign, Recipe
 from earwise.stages.corpora import check_pools, input_files, write_corpora
 
 NAME = "data"
@@ -97,14 +100,22 @@ def benchmark_items(recipe: Recipe, folder: Path) -> dict[str, list[Item]]:
     if recipe.evaluate is None:
         return {}
     loaded = {}
+    asked = recipe.evaluate.mmalign or MMAlign()
+    draw = Draw(None if asked.count == "all" else asked.count, asked.seed, asked.crop, asked.symmetric)
     for name in recipe.evaluate.benchmarks:
-        items = load_benchmark(name, folder / "benchmarks")[: recipe.evaluate.limit]
+        items = load_benchmark(name, folder / "benchmarks", draw)[: recipe.evaluate.limit]
         if len({item.cluster for item in items}) < 2:
             what = f"{len(items)} items of one cluster: no interval can be given"
             remedy = "a benchmark needs items about two images at least"
             raise InputError(what, file=folder / "benchmarks", record=name, remedy=remedy)
         loaded[name] = items
     return loaded
+
+
+def mmalign_settings(recipe: Recipe) -> dict[str, JsonValue] | None:
+    """How MMAlign is drawn, for the fingerprints of the stages that read it."""
+    drawn = recipe.evaluate.mmalign if recipe.evaluate is not None else None
+    return drawn.for_stage() if drawn is not None else None
 
 
 def transcribe_instruction(folder: Path) -> str:

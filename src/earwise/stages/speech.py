@@ -21,7 +21,7 @@ from earwise.speech.perturbed import opener
 from earwise.speech.voices import split_voices, variant
 from earwise.stages.checks import check_model
 from earwise.stages.data import NAME as DATA
-from earwise.stages.data import benchmark_items, data_folder, used_item_files
+from earwise.stages.data import benchmark_items, data_folder, mmalign_settings, used_item_files
 from earwise.store import read_json
 
 NAME = "speech"
@@ -57,6 +57,7 @@ def stage(recipe: Recipe) -> Stage:
             "items": list(used_item_files(recipe)),
             "benchmarks": list(recipe.evaluate.benchmarks) if recipe.evaluate else [],
             "limit": recipe.evaluate.limit if recipe.evaluate else None,
+            "mmalign": mmalign_settings(recipe),
             "speak_suffix": speaks_suffix(recipe),
         },
         needs=(DATA,),
