@@ -70,7 +70,7 @@ STAGES = [
     "report",
 ]
 EVALUATIONS = [stage for stage in STAGES if "evaluate" in stage]
-ITEMS = {"mme": 8, "textvqa": 2, "mmalign_relation": 2, "all": 12}
+ITEMS = {"mme": 8, "textvqa": 2, "mmalign_relation": 2, "mean": 10, "all": 12}
 TYPED, HEARD = {"image_text", "text_only"}, {"image_speech", "image_transcript"}
 
 

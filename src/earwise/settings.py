@@ -397,6 +397,8 @@ class Report(Settings):
     """Items shown side by side."""
     ablation: Annotated[tuple[Name, ...], AfterValidator(unique)] = ()
     """Models whose scores under the speech view are set out as the rows of an ablation."""
+    published: Literal["self_kd"] | None = None
+    """Paper whose printed numbers stand beside the run's, in a section set out as the paper is."""
 
 
 class Recipe(Settings):
