@@ -10,10 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from earwise.data.aro import DEFAULT_COUNT, Type, check_case, is_symmetric, load_cases, read_aro
+from earwise.data.avqa import read_avqa
 from earwise.data.choices import LETTERS
+from earwise.data.fields import Refuse
+from earwise.data.mmar import read_mmar
+from earwise.data.mmau import read_mmau
+from earwise.data.music_avqa import edition, read_music_avqa
 from earwise.data.tsv import KNOWN_DEFECTS, hallusion_place, scan_tsv
 from earwise.errors import InputError
 from earwise.records import Item
@@ -25,6 +30,13 @@ QUESTIONS_PER_IMAGE: Final = 2
 """Questions that MME asks about each image of a category."""
 
 Level = Literal["error", "warning"]
+
+
+class ReadSounds(Protocol):
+    """Reads a benchmark of sounds; `refuse` is told of every record that cannot be used."""
+
+    def __call__(self, path: Path, *, refuse: Refuse | None = None) -> list[Item]:
+        """The items of the file at `path`."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,8 @@ class PublicFile:
     """Of its rows, where the benchmark is one split."""
     aro: Type | None = None
     """For a file of ARO."""
+    sounds: ReadSounds | None = None
+    """For questions about sounds: what reads the file."""
 
 
 _CHARTQA: Final = "c902e0aa9be5582a7aad6dcf52734b42"
@@ -72,6 +86,45 @@ PUBLIC: Final[Mapping[str, PublicFile]] = {
     "mmalign_relation": PublicFile("visual_genome_relation.json", None, {"cases": 23_937} | _MMALIGN, aro="relation"),
     "mmalign_attribute": PublicFile(
         "visual_genome_attribution.json", None, {"cases": 28_748} | _MMALIGN, aro="attribute"
+    ),
+    "mmau": PublicFile(
+        "mmau-test-mini.json",
+        None,
+        {"rows": 1000, "sound": 333, "music": 334, "speech": 333, "easy": 224, "medium": 540, "hard": 236},
+        sounds=read_mmau,
+    ),
+    "mmar": PublicFile(
+        "MMAR-meta.jsonl",
+        None,
+        {
+            "rows": 1000,
+            "speech": 294,
+            "mix-sound-speech": 218,
+            "music": 206,
+            "sound": 165,
+            "mix-music-speech": 82,
+            "mix-sound-music-speech": 24,
+            "mix-sound-music": 11,
+        },
+        sounds=read_mmar,
+    ),
+    "avqa": PublicFile("val_qa.json", None, {}, sounds=read_avqa),
+    "music_avqa": PublicFile(
+        "avqa-test.json",
+        None,
+        {
+            "rows": 9129,
+            "Audio Counting": 1017,
+            "Audio Comparative": 594,
+            "Visual Counting": 1197,
+            "Visual Location": 1225,
+            "Audio-Visual Existential": 988,
+            "Audio-Visual Location": 920,
+            "Audio-Visual Counting": 1265,
+            "Audio-Visual Comparative": 1101,
+            "Audio-Visual Temporal": 822,
+        },
+        sounds=read_music_avqa,
     ),
 }
 """Benchmark -> its public file. Hashes are from VLMEvalKit's source, counts from the benchmarks' papers and files."""
@@ -115,7 +168,9 @@ def audit_file(benchmark: str, path: str | Path, *, own: bool = False) -> FileAu
     md5, sha256 = _hashes(path)
     findings: list[Finding] = []
     try:
-        if public.aro is not None:
+        if public.sounds is not None:
+            items, counts = _sounds(path, benchmark, public.sounds, findings)
+        elif public.aro is not None:
             items, counts = _aro(path, public.aro, findings)
         else:
             items, counts = _tsv(path, public, findings)
@@ -124,8 +179,8 @@ def audit_file(benchmark: str, path: str | Path, *, own: bool = False) -> FileAu
         findings.append(Finding("file", "error", str(error.record or ""), _said(error)))
     expected = {} if own or not counts else public.counts
     for what, right in expected.items():
-        if counts[what] != right:
-            findings.append(Finding("count", "error", "", f"{counts[what]:,} {what}, the public file has {right:,}"))
+        if (found := counts.get(what, 0)) != right:
+            findings.append(Finding("count", "error", "", f"{found:,} {what}, the public file has {right:,}"))
     if not own and public.md5 is not None and md5 != public.md5:
         findings.append(Finding("hash", "warning", "", f"MD5 {md5}, VLMEvalKit expects {public.md5}"))
     findings += _repeated(items)
@@ -208,8 +263,29 @@ def _aro(path: Path, type_: Type, findings: list[Finding]) -> tuple[list[Item], 
     return items, counts | {"items": len(items), "gold A": sum(item.answers[0] == "A" for item in items)}
 
 
+def _sounds(path: Path, benchmark: str, read: ReadSounds, findings: list[Finding]) -> tuple[list[Item], dict[str, int]]:
+    """Items, and how many of each kind and difficulty there are; every record that is refused becomes a finding."""
+    refused: list[InputError] = []
+    items = read(path, refuse=refused.append)
+    findings += [Finding("row", "error", str(error.record), _said(error)) for error in refused]
+    rows = len(items) + len(refused)
+    counts = {"rows": rows} | Counter(item.kind for item in items)
+    counts |= Counter(str(level) for item in items if (level := item.meta.get("difficulty")))
+    if benchmark == "music_avqa":
+        findings += _music_avqa(items, rows)
+    return items, counts
+
+
+def _music_avqa(items: Sequence[Item], rows: int) -> list[Finding]:
+    deleted = [item.id for item in items if item.meta["deleted"]]
+    findings = [Finding("deleted", "warning", id_, "is marked as deleted, and still asked") for id_ in deleted]
+    if edition(rows) == "json":
+        findings.append(Finding("edition", "warning", "", f"{rows:,} rows: edition json; json_update is the newer one"))
+    return findings
+
+
 def _repeated(items: Sequence[Item]) -> list[Finding]:
-    """Options that an item has twice, and questions that are asked twice about one image."""
+    """Options that an item has twice, and questions that are asked twice about one image or sound."""
     findings, asked = [], dict[tuple[object, ...], Item]()
     for item in items:
         texts = [choice.casefold().strip() for choice in item.choices]
@@ -217,7 +293,7 @@ def _repeated(items: Sequence[Item]) -> list[Finding]:
             gold = texts[LETTERS.index(item.answers[0])]
             what = f"option {twice[0]!r} stands twice" + (", and is the right one" if gold in twice else "")
             findings.append(Finding("choices", "error" if gold in twice else "warning", item.id, what))
-        question = (item.image, item.question.casefold(), tuple(sorted(texts)))
+        question = (item.image, item.audio, item.video, item.question.casefold(), tuple(sorted(texts)))
         first = asked.setdefault(question, item)
         if first is not item:
             other = first.answers != item.answers and not texts

@@ -20,6 +20,8 @@ from rich.text import Text
 from earwise.data.audit import PUBLIC, FileAudit, Finding, audit_file
 from earwise.data.choices import LETTERS
 from earwise.errors import InputError
+from earwise.evaluate.benchmarks import gold_answers
+from earwise.evaluate.labels import VOCABULARY, normalise
 from earwise.evaluate.scoring import SCORERS, SPLITS, Scorer
 from earwise.records import Item
 
@@ -71,7 +73,7 @@ def audit(benchmark: str, path: str | Path, *, own: bool = False) -> Audit:
     for profile, scorer in SCORERS[SPLITS.get(benchmark, benchmark)].items():
         best = []
         for item in file.items:
-            score = partial(_score, scorer, item)
+            score = partial(_score, scorer, item, gold_answers(benchmark, item))
             try:
                 best.append(_best(item, score))
                 findings += _doubts(item, profile, best[-1], score)
@@ -79,11 +81,19 @@ def audit(benchmark: str, path: str | Path, *, own: bool = False) -> Audit:
                 findings.append(Finding("gold", "error", item.id, f"{profile}: {error.what}"))
         if best:
             ceiling[profile] = 100 * sum(best) / len(best)
+    if benchmark == "music_avqa":
+        findings += _outside_of_vocabulary(file.items)
     return Audit(benchmark, file, findings, ceiling)
 
 
-def _score(scorer: Scorer, item: Item, answer: str) -> float:
-    return scorer(item.answers, answer, item.choices) or 0.0
+def _outside_of_vocabulary(items: Sequence[Item]) -> Iterator[Finding]:
+    for item in items:
+        if normalise(item.answers[0]) not in VOCABULARY:
+            yield Finding("gold", "error", item.id, f"answer {item.answers[0]!r} is not of the closed vocabulary")
+
+
+def _score(scorer: Scorer, item: Item, golds: Sequence[str], answer: str) -> float:
+    return scorer(golds, answer, item.choices) or 0.0
 
 
 def _best(item: Item, score: Callable[[str], float]) -> float:

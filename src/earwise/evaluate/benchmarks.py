@@ -9,12 +9,17 @@
 | `chartqa_human`, `chartqa_augmented` | `ChartQA_TEST.tsv`, split `test_human`, `test_augmented` | relaxed accuracy |
 | `docvqa`, `infovqa` | `DocVQA_VAL.tsv`, `InfoVQA_VAL.tsv` | ANLS |
 | `mmalign_relation`, `mmalign_attribute` | `visual_genome_relation.json`, `visual_genome_attribution.json` | accuracy |
+| `mmau` | `mmau-test-mini.json` | accuracy; `by_kind` for sound, music and speech |
+| `mmar` | `MMAR-meta.jsonl` | accuracy |
+| `avqa` | `val_qa.json` | accuracy |
+| `music_avqa` | `avqa-test.json` of folder `json_update` | accuracy; `by_kind` for the nine cells |
 | any other NAME | `NAME.jsonl`, one `Item` per line | exact match, or accuracy of the option letter |
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,14 +27,15 @@ import numpy as np
 
 from earwise.data.aro import PUBLISHED, Draw, read_aro
 from earwise.data.audit import PUBLIC
+from earwise.data.choices import LETTERS
 from earwise.data.items import read_items
 from earwise.data.tsv import KNOWN_DEFECTS, read_tsv
 from earwise.errors import InputError
 from earwise.evaluate.gap import metric_interval
-from earwise.evaluate.scoring import SCORERS, SPLITS
+from earwise.evaluate.scoring import SCORERS, SPLITS, find_scorer
 from earwise.evaluate.totals import metric
 from earwise.evaluate.yes_no import parse_strict
-from earwise.records import Item, Score
+from earwise.records import Item, Score, View
 
 YES_NO: Final = frozenset({"mme", "hallusionbench"})
 """Benchmarks whose share of yes is reported."""
@@ -48,6 +54,8 @@ def load_benchmark(name: str, folder: str | Path, draw: Draw = PUBLISHED) -> lis
         raise InputError(f"no file for benchmark {name!r}", file=path, remedy=f"put {path.name} there{known}")
     if public is None:
         items = read_items(path)
+    elif public.sounds is not None:
+        items = public.sounds(path)
     elif public.aro is not None:
         items = read_aro(path, public.aro, count=draw.count, seed=draw.seed, crop=draw.crop, symmetric=draw.symmetric)
     else:
@@ -58,6 +66,65 @@ def load_benchmark(name: str, folder: str | Path, draw: Draw = PUBLISHED) -> lis
 def scorer_name(name: str) -> str:
     """The name under which `scoring.score` knows benchmark `name`: itself, or `exact` for an item file of one's own."""
     return name if name in SCORERS or name in SPLITS else "exact"
+
+
+def gold_answers(name: str, item: Item) -> tuple[str, ...]:
+    """Accepted answers in the form that the scorer of benchmark `name` takes them without doubt.
+
+    Options of MMAU and MMAR may be letters themselves (chords), so their gold option is given by its text; AVQA's by
+    its place from 0.
+    """
+    if name not in ("mmau", "mmar", "avqa") or not item.choices:
+        return item.answers
+    place = LETTERS.index(item.answers[0])
+    return (str(place) if name == "avqa" else item.choices[place],)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Somebody's answers, scored. `missing` names the items without an answer: each counts as wrong."""
+
+    scores: Sequence[Score]
+    missing: Sequence[str]
+
+
+def score_predictions(
+    name: str,
+    items: Sequence[Item],
+    predictions: Mapping[str, str | None],
+    *,
+    model: str,
+    view: View,
+    profile: str = "strict",
+) -> Scored:
+    """Score answers that were made elsewhere, by item id. Every item stays in the denominator.
+
+    The released scorers of MMAU and MMAR skip rows without an answer without a word. Raises `InputError` for an answer
+    to an item that is not asked.
+    """
+    if unknown := sorted(predictions.keys() - {item.id for item in items}):
+        raise InputError(f"{len(unknown)} answers to items that are not asked, e.g. {unknown[0]}", record=name)
+    rule, scores, missing = find_scorer(scorer_name(name), profile), [], []
+    for item in items:
+        prediction = predictions.get(item.id)
+        if prediction is None:
+            missing.append(item.id)
+        value = None if prediction is None else rule(gold_answers(name, item), prediction, item.choices)
+        scores.append(
+            Score(
+                item=item.id,
+                source=name,
+                model=model,
+                view=view,
+                cluster=item.cluster,
+                kind=item.kind,
+                prediction=prediction or "",
+                value=value or 0.0,
+                invalid=value is None,
+                profile=profile,
+            )
+        )
+    return Scored(scores, missing)
 
 
 def aggregate(name: str, scores: Sequence[Score]) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from earwise.errors import InputError
-from earwise.evaluate.benchmarks import scorer_name
+from earwise.evaluate.benchmarks import gold_answers, scorer_name
 from earwise.evaluate.scoring import score
 from earwise.models.omni import OmniModel
 from earwise.models.views import Sample, view_spec
@@ -102,8 +102,7 @@ def transcribe(model: OmniModel, samples: Sequence[Sample], instruction: str, ma
 
 
 def _score(item: Item, source: str, view: View, name: str, prediction: str, heard: str | None, ask: Asker) -> Score:
-    gold = item.answers if len(item.answers) > 1 else item.answers[0]
-    value = score(scorer_name(source), gold, prediction, item.choices or None, ask.profile)
+    value = score(scorer_name(source), gold_answers(source, item), prediction, item.choices or None, ask.profile)
     return Score(
         item=item.id,
         source=source,

@@ -77,6 +77,28 @@ def hallusion_parts(scores: Sequence[Score]) -> dict[str, float]:
     return {part: _whole(one, scores) for part, one in _hallusion_metrics(scores).items()}
 
 
+def music_avqa_parts(scores: Sequence[Score]) -> dict[str, float]:
+    """Accuracy, 0-100, over all questions of MUSIC-AVQA on audio, on what is seen, and on both; every question counts
+    the same. A modality without scores is left out.
+    """
+    return _shares(scores, [score.kind.rpartition(" ")[0] for score in scores])
+
+
+def music_avqa_columns(scores: Sequence[Score]) -> dict[str, float]:
+    """Accuracy, 0-100, of Temporal, Comparative, Counting and Existential questions of MUSIC-AVQA, whatever they are
+    about, and of all these as `all`: the columns of arXiv 2509.15661, which asks no questions on location.
+    """
+    asked = [score for score in scores if not score.kind.endswith(" Location")]
+    return _shares(asked, [score.kind.rpartition(" ")[2] for score in asked]) | {"all": _whole(_mean(asked), asked)}
+
+
+def _shares(scores: Sequence[Score], groups: Sequence[str]) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for score, group in zip(scores, groups, strict=True):
+        values.setdefault(group, []).append(score.value)
+    return {group: 100 * float(np.mean(some)) for group, some in values.items()}
+
+
 def aro_score(scores: Sequence[Score], type_: Type) -> float:
     """The score of ARO itself, 0-100: the mean over relations or pairs of attributes of their accuracy.
 

@@ -1,0 +1,128 @@
+"""Fields of the records of a JSON file, checked one by one: what is wrong is named with its file and record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from earwise.data.choices import LETTERS
+from earwise.data.drops import Drops
+from earwise.data.json_records import scan_records
+from earwise.data.media import resolve
+from earwise.errors import InputError
+from earwise.records import Item
+
+Refuse = Callable[[InputError], None]
+"""Told of a record that cannot be used."""
+
+
+class Fields:
+    """The fields of one record. Every getter raises `InputError` for a field that is missing or of another form."""
+
+    def __init__(self, path: Path, record: str, values: dict[str, Any]) -> None:
+        self.path, self.record, self.values = path, record, values
+
+    def error(self, what: str, remedy: str | None = None) -> InputError:
+        """An error about this record."""
+        return InputError(what, file=self.path, record=self.record, remedy=remedy)
+
+    def text(self, key: str) -> str:
+        """A text that is not blank, without outer spaces."""
+        value = self._value(key)
+        if not isinstance(value, str) or not value.strip():
+            raise self.error(f"{key!r} is not a text: {value!r}")
+        return value.strip()
+
+    def name(self, key: str) -> str:
+        """A text or a whole number, as text: what records are called by."""
+        value = self._value(key)
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else self.text(key)
+
+    def optional(self, key: str) -> str:
+        """A text, a whole number or a list of texts as one text; empty where the record has none."""
+        value = self.values.get(key)
+        if value is None or value == "":
+            return ""
+        return "; ".join(self._texts(key)) if isinstance(value, list) else self.name(key)
+
+    def options(self, key: str) -> tuple[str, ...]:
+        """Two texts or more, as many as there are letters at most."""
+        texts = self._texts(key)
+        if not 2 <= len(texts) <= len(LETTERS):
+            raise self.error(f"{key!r} has {len(texts)} options, not 2 to {len(LETTERS)}")
+        return texts
+
+    def _texts(self, key: str) -> tuple[str, ...]:
+        value = self._value(key)
+        if not isinstance(value, list) or not all(isinstance(text, str) and text.strip() for text in value):
+            raise self.error(f"{key!r} is not a list of texts: {value!r}")
+        return tuple(text.strip() for text in value)
+
+    def place(self, key: str, options: tuple[str, ...]) -> int:
+        """The place of an option, from 0."""
+        value = self._value(key)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.error(f"{key!r} is not a whole number: {value!r}")
+        if not 0 <= value < len(options):
+            raise self.error(f"{key!r} is option {value} of {len(options)}", "options count from 0")
+        return value
+
+    def place_of_text(self, key: str, options: tuple[str, ...]) -> int:
+        """The place, from 0, of the one option whose text the field has."""
+        text = self.text(key)
+        if (times := options.count(text)) != 1:
+            raise self.error(f"{key!r} {text!r} stands {times} times among the options {list(options)}")
+        return options.index(text)
+
+    def media(self, *paths: str) -> str | None:
+        """The first of `paths`, relative to the file's folder, that is there."""
+        return next((path for path in paths if resolve(self.path.parent, path).is_file()), None)
+
+    def _value(self, key: str) -> Any:
+        if key not in self.values:
+            raise self.error(f"no {key!r}")
+        return self.values[key]
+
+
+class MissingMedia(InputError):
+    """A record names a sound or a video that is not there."""
+
+
+def missing(fields: Fields, path: str) -> MissingMedia:
+    """The error for media that were looked for at `path` in vain."""
+    return MissingMedia(f"file {path!r} not found beside it", file=fields.path, record=fields.record)
+
+
+def read_each(
+    path: Path, make: Callable[[Fields], Item], *, refuse: Refuse | None = None, drops: Drops | None = None
+) -> list[Item]:
+    """One item per record of a JSON array, or of a file with one object per line.
+
+    Args:
+        path: the file.
+        make: the item of a record; raises `InputError` for one that cannot be used.
+        refuse: told of every such record; None to raise the first error.
+        drops: where records are counted whose media are missing; None to treat them as any other error.
+
+    Raises `InputError` for a file that cannot be read as a whole and for one without records.
+    """
+    items: dict[str, Item] = {}
+    number = -1
+    for number, (_, values) in enumerate(scan_records(path)):
+        fields = Fields(path, f"record {number}", values)
+        try:
+            item = make(fields)
+            if item.id in items:
+                raise fields.error(f"its id stands twice: {item.id}")
+            items[item.id] = item
+        except InputError as error:
+            if drops is not None and isinstance(error, MissingMedia):
+                drops.add("sound or video missing", fields.record)
+            elif refuse is not None:
+                refuse(error)
+            else:
+                raise
+    if number < 0:
+        raise InputError("no records", file=path)
+    return list(items.values())

@@ -1,0 +1,68 @@
+"""MMAU test-mini (Sakshi et al., ICLR 2025): 1,000 multiple-choice questions about sound, music and speech.
+
+`mmau-test-mini.json` has `id`, `audio_id` (`./test-mini-audios/ID.wav`), `question`, `choices`, `answer` (the text of a
+choice), `task` and, for breakdowns, `category`, `sub-category` and `difficulty`. The answers of the full test are not
+published. Release v05.15.25 changed about a quarter of the questions of the first one, which had 143 wrong answers: a
+result must name the release.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from earwise.data.choices import LETTERS
+from earwise.data.drops import Drops
+from earwise.data.fields import Fields, Refuse, missing, read_each
+from earwise.errors import InputError
+from earwise.records import Item
+
+RELEASE: Final = "v05.15.25"
+"""The release whose counts the audit expects."""
+
+TASKS: Final = ("sound", "music", "speech")
+
+
+def read_mmau(
+    path: str | Path, *, release: str = RELEASE, refuse: Refuse | None = None, drops: Drops | None = None
+) -> list[Item]:
+    """Items of an MMAU file, with the release and the first 12 digits of the file's SHA-256 in `meta`.
+
+    Sounds are where `audio_id` says, relative to the file. The kind is the task, the cluster is the sound. `refuse` and
+    `drops` as in `fields.read_each`. Raises `InputError` naming file and record for missing fields and sounds, an
+    unknown task, and an answer that is not exactly one of the choices.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError("MMAU file not found", file=path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return read_each(path, partial(_item, release=release, digest=digest), refuse=refuse, drops=drops)
+
+
+def _item(fields: Fields, release: str, digest: str) -> Item:
+    options = fields.options("choices")
+    place = fields.place_of_text("answer", options)
+    task = fields.text("task")
+    if task not in TASKS:
+        raise fields.error(f"unknown task {task!r}", f"known: {', '.join(TASKS)}")
+    sound = fields.text("audio_id").removeprefix("./")
+    audio = fields.media(sound)
+    if audio is None:
+        raise missing(fields, sound)
+    return Item(
+        id=f"mmau-{fields.name('id')}",
+        source="mmau",
+        question=fields.text("question"),
+        answers=(LETTERS[place],),
+        choices=options,
+        audio=audio,
+        cluster=sound,
+        kind=task,
+        meta={
+            "release": release,
+            "sha256": digest,
+            **{key: fields.optional(key) for key in ("category", "sub-category", "difficulty", "dataset")},
+        },
+    )

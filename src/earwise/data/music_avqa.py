@@ -1,0 +1,104 @@
+"""MUSIC-AVQA (Li et al., CVPR 2022): questions about music videos with answers from a closed vocabulary.
+
+Files `avqa-train.json`, `avqa-val.json` and `avqa-test.json` exist in two editions, in the folders `json` (test: 9,185
+questions) and `json_update` (9,129); results must say which. A record has `video_id`, `question_id`, `type` (a list
+written as text, `["Audio", "Counting"]`), `question_content` with slots such as `<Object>`, `templ_values` (a list
+written as text: what fills the slots, from left to right) and `anser`, which is so misspelt in the files.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Final, Literal
+
+from earwise.data.drops import Drops
+from earwise.data.fields import Fields, Refuse, missing, read_each
+from earwise.records import Item
+
+CELLS: Final = (
+    "Audio Counting",
+    "Audio Comparative",
+    "Visual Counting",
+    "Visual Location",
+    "Audio-Visual Existential",
+    "Audio-Visual Location",
+    "Audio-Visual Counting",
+    "Audio-Visual Comparative",
+    "Audio-Visual Temporal",
+)
+"""Modality and type of a question: the nine numbers that are reported."""
+
+SUFFIX: Final = " Answer the question using a single word or phrase."
+"""The files ask for no format, and no evaluation kit has an agreed one."""
+
+Edition = Literal["json_update", "json", "other"]
+_TEST_SIZES: Final[dict[int, Edition]] = {9129: "json_update", 9185: "json"}
+_SLOT: Final = re.compile(r"<[^<>]+>")
+
+
+def read_music_avqa(path: str | Path, *, refuse: Refuse | None = None, drops: Drops | None = None) -> list[Item]:
+    """Items of a MUSIC-AVQA file, questions filled in.
+
+    Videos are `videos/VIDEO_ID.mp4` beside the file; a sound of its own is `audios/VIDEO_ID.wav`. The cluster is the
+    video, the kind is one of `CELLS`. `refuse` and `drops` as in `fields.read_each`. Raises `InputError` naming file
+    and record for missing fields and media, an unknown cell, and as many values as there are not slots.
+    """
+    return read_each(Path(path), _item, refuse=refuse, drops=drops)
+
+
+def edition(num_records: int) -> Edition:
+    """Which edition of the test file has so many records; other files cannot be told apart by their size."""
+    return _TEST_SIZES.get(num_records, "other")
+
+
+def fill(question: str, values: list[str]) -> str:
+    """`question` with its slots filled from left to right; raises `ValueError` unless there is one value for each.
+
+    `Is the <Object> in the video always playing?` with `["violin"]` is `Is the violin in the video always playing?`
+    """
+    slots = _SLOT.findall(question)
+    if len(slots) != len(values):
+        raise ValueError(f"{len(slots)} slots in {question!r}, but {len(values)} template values {values}")
+    rest = iter(values)
+    return _SLOT.sub(lambda _: next(rest), question)
+
+
+def _item(fields: Fields) -> Item:
+    modality_and_type = _list(fields, "type")
+    cell = " ".join(modality_and_type)
+    if cell not in CELLS:
+        raise fields.error(f"unknown type {modality_and_type}", f"known: {', '.join(CELLS)}")
+    try:
+        question = fill(fields.text("question_content"), _list(fields, "templ_values"))
+    except ValueError as error:
+        raise fields.error(str(error)) from None
+    name = fields.text("video_id")
+    video, audio = fields.media(f"videos/{name}.mp4"), fields.media(f"audios/{name}.wav")
+    if video is None and audio is None:
+        raise missing(fields, f"videos/{name}.mp4")
+    return Item(
+        id=f"music_avqa-{fields.name('question_id')}",
+        source="music_avqa",
+        question=question,
+        answers=(fields.text("anser"),),
+        video=video,
+        audio=audio,
+        cluster=name,
+        kind=cell,
+        suffix=SUFFIX,
+        meta={"deleted": bool(fields.values.get("question_deleted"))},
+    )
+
+
+def _list(fields: Fields, key: str) -> list[str]:
+    """A list of texts that stands in the file as text, `'["violin"]'`; parsed as a literal, never executed."""
+    written = fields.text(key)
+    try:
+        value = ast.literal_eval(written)
+    except (ValueError, SyntaxError):
+        value = None
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise fields.error(f"{key!r} is not a list of texts: {written!r}")
+    return value
