@@ -103,7 +103,7 @@ def test_majority_counts_samples_without_answer(answers, threshold, answer, reas
 
 
 def test_a_threshold_that_means_nothing_and_no_samples_are_refused():
-    with pytest.raises(InputError, match="above 0 and at most 1, not 1.5"):
+    with pytest.raises(InputError, match=r"above 0 and at most 1, not 1.5"):
         majority(["A"], 1.5)
     with pytest.raises(InputError, match="no samples"):
         unanimous([])
