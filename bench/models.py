@@ -50,13 +50,18 @@ QWEN2_VL_2B = Size(1536, 28, 12, 2, 8960, 151_936, 1280, 32, 16, 1280, 32, 20, 1
 QWEN2_VL_7B = Size(3584, 28, 28, 4, 18_944, 152_064, 1280, 32, 16, 1280, 32, 20, 128)
 
 
-def build(family: str, size: Size, folder: Path, device: str, dtype: torch.dtype) -> OmniModel:
-    """A random-weight model of `family` on `device`; its ears are float32, as they are trained."""
+def build(
+    family: str, size: Size, folder: Path, device: str, dtype: torch.dtype, image_tokens: int = IMAGE_TOKENS
+) -> OmniModel:
+    """A random-weight model of `family` on `device`; its ears are float32, as they are trained.
+
+    Images of an InternVL become `image_tokens` tokens, a square number; those of a Qwen2-VL as many as they have.
+    """
     write_tiny(folder, family=family)  # for the tokenizer and the image processor
     tokenizer_of = FAMILIES[family]
     with torch.device(device):
         torch.set_default_dtype(dtype)
-        base = (_internvl if family == "internvl" else _qwen2_vl)(size, folder)
+        base = _internvl(size, folder, image_tokens) if family == "internvl" else _qwen2_vl(size, folder)
         torch.set_default_dtype(torch.float32)
     adapter = tokenizer_of(base.eval(), _tokenizer(folder), AutoImageProcessor.from_pretrained(folder))
     encoder = {
@@ -70,15 +75,15 @@ def build(family: str, size: Size, folder: Path, device: str, dtype: torch.dtype
     return OmniModel(adapter, ears.requires_grad_(True), base=str(folder)).train()
 
 
-def image(family: Family) -> ImageInput:
-    """An image of noise that becomes `IMAGE_TOKENS` tokens."""
-    side = int(IMAGE_TOKENS**0.5)
+def image(family: Family, image_tokens: int = IMAGE_TOKENS) -> ImageInput:
+    """An image of noise that becomes `image_tokens` tokens, a square number."""
+    side = int(image_tokens**0.5)
     if family.name == "internvl":
-        return ImageInput({"pixel_values": torch.randn(1, 3, side * 8, side * 8)}, IMAGE_TOKENS)
+        return ImageInput({"pixel_values": torch.randn(1, 3, side * 8, side * 8)}, image_tokens)
     grid = torch.tensor([[1, 2 * side, 2 * side]])
     vision = family.model.config.vision_config
     patch = 3 * vision.temporal_patch_size * vision.patch_size**2
-    return ImageInput({"pixel_values": torch.randn(4 * IMAGE_TOKENS, patch), "image_grid_thw": grid}, IMAGE_TOKENS)
+    return ImageInput({"pixel_values": torch.randn(4 * image_tokens, patch), "image_grid_thw": grid}, image_tokens)
 
 
 def _tokenizer(folder: Path):
@@ -100,9 +105,9 @@ def _text(size: Size) -> dict:
     }
 
 
-def _internvl(size: Size, folder: Path) -> InternVLForConditionalGeneration:
+def _internvl(size: Size, folder: Path, image_tokens: int) -> InternVLForConditionalGeneration:
     tiny = InternVLConfig.from_pretrained(folder)
-    side = int(IMAGE_TOKENS**0.5)
+    side = int(image_tokens**0.5)
     vision = InternVLVisionConfig(
         hidden_size=size.vision_width,
         intermediate_size=4 * size.vision_width,
@@ -115,7 +120,7 @@ def _internvl(size: Size, folder: Path) -> InternVLForConditionalGeneration:
         vision_config=vision,
         text_config=Qwen2Config(**_text(size)),
         image_token_id=tiny.image_token_id,
-        image_seq_length=IMAGE_TOKENS,
+        image_seq_length=image_tokens,
         downsample_ratio=1.0,
     )
     return InternVLForConditionalGeneration._from_config(config)
