@@ -20,7 +20,7 @@ LAYERS = (
     {"locks"},
     {"store"},
     {"schema"},
-    {"data_settings", "gate_settings"},
+    {"data_settings", "gate_settings", "speech_settings"},
     {"settings"},
     {"agreement"},
     {"recipe"},

@@ -23,6 +23,7 @@ from earwise.micro.lab import LabSize, write_lab
 from earwise.recipe import load_recipe
 from earwise.speech.clips import make_clips
 from earwise.speech.engine import open_engine
+from earwise.speech_settings import EspeakEngine
 
 PROJECT = Path(__file__).parent.parent
 DOCUMENTS = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -223,6 +224,6 @@ def write_run_for_example(stages: Path, base: Path) -> None:
     tiny_model(base).save_ears(stages / "seed0/train.self_kd_layers/ears")
     write_lab(stages / "data", size=LabSize(2, 2, 60, 2, 10))
     items = load_benchmark("realworldqa", stages / "data/benchmarks")[:8]
-    engine = partial(open_engine, settings.EspeakEngine(type="espeak"))
+    engine = partial(open_engine, EspeakEngine(type="espeak"))
     clips = stages / "speech/benchmarks/realworldqa"
     make_clips(items, clips, engine, voices=["en-us+m3"], rates=(175, 175), pitches=(50, 50))

@@ -13,10 +13,10 @@ import soundfile
 
 from earwise.errors import InputError
 from earwise.records import Clip, Item
-from earwise.settings import EspeakEngine as EspeakSettings
 from earwise.speech import clips as clips_module
 from earwise.speech.clips import CLIPS, Drop, draw_delivery, load_clip, make_clips, read_clips
 from earwise.speech.engine import open_engine
+from earwise.speech_settings import EspeakEngine as EspeakSettings
 from earwise.store import read_store
 
 ESPEAK = functools.partial(open_engine, EspeakSettings(type="espeak"))

@@ -16,13 +16,14 @@ from earwise.data.media import Waveform
 from earwise.data_settings import CorporaData, FolderData, MicroData
 from earwise.models.views import Sample
 from earwise.records import SAMPLE_RATE_HZ, Item
-from earwise.settings import EspeakEngine, Recipe, Speech
+from earwise.settings import Recipe
 from earwise.speech.clips import make_clips
 from earwise.speech.drop import Drop
 from earwise.speech.engine import SpeechEngine, open_engine
 from earwise.speech.perturbed import opener
 from earwise.speech.spoken_form import spoken_form
 from earwise.speech.voices import split_voices
+from earwise.speech_settings import EspeakEngine, Speech
 from earwise.stages.corpora import MEDIA, link, open_pool, pools
 from earwise.stages.data import used_item_files, write_micro
 from earwise.stages.samples import sample_items

@@ -23,12 +23,12 @@ from earwise.data.media import MAX_CLIP_S, Waveform, check_waveform, load_audio,
 from earwise.errors import InputError
 from earwise.progress import track
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item, Record
-from earwise.settings import Perturb
 from earwise.speech.drop import TOO_LONG, Drop
 from earwise.speech.engine import SpeechEngine, check_voice
 from earwise.speech.parallel import map_in_processes, map_in_threads
 from earwise.speech.recorded import Cut, cut_all
 from earwise.speech.spoken_form import FORM_VERSION, spoken_form
+from earwise.speech_settings import Perturb
 from earwise.store import Store, read_store
 
 CLIPS: Final = "clips.jsonl"

@@ -8,9 +8,9 @@ from typing import Final, Protocol
 
 from earwise.data.media import Waveform
 from earwise.errors import InputError
-from earwise.settings import EspeakEngine as EspeakSettings
-from earwise.settings import HuggingFaceEngine as HuggingFaceSettings
-from earwise.settings import OpenAIEngine as OpenAISettings
+from earwise.speech_settings import EspeakEngine as EspeakSettings
+from earwise.speech_settings import HuggingFaceEngine as HuggingFaceSettings
+from earwise.speech_settings import OpenAIEngine as OpenAISettings
 
 NORMAL_RATE_WPM: Final = 175.0
 """Words per minute of unhurried speech. Rates are words per minute for every engine; one that takes a speed factor

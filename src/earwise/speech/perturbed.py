@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 
 from earwise.data.media import Waveform
-from earwise.settings import EspeakEngine, HuggingFaceEngine, OpenAIEngine, Perturb
 from earwise.speech.engine import SpeechEngine, open_engine
 from earwise.speech.perturb import perturb
+from earwise.speech_settings import EspeakEngine, HuggingFaceEngine, OpenAIEngine, Perturb
 
 
 class PerturbedEngine:

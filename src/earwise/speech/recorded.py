@@ -17,11 +17,11 @@ from earwise.data.asr import TOO_LONG, Recording
 from earwise.data.media import MAX_CLIP_S, load_audio, save_wav, waveform_sha256
 from earwise.errors import InputError
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item
-from earwise.settings import Perturb
 from earwise.speech.drop import Drop
 from earwise.speech.engine import OWN_PITCH
 from earwise.speech.parallel import map_in_processes
 from earwise.speech.perturb import perturb
+from earwise.speech_settings import Perturb
 
 ENGINE: Final = "recording"
 FORM: Final = "as recorded"

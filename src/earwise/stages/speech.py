@@ -14,11 +14,12 @@ from earwise.models.shipped import TRAINING, model_folder
 from earwise.progress import duration
 from earwise.records import Item
 from earwise.run import Stage, StageContext
-from earwise.settings import Perturb, PretrainedEars, Recipe, Speech
+from earwise.settings import PretrainedEars, Recipe
 from earwise.speech.clips import CLIPS, make_clips, read_clips
 from earwise.speech.engine import open_engine
 from earwise.speech.perturbed import opener
 from earwise.speech.voices import split_voices, variant
+from earwise.speech_settings import Perturb, Speech
 from earwise.stages.checks import check_model
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import benchmark_items, data_folder, mmalign_settings, used_item_files
