@@ -2,10 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
+from videos import write_video
 
 from earwise.data.avqa import about_the_audio, read_avqa
 from earwise.data.drops import Drops
+from earwise.data.media import save_wav
 from earwise.data.mmar import read_mmar
 from earwise.data.mmau import read_mmau
 from earwise.data.music_avqa import edition, fill, read_music_avqa
@@ -48,8 +51,11 @@ def write(path, *records, lines=False):
 
 
 def touch(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
+    """A sound of a tenth of a second, or a video of two frames."""
+    if path.suffix == ".wav":
+        save_wav(path, np.tile(np.float32([0.2, -0.2]), 800))
+    else:
+        write_video(path, frames=2)
 
 
 def test_mmau_gold_text_is_its_letter_and_the_release_is_named(tmp_path):
@@ -194,6 +200,17 @@ def test_the_audit_counts_kinds_and_names_gold_answers_outside_of_the_vocabulary
     assert {("error", "gold", "music_avqa-6"), ("warning", "deleted", "music_avqa-6")} <= found
     assert result.file.counts["Audio-Visual Existential"] == 2
     assert ("error", "count", "") in found  # 2 rows are not 9,129
+
+
+def test_the_audit_names_broken_sounds_and_videos(tmp_path):
+    path = write(tmp_path / "val_qa.json", AVQA, AVQA | {"id": 8, "video_name": "v2"})
+    write_video(tmp_path / "videos/v1.mp4", frames=2, tone_hz=None)
+    found = [(f.check, f.record, f.what) for f in audit("avqa", path, own=True).findings]
+    assert found == [("media", "avqa-7", "videos/v1.mp4: the video has no sound")]
+    (tmp_path / "audios").mkdir()
+    (tmp_path / "audios/v2.wav").touch()
+    found = [(f.check, f.record) for f in audit("avqa", path, own=True).findings]
+    assert found == [("media", "avqa-7"), ("media", "avqa-8")]
 
 
 def test_questions_about_two_sounds_are_not_one_question_twice(tmp_path):

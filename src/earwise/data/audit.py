@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -16,10 +16,12 @@ from earwise.data.aro import DEFAULT_COUNT, Type, check_case, is_symmetric, load
 from earwise.data.avqa import read_avqa
 from earwise.data.choices import LETTERS
 from earwise.data.fields import Refuse
+from earwise.data.media import load_audio
 from earwise.data.mmar import read_mmar
 from earwise.data.mmau import read_mmau
 from earwise.data.music_avqa import edition, read_music_avqa
 from earwise.data.tsv import KNOWN_DEFECTS, hallusion_place, scan_tsv
+from earwise.data.video import check_video
 from earwise.errors import InputError
 from earwise.records import Item
 
@@ -268,12 +270,29 @@ def _sounds(path: Path, benchmark: str, read: ReadSounds, findings: list[Finding
     refused: list[InputError] = []
     items = read(path, refuse=refused.append)
     findings += [Finding("row", "error", str(error.record), _said(error)) for error in refused]
+    findings += _media(path.parent, items)
     rows = len(items) + len(refused)
     counts = {"rows": rows} | Counter(item.kind for item in items)
     counts |= Counter(str(level) for item in items if (level := item.meta.get("difficulty")))
     if benchmark == "music_avqa":
         findings += _music_avqa(items, rows)
     return items, counts
+
+
+def _media(folder: Path, items: Sequence[Item]) -> Iterator[Finding]:
+    """Sounds that cannot be decoded to their end, and videos that are shorter than they say or lack a stream."""
+    first_of: dict[str, Item] = {}
+    for item in items:
+        for media in filter(None, (item.audio, item.video)):
+            first_of.setdefault(media, item)
+    for media, item in first_of.items():
+        try:
+            if media == item.audio:
+                load_audio(folder / media)
+            else:
+                check_video(folder / media, sound=item.audio is None)
+        except InputError as error:
+            yield Finding("media", "error", item.id, f"{media}: {_said(error)}")
 
 
 def _music_avqa(items: Sequence[Item], rows: int) -> list[Finding]:

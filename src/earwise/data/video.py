@@ -1,0 +1,222 @@
+"""Silent frames and sound out of video files, with PyAV. What is wrong with a file is found here and named in one line.
+
+Frames and sounds are written once to the hidden folders `.frames` and `.sounds` beside the video, named by the video's
+name, size and time of change, so that a video that is replaced is read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.container import InputContainer
+from PIL import Image
+
+from earwise.data.media import check_waveform, save_wav
+from earwise.data.resample import Waveform, to_16_khz
+from earwise.errors import InputError
+from earwise.store import write_bytes_atomic
+
+MISSING_S: Final = 0.5
+"""A stream may end so much earlier than its header says: headers round, and count what players cut off."""
+
+_QUALITY: Final = 95
+
+Stream = Literal["video", "audio"]
+
+
+@dataclass(frozen=True)
+class FrameChoice:
+    """Which frames of a video are shown: `count` of them, or `fps` per second but `count` at most.
+
+    The video is cut into equal parts, and the frame that is seen in the middle of each is taken. `longest_side` scales
+    larger frames down, in pixels.
+    """
+
+    count: int = 8
+    fps: float | None = None
+    longest_side: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or (self.fps is not None and self.fps <= 0):
+            raise InputError(f"no frames can be taken: count {self.count}, fps {self.fps}")
+
+    def times(self, duration_s: float) -> list[float]:
+        """When the frames are shown, in seconds from the start."""
+        number = self.count
+        if self.fps is not None:
+            number = max(1, min(number, round(self.fps * duration_s)))
+        return [(n + 0.5) * duration_s / number for n in range(number)]
+
+
+def read_frames(path: str | Path, choice: FrameChoice = FrameChoice()) -> list[Image.Image]:
+    """The chosen frames as RGB pictures, turned upright. A video with fewer frames shows some of them again.
+
+    Raises `InputError` naming the file when it is missing, empty, not a video, without a picture stream, of zero
+    frames, broken or truncated.
+    """
+    path = Path(path)
+    start_s, stop_s = _extent(path, "video")
+    wanted = [start_s + time for time in choice.times(stop_s - start_s)]
+    pictures: list[Image.Image] = []
+    shown: av.VideoFrame | None = None
+    for frame in _video_frames(path):
+        # A frame is seen until the next one comes.
+        while shown is not None and len(pictures) < len(wanted) and (frame.time or 0.0) > wanted[len(pictures)]:
+            pictures.append(_picture(shown, choice))
+        if len(pictures) == len(wanted):
+            return pictures
+        shown = frame
+    if shown is None:
+        raise InputError("the video has no frames", file=path, remedy="fetch it again")
+    return pictures + [_picture(shown, choice)] * (len(wanted) - len(pictures))
+
+
+def read_sound(path: str | Path) -> Waveform:
+    """The sound of a video as mono 16 kHz float32: channels averaged, resampled to exactly `resampled_length` samples.
+
+    Raises `InputError` naming the file when it is missing, empty, not a video, without a sound stream, broken,
+    truncated or silent.
+    """
+    path = Path(path)
+    _extent(path, "audio")
+    parts, rate_hz = [], 0
+    for frame in _audio_frames(path):
+        rate_hz = frame.sample_rate
+        parts.append(frame.to_ndarray().mean(axis=0, dtype=np.float32))
+    if not parts:
+        raise InputError("the video's sound has no samples", file=path, remedy="fetch it again")
+    samples = to_16_khz(np.concatenate(parts), rate_hz)
+    check_waveform(samples, path)
+    return samples
+
+
+def check_video(path: str | Path, *, sound: bool = True) -> None:
+    """Raise the `InputError` for a file without pictures, without `sound` where that is asked for, or shorter than it
+    promises. Nothing is decoded.
+    """
+    _extent(Path(path), "video")
+    if sound:
+        _extent(Path(path), "audio")
+
+
+def frame_files(path: str | Path, choice: FrameChoice = FrameChoice()) -> list[Path]:
+    """`read_frames` as JPEG files, written once."""
+    path = Path(path)
+    folder = path.parent / ".frames" / _name(path, choice)
+    done = folder / "frames.json"
+    if not done.is_file():
+        pictures = read_frames(path, choice)
+        for number, picture in enumerate(pictures):
+            content = io.BytesIO()
+            picture.save(content, format="JPEG", quality=_QUALITY, subsampling=0)
+            write_bytes_atomic(folder / f"{number:03}.jpg", content.getvalue())
+        write_bytes_atomic(done, json.dumps({"video": path.name, "frames": len(pictures)}).encode())
+    count = json.loads(done.read_text(encoding="utf-8"))["frames"]
+    return [folder / f"{number:03}.jpg" for number in range(count)]
+
+
+def sound_file(path: str | Path) -> Path:
+    """`read_sound` as a 16-bit WAV file, written once."""
+    path = Path(path)
+    file = path.parent / ".sounds" / f"{_name(path)}.wav"
+    if not file.is_file():
+        save_wav(file, read_sound(path))
+    return file
+
+
+def _name(path: Path, choice: FrameChoice | None = None) -> str:
+    _require_content(path)
+    state = path.stat()
+    digest = hashlib.sha256(repr((path.name, state.st_size, state.st_mtime_ns, choice)).encode())
+    return digest.hexdigest()[:24]
+
+
+def _extent(path: Path, kind: Stream) -> tuple[float, float]:
+    """When the pictures or the sound begin and end, in seconds, by the packets that are really there."""
+    start_s, stop_s = float("inf"), 0.0
+    with _opened(path) as container:
+        stream = _first(container, kind, path)
+        try:
+            for packet in container.demux(stream):
+                if packet.pts is not None and packet.time_base is not None:
+                    start_s = min(start_s, float(packet.pts * packet.time_base))
+                    stop_s = max(stop_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        except av.FFmpegError as error:
+            raise _broken(path, error) from None
+        promised_s = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+    if start_s == float("inf"):
+        what = "the video has no frames" if kind == "video" else "the video's sound has no samples"
+        raise InputError(what, file=path, remedy="fetch it again")
+    start_s = max(start_s, 0.0)  # what lies before 0 is not shown
+    if stop_s - start_s < promised_s - MISSING_S:
+        what = f"truncated {kind}: {promised_s:.2f} s promised, {stop_s - start_s:.2f} s there"
+        raise InputError(what, file=path, remedy="fetch it again")
+    return start_s, stop_s
+
+
+def _video_frames(path: Path) -> Iterator[av.VideoFrame]:
+    with _opened(path) as container:
+        _first(container, "video", path)
+        try:
+            yield from container.decode(video=0)
+        except av.FFmpegError as error:
+            raise _broken(path, error) from None
+
+
+def _audio_frames(path: Path) -> Iterator[AudioFrame]:
+    """Frames of float32 samples, one row per channel."""
+    with _opened(path) as container:
+        _first(container, "audio", path)
+        planar = av.AudioResampler(format="fltp")
+        try:
+            for frame in container.decode(audio=0):
+                yield from planar.resample(frame)
+            yield from planar.resample(None)
+        except av.FFmpegError as error:
+            raise _broken(path, error) from None
+
+
+def _opened(path: Path) -> InputContainer:
+    _require_content(path)
+    try:
+        return av.open(str(path))
+    except av.FFmpegError as error:
+        what = f"not readable as video: {error.strerror}"
+        raise InputError(what, file=path, remedy="fetch it again: it may be truncated") from None
+
+
+def _first(container: InputContainer, kind: Stream, path: Path) -> av.VideoStream | av.AudioStream:
+    streams: Sequence[av.VideoStream | av.AudioStream]
+    streams = container.streams.video if kind == "video" else container.streams.audio
+    if not streams:
+        raise InputError("the video has no picture stream" if kind == "video" else "the video has no sound", file=path)
+    return streams[0]
+
+
+def _picture(frame: av.VideoFrame, choice: FrameChoice) -> Image.Image:
+    picture = frame.to_image()
+    if frame.rotation:
+        picture = picture.rotate(frame.rotation, expand=True)
+    if choice.longest_side is not None:
+        picture.thumbnail((choice.longest_side, choice.longest_side))
+    return picture
+
+
+def _require_content(path: Path) -> None:
+    if not path.is_file():
+        raise InputError("video file not found", file=path)
+    if path.stat().st_size == 0:
+        raise InputError("video file is empty (0 bytes)", file=path, remedy="fetch it again")
+
+
+def _broken(path: Path, error: av.FFmpegError) -> InputError:
+    return InputError(f"broken video: {error.strerror}", file=path, remedy="fetch it again")
