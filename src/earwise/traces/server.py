@@ -183,7 +183,7 @@ class ServerEngine:
     async def _call(
         self,
         client: openai.AsyncOpenAI,
-        messages: list[dict[str, Any]],
+        messages: Any,
         request: Request,
         run: Sequence[int],
         empties: int,

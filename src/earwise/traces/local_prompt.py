@@ -1,0 +1,123 @@
+"""Messages of a request as the tokens of a local model: its own chat template, cut where texts and media stand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from earwise.data.media import load_audio
+from earwise.errors import InputError
+from earwise.models.layout import AUDIO_ID, Layout, Media, Span
+from earwise.models.omni import OmniModel
+from earwise.traces.requests import Frames, Message, Part, Picture, Request, Sound
+
+_TEXT, _SOUND, _ANSWER = "\ue000", "\ue003", "\ue001"
+"""Private-use characters: no chat template and no question contains them."""
+
+_Shown = str | Picture | Sound
+"""A part in the form in which the template writes it: frames are so many pictures."""
+
+
+def layout_of(model: OmniModel, request: Request) -> Layout:
+    """The prompt of `request`, ending where the model begins to answer.
+
+    Raises `InputError` naming the request for media that the model neither sees nor hears.
+    """
+    parts = [shown for message in request.messages for part in message.parts for shown in _shown(part)]
+    _check_senses(model, request, parts)
+    prompt = _Prompt(model)
+    coming = iter(parts)
+    for piece in _pieces(model, request):
+        if piece == _ANSWER:
+            break
+        if piece in (_TEXT, _SOUND, model.family.image_placeholder):
+            prompt.add(next(coming))
+        else:
+            prompt.add_text(piece)
+    return prompt.finish()
+
+
+class _Prompt:
+    """Collects tokens and media."""
+
+    def __init__(self, model: OmniModel) -> None:
+        self._model = model
+        self._ids: list[int] = []
+        self._media: list[Media] = []
+
+    def add(self, part: _Shown) -> None:
+        if isinstance(part, str):
+            self.add_text(part)
+        elif isinstance(part, Picture):
+            self._picture(part.path)
+        else:
+            self._sound(part.path)
+
+    def add_text(self, text: str) -> None:
+        if text:
+            self._ids += self._model.family.tokenizer.encode(text, add_special_tokens=False)
+
+    def _picture(self, path: Path) -> None:
+        image = self._model.family.load_image(path)
+        ids, offset = self._model.family.image_token_ids(image)
+        start = len(self._ids) + offset
+        self._media.append(Media("image", path, start, start + image.num_tokens, image))
+        self._ids += ids
+
+    def _sound(self, path: Path) -> None:
+        assert self._model.layouts.audio_tokens is not None
+        samples = len(load_audio(path))
+        count = self._model.layouts.audio_tokens(samples)
+        number = 1 + sum(medium.kind == "audio" for medium in self._media)
+        before, after = self._model.family.around_clip(number)
+        self.add_text(before)
+        start = len(self._ids)
+        self._media.append(Media("audio", path, start, start + count, num_samples=samples))
+        self._ids += [AUDIO_ID] * count
+        self.add_text(after)
+
+    def finish(self) -> Layout:
+        return Layout(tuple(self._ids), (Span("query", 0, len(self._ids)),), tuple(self._media))
+
+
+def _shown(part: Part) -> list[_Shown]:
+    return [Picture(path) for path in part.paths] if isinstance(part, Frames) else [part]
+
+
+def _check_senses(model: OmniModel, request: Request, parts: list[_Shown]) -> None:
+    if not model.family.sees and any(isinstance(part, Picture) for part in parts):
+        raise InputError(f"{model.family.name} does not see, and the request shows pictures", record=request.id)
+    if model.layouts.audio_tokens is None and any(isinstance(part, Sound) for part in parts):
+        raise InputError("the model has no ears, and the request lets it hear", record=request.id)
+
+
+def _pieces(model: OmniModel, request: Request) -> list[str]:
+    """The chat template around marks, cut at them; the answer's mark is the last message."""
+    messages: list[dict[str, Any]] = [
+        {"role": message.role, "content": _content(message)} for message in request.messages
+    ]
+    messages.append({"role": "assistant", "content": [{"type": "text", "text": _ANSWER}]})
+    text = str(model.family.tokenizer.apply_chat_template(messages, tokenize=False))
+    marks: Final = [_TEXT, _SOUND, _ANSWER]
+    if model.family.image_placeholder:
+        marks.append(re.escape(model.family.image_placeholder))
+    pieces = [piece for piece in re.split(f"({'|'.join(marks)})", text) if piece]
+    shown = sum(len(_shown(part)) for message in request.messages for part in message.parts)
+    if sum(piece in (_TEXT, _SOUND, model.family.image_placeholder) for piece in pieces) != shown:
+        raise InputError(
+            "the chat template loses a part of a message",
+            file=model.family.tokenizer.name_or_path,
+            record=request.id,
+            remedy="give a template that accepts content lists with text and image parts",
+        )
+    return pieces
+
+
+def _content(message: Message) -> list[dict[str, Any]]:
+    marks: dict[type[_Shown], dict[str, Any]] = {
+        str: {"type": "text", "text": _TEXT},
+        Sound: {"type": "text", "text": _SOUND},
+        Picture: {"type": "image"},
+    }
+    return [marks[type(shown)] for part in message.parts for shown in _shown(part)]
