@@ -26,6 +26,7 @@ from earwise.report.charts import Axis, log_axis, nice_axis
 from earwise.report.curves import read_training, read_trainings, smooth
 from earwise.report.items import make_cell, make_gallery, outcome
 from earwise.report.media import audio_format, embed_audio, embed_picture
+from earwise.report.origin import read_origin
 from earwise.report.summary import parse_summary, read_summary
 from earwise.report.tables import kind_breakdown
 from earwise.report.words import interval, number, p_value, verdict
@@ -310,6 +311,15 @@ def test_a_run_with_one_model_and_typed_questions_only_is_reported(tmp_path: Pat
     assert "Typed view: base 96.1." in page.visible
     assert "Gap" not in page.visible
     assert not page.all("script")
+
+
+def test_the_date_is_when_the_last_attempt_was_started(tmp_path: Path) -> None:
+    folder = fixture.write_run(tmp_path / "run")
+    summary = read_summary(folder / "summary.json")
+    assert read_origin(folder, summary).date == ""
+    started = ["2025-03-01T12:00:00+00:00", "2025-03-02T14:30:59+02:00"]
+    (folder / "run.json").write_text(json.dumps({"attempts": [{"started": time} for time in started]}))
+    assert read_origin(folder, summary).date == "2025-03-02 12:30 UTC"
 
 
 def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:

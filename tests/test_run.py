@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -286,6 +287,8 @@ def test_provenance_says_where_a_run_came_from(plan: Plan, monkeypatch: pytest.M
     first, second = written["attempts"]
     assert first["command"] == ["earwise"]
     assert first["seeds"] == [0, 1]
+    began, again = (datetime.fromisoformat(one["started"]) for one in (first, second))
+    assert timedelta(0) <= datetime.now(UTC) - again <= datetime.now(UTC) - began < timedelta(minutes=5)
     assert first["recipe_sha256"] == provenance.hash_file(plan.recipe_file)
     assert set(first["versions"]) >= {"python", "earwise", "torch", "transformers", "numpy"}
     assert (first["revision"], first["untracked"]) == ("abc123", ["new.py"])
