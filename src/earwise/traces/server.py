@@ -48,6 +48,11 @@ class Server:
     """For the question which models the server has."""
 
 
+_Arrived = asyncio.Queue[Event | asyncio.Task[None]]
+"""What workers bring, and workers that have ended."""
+_EMPTY: Final = "the answer is empty"
+
+
 class _Fault(Exception):
     """A call that brought nothing; `passing` if it is worth making again."""
 
@@ -81,7 +86,7 @@ class ServerEngine:
         """
         work = iter(asks)
         workers = min(self._server.concurrency, len(asks))
-        arrived: asyncio.Queue[Event | asyncio.Task[None]] = asyncio.Queue()
+        arrived: _Arrived = asyncio.Queue()
 
         async def begin() -> openai.AsyncOpenAI:
             client = self._client()
@@ -99,12 +104,12 @@ class ServerEngine:
             client = runner.run(begin())
             try:
                 while workers:
-                    event = runner.run(arrived.get())
-                    if isinstance(event, asyncio.Task):
-                        event.result()
-                        workers -= 1
-                    else:
-                        yield event
+                    for event in runner.run(_all_of(arrived)):
+                        if isinstance(event, asyncio.Task):
+                            event.result()
+                            workers -= 1
+                        else:
+                            yield event
             finally:
                 runner.run(client.close())
 
@@ -143,15 +148,11 @@ class ServerEngine:
             remedy = f"it has {', '.join(offered[:5])}"
             raise InputError(f"the server has no model {self.model!r}", file=where, remedy=remedy)
 
-    async def _work(
-        self, client: openai.AsyncOpenAI, work: Iterator[Ask], arrived: asyncio.Queue[Event | asyncio.Task[None]]
-    ) -> None:
+    async def _work(self, client: openai.AsyncOpenAI, work: Iterator[Ask], arrived: _Arrived) -> None:
         for ask in work:
             await self._settle(client, ask, arrived)
 
-    async def _settle(
-        self, client: openai.AsyncOpenAI, ask: Ask, arrived: asyncio.Queue[Event | asyncio.Task[None]]
-    ) -> None:
+    async def _settle(self, client: openai.AsyncOpenAI, ask: Ask, arrived: _Arrived) -> None:
         """Ask until every sample is there or the server has failed too often in a row."""
         messages = await asyncio.to_thread(_messages, ask.request, self._server.frames_as)
         missing = list(ask.samples)
@@ -221,7 +222,14 @@ class ServerEngine:
         return f"{status}: {said[:_SHOWN]}"
 
 
-_EMPTY: Final = "the answer is empty"
+async def _all_of(arrived: _Arrived) -> list[Event | asyncio.Task[None]]:
+    """Everything that has arrived, at least one thing. Calls go on only while this is awaited, so whoever takes one
+    thing at a time falls behind, and what waits in the queue is lost when the process is killed.
+    """
+    events = [await arrived.get()]
+    while not arrived.empty():
+        events.append(arrived.get_nowait())
+    return events
 
 
 def _messages(request: Request, frames_as: FramesAs) -> list[dict[str, Any]]:
