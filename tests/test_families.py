@@ -18,14 +18,15 @@ from earwise.models import Ears, EarsConfig, OmniModel, Sample, Turn
 from earwise.models.batch import collate
 from earwise.models.families import OwnEars, load_family
 from earwise.models.layout import AUDIO_ID
-from earwise.models.views import VIEWS
+from earwise.models.views import HEARD as HEARING
+from earwise.models.views import SEEN, VIEWS, Sound
 from earwise.records import Item
 
 NEW = tuple(PARTS)
 NATIVE = ("qwen2_audio", "qwen2_5_omni")
-VIEWS_OF = {family: [v for v in VIEWS if "image" in PARTS[family] or VIEWS[v].context == "none"] for family in NEW}
+VIEWS_OF = {family: [v for v in VIEWS if "image" in PARTS[family] or VIEWS[v].context not in SEEN] for family in NEW}
 CASES = [(family, view) for family in NEW for view in VIEWS_OF[family]]
-OWN = [(family, view) for family, view in CASES if family in NATIVE or VIEWS[view].query != "speech"]
+OWN = [(f, v) for f, v in CASES if f in NATIVE or (VIEWS[v].query != "speech" and VIEWS[v].context not in HEARING)]
 """Cases in which the model's own forward pass needs no ears from elsewhere."""
 INSTRUCTION = "repeat the speech in the picture and is it the number two or the star"
 SPOKEN, HEARD, SUFFIX = "is it green", "is it blue", "please answer"
@@ -58,7 +59,8 @@ def asked(folder, count=3, instruction=INSTRUCTION):
             cluster=f"c{n}", instruction=instruction,
         )  # fmt: skip
         turn = Turn(item, QUESTIONS[n], clip=clip, num_samples=length, spoken=SPOKEN, heard=HEARD, suffix=SUFFIX)
-        samples.append(Sample((turn,), image))
+        sound, other = Sound(clip, length - 1_000), Sound(folder / "0.wav", 9_000)
+        samples.append(Sample((turn,), image, frames=(image, folder / "0.png"), sound=sound, other_sound=other))
     return samples[:count]
 
 
@@ -74,11 +76,13 @@ def hugging_face_inputs(model, sample, layout):
     inputs = {"attention_mask": torch.ones_like(ids)}
     for medium in layout.media:
         if medium.kind == "image":
-            inputs |= medium.image.tensors
+            for name, tensor in medium.image.tensors.items():
+                inputs[name] = torch.cat([inputs[name], tensor]) if name in inputs else tensor
         else:
             ids = ids.masked_fill(ids == AUDIO_ID, config.audio_token_id)
+            waveform = load_audio(medium.source)[: medium.num_samples] * (medium.heard != "silence")
             features = model.family.feature_extractor(
-                load_audio(medium.source), sampling_rate=16_000, return_attention_mask=True, return_tensors="pt"
+                waveform, sampling_rate=16_000, return_attention_mask=True, return_tensors="pt"
             )
             inputs["input_features"] = features["input_features"]
             inputs["feature_attention_mask"] = features["attention_mask"]
@@ -100,13 +104,16 @@ def test_every_view_is_laid_out_with_its_spans(family, view, folders, tmp_path):
     assert query[:4] == INSTRUCTION.split()[:4]
     assert query[-2:] == SUFFIX.split()
     role_of = {i: s.role for s in layout.spans for i in range(s.start, s.stop)}
+    spec = VIEWS[view]
+    heard_as = "sound" if spec.context in HEARING else "query"
     for medium in layout.media:
         place = range(medium.start, medium.stop)
-        assert {role_of[i] for i in place} == {"image" if medium.kind == "image" else "query"}
-        placeholder = model.base.config.image_token_id if medium.kind == "image" else AUDIO_ID
-        assert [i for i, token in enumerate(layout.ids) if token == placeholder] == list(place)
-    spec = VIEWS[view]
-    kinds = ["image"] * (spec.context == "image") + ["audio"] * (spec.query == "speech")
+        assert {role_of[i] for i in place} == {"image" if medium.kind == "image" else heard_as}
+    for kind, placeholder in (("image", getattr(model.base.config, "image_token_id", None)), ("audio", AUDIO_ID)):
+        places = [i for medium in layout.media if medium.kind == kind for i in range(medium.start, medium.stop)]
+        assert [i for i, token in enumerate(layout.ids) if token == placeholder] == places
+    kinds = ["image"] * {"image": 1, "video": 2}.get(spec.context, 0)
+    kinds += ["audio"] * (spec.query == "speech" or spec.context in HEARING)
     assert [medium.kind for medium in layout.media] == kinds
     assert ("blue" in query) == (spec.query == "transcript")
     assert ("red" in query) == (spec.query == "text")
@@ -273,10 +280,8 @@ def test_independent_spoken_turns_equal_questions_asked_one_by_one(folders, tmp_
 
 def test_a_family_without_eyes_refuses_views_with_an_image(folders, tmp_path):
     model = load(folders, "qwen2_audio")
-    for view in ("image_text", "image_speech", "image_transcript"):
-        with pytest.raises(
-            InputError, match=f"item-0: qwen2_audio does not see, and '{view}' .* use|use one of text_only"
-        ):
+    for view in ("image_text", "image_speech", "image_transcript", "video_text"):
+        with pytest.raises(InputError, match=f"item-0: qwen2_audio does not see, and '{view}' .*use one of sound_text"):
             model.layouts.build(asked(tmp_path)[0], view, answers=False)
 
 

@@ -1,32 +1,42 @@
 """Answers under several views, scored by one scorer that does not know which view an answer came from.
 
+A score that is earned by hearing a sound (`sound_text`) always has its controls beside it (`controls.with_controls`).
+
 Views that hear nothing do not depend on the ears: because the base stays untouched, they are answered once for the
 base and shared by all models on top of it.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from earwise.errors import InputError
 from earwise.evaluate.benchmarks import gold_answers, scorer_name
+from earwise.evaluate.controls import swap_sounds, with_controls
 from earwise.evaluate.scoring import score
 from earwise.models.omni import OmniModel
-from earwise.models.views import Sample, view_spec
+from earwise.models.views import HEARD, Context, Sample, view_spec
 from earwise.progress import track
 from earwise.records import Item, Score, View
 from earwise.store import Store
 
+log = logging.getLogger(__name__)
+
 Profile = Literal["strict", "vlmevalkit", "lmms_eval", "official"]
+
+_CONTEXTS: Final[tuple[Context, ...]] = ("image", "video", "sound", "silence", "other_sound", "none")
+"""Views of one context are answered together, on top of one prefix."""
 
 
 @dataclass(frozen=True)
 class Asker:
     """How questions are put and answers are scored.
 
-    `instruction` asks for a transcript (view `image_transcript`); `voices` names the voice of each item's clip.
+    `instruction` asks for a transcript (view `image_transcript`); `voices` names the voice of each item's clip; `seed`
+    draws whose sound is heard under `sound_swapped`.
     """
 
     views: tuple[View, ...]
@@ -35,10 +45,16 @@ class Asker:
     profile: Profile
     instruction: str
     voices: dict[str, str]
+    seed: int = 0
 
 
 def is_heard(view: View) -> bool:
-    """Whether a model needs ears under `view`."""
+    """Whether a model needs ears under `view`: for the question or for the sound that it is about."""
+    return is_spoken(view) or view_spec(view).context in HEARD
+
+
+def is_spoken(view: View) -> bool:
+    """Whether the question comes by ear under `view`."""
     return view_spec(view).query in ("speech", "transcript")
 
 
@@ -47,6 +63,7 @@ def run_benchmark(
 ) -> None:
     """Answer and score every sample of benchmark `source` under every view that is not in `store` yet.
 
+    With `sound_text` its controls are run too, whether they are asked for or not.
     Batches are cut from the whole benchmark, whatever is done already, so that a resumed run computes what an
     uninterrupted one does.
 
@@ -59,7 +76,13 @@ def run_benchmark(
         store: of scores; it is appended to.
     """
     # Neighbours of similar length waste little padding.
-    ordered = sorted(samples, key=lambda sample: (sample.turns[0].num_samples, sample.key))
+    ask = replace(ask, views=with_controls(ask.views))
+    if "sound_swapped" in ask.views:
+        swapped = swap_sounds(samples, ask.seed)
+        samples = swapped.samples
+        if swapped.same_answer:
+            log.warning("%s: %d swapped sounds belong to the same answer", source, swapped.same_answer)
+    ordered = sorted(samples, key=lambda sample: (_length(sample), sample.key))
     batches = [ordered[i : i + ask.batch_size] for i in range(0, len(ordered), ask.batch_size)]
     for batch in track(batches, len(batches), f"{name} on {source}"):
         if all(_key(source, sample, view, name) in store for sample in batch for view in ask.views):
@@ -79,7 +102,7 @@ def _answers(model: OmniModel, batch: list[Sample], ask: Asker) -> Iterable[tupl
             replace(sample, turns=(replace(sample.turns[0], heard=text),))
             for sample, text in zip(batch, heard, strict=True)
         ]
-    for context in ("image", "none"):
+    for context in _CONTEXTS:
         views = [view for view in ask.views if view_spec(view).context == context]
         if not views:
             continue
@@ -87,6 +110,11 @@ def _answers(model: OmniModel, batch: list[Sample], ask: Asker) -> Iterable[tupl
         for view in views:
             for sample, text, transcript in zip(batch, answers[view], heard, strict=True):
                 yield sample, view, text, transcript if view == "image_transcript" else None
+
+
+def _length(sample: Sample) -> int:
+    """Samples that are heard of the question and of what it is about."""
+    return sample.turns[0].num_samples + (sample.sound.num_samples if sample.sound is not None else 0)
 
 
 def transcribe(model: OmniModel, samples: Sequence[Sample], instruction: str, max_new_tokens: int) -> list[str]:
@@ -114,7 +142,7 @@ def _score(item: Item, source: str, view: View, name: str, prediction: str, hear
         value=value or 0.0,
         invalid=value is None,
         profile=ask.profile,
-        voice=ask.voices.get(item.id) if is_heard(view) else None,
+        voice=ask.voices.get(item.id) if is_spoken(view) else None,
         heard=heard,
     )
 

@@ -165,13 +165,22 @@ def _segments(layouts: Sequence[Layout], length: int) -> Tensor | None:
 
 def _take(medium: Media, images: list[ImageInput], clips: list[Tensor], waveforms: _Waveforms) -> None:
     if medium.kind == "audio":
-        clip = waveforms[medium.source]
-        if len(clip) != medium.num_samples:
-            what = f"the clip has {len(clip)} samples, its record says {medium.num_samples}"
-            raise InputError(what, file=medium.source, remedy="make the clip again")
-        clips.append(clip)
+        clips.append(_heard(medium, waveforms))
     elif medium.image is not None:
         images.append(medium.image)
+
+
+def _heard(medium: Media, waveforms: _Waveforms) -> Tensor:
+    """(num_samples,) what is heard of an audio file."""
+    if medium.heard == "silence":
+        return torch.zeros(medium.num_samples)
+    waveform = waveforms[medium.source]
+    if medium.heard == "sound":
+        waveform = waveform[: medium.num_samples]
+    if len(waveform) != medium.num_samples:
+        what = f"the {medium.heard} has {len(waveform)} samples, its record says {medium.num_samples}"
+        raise InputError(what, file=medium.source, remedy=f"make the {medium.heard} again")
+    return waveform
 
 
 def _check_same_response(views: Mapping[str, Pass]) -> None:

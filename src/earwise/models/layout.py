@@ -10,18 +10,21 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from earwise.errors import InputError
-from earwise.models.views import VIEWS, Query, Sample, Turn, view_spec
+from earwise.models.views import HEARD, SEEN, VIEWS, Context, Query, Sample, Sound, Turn, view_spec
 from earwise.records import View
 
 if TYPE_CHECKING:
     from earwise.models.families.base import Family, ImageInput
 
-Role = Literal["system", "image", "query", "template", "response"]
+Role = Literal["system", "image", "sound", "query", "template", "response"]
 AUDIO_ID = -1
 """Id of a placeholder that a clip's embeddings replace. No tokenizer has it, so it can never be typed."""
+
+Heard = Literal["clip", "sound", "silence"]
+"""What is heard of an audio file: a whole clip, the beginning of a sound, or silence of the sound's length."""
 
 _QUERY, _ANSWER = "\ue000", "\ue001"  # private-use characters: no chat template and no question contains them
 
@@ -37,7 +40,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Media:
-    """An image or a clip whose features replace the placeholder tokens `start:stop`."""
+    """An image, a frame, a clip or a sound whose features replace the placeholder tokens `start:stop`."""
 
     kind: Literal["image", "audio"]
     source: Path
@@ -45,7 +48,8 @@ class Media:
     stop: int
     image: ImageInput | None = None
     num_samples: int = 0
-    """Of a clip, as its record says."""
+    """Of a clip, as its record says; of a sound, how much of it is heard."""
+    heard: Heard = "clip"
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,9 @@ class Layout:
     def prompt_stop(self) -> int:
         """Where the first response begins: the number of prompt tokens."""
         return next((s.start for s in self.spans if s.role == "response"), len(self.ids))
+
+
+_SHOWN: Final = {"image": "an image", "video": "frames of a video"}
 
 
 class _Draft:
@@ -112,31 +119,32 @@ class LayoutBuilder:
     def __init__(self, family: Family, audio_tokens: Callable[[int], int] | None) -> None:
         self.family = family
         self.audio_tokens = audio_tokens
-        self._templates: dict[tuple[int, bool], list[str]] = {}
+        self._templates: dict[tuple[int, int], list[str]] = {}
 
     def build(self, sample: Sample, view: View, *, answers: bool) -> Layout:
         """The layout of `sample` under `view`; with `answers` the responses are appended (training), without it ends
         where the model must begin to answer the last turn.
         """
         spec = view_spec(view)
-        if spec.context == "image" and not self.family.sees:
+        if spec.context in SEEN and not self.family.sees:
             raise InputError(
-                f"{self.family.name} does not see, and {view!r} shows an image",
+                f"{self.family.name} does not see, and {view!r} shows {_SHOWN[spec.context]}",
                 record=sample.key,
-                remedy=f"use one of {', '.join(name for name, other in VIEWS.items() if other.context != 'image')}",
+                remedy=f"use one of {', '.join(name for name, other in VIEWS.items() if other.context not in SEEN)}",
             )
-        image = sample.image if spec.context == "image" else None
+        images = _images(sample, spec.context)
         draft = _Draft()
-        if not sample.independent:
-            pieces = self._pieces(len(sample.turns), image is not None)
-            self._dialogue(draft, pieces, sample.turns, image, spec.query, answers)
-            return draft.finish()
-        pieces = self._pieces(1, image is not None)
+        pieces = self._pieces(1 if sample.independent else len(sample.turns), len(images))
         first = pieces.index(_QUERY)
-        self._dialogue(draft, pieces[:first], (), image, spec.query, answers)
+        self._dialogue(draft, pieces[:first], (), images, spec.query, answers)
+        if spec.context in HEARD:
+            self._sound(draft, sample, spec.context)
+        if not sample.independent:
+            self._dialogue(draft, pieces[first:], sample.turns, (), spec.query, answers)
+            return draft.finish()
         for turn in sample.turns:
             draft.starts.append(len(draft.ids))
-            self._dialogue(draft, pieces[first:], (turn,), None, spec.query, answers)
+            self._dialogue(draft, pieces[first:], (turn,), (), spec.query, answers)
         return draft.finish()
 
     def _dialogue(
@@ -144,13 +152,13 @@ class LayoutBuilder:
         draft: _Draft,
         pieces: Sequence[str],
         turns: Sequence[Turn],
-        image: Path | None,
+        images: Sequence[Path],
         how: Query,
         answers: bool,
     ) -> None:
-        """Fill the template's `pieces` with an image and turns; stops before the last answer unless `answers`."""
+        """Fill the template's `pieces` with images and turns; stops before the last answer unless `answers`."""
         role: Role = "template" if draft.ids else "system"
-        coming = iter(turns)
+        coming, pictures = iter(turns), iter(images)
         turn = None
         for piece in pieces:
             if piece == _QUERY:
@@ -162,8 +170,8 @@ class LayoutBuilder:
                 if turn is turns[-1] and not answers:
                     break
                 draft.add("response", self._encode(turn.item.answers[0]))
-            elif image is not None and piece == self.family.image_placeholder:
-                self._image(draft, image)
+            elif images and piece == self.family.image_placeholder:
+                self._image(draft, next(pictures))
                 role = "template"
             else:
                 self._between(draft, piece, role)
@@ -191,6 +199,32 @@ class LayoutBuilder:
         draft.media.append(Media("image", path, start, start + image.num_tokens, image))
         draft.add("image", ids)
 
+    def _sound(self, draft: _Draft, sample: Sample, context: Context) -> None:
+        """The sound that the questions are about, in the first message, before the first question."""
+        sound = sample.other_sound if context == "other_sound" else sample.sound
+        if sound is None:
+            what = "no other item's sound was drawn" if context == "other_sound" else "the item has no sound"
+            raise InputError(what, record=sample.key, remedy="name its audio or video, or take another view")
+        if self.audio_tokens is None:
+            raise InputError("the model has no ears to hear a sound with", record=sample.key, remedy="give `ears`")
+        heard: Heard = "silence" if context == "silence" else "sound"
+        before, after = self.family.around_clip(1)
+        draft.add("sound", self._encode(before))
+        self._audio(draft, "sound", sound, heard, sample.key, "shorten the sound")
+        draft.add("sound", self._encode(after))
+
+    def _audio(self, draft: _Draft, role: Role, sound: Sound, heard: Heard, record: str, remedy: str) -> None:
+        """Placeholders for what is heard of a file."""
+        assert self.audio_tokens is not None
+        try:
+            count = self.audio_tokens(sound.num_samples)
+        except InputError as error:
+            raise InputError(error.what, file=sound.path, record=record, remedy=remedy) from None
+        start = len(draft.ids)
+        medium = Media("audio", sound.path, start, start + count, num_samples=sound.num_samples, heard=heard)
+        draft.media.append(medium)
+        draft.add(role, [AUDIO_ID] * count)
+
     def _query(self, draft: _Draft, turn: Turn, how: Query) -> None:
         how = "text" if turn.typed else how
         if how == "speech":
@@ -215,31 +249,26 @@ class LayoutBuilder:
         if self.audio_tokens is None:
             raise InputError("the model has no ears, so it cannot be asked by speech", remedy="give `ears`")
         draft.add("query", self._encode(turn.item.instruction))
-        try:
-            count = self.audio_tokens(turn.num_samples)
-        except InputError as error:
-            raise InputError(error.what, file=turn.clip, record=turn.item.id, remedy="shorten the question") from None
         # Independent turns count their clips as if they were asked alone.
         first = draft.starts[-1] if draft.starts else 0
         number = 1 + sum(medium.kind == "audio" and medium.start >= first for medium in draft.media)
         before, after = self.family.around_clip(number)
         draft.add("query", self._encode(before))
-        start = len(draft.ids)
-        draft.media.append(Media("audio", turn.clip, start, start + count, num_samples=turn.num_samples))
-        draft.add("query", [AUDIO_ID] * count)
+        clip = Sound(turn.clip, turn.num_samples)
+        self._audio(draft, "query", clip, "clip", turn.item.id, "shorten the question")
         draft.add("query", self._encode(after + turn.suffix))
 
     def _encode(self, text: str) -> list[int]:
         return self.family.tokenizer.encode(text, add_special_tokens=False) if text else []
 
-    def _pieces(self, num_turns: int, with_image: bool) -> list[str]:
-        """The chat template around `num_turns` turns, cut at the queries, the answers and the image placeholder."""
-        key = (num_turns, with_image)
+    def _pieces(self, num_turns: int, num_images: int) -> list[str]:
+        """The chat template around `num_turns` turns, cut at the queries, the answers and the image placeholders."""
+        key = (num_turns, num_images)
         if key not in self._templates:
-            text = self.family.render([_QUERY] * num_turns, [_ANSWER] * num_turns, with_image)
-            cut = [_QUERY, _ANSWER, *([re.escape(self.family.image_placeholder)] if with_image else [])]
+            text = self.family.render([_QUERY] * num_turns, [_ANSWER] * num_turns, num_images)
+            cut = [_QUERY, _ANSWER, *([re.escape(self.family.image_placeholder)] if num_images else [])]
             pieces = [piece for piece in re.split(f"({'|'.join(cut)})", text) if piece]
-            if with_image and self.family.image_placeholder not in pieces:
+            if num_images and pieces.count(self.family.image_placeholder) != num_images:
                 raise InputError(
                     f"the chat template does not write {self.family.image_placeholder} for an image part",
                     file=self.family.tokenizer.name_or_path,
@@ -274,4 +303,18 @@ def shared_prefix(layouts: Sequence[Layout], *, with_audio: bool) -> int:
 
 
 def _same_media(a: Media, b: Media) -> bool:
-    return (a.kind, a.source, a.start, a.stop) == (b.kind, b.source, b.start, b.stop)
+    return _identity(a) == _identity(b)
+
+
+def _identity(medium: Media) -> tuple[object, ...]:
+    """What makes the features of a medium: not only its file, but what of it is heard."""
+    return medium.kind, medium.source, medium.start, medium.stop, medium.heard, medium.num_samples
+
+
+def _images(sample: Sample, context: Context) -> tuple[Path, ...]:
+    """What is shown: the image if there is one, or the frames of the video, each as an image."""
+    if context == "video" and not sample.frames:
+        raise InputError("the item has no video", record=sample.key, remedy="name its video, or take another view")
+    if context == "video":
+        return sample.frames
+    return (sample.image,) if context == "image" and sample.image is not None else ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from earwise.data.llava import TYPED
 from earwise.errors import InputError
@@ -19,12 +19,21 @@ Query = Literal["text", "spoken_form", "speech", "transcript"]
 what the model itself heard in the clip (typed).
 """
 
+Context = Literal["image", "video", "sound", "silence", "other_sound", "none"]
+"""What a question is about, as it is shown: an image, silent frames of a video, the item's own sound, silence of the
+same length, another item's sound, or nothing.
+"""
+
+HEARD: Final[frozenset[Context]] = frozenset({"sound", "silence", "other_sound"})
+"""Contexts that go through ears."""
+SEEN: Final[frozenset[Context]] = frozenset({"image", "video"})
+
 
 @dataclass(frozen=True)
 class ViewSpec:
     """What a view shows. `context` is the medium the question is about; `query` is how the question is asked."""
 
-    context: Literal["image", "none"]
+    context: Context
     query: Query
 
 
@@ -33,6 +42,10 @@ VIEWS: dict[View, ViewSpec] = {
     "image_spoken_form": ViewSpec("image", "spoken_form"),
     "image_speech": ViewSpec("image", "speech"),
     "image_transcript": ViewSpec("image", "transcript"),
+    "video_text": ViewSpec("video", "text"),
+    "sound_text": ViewSpec("sound", "text"),
+    "sound_off": ViewSpec("silence", "text"),
+    "sound_swapped": ViewSpec("other_sound", "text"),
     "text_only": ViewSpec("none", "text"),
     "speech_only": ViewSpec("none", "speech"),
 }
@@ -69,14 +82,27 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Sound:
+    """The first `num_samples` samples, at 16 kHz, of a sound file: what a question is about."""
+
+    path: Path
+    num_samples: int
+
+
+@dataclass(frozen=True)
 class Sample:
-    """A conversation about one image (or none): the unit that is trained on and answered."""
+    """A conversation about one image, video or sound (or none): the unit that is trained on and answered."""
 
     turns: tuple[Turn, ...]
     image: Path | None = None
     independent: bool = False
     """Whether each turn sees the image and itself only, as if it were asked alone: several single questions about one
     image for the price of one image."""
+    frames: tuple[Path, ...] = ()
+    """Silent frames of the video, in order."""
+    sound: Sound | None = None
+    other_sound: Sound | None = None
+    """Another item's sound, under `sound_swapped`."""
 
     @property
     def key(self) -> str:

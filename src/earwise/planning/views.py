@@ -20,6 +20,7 @@ _RUN: Final = 3
 _STYLES: Final[dict[Role, str]] = {
     "system": "dim",
     "image": "green",
+    "sound": "magenta",
     "query": "yellow",
     "template": "dim",
     "response": "cyan",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from earwise.evaluate.controls import with_controls
 from earwise.evaluate.runner import Asker, is_heard, run_benchmark
 from earwise.models.views import Sample
 from earwise.records import Item, Score, View
@@ -85,20 +86,22 @@ def _work(context: StageContext, recipe: Recipe, name: str) -> None:
     instruction = transcribe_instruction(folder) if "image_transcript" in views else ""
     with Store(context.folder / SCORES, Score) as store:
         for benchmark, items in benchmark_items(recipe, folder).items():
-            samples, voices = _samples(context, recipe, benchmark, items)
-            ask = Asker(views, settings.batch_size, settings.max_new_tokens, settings.profile, instruction, voices)
+            samples, voices = _samples(context, recipe, benchmark, items, with_controls(views))
+            ask = Asker(
+                views, settings.batch_size, settings.max_new_tokens, settings.profile, instruction, voices, context.seed
+            )
             with telling_how_to_repair(context.run_folder / "stages" / SPEECH):
                 run_benchmark(model, name, benchmark, samples, ask, store)
 
 
 def _samples(
-    context: StageContext, recipe: Recipe, benchmark: str, items: list[Item]
+    context: StageContext, recipe: Recipe, benchmark: str, items: list[Item], views: tuple[View, ...]
 ) -> tuple[list[Sample], dict[str, str]]:
     """Samples of a benchmark, only of items that every view can be asked about, and the voice of each."""
     folder = data_folder(recipe, context.folder_of(DATA)) / "benchmarks"
     assert recipe.evaluate is not None
     if recipe.speech is None:
-        return sample_items(items, folder, None, context.say, suffix=recipe.evaluate.suffix), {}
+        return sample_items(items, folder, None, context.say, suffix=recipe.evaluate.suffix, views=views), {}
     clips = clip_folder(context.folder_of(SPEECH), f"benchmarks/{benchmark}")
     voices = {clip.item: clip.voice for clip in read_clips(clips).clips}
-    return sample_items(items, folder, clips, context.say, suffix=recipe.evaluate.suffix), voices
+    return sample_items(items, folder, clips, context.say, suffix=recipe.evaluate.suffix, views=views), voices

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+
+import soundfile
 
 from earwise.data.llava import CONVERSATION, TYPED
-from earwise.data.media import resolve
+from earwise.data.media import MAX_CLIP_S, resolve
 from earwise.data.prompts import query_text
-from earwise.models.views import Sample, Turn
-from earwise.records import Clip, Item
+from earwise.data.resample import resampled_length
+from earwise.data.video import FrameChoice, frame_files, sound_file
+from earwise.errors import InputError
+from earwise.models.views import HEARD, Sample, Sound, Turn, view_spec
+from earwise.records import SAMPLE_RATE_HZ, Clip, Item, View
 from earwise.speech.clips import read_clips
+
+EIGHT_FRAMES: Final = FrameChoice(count=8)
 
 
 def sample_items(
@@ -22,6 +31,8 @@ def sample_items(
     say: Callable[[str], None],
     *,
     suffix: str = "none",
+    views: Collection[View] = (),
+    frames: FrameChoice = EIGHT_FRAMES,
 ) -> list[Sample]:
     """One sample per item, or per conversation where items say which one they belong to.
 
@@ -34,7 +45,10 @@ def sample_items(
         clips: folder that `make_clips` filled; None for samples without speech.
         say: told how many items were left out, and why.
         suffix: how the answer-format request is given: `none`, `text` (typed) or `spoken`.
+        views: what samples will be shown under. Sounds and frames are only made ready for views that need them.
+        frames: which frames are shown of a video.
     """
+    media = _Media(folder, views, frames)
     spoken = _clips(clips) if clips is not None else {}
 
     def can_be_asked(item: Item) -> bool:
@@ -48,12 +62,15 @@ def sample_items(
             whole = []  # nothing of it would be heard
         if whole:
             turns = tuple(_turn(item, spoken.get(item.id), clips, suffix) for item in whole)
-            samples.append(Sample(turns, _image(whole[0], folder)))
+            first = whole[0]
+            samples.append(Sample(turns, _image(first, folder), frames=media.frames(first), sound=media.sound(first)))
         without = sum(not can_be_asked(item) for item in asked)
         silent += without
         behind += len(asked) - len(whole) - without
     if silent:
         say(f"{silent} items left out: they have no clip (reasons in {clips})")
+    if media.cut:
+        say(f"{len(media.cut)} sounds are longer than {MAX_CLIP_S} s and end there, e.g. that of {media.cut[0]}")
     if behind:
         say(f"{behind} items left out: the rest of their conversation has no clip")
     return samples
@@ -86,6 +103,47 @@ def _turn(item: Item, clip: Clip | None, folder: Path | None, suffix: str) -> Tu
 
 def _image(item: Item, folder: Path) -> Path | None:
     return resolve(folder, item.image) if item.image is not None else None
+
+
+@dataclass
+class _Media:
+    """Sounds and frames of items, made ready where a view needs them; `cut` names items whose sound is cut."""
+
+    folder: Path
+    views: Collection[View]
+    choice: FrameChoice
+    cut: list[str] = field(default_factory=list)
+
+    def frames(self, item: Item) -> tuple[Path, ...]:
+        """Silent frames of the item's video; none without one."""
+        if item.video is None or not self._shown("video"):
+            return ()
+        return tuple(frame_files(resolve(self.folder, item.video), self.choice))
+
+    def sound(self, item: Item) -> Sound | None:
+        """The item's own sound, or that of its video; no more of it than ears can hear."""
+        if not self._shown(*HEARD) or (item.audio is None and item.video is None):
+            return None
+        path = resolve(self.folder, item.audio) if item.audio is not None else None
+        if path is None:
+            assert item.video is not None
+            path = sound_file(resolve(self.folder, item.video))
+        length, longest = _num_samples(path), MAX_CLIP_S * SAMPLE_RATE_HZ
+        if length > longest:
+            self.cut.append(item.id)
+        return Sound(path, min(length, longest))
+
+    def _shown(self, *contexts: str) -> bool:
+        return any(view_spec(view).context in contexts for view in self.views)
+
+
+def _num_samples(path: Path) -> int:
+    """How long a sound file is at 16 kHz, by its header."""
+    try:
+        header = soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"not readable as audio: {error.error_string}", file=path) from None
+    return resampled_length(header.frames, header.samplerate)
 
 
 def _clips(folder: Path) -> dict[str, Clip]:

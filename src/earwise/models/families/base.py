@@ -132,11 +132,11 @@ class Family:
             self._image_bytes -= self._images.popitem(last=False)[1].num_bytes
         return image
 
-    def render(self, queries: Sequence[str], answers: Sequence[str], with_image: bool) -> str:
-        """The chat template around the given turns; the image, if any, comes before the first query."""
+    def render(self, queries: Sequence[str], answers: Sequence[str], num_images: int) -> str:
+        """The chat template around the given turns; images, if any, come before the first query."""
         messages: list[dict[str, Any]] = []
         for n, (query, answer) in enumerate(zip(queries, answers, strict=True)):
-            content = [{"type": "image"}] if with_image and n == 0 else []
+            content = [{"type": "image"}] * num_images if n == 0 else []
             messages.append({"role": "user", "content": [*content, {"type": "text", "text": query}]})
             messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
         text = str(self.tokenizer.apply_chat_template(messages, tokenize=False))
