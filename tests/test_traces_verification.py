@@ -16,7 +16,7 @@ from earwise.traces.prompts import CHECKER, TEACHER, about_sound, student_messag
 from earwise.traces.requests import Frames, Sampling, Sound
 from earwise.traces.sampling import draw_traces
 from earwise.traces.scripted import ScriptedEngine
-from earwise.traces.trust import Bar, Rate, Trust, TrustedVerifier, earn, measure, require
+from earwise.traces.trust import Bar, Rate, Trust, TrustedVerifier, admit, measure
 from earwise.traces.verifier import Chain, Ruling, Verifier
 
 KINDS = ("bell", "horn", "drum", "dog")
@@ -152,7 +152,8 @@ def test_rates_have_wilson_intervals():
 
 
 def test_an_honest_checker_is_measured_and_may_judge(chains):
-    trust = earn(Verifier(HONEST), chains, [replaced(KINDS)], BAR, seed=0).trust
+    trust = measure(Verifier(HONEST), chains, [replaced(KINDS)], seed=0)
+    assert admit(Verifier(HONEST), trust, BAR) == TrustedVerifier(Verifier(HONEST), trust)
     assert (trust.precision, trust.recall) == (Rate.of(40, 40), Rate.of(40, 40))
     assert trust.accuracy == Rate.of(80, 80)
     assert (trust.undecided, trust.not_corrupted) == (0, 0)
@@ -170,11 +171,11 @@ def test_precision_recall_and_accuracy_by_hand(chains):
 
 def test_a_checker_below_the_bar_may_not_filter(chains):
     with pytest.raises(InputError, match=r"the checker 'easy' may not filter: precision 0.500 \[0.393, 0.607\] < 0.8"):
-        earn(Verifier(EASY), chains, [replaced(KINDS)], BAR, seed=0)
+        admit(Verifier(EASY), measure(Verifier(EASY), chains, [replaced(KINDS)], seed=0), BAR)
     few = measure(Verifier(HONEST), chains[:5], [replaced(KINDS)], seed=0)
     assert few.accuracy.value == 1
     with pytest.raises(InputError, match=r"recall 1.000 \[0.566, 1.000\] < 0.8"):
-        require(few, BAR)
+        admit(Verifier(HONEST), few, BAR)
 
 
 def test_chains_that_cannot_be_corrupted_are_counted(chains):

@@ -80,26 +80,18 @@ class Trust:
 
 @dataclass(frozen=True)
 class TrustedVerifier:
-    """A verifier that reached the bar; `earn` alone makes one, and filtering takes nothing else."""
+    """A verifier that reached the bar; `admit` makes one, and filtering takes nothing else."""
 
     verifier: Verifier
     trust: Trust
 
 
-def earn(
-    verifier: Verifier, chains: Sequence[Chain], corruptions: Sequence[Corruption], bar: Bar, seed: int
-) -> TrustedVerifier:
-    """Measure `verifier` and let it judge. Raises `InputError` naming checker and numbers if it fails the bar."""
-    trust = measure(verifier, chains, corruptions, seed)
-    require(trust, bar)
-    return TrustedVerifier(verifier, trust)
-
-
-def require(trust: Trust, bar: Bar) -> None:
-    """Raise `InputError` if `trust` is below `bar`."""
+def admit(verifier: Verifier, trust: Trust, bar: Bar) -> TrustedVerifier:
+    """Let `verifier`, measured as `trust`, judge; raises `InputError` naming checker and numbers if it fails `bar`."""
     if short := trust.shortfalls(bar):
         what = f"the checker {trust.checker!r} may not filter: {', '.join(short)} (lower end of the 95 % interval)"
         raise InputError(what, remedy="use a better checker, more known chains, or state a lower bar")
+    return TrustedVerifier(verifier, trust)
 
 
 def measure(verifier: Verifier, chains: Sequence[Chain], corruptions: Sequence[Corruption], seed: int) -> Trust:

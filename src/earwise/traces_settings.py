@@ -1,0 +1,123 @@
+"""The schemas of `[traces]` and `[verify]`: who reasons, on what samples agree, who checks by ear and must earn it."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from earwise.records import NonEmpty
+from earwise.schema import Count, Settings, Share, unique
+
+Seconds = Annotated[float, Field(gt=0)]
+Money = Annotated[float, Field(ge=0)]
+
+
+class LocalModel(Settings):
+    """A model that `earwise.models` loads."""
+
+    type: Literal["local"]
+    model: NonEmpty
+    """Shipped name, folder or hub id."""
+    ears: str | None = None
+    """Folder of ears, for a base that does not hear by itself."""
+    revision: str | None = None
+    batch_size: Count = 8
+
+    speed_only: ClassVar[frozenset[str]] = frozenset({"batch_size"})
+
+
+class ModelServer(Settings):
+    """Any OpenAI-compatible chat server."""
+
+    type: Literal["server"]
+    base_url: NonEmpty
+    model: NonEmpty
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key; a key itself never stands in a recipe."""
+    frames_as: Literal["images", "video"] = "images"
+    """`video` sends frames as one video, which vLLM takes; `images` works everywhere."""
+    concurrency: Count = 16
+    timeout_s: Seconds = 300.0
+    max_attempts: Count = 6
+    prompt_price: Money = 0.0
+    """For a million tokens; what it cost is told in the same currency."""
+    completion_price: Money = 0.0
+
+    speed_only: ClassVar[frozenset[str]] = frozenset(
+        {"base_url", "api_key_env", "concurrency", "timeout_s", "max_attempts", "prompt_price", "completion_price"}
+    )
+
+
+Generator = Annotated[LocalModel | ModelServer, Field(discriminator="type")]
+
+
+class VideoFrames(Settings):
+    """Which frames of a video the teacher sees: `count`, or `fps` per second and `count` at most."""
+
+    count: Count = 8
+    fps: Seconds | None = None
+    longest_side: Count | None = None
+    """Larger frames are scaled down to it, in pixels."""
+
+
+class Traces(Settings):
+    """A teacher sees the silent video of each item and reasons about what must be heard, n times."""
+
+    teacher: Generator
+    items: NonEmpty = "train"
+    """Item file of the data folder, without its ending."""
+    n: Count = 4
+    max_tokens: Count = 512
+    temperature: float = Field(default=1.0, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    seed: int = 0
+    frames: VideoFrames = VideoFrames()
+    agreement: Literal["unanimous", "majority"] = "unanimous"
+    threshold: Share | None = None
+    """Least share of the n samples, with `majority` only."""
+
+    @model_validator(mode="after")
+    def _threshold_with_majority(self) -> Self:
+        if (self.agreement == "majority") != (self.threshold is not None):
+            raise ValueError("threshold belongs to agreement 'majority' and is required there")
+        if self.threshold == 0:
+            raise ValueError("threshold must be above 0")
+        return self
+
+
+class TrustBar(Settings):
+    """What a checker must reach with the lower end of each 95 % interval before it may filter."""
+
+    precision: Share = 0.8
+    recall: Share = 0.5
+    accuracy: Share = 0.7
+
+
+class Verify(Settings):
+    """A checker hears each item's sound and reads the chains about it."""
+
+    checker: Generator
+    unit: Literal["chain", "claim"] = "chain"
+    """Whether a chain is judged as a whole, as published, or claim by claim."""
+    agreed_only: bool = True
+    """Whether only traces that the agreement kept are judged."""
+    max_tokens: Count = 64
+    known: NonEmpty = "known.jsonl"
+    """File of the data folder with chains that are known to be true, one per sound."""
+    words: Annotated[tuple[NonEmpty, ...], AfterValidator(unique)] = ()
+    """Words of a closed vocabulary that exclude each other (kinds of sounds): one is put in place of another."""
+    orders: tuple[tuple[NonEmpty, NonEmpty], ...] = ()
+    """Pairs of words that change places, such as ["before", "after"]."""
+    foreign: bool = True
+    """Whether the chain of another sound is put in."""
+    added: bool = True
+    """Whether a claim of another sound's chain is added."""
+    bar: TrustBar = TrustBar()
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _something_is_corrupted(self) -> Self:
+        if not (self.words or self.orders or self.foreign or self.added):
+            raise ValueError("no corruption is left, so the checker could not be measured")
+        return self
