@@ -20,7 +20,7 @@ LAYERS = (
     {"locks"},
     {"store"},
     {"schema"},
-    {"data_settings", "gate_settings", "speech_settings"},
+    {"data_settings", "gate_settings", "speech_settings", "traces_settings"},
     {"settings"},
     {"agreement"},
     {"recipe"},
@@ -46,6 +46,10 @@ LIGHT = (
     "earwise.cli",
     "earwise.evaluate.gap",
     "earwise.evaluate.scoring",
+    "earwise.traces.filtering",
+    "earwise.traces.opening",
+    "earwise.traces.sampling",
+    "earwise.traces.trust",
 )
 """Modules that import without torch, besides everything in the report."""
 

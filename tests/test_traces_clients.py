@@ -247,20 +247,22 @@ def test_a_server_that_cannot_work_is_one_clear_line(tmp_path, monkeypatch):
         engine("http://127.0.0.1:9/v1", api_key_env="CHAT_KEY")
 
 
-def test_no_more_calls_at_once_than_allowed(tmp_path):
-    now, most, lock = [0], [0], threading.Lock()
+def test_as_many_calls_at_once_as_allowed_and_no_more(tmp_path):
+    now, most, lock, three = [0], [0], threading.Lock(), threading.Barrier(3)
 
     def respond(_):
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
-        time.sleep(0.02)
+        three.wait(timeout=20)
         with lock:
             now[0] -= 1
         return reply("a")
 
-    with ChatServer(respond) as chat, Client(engine(chat.url, concurrency=3), tmp_path / "a") as client:
+    # The twelve calls end only if three of them are always under way together.
+    with ChatServer(respond) as chat, Client(engine(chat.url, concurrency=3, timeout_s=30.0), tmp_path / "a") as client:
         client.complete([ask(str(n)) for n in range(12)])
+        assert client.tally.retries == {}
     assert most[0] == 3
 
 

@@ -70,7 +70,7 @@ def draw(context: StageContext, settings: Traces, items: Sequence[Item], folder:
     form = by_format(traces, of)
     agreement = by_agreement(traces, of, _rule(settings), settings.n)
     write_jsonl(context.folder / DECISIONS, [*form, *agreement])
-    counts = {
+    counts: dict[str, Any] = {
         "items": len(items),
         "traces": len(traces),
         "format": count(form),
@@ -101,7 +101,7 @@ def verify(context: StageContext, settings: Verify, drawn: Path, items: Sequence
         sounds = {item: _sound(of[item], folder) for item in {trace.item for trace in traces}}
         decisions = by_verdict(traces, sounds, trusted, context.folder / VERDICTS)
     write_jsonl(context.folder / DECISIONS, decisions)
-    counts = {
+    counts: dict[str, Any] = {
         "judged": len(traces),
         "verification": count(decisions),
         "labels": {"judged": _labels(traces, of), "verified": _labels(kept(traces, decisions), of)},

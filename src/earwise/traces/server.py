@@ -88,26 +88,27 @@ class ServerEngine:
         workers = min(self._server.concurrency, len(asks))
         arrived: _Arrived = asyncio.Queue()
 
-        async def begin() -> openai.AsyncOpenAI:
+        async def begin() -> tuple[openai.AsyncOpenAI, list[asyncio.Task[None]]]:
             client = self._client()
             try:
                 await self._check(client)
             except BaseException:
                 await client.close()
                 raise
-            for _ in range(workers):
+            tasks = [asyncio.create_task(self._work(client, work, arrived)) for _ in range(workers)]
+            for task in tasks:
                 # A worker that ends puts itself in the queue, with the error that ended it, if there was one.
-                asyncio.create_task(self._work(client, work, arrived)).add_done_callback(arrived.put_nowait)
-            return client
+                task.add_done_callback(arrived.put_nowait)
+            return client, tasks
 
         with asyncio.Runner() as runner:
-            client = runner.run(begin())
+            client, tasks = runner.run(begin())
             try:
-                while workers:
+                while tasks:
                     for event in runner.run(_all_of(arrived)):
                         if isinstance(event, asyncio.Task):
                             event.result()
-                            workers -= 1
+                            tasks.remove(event)
                         else:
                             yield event
             finally:
