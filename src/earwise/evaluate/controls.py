@@ -84,7 +84,7 @@ def swap_sounds(samples: Sequence[Sample], seed: int) -> Swapped:
 
 def _donors(answers: Sequence[str], clusters: Sequence[str], seed: int) -> list[int]:
     """For each place the place whose sound it gets. Sorted by answer and moved on by the most frequent answer's count,
-    every place meets another answer, if there are enough; what meets its own cluster is then exchanged.
+    as many places as can be meet another answer; what meets its own cluster is then exchanged.
     """
     rng, count = random.Random(f"{seed}:swap"), len(answers)
     shuffled = rng.sample(range(count), count)
@@ -100,7 +100,7 @@ def _donors(answers: Sequence[str], clusters: Sequence[str], seed: int) -> list[
         return 2 * (count + 1) * (clusters[place] == clusters[donor]) + (answers[place] == answers[donor])
 
     for place in ordered:
-        if not cost(place, donors[place]):
+        if clusters[place] != clusters[donors[place]]:
             continue
         for other in shuffled:
             now = cost(place, donors[place]) + cost(other, donors[other])
