@@ -1,4 +1,4 @@
-"""Hundreds of requests, three in ten of which go wrong at the server; in between the client is killed and restarted."""
+"""2,000 requests, three in ten of which go wrong at the server; in between the client is killed and restarted."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from chat_server import ChatServer, reply
 from earwise.store import read_store
 from earwise.traces.requests import Response
 
-REQUESTS = 400
+REQUESTS = 2_000
 TIMEOUT_S = 2.0
 REASONS = {
     "status 429",
