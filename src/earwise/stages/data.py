@@ -13,6 +13,7 @@ from earwise.data.media import load_image, resolve
 from earwise.errors import InputError
 from earwise.evaluate.benchmarks import load_benchmark
 from earwise.micro.lab import LabSize, write_lab
+from earwise.models.views import HEARD, view_spec
 from earwise.records import Item
 from earwise.run import Stage, StageContext
 from earwise.settings import CorporaData, FolderData, MicroData, MMAlign, Recipe
@@ -46,9 +47,24 @@ def _work(context: StageContext, recipe: Recipe) -> None:
         images |= _images(items, folder)
     for name, items in benchmark_items(recipe, folder).items():
         context.say(f"data: benchmark {name}: {len(items)} items")
+        _check_media(recipe, name, items, folder / "benchmarks")
         images |= _images(items, folder / "benchmarks")
     if not isinstance(recipe.data, MicroData):
         _check_images(context, images)
+
+
+def _check_media(recipe: Recipe, name: str, items: Iterable[Item], folder: Path) -> None:
+    """Views of sounds and videos need items that have them: found here, not after the trainings."""
+    assert recipe.evaluate is not None
+    for view in recipe.evaluate.views:
+        context = view_spec(view).context
+        for item in items:
+            if (context in HEARD and not (item.audio or item.video)) or (context == "video" and not item.video):
+                lacking = "sound" if context in HEARD else "video"
+                remedy = f"leave {view!r} out of evaluate.views, or name the item's media"
+                raise InputError(
+                    f"the item has no {lacking} for view {view!r}", file=folder / name, record=item.id, remedy=remedy
+                )
 
 
 def _images(items: Iterable[Item], folder: Path) -> dict[Path, str]:

@@ -68,9 +68,12 @@ def _check_views(name: str, own: Train) -> None:
     """Raise `InputError` for a view that cannot be shown: before the first stage, not when this one's turn comes."""
     for view in (own.view, *(term.view for term in own.terms if not isinstance(term, SftTerm))):
         try:
-            view_spec(view)
+            context = view_spec(view).context
         except InputError as error:
             raise InputError(error.what, record=f"train.{name}", remedy=error.remedy) from None
+        if context not in ("image", "none"):
+            remedy = "such views are evaluated only; train on views of images"
+            raise InputError(f"no training shows {view!r} yet", record=f"train.{name}", remedy=remedy)
 
 
 def model_stage(name: str, seed: int) -> str | None:
