@@ -55,3 +55,6 @@ if __name__ == "__main__":
     trainer.train()
     if trainer.is_world_process_zero():
         Path(out, "logs.json").write_text(json.dumps(logs))
+    # A process that leaves while gloo's threads still run is sometimes aborted.
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()

@@ -31,6 +31,7 @@ VERBS = {
     "speech": "Speak the queries of all items.",
     "gate": "Check the clips: signal, and a round trip through a speech recogniser.",
     "base": "Train the base vision-language model, where the recipe does.",
+    "encoder": "Train the Whisper encoder, where the recipe does.",
     "align": "Align fresh ears by writing down speech.",
     "train": "Train each model of the recipe.",
     "evaluate": "Answer the benchmarks under each view and score the answers.",
