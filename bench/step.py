@@ -25,7 +25,7 @@ from earwise.distil.terms import make_term
 from earwise.micro.words import VOCABULARY
 from earwise.models import OmniModel, Sample, Turn
 from earwise.records import Item
-from earwise.settings import LogitsTerm, SftTerm
+from earwise.training_settings import LogitsTerm, SftTerm
 
 TEXT_TOKENS, RESPONSE_TOKENS, SPEECH_S = 16, 60, 4.8  # 48 tokens of speech and two markers
 SFT, NAIVE, SHARED = "sft", "selfkd_naive", "selfkd_shared"

@@ -13,7 +13,7 @@ from earwise.distil.schedule import Schedule
 from earwise.distil.terms import make_term
 from earwise.errors import EarwiseError
 from earwise.metrics import Metrics
-from earwise.settings import SftTerm, Training
+from earwise.training_settings import SftTerm, Training
 
 STEPS = 4
 

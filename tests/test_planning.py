@@ -22,7 +22,7 @@ from earwise.models.layout import shared_prefix
 from earwise.planning import plan
 from earwise.planning.cost import Pass, Shown, Sizes, step_flops, step_memory
 from earwise.recipe import load_recipe
-from earwise.settings import LogitsTerm, SftTerm
+from earwise.training_settings import LogitsTerm, SftTerm
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 SFT, LOGITS = SftTerm(type="sft", weight=0.25), LogitsTerm(type="logits", weight=0.75)

@@ -15,15 +15,17 @@ import pytest
 from pydantic.fields import FieldInfo
 from tiny import tiny_model
 
-from earwise import settings
 from earwise.cli import VERBS
 from earwise.evaluate.benchmarks import load_benchmark
 from earwise.micro.build import write_tiny
 from earwise.micro.lab import LabSize, write_lab
 from earwise.recipe import load_recipe
+from earwise.schema import Settings
+from earwise.settings import Recipe
 from earwise.speech.clips import make_clips
 from earwise.speech.engine import open_engine
 from earwise.speech_settings import EspeakEngine
+from earwise.training_settings import Optimisation
 
 PROJECT = Path(__file__).parent.parent
 DOCUMENTS = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -159,18 +161,18 @@ def test_every_direct_dependency_is_pinned_to_a_plain_version() -> None:
     assert {pin.partition("==")[0] for pin in pins} == wanted
 
 
-def members(annotation: object) -> Iterator[type[settings.Settings]]:
+def members(annotation: object) -> Iterator[type[Settings]]:
     """The tables that an annotation mentions, members of unions one by one."""
-    if isinstance(annotation, type) and issubclass(annotation, settings.Settings):
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
         yield annotation
     for inner in typing.get_args(annotation):
         yield from members(inner)
 
 
-def recipe_keys(table: type[settings.Settings], path: str) -> Iterator[tuple[str, str, FieldInfo]]:
+def recipe_keys(table: type[Settings], path: str) -> Iterator[tuple[str, str, FieldInfo]]:
     """Section of `docs/recipes.md`, key and field of everything that a recipe can set."""
     for name, field in table.model_fields.items():
-        shared = issubclass(table, settings.Optimisation) and name in settings.Optimisation.model_fields
+        shared = issubclass(table, Optimisation) and name in Optimisation.model_fields
         yield "Optimisation" if shared else path, name, field
         inner = f"{path}.{name}".removeprefix("Top level.")
         if typing.get_origin(field.annotation) is dict:
@@ -201,7 +203,7 @@ def default_in_words(field: FieldInfo) -> str:
 def test_every_key_of_a_recipe_is_documented_with_its_default() -> None:
     documented = documented_keys((PROJECT / "docs/recipes.md").read_text(encoding="utf-8"))
     real: dict[str, dict[str, str]] = {}
-    for section, key, field in recipe_keys(settings.Recipe, "Top level"):
+    for section, key, field in recipe_keys(Recipe, "Top level"):
         real.setdefault(section, {})[key] = default_in_words(field)
     assert {section: keys for section, keys in documented.items() if keys} == real
 

@@ -14,7 +14,7 @@ from earwise.distil.objective import Objective
 from earwise.distil.schedule import Schedule, draw
 from earwise.distil.terms import make_term
 from earwise.distil.trainer import DistilTrainer, training_arguments
-from earwise.settings import LayersTerm, LogitsTerm, SftTerm, Training
+from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm, Training
 
 STEPS = 6
 

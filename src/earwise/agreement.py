@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from earwise.settings import ALIGNED, BASE, CLIP_VIEWS, SPOKEN_VIEWS, Recipe, SftTerm, Train
+from earwise.evaluation_settings import CLIP_VIEWS, SPOKEN_VIEWS
+from earwise.model_settings import ALIGNED, BASE
+from earwise.settings import Recipe
+from earwise.training_settings import SftTerm, Train
 
 Disagreement = tuple[str, str]
 """A dotted key, and what is wrong with it."""

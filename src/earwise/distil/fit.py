@@ -16,7 +16,7 @@ from earwise.distil.trainer import DistilTrainer, Learnable, training_arguments
 from earwise.errors import EarwiseError
 from earwise.metrics import Metrics
 from earwise.progress import Ticker
-from earwise.settings import Optimisation
+from earwise.training_settings import Optimisation
 
 
 class _Progress(TrainerCallback):

@@ -19,7 +19,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from earwise.errors import InputError
 from earwise.models.views import Sample
-from earwise.settings import Optimisation
+from earwise.training_settings import Optimisation
 
 _WEIGHTS = "trained.safetensors"
 

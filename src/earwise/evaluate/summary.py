@@ -20,8 +20,8 @@ from earwise.evaluate.gap import paired_gap
 from earwise.evaluate.published import MMALIGN
 from earwise.evaluate.suite import COLUMNS
 from earwise.evaluate.yes_no import parse_strict
+from earwise.evaluation_settings import SPOKEN_VIEWS
 from earwise.records import Score, View
-from earwise.settings import SPOKEN_VIEWS
 
 OVERALL = "all"
 """All items of all benchmarks together, as if they were one."""

@@ -18,7 +18,7 @@ from earwise.models.ears import Ears
 from earwise.models.layout import Layout
 from earwise.models.mel import bucket_frames
 from earwise.models.omni import OmniModel
-from earwise.settings import LogitsTerm, SftTerm, Term
+from earwise.training_settings import LogitsTerm, SftTerm, Term
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from earwise.distil.objective import SELF
 from earwise.metrics import Metrics
+from earwise.model_settings import ALIGNED, BASE
 from earwise.models.batch import MIN_PREFIX
 from earwise.models.layout import Layout, shared_prefix
 from earwise.models.omni import OmniModel
@@ -26,10 +27,11 @@ from earwise.planning.data import Material, look
 from earwise.planning.views import side_by_side
 from earwise.records import View
 from earwise.run import Stage, StageContext
-from earwise.settings import ALIGNED, BASE, Optimisation, Recipe, SftTerm, Term
+from earwise.settings import Recipe
 from earwise.stages import base
 from earwise.stages.checks import check_model
 from earwise.stages.models import load_base, load_start
+from earwise.training_settings import Optimisation, SftTerm, Term
 
 SHOWN: Final = 3
 _SFT: Final = (SftTerm(type="sft", weight=1.0),)

@@ -13,11 +13,12 @@ from earwise.attention.records import AttentionRow
 from earwise.attention.runner import run_attention
 from earwise.attention.summary import AttentionTable, summarise
 from earwise.evaluate.runner import is_heard
+from earwise.model_settings import BASE
 from earwise.models.omni import OmniModel
 from earwise.models.views import Sample
 from earwise.records import Item, Score, View
 from earwise.run import Stage, StageContext
-from earwise.settings import BASE, Recipe
+from earwise.settings import Recipe
 from earwise.speech.clips import read_clips
 from earwise.stages.base import base_stage_needed
 from earwise.stages.data import NAME as DATA

@@ -16,13 +16,15 @@ from earwise.distil.terms import make_term
 from earwise.metrics import Metrics
 from earwise.micro.build import write_tiny
 from earwise.micro.lab import spoken_words
+from earwise.model_settings import BASE
 from earwise.models.omni import OmniModel
 from earwise.models.views import Sample, Turn
 from earwise.run import Stage, StageContext
-from earwise.settings import BASE, Base, BasePhase, Recipe, SftTerm
+from earwise.settings import Recipe
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import data_folder
 from earwise.stages.samples import conversations, sample_items
+from earwise.training_settings import Base, BasePhase, SftTerm
 
 _COPIES_PER_CONVERSATION = 3
 _CLOSED = frozenset({"yes", "no", "a", "b", "c", "d", "A", "B", "C", "D"})

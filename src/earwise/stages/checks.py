@@ -7,9 +7,10 @@ from pathlib import Path
 from transformers import AutoConfig
 
 from earwise.errors import InputError
+from earwise.model_settings import BASE, PretrainedEars
 from earwise.models.families import adapter_for, check_folder
 from earwise.models.shipped import model_folder
-from earwise.settings import BASE, PretrainedEars, Recipe
+from earwise.settings import Recipe
 
 
 def check_model(recipe: Recipe) -> None:

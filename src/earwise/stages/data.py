@@ -10,13 +10,15 @@ from pydantic import JsonValue
 from earwise.data.aro import Draw
 from earwise.data.items import read_items
 from earwise.data.media import load_image, resolve
+from earwise.data_settings import CorporaData, FolderData, MicroData
 from earwise.errors import InputError
 from earwise.evaluate.benchmarks import load_benchmark
+from earwise.evaluation_settings import MMAlign
 from earwise.micro.lab import LabSize, write_lab
 from earwise.models.views import HEARD, view_spec
 from earwise.records import Item
 from earwise.run import Stage, StageContext
-from earwise.settings import CorporaData, FolderData, MicroData, MMAlign, Recipe
+from earwise.settings import Recipe
 from earwise.stages.corpora import check_pools, input_files, write_corpora
 
 NAME = "data"

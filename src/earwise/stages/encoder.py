@@ -24,7 +24,7 @@ from earwise.models.shipped import TRAINING
 from earwise.models.views import Sample
 from earwise.models.whisper import encoder_config
 from earwise.run import Stage, StageContext
-from earwise.settings import Encoder, Recipe
+from earwise.settings import Recipe
 from earwise.speech.clips import read_clips
 from earwise.speech.voices import variant
 from earwise.stages.data import NAME as DATA
@@ -33,6 +33,7 @@ from earwise.stages.samples import sample_items
 from earwise.stages.speech import NAME as SPEECH
 from earwise.stages.speech import clip_folder, telling_how_to_repair
 from earwise.store import write_atomic
+from earwise.training_settings import Encoder
 
 ENCODER = "encoder"
 ITEMS = "transcribe"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from earwise.evaluate.controls import with_controls
 from earwise.evaluate.runner import Asker, is_heard, run_benchmark
+from earwise.model_settings import BASE, NativeEars
 from earwise.models.views import Sample
 from earwise.records import Item, Score, View
 from earwise.run import Stage, StageContext
-from earwise.settings import BASE, NativeEars, Recipe
+from earwise.settings import Recipe
 from earwise.speech.clips import read_clips
 from earwise.stages.base import base_stage_needed
 from earwise.stages.data import NAME as DATA

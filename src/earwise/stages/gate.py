@@ -13,9 +13,10 @@ from typing import Any
 from earwise.data.items import read_items
 from earwise.evaluate.summary import ScoreTable, summarise_models
 from earwise.gate_settings import Gate
+from earwise.model_settings import BASE
 from earwise.records import Item, Score, View
 from earwise.run import Stage, StageContext
-from earwise.settings import BASE, Recipe
+from earwise.settings import Recipe
 from earwise.speech.clips import load_clip, read_clips
 from earwise.speech.gate import Check, Heard, check, count, listen
 from earwise.speech.recovered import RoundTrip

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from earwise.errors import InputError
+from earwise.model_settings import BASE, FreshEars, Model, NativeEars
 from earwise.models.ears import Ears, EarsConfig
 from earwise.models.families import OwnEars
 from earwise.models.lora import Lora
@@ -14,7 +15,7 @@ from earwise.models.omni import OmniModel
 from earwise.models.shipped import model_folder
 from earwise.models.whisper import encoder_config
 from earwise.run import StageContext
-from earwise.settings import BASE, FreshEars, Model, NativeEars, Recipe
+from earwise.settings import Recipe
 
 EARS = "ears"
 """Folder of a training stage that holds the ears it leaves."""

@@ -10,11 +10,12 @@ from rich import get_console
 
 from earwise.data.media import resolve
 from earwise.evaluate.summary import ScoreTable, compare, per_voice, summarise_models
+from earwise.model_settings import BASE
 from earwise.provenance import versions
 from earwise.records import Clip, Item, Score, View
 from earwise.report import Answer, ShownItem, build_report, console_table
 from earwise.run import Stage, StageContext
-from earwise.settings import BASE, Recipe
+from earwise.settings import Recipe
 from earwise.speech.clips import read_clips
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import benchmark_items, data_folder

@@ -10,11 +10,12 @@ from pathlib import Path
 from earwise.data.items import read_items
 from earwise.data.llava import TYPED
 from earwise.errors import InputError
+from earwise.model_settings import PretrainedEars
 from earwise.models.shipped import TRAINING, model_folder
 from earwise.progress import duration
 from earwise.records import Item
 from earwise.run import Stage, StageContext
-from earwise.settings import PretrainedEars, Recipe
+from earwise.settings import Recipe
 from earwise.speech.clips import CLIPS, make_clips, read_clips
 from earwise.speech.engine import open_engine
 from earwise.speech.perturbed import opener

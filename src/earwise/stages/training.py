@@ -14,11 +14,12 @@ from earwise.distil.objective import SELF, SNAPSHOT, Objective
 from earwise.distil.schedule import Schedule, draw, group_by_length, mix
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
+from earwise.model_settings import ALIGNED, BASE
 from earwise.models.omni import OmniModel
 from earwise.models.shipped import model_folder
 from earwise.models.views import Sample, view_spec
 from earwise.run import Stage, StageContext
-from earwise.settings import ALIGNED, BASE, Optimisation, Recipe, SftTerm, Train, Training
+from earwise.settings import Recipe
 from earwise.stages.base import base_stage_needed
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import data_folder
@@ -26,6 +27,7 @@ from earwise.stages.models import load_model, load_start
 from earwise.stages.samples import sample_items
 from earwise.stages.speech import NAME as SPEECH
 from earwise.stages.speech import clip_folder, telling_how_to_repair
+from earwise.training_settings import Optimisation, SftTerm, Train, Training
 
 ALIGN_NAME = "align"
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from earwise import settings
 from earwise.distil.terms.base import Side, Term
 from earwise.distil.terms.layers import Layers
 from earwise.distil.terms.logits import Logits
 from earwise.distil.terms.sft import Sft
+from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm
+from earwise.training_settings import Term as TermSettings
 
 __all__ = ["Side", "Term", "make_term"]
 
 
-def make_term(config: settings.Term) -> Term:
+def make_term(config: TermSettings) -> Term:
     """The term that `config` describes."""
     match config:
-        case settings.SftTerm():
+        case SftTerm():
             return Sft(config)
-        case settings.LogitsTerm():
+        case LogitsTerm():
             return Logits(config)
-        case settings.LayersTerm():
+        case LayersTerm():
             return Layers(config)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from earwise.distil.divergence import linear_divergence
 from earwise.distil.terms.base import Side, Term
-from earwise.settings import LogitsTerm
+from earwise.training_settings import LogitsTerm
 
 
 class Logits(Term):

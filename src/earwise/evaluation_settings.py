@@ -1,0 +1,98 @@
+"""The schema of `[evaluate]`, `[attention]` and `[report]`: what is asked of the models, and what is shown of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from earwise.records import View
+from earwise.schema import Count, Name, Settings, Share, unique
+
+SPOKEN_VIEWS: frozenset[View] = frozenset({"image_speech", "image_transcript", "speech_only"})
+"""Views under which the query is heard."""
+
+CLIP_VIEWS: frozenset[View] = SPOKEN_VIEWS | {"image_spoken_form"}
+"""Views that need a clip of the query, to be heard or for its spoken form."""
+
+
+class MMAlign(Settings):
+    """How MMAlign's items are drawn from ARO's files."""
+
+    count: Literal["all"] | Count = 300
+    """Of each file."""
+    seed: int = 0
+    crop: Literal["box", "full"] = "box"
+    """The box of the case, as ARO shows it, or the whole picture."""
+    symmetric: Literal["leave_out", "keep"] = "leave_out"
+    """Relations that hold both ways, so that both captions are right."""
+
+
+class Evaluate(Settings):
+    """Which models answer which benchmarks under which views."""
+
+    models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
+    """`all` is every trained model: the aligned one and the trainings, or the base where nothing else is trained."""
+    benchmarks: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)]
+    """The first one is the in-domain one."""
+    views: Annotated[tuple[View, ...], Field(min_length=1), AfterValidator(unique)]
+    cascade: Literal["all"] | Annotated[tuple[Name, ...], AfterValidator(unique)] = "all"
+    """Models that are also asked through their own transcript, where `image_transcript` is among the views."""
+    batch_size: Count
+    max_new_tokens: Count
+    limit: Count | None = None
+    """Items per benchmark; all of them when absent."""
+    mmalign: MMAlign | None = None
+    """As far as it is published, and our choice in the rest, when absent."""
+    profile: Literal["strict", "vlmevalkit", "lmms_eval", "official"] = "strict"
+    suffix: Literal["none", "text", "spoken"] = "none"
+    """How the answer-format request of an item is given."""
+    text_view: View = "image_text"
+    speech_view: View = "image_speech"
+    """The gap is `text_view` minus `speech_view`; there is one where both are among `views`."""
+
+
+class Attention(Settings):
+    """Where the decoder looks, by kind of token, when the same items are typed and spoken with the same responses."""
+
+    items: Count
+    """Of each benchmark, spread evenly over it."""
+    benchmarks: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
+    """`all` is every one of `[evaluate]`."""
+    models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
+    """`all` is every trained model; the base is always there, as it is what the others are compared with."""
+    views: Annotated[tuple[View, ...], Field(min_length=1), AfterValidator(unique)] = ("image_text", "image_speech")
+    """The first one is typed: distances are from the base under it, and the variant `matched` has its query lengths."""
+    layers: Literal["all"] | Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(unique)] = "all"
+    """Numbers of decoder layers from 0."""
+    response: Literal["gold", "base"] = "gold"
+    """What stands as the response under every view: the gold answer, or what the base answers when it is typed to."""
+    response_rows: Literal["tokens", "predicting"] = "tokens"
+    """Where the response attends from: its own tokens, or the positions that predict them, which is one earlier."""
+    sink_share: Share = 0.1
+    """A key that takes more than this share of the attention of an item's query, or response, is listed as a sink."""
+    baseline: Name | None = None
+    """Model than which the others may be closer to the typed view; the first training when absent."""
+    batch_size: Count = 8
+    """Items per pass; changes nothing but rounding."""
+
+    speed_only: ClassVar[frozenset[str]] = frozenset({"batch_size"})
+
+    @model_validator(mode="after")
+    def _reference_is_typed(self) -> Self:
+        if self.views[0] in SPOKEN_VIEWS:
+            raise ValueError(f"the first of views is what the others are compared with, and {self.views[0]} is spoken")
+        return self
+
+
+class Report(Settings):
+    """What the report page shows."""
+
+    title: str | None = None
+    """The recipe's name when absent."""
+    items: int = Field(default=60, ge=0)
+    """Items shown side by side."""
+    ablation: Annotated[tuple[Name, ...], AfterValidator(unique)] = ()
+    """Models whose scores under the speech view are set out as the rows of an ablation."""
+    published: Literal["self_kd"] | None = None
+    """Paper whose printed numbers stand beside the run's, in a section set out as the paper is."""
