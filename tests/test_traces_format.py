@@ -2,7 +2,7 @@ import pytest
 
 from earwise.errors import InputError
 from earwise.traces.agreement import Disagreement, canonical, majority, unanimous
-from earwise.traces.format import Outcome, parse, render
+from earwise.traces.format import Outcome, parse, render, said
 
 GOOD = "<think> a bell, then a horn </think> <answer> B </answer>"
 
@@ -107,3 +107,11 @@ def test_a_threshold_that_means_nothing_and_no_samples_are_refused():
         majority(["A"], 1.5)
     with pytest.raises(InputError, match="no samples"):
         unanimous([])
+
+
+def test_what_is_said_is_the_answer_block_or_the_whole_text_without_tags() -> None:
+    assert said("<think> a bell </think> <answer> bell </answer>") == "bell"
+    assert said(" bell ") == "bell"
+    assert said("<think> a bell </think> bell") is None
+    assert said("bell </answer>") is None
+    assert said("  ") is None

@@ -76,5 +76,14 @@ def render(reasoning: str, answer: str) -> str:
     return f"<think> {reasoning} </think> <answer> {answer} </answer>"
 
 
+def said(text: str) -> str | None:
+    """The answer that `text` gives: that of its answer block, or all of it where it has no tag; None where it cannot be
+    told. So models that reason and models that do not are scored by one rule.
+    """
+    if not any(mark in text for tag in TAGS for mark in _marks(tag)):
+        return text.strip() or None
+    return parse(text).answer
+
+
 def _marks(tag: str) -> tuple[str, str]:
     return f"<{tag}>", f"</{tag}>"
