@@ -10,9 +10,10 @@ from videos import write_video
 from earwise.data.video import sound_file
 from earwise.errors import InputError
 from earwise.records import Item, Trace, Verdict
-from earwise.stages.traces import KnownChain, draw, verify
+from earwise.stages.traces import draw, verify
 from earwise.store import read_jsonl, read_store, write_jsonl
 from earwise.traces.filtering import Decision
+from earwise.traces.known import KnownChain
 from earwise.traces_settings import Traces, Verify
 
 LOW = {"precision": 0.5, "recall": 0.3, "accuracy": 0.5}

@@ -67,6 +67,10 @@ class Traces(Settings):
     teacher: Generator
     items: NonEmpty = "train"
     """Item file of the data folder, without its ending."""
+    system: str | None = None
+    """What the teacher is told first; our text about what can be heard when absent, nothing when empty."""
+    request: str | None = None
+    """What follows the question; our request for the think/answer format when absent, nothing when empty."""
     n: Count = 4
     max_tokens: Count = 512
     temperature: float = Field(default=1.0, ge=0)
@@ -98,6 +102,12 @@ class Verify(Settings):
     """A checker hears each item's sound and reads the chains about it."""
 
     checker: Generator
+    method: Literal["ask", "describe"] = "ask"
+    """`ask` shows the checker each statement for a yes or no, as published. With `describe` it writes down what it hears,
+    once for each sound, and a statement holds if it is among those claims: for chains of a closed grammar. It is also
+    known then what a chain leaves out."""
+    request: NonEmpty = "Write down everything that you hear, in order."
+    """With `describe`: what the checker is asked."""
     unit: Literal["chain", "claim"] = "chain"
     """Whether a chain is judged as a whole, as published, or claim by claim."""
     agreed_only: bool = True
@@ -115,6 +125,12 @@ class Verify(Settings):
     """Whether a claim of another sound's chain is added."""
     bar: TrustBar = TrustBar()
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _claims_are_described(self) -> Self:
+        if self.method == "describe" and self.unit != "claim":
+            raise ValueError("method 'describe' compares claims: set unit to 'claim'")
+        return self
 
     @model_validator(mode="after")
     def _something_is_corrupted(self) -> Self:

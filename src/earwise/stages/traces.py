@@ -21,7 +21,7 @@ from typing import Any, Final
 from earwise.data.media import resolve
 from earwise.data.video import FrameChoice, frame_files, sound_file
 from earwise.errors import InputError
-from earwise.records import Item, NonEmpty, Record, Trace
+from earwise.records import Item, Trace
 from earwise.run import StageContext
 from earwise.store import read_jsonl, write_atomic, write_jsonl
 from earwise.traces.agreement import majority, unanimous
@@ -30,6 +30,7 @@ from earwise.traces.claims import sentences
 from earwise.traces.client import Client, Price
 from earwise.traces.corruption import Corruption, added, foreign, replaced, swapped
 from earwise.traces.filtering import Decision, Rule, answer_of, by_agreement, by_format, by_verdict, count, kept
+from earwise.traces.known import KnownChain
 from earwise.traces.opening import open_client, price_of
 from earwise.traces.prompts import teacher_messages
 from earwise.traces.requests import Frames, Message, Sampling
@@ -43,20 +44,6 @@ RESPONSES, TRACES, DECISIONS, COUNTS = "responses.jsonl", "traces.jsonl", "decis
 VERDICTS, TRUST = "verdicts.jsonl", "trust.json"
 _TOLD: Final = 3
 """Requests that failed which are named in the output; all of them are in `counts.json`."""
-
-
-class KnownChain(Record):
-    """A chain that is known to be true of a sound."""
-
-    id: NonEmpty
-    audio: NonEmpty
-    """WAV file, relative to the file that holds the record."""
-    reasoning: NonEmpty
-
-    @property
-    def key(self) -> str:
-        """The id."""
-        return self.id
 
 
 def draw(context: StageContext, settings: Traces, items: Sequence[Item], folder: Path) -> None:

@@ -43,9 +43,16 @@ def about_sound(question: str) -> str:
     return _VIDEO.sub(lambda found: "Audio" if found[0][0] == "V" else "audio", question)
 
 
-def teacher_messages(item: Item, frames: Frames) -> tuple[Message, ...]:
-    """The teacher sees silent frames and reads the question as it is in its file, about the video."""
-    return (Message("system", (TEACHER,)), Message("user", (frames, f"{query_text(item)}\n{_format(item)}")))
+def teacher_messages(
+    item: Item, frames: Frames, system: str | None = None, request: str | None = None
+) -> tuple[Message, ...]:
+    """The teacher sees silent frames and reads the question as it is in its file, about the video.
+
+    `system` and `request` stand in place of `TEACHER` and the format; where one is empty there is none.
+    """
+    told = TEACHER if system is None else system
+    asked = "\n".join(filter(None, (query_text(item), _format(item) if request is None else request)))
+    return (*((Message("system", (told,)),) if told else ()), Message("user", (frames, asked)))
 
 
 def student_query(item: Item) -> str:
