@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +75,23 @@ class Fields:
             raise self.error(f"{key!r} {text!r} stands {times} times among the options {list(options)}")
         return options.index(text)
 
+    def one_of(self, key: str, known: Sequence[str]) -> str:
+        """A text that is one of `known`."""
+        text = self.text(key)
+        if text not in known:
+            raise self.error(f"unknown {key} {text!r}", f"known: {', '.join(known)}")
+        return text
+
     def media(self, *paths: str) -> str | None:
         """The first of `paths`, relative to the file's folder, that is there."""
         return next((path for path in paths if resolve(self.path.parent, path).is_file()), None)
+
+    def sound(self, key: str) -> str:
+        """The path of a sound, relative to the file's folder; raises `MissingMedia` unless it is there."""
+        path = self.text(key).removeprefix("./")
+        if self.media(path) is None:
+            raise missing(self, path)
+        return path
 
     def _value(self, key: str) -> Any:
         if key not in self.values:

@@ -11,7 +11,7 @@ from typing import Final
 
 from earwise.data.choices import LETTERS
 from earwise.data.drops import Drops
-from earwise.data.fields import Fields, Refuse, missing, read_each
+from earwise.data.fields import Fields, Refuse, read_each
 from earwise.records import Item
 
 MODALITIES: Final = (
@@ -37,20 +37,15 @@ def read_mmar(path: str | Path, *, refuse: Refuse | None = None, drops: Drops | 
 def _item(fields: Fields) -> Item:
     options = fields.options("choices")
     place = fields.place_of_text("answer", options)
-    modality = fields.text("modality")
-    if modality not in MODALITIES:
-        raise fields.error(f"unknown modality {modality!r}", f"known: {', '.join(MODALITIES)}")
-    sound = fields.text("audio_path").removeprefix("./")
-    audio = fields.media(sound)
-    if audio is None:
-        raise missing(fields, sound)
+    modality = fields.one_of("modality", MODALITIES)
+    sound = fields.sound("audio_path")
     return Item(
         id=f"mmar-{fields.name('id')}",
         source="mmar",
         question=fields.text("question"),
         answers=(LETTERS[place],),
         choices=options,
-        audio=audio,
+        audio=sound,
         cluster=fields.optional("url") or sound,
         kind=modality,
         meta={key: fields.optional(key) for key in ("category", "sub-category", "language")},

@@ -15,7 +15,7 @@ from typing import Final
 
 from earwise.data.choices import LETTERS
 from earwise.data.drops import Drops
-from earwise.data.fields import Fields, Refuse, missing, read_each
+from earwise.data.fields import Fields, Refuse, read_each
 from earwise.errors import InputError
 from earwise.records import Item
 
@@ -44,20 +44,15 @@ def read_mmau(
 def _item(fields: Fields, release: str, digest: str) -> Item:
     options = fields.options("choices")
     place = fields.place_of_text("answer", options)
-    task = fields.text("task")
-    if task not in TASKS:
-        raise fields.error(f"unknown task {task!r}", f"known: {', '.join(TASKS)}")
-    sound = fields.text("audio_id").removeprefix("./")
-    audio = fields.media(sound)
-    if audio is None:
-        raise missing(fields, sound)
+    task = fields.one_of("task", TASKS)
+    sound = fields.sound("audio_id")
     return Item(
         id=f"mmau-{fields.name('id')}",
         source="mmau",
         question=fields.text("question"),
         answers=(LETTERS[place],),
         choices=options,
-        audio=audio,
+        audio=sound,
         cluster=sound,
         kind=task,
         meta={

@@ -63,7 +63,6 @@ def group_by_length(order: np.ndarray, lengths: np.ndarray, batch: int, seed: in
     return np.concatenate(grouped)
 
 
-def shortest_first(order: np.ndarray, lengths: np.ndarray, count: int) -> np.ndarray:
-    """`order` with its first `count` draws sorted from short to long."""
-    sorted_part = order[:count][np.argsort(lengths[order[:count]], kind="stable")]
-    return np.concatenate([sorted_part, order[count:]])
+def shortest_first(order: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """`order` from short to long; draws of one length stay as they were."""
+    return order[np.argsort(lengths[order], kind="stable")]

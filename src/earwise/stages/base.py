@@ -115,7 +115,7 @@ class _Pools:
         order = mix(order, offset + draw(len(copies), count, seed + 2), phase.copy_share, seed + 2)
         lengths = np.array([_num_words(sample) for sample in samples])
         if phase.shortest_first:
-            order = shortest_first(order, lengths, len(order))
+            order = shortest_first(order, lengths)
         if phase.group_by_length:
             order = group_by_length(order, lengths, phase.batch_size * phase.accumulate, seed)
         return samples, order
