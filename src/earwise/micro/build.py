@@ -1,21 +1,14 @@
-"""Tiny checkpoints of real architectures: a configuration, seeded weights, tokenizer and image processor in one folder.
-
-Weights are drawn with a standard deviation of fan_in^-0.5. Hugging Face's default of 0.02 fits a width of thousands; at
-a width of 128 it leaves every layer's output close to zero and training stalls for thousands of steps.
-"""
+"""Tiny checkpoints of real architectures: a configuration, seeded weights, tokenizer and processor in one folder."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import torch
-from torch import nn
 from transformers import (
-    GenerationConfig,
     InternVLConfig,
     InternVLForConditionalGeneration,
-    PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2VLConfig,
@@ -25,10 +18,14 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2Im
 from transformers.models.internvl.configuration_internvl import InternVLVisionConfig
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from earwise.micro.build_audio import build_qwen2_audio
 from earwise.micro.scenes import IMAGE_SIZE
-from earwise.micro.tokenizer import build_tokenizer
+from earwise.micro.tokenizer import Family, build_tokenizer
+from earwise.micro.weights import draw_weights, stop_at_turn_end, text_sizes
+from earwise.micro.words import VOCABULARY
 
-Family = Literal["internvl", "qwen2_vl"]
+Vocabulary = Literal["scenes", "sounds"]
+"""Of the laboratory of pictures, or of that of sounds, whose models also reason."""
 
 _MEAN, _STD = [0.9, 0.9, 0.9], [0.3, 0.3, 0.3]
 
@@ -47,29 +44,61 @@ def write_tiny(
     vision_intermediate_size: int = 64,
     vision_layers: int = 1,
     vision_heads: int = 2,
+    image_size: int = IMAGE_SIZE,
+    audio_hidden_size: int = 32,
+    audio_intermediate_size: int = 64,
+    audio_layers: int = 1,
+    audio_heads: int = 2,
+    mel_bins: int = 40,
+    vocabulary: Vocabulary = "scenes",
 ) -> Path:
     """Write a checkpoint with random weights that `from_pretrained` loads, and return its folder.
 
-    Works for both families at any size; the defaults are what tests want, a model built in milliseconds. Every image of
-    the laboratory (64 x 64 pixels) becomes 16 tokens.
+    Works for all families at any size; the defaults are what tests want, a model built in milliseconds. A picture of
+    `image_size` pixels becomes (image_size / 16)^2 tokens: 16 of a scene's 64 pixels, 4 of a frame's 32. A family uses
+    the sizes of what it has: Qwen2-Audio those of hearing, the others those of vision.
     """
-    builder = build_internvl if family == "internvl" else build_qwen2_vl
-    model, tokenizer, processor = builder(
-        seed,
-        hidden_size=hidden_size,
-        intermediate_size=intermediate_size,
-        num_layers=num_layers,
-        num_heads=num_heads,
-        num_key_value_heads=num_key_value_heads,
-        vision_hidden_size=vision_hidden_size,
-        vision_intermediate_size=vision_intermediate_size,
-        vision_layers=vision_layers,
-        vision_heads=vision_heads,
-    )
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    processor.save_pretrained(folder)
+    words, reasoning = vocabulary_words(vocabulary)
+    decoder = {
+        "hidden_size": hidden_size,
+        "intermediate_size": intermediate_size,
+        "num_layers": num_layers,
+        "num_heads": num_heads,
+        "num_key_value_heads": num_key_value_heads,
+    }
+    vision = {
+        "vision_hidden_size": vision_hidden_size,
+        "vision_intermediate_size": vision_intermediate_size,
+        "vision_layers": vision_layers,
+        "vision_heads": vision_heads,
+        "image_size": image_size,
+    }
+    audio = {
+        "audio_hidden_size": audio_hidden_size,
+        "audio_intermediate_size": audio_intermediate_size,
+        "audio_layers": audio_layers,
+        "audio_heads": audio_heads,
+        "mel_bins": mel_bins,
+    }
+    parts: tuple[Any, ...]
+    if family == "qwen2_audio":
+        parts = build_qwen2_audio(seed, words=words, reasoning=reasoning, **decoder, **audio)
+    elif family == "qwen2_vl":
+        parts = build_qwen2_vl(seed, words=words, reasoning=reasoning, **decoder, **vision)
+    else:
+        parts = build_internvl(seed, words=words, reasoning=reasoning, **decoder, **vision)
+    for part in parts:
+        part.save_pretrained(folder)
     return folder
+
+
+def vocabulary_words(vocabulary: Vocabulary) -> tuple[Sequence[str], bool]:
+    """All words of a laboratory, and whether its models reason."""
+    if vocabulary == "scenes":
+        return VOCABULARY, False
+    from earwise.micro.sounds.words import SOUND_VOCABULARY
+
+    return SOUND_VOCABULARY, True
 
 
 def build_internvl(
@@ -85,35 +114,39 @@ def build_internvl(
     vision_layers: int = 3,
     vision_heads: int = 4,
     patch_size: int = 8,
+    image_size: int = IMAGE_SIZE,
+    words: Sequence[str] = VOCABULARY,
+    reasoning: bool = False,
 ) -> tuple[InternVLForConditionalGeneration, PreTrainedTokenizerFast, GotOcr2ImageProcessorPil]:
     """An InternVL with a Qwen2 language model, its tokenizer and image processor; the defaults are the shipped base.
 
     Two by two patches of 8 x 8 pixels are merged after the vision tower, as in the published models, so an image of
-    64 x 64 pixels becomes 16 tokens, one for each cell of a scene's grid.
+    64 x 64 pixels becomes 16 tokens, one for each cell of a scene's grid. `image_size` is the height and width of a
+    tile in pixels; `words` and `reasoning` are those of `build_tokenizer`.
     """
-    tokenizer = build_tokenizer("internvl")
+    tokenizer = build_tokenizer("internvl", words, reasoning=reasoning)
     config = InternVLConfig(
         vision_config=InternVLVisionConfig(
             hidden_size=vision_hidden_size,
             intermediate_size=vision_intermediate_size,
             num_hidden_layers=vision_layers,
             num_attention_heads=vision_heads,
-            image_size=IMAGE_SIZE,
+            image_size=image_size,
             patch_size=patch_size,
             layer_scale_init_value=1.0,
         ),
         text_config=Qwen2Config(
-            **_text_sizes(tokenizer, hidden_size, intermediate_size, num_layers, num_heads, num_key_value_heads)
+            **text_sizes(tokenizer, hidden_size, intermediate_size, num_layers, num_heads, num_key_value_heads)
         ),
         image_token_id=_token_id(tokenizer, "<IMG_CONTEXT>"),
-        image_seq_length=(IMAGE_SIZE // patch_size // 2) ** 2,
+        image_seq_length=(image_size // patch_size // 2) ** 2,
         downsample_ratio=0.5,
         tie_word_embeddings=False,
     )
     model = InternVLForConditionalGeneration(config)
-    _initialise(model, seed)
-    _stop_at_turn_end(model, tokenizer)
-    size = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
+    draw_weights(model, seed)
+    stop_at_turn_end(model, tokenizer)
+    size = {"height": image_size, "width": image_size}
     return model, tokenizer, GotOcr2ImageProcessorPil(size=size, image_mean=_MEAN, image_std=_STD)
 
 
@@ -130,12 +163,16 @@ def build_qwen2_vl(
     vision_layers: int = 2,
     vision_heads: int = 2,
     patch_size: int = 8,
+    image_size: int = IMAGE_SIZE,
+    words: Sequence[str] = VOCABULARY,
+    reasoning: bool = False,
 ) -> tuple[Qwen2VLForConditionalGeneration, PreTrainedTokenizerFast, Qwen2VLImageProcessorPil]:
     """A Qwen2-VL with rotary positions over time, height and width, its tokenizer and its image processor.
 
-    Two by two patches of 8 x 8 pixels are merged into one token, as in the published models.
+    Two by two patches of 8 x 8 pixels are merged into one token, as in the published models. Images may have up to
+    `image_size` x `image_size` pixels; `words` and `reasoning` are those of `build_tokenizer`.
     """
-    tokenizer = build_tokenizer("qwen2_vl")
+    tokenizer = build_tokenizer("qwen2_vl", words, reasoning=reasoning)
     pairs = hidden_size // num_heads // 2
     config = Qwen2VLConfig(
         vision_config={
@@ -147,7 +184,7 @@ def build_qwen2_vl(
             "patch_size": patch_size,
         },
         text_config={
-            **_text_sizes(tokenizer, hidden_size, intermediate_size, num_layers, num_heads, num_key_value_heads),
+            **text_sizes(tokenizer, hidden_size, intermediate_size, num_layers, num_heads, num_key_value_heads),
             "rope_parameters": {
                 "rope_type": "default",
                 "rope_theta": 10_000.0,
@@ -161,62 +198,16 @@ def build_qwen2_vl(
         tie_word_embeddings=False,
     )
     model = Qwen2VLForConditionalGeneration(config)
-    _initialise(model, seed)
-    _stop_at_turn_end(model, tokenizer)
+    draw_weights(model, seed)
+    stop_at_turn_end(model, tokenizer)
     processor = Qwen2VLImageProcessorPil(
         patch_size=patch_size,
-        size={"shortest_edge": patch_size**2, "longest_edge": IMAGE_SIZE**2},
+        size={"shortest_edge": patch_size**2, "longest_edge": image_size**2},
         image_mean=_MEAN,
         image_std=_STD,
     )
     return model, tokenizer, processor
 
 
-def _text_sizes(
-    tokenizer: PreTrainedTokenizerFast, hidden: int, intermediate: int, layers: int, heads: int, key_value_heads: int
-) -> dict:
-    return {
-        "vocab_size": len(tokenizer),
-        "hidden_size": hidden,
-        "intermediate_size": intermediate,
-        "num_hidden_layers": layers,
-        "num_attention_heads": heads,
-        "num_key_value_heads": key_value_heads,
-        "max_position_embeddings": 2048,
-        "tie_word_embeddings": False,
-        "bos_token_id": None,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    }
-
-
 def _token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
     return tokenizer.get_vocab()[token]
-
-
-@torch.no_grad()
-def _initialise(model: PreTrainedModel, seed: int) -> None:
-    """Draw every matrix from N(0, 1 / fan_in); norms, biases and layer scales keep their constants.
-
-    A token embedding has a fan-in of one. Matrices that write into the language model's residual stream are shrunk by
-    (2 x layers)^-0.5 more, so that it keeps its scale and the embeddings stay legible in it.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    depth = model.config.get_text_config().num_hidden_layers
-    for name, parameter in model.named_parameters():
-        if name.endswith("embed_tokens.weight"):
-            parameter.normal_(0.0, 1.0, generator=generator)
-        elif name.endswith(("position_embeddings", "cls_token")):
-            parameter.normal_(0.0, 0.5, generator=generator)
-        elif parameter.ndim > 1:
-            parameter.normal_(0.0, parameter[0].numel() ** -0.5, generator=generator)
-            if name.endswith(("self_attn.o_proj.weight", "mlp.down_proj.weight")):
-                parameter.mul_((2 * depth) ** -0.5)
-        elif name.endswith("bias"):
-            nn.init.zeros_(parameter)
-
-
-def _stop_at_turn_end(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
-    model.generation_config = GenerationConfig(
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, do_sample=False
-    )

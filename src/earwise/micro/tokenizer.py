@@ -1,13 +1,19 @@
 """A word-level tokenizer with ChatML tokens, as a fast Hugging Face tokenizer.
 
 Text is lower-cased and punctuation is dropped, because a spoken question has neither. So a decoded answer is plain
-words that every scorer reads. One vocabulary serves both model families, whose processors look for different names of
+words that every scorer reads. One vocabulary serves all model families, whose processors look for different names of
 the image tokens.
+
+A model that reasons also writes full stops, where its claims end, and the tags of the think/answer format. They are
+words of their own, not special tokens: decoding keeps them.
 """
 
 from __future__ import annotations
 
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from earwise.micro.words import VOCABULARY
@@ -30,7 +36,14 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
+Family = Literal["internvl", "qwen2_vl", "qwen2_audio"]
+
+REASONING: Final = ("<think>", "</think>", "<answer>", "</answer>", ".")
+"""What a chain of reasoning is written with, beside words."""
+
 _IMAGE_PART = {"internvl": "<IMG_CONTEXT>", "qwen2_vl": "<|vision_start|><|image_pad|><|vision_end|>"}
+_AUDIO_PART = "Audio {{ sounds.number }}: <|audio_bos|><|AUDIO|><|audio_eos|>\n"
+"""As the published Qwen2-Audio writes it; the digits are dropped like all others."""
 _ROLES = ("system", "user")
 _INTERNVL = {
     "start_image_token": "<img>",
@@ -54,13 +67,28 @@ _SPECIAL = (
 )
 
 
-def build_tokenizer(family: str = "internvl") -> PreTrainedTokenizerFast:
-    """The laboratory's tokenizer for one family, `internvl` or `qwen2_vl`; token ids are the same for both."""
-    words = ["<|endoftext|>", "<unk>", *_ROLES, *VOCABULARY]
-    core = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="<unk>"))
+_AUDIO_WORD = "audio"
+_AUDIO = ("<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>")
+
+
+def build_tokenizer(
+    family: Family = "internvl", words: Sequence[str] = VOCABULARY, *, reasoning: bool = False
+) -> PreTrainedTokenizerFast:
+    """The laboratory's tokenizer for one family, of these `words`; token ids are the same for all families that get the
+    same arguments, but that without `reasoning` only a family that hears has the audio tokens, behind all others.
+
+    With `reasoning`, the text of a chain (`REASONING`) is tokens too; without it, that is dropped as punctuation.
+    """
+    hears = reasoning or family == "qwen2_audio"
+    known = list(dict.fromkeys(["<|endoftext|>", "<unk>", *_ROLES, *words, *([_AUDIO_WORD] if hears else [])]))
+    core = Tokenizer(models.WordLevel({word: index for index, word in enumerate(known)}, unk_token="<unk>"))
     core.normalizer = normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace(Regex(r"[^a-z]+"), " ")])
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     core.add_special_tokens(list(_SPECIAL))
+    if reasoning:
+        core.add_tokens([AddedToken(text, normalized=False) for text in REASONING])
+    if hears:
+        core.add_special_tokens(list(_AUDIO))
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
         unk_token="<unk>",
@@ -68,5 +96,13 @@ def build_tokenizer(family: str = "internvl") -> PreTrainedTokenizerFast:
         eos_token="<|im_end|>",
         clean_up_tokenization_spaces=False,
         extra_special_tokens=_INTERNVL if family == "internvl" else _QWEN2_VL,
-        chat_template=CHAT_TEMPLATE.replace("IMAGE", _IMAGE_PART[family]),
+        chat_template=_chat_template(family),
     )
+
+
+def _chat_template(family: Family) -> str:
+    if family in _IMAGE_PART:
+        return CHAT_TEMPLATE.replace("IMAGE", _IMAGE_PART[family])
+    audio = "{% if part['type'] == 'audio' %}{% set sounds.number = sounds.number + 1 %}" + _AUDIO_PART
+    counted = CHAT_TEMPLATE.replace("{% if part['type'] == 'image' %}IMAGE\n", audio)
+    return "{% set sounds = namespace(number=0) %}" + counted

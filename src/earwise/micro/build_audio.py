@@ -1,0 +1,64 @@
+"""A tiny checkpoint of an architecture that hears by itself: a Qwen2-Audio with small dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from transformers import (
+    PreTrainedTokenizerFast,
+    Qwen2AudioConfig,
+    Qwen2AudioForConditionalGeneration,
+    WhisperFeatureExtractor,
+)
+from transformers.models.whisper.modeling_whisper import sinusoids
+
+from earwise.micro.tokenizer import build_tokenizer
+from earwise.micro.weights import draw_weights, stop_at_turn_end, text_sizes
+from earwise.micro.words import VOCABULARY
+
+
+def build_qwen2_audio(
+    seed: int,
+    *,
+    hidden_size: int = 128,
+    intermediate_size: int = 320,
+    num_layers: int = 4,
+    num_heads: int = 4,
+    num_key_value_heads: int = 2,
+    audio_hidden_size: int = 96,
+    audio_intermediate_size: int = 384,
+    audio_layers: int = 2,
+    audio_heads: int = 4,
+    mel_bins: int = 80,
+    words: Sequence[str] = VOCABULARY,
+    reasoning: bool = False,
+) -> tuple[Qwen2AudioForConditionalGeneration, PreTrainedTokenizerFast, WhisperFeatureExtractor]:
+    """A Qwen2-Audio with a Qwen2 language model, its tokenizer and its feature extractor.
+
+    The tower has the published table of 1,500 positions, so that 30 s fit, filled with Whisper's sinusoids; one token
+    is 40 ms. `words` and `reasoning` are those of `build_tokenizer`.
+    """
+    tokenizer = build_tokenizer("qwen2_audio", words, reasoning=reasoning)
+    config = Qwen2AudioConfig(
+        audio_config={
+            "model_type": "qwen2_audio_encoder",
+            "d_model": audio_hidden_size,
+            "encoder_layers": audio_layers,
+            "encoder_attention_heads": audio_heads,
+            "encoder_ffn_dim": audio_intermediate_size,
+            "num_mel_bins": mel_bins,
+        },
+        text_config={
+            "model_type": "qwen2",
+            **text_sizes(tokenizer, hidden_size, intermediate_size, num_layers, num_heads, num_key_value_heads),
+        },
+        audio_token_index=tokenizer.get_vocab()["<|AUDIO|>"],
+    )
+    model = Qwen2AudioForConditionalGeneration(config)
+    draw_weights(model, seed)
+    with torch.no_grad():
+        positions = model.model.audio_tower.embed_positions.weight
+        positions.copy_(sinusoids(*positions.shape))
+    stop_at_turn_end(model, tokenizer)
+    return model, tokenizer, WhisperFeatureExtractor(feature_size=mel_bins)
