@@ -30,6 +30,7 @@ OWN = [(f, v) for f, v in CASES if f in NATIVE or (VIEWS[v].query != "speech" an
 """Cases in which the model's own forward pass needs no ears from elsewhere."""
 INSTRUCTION = "repeat the speech in the picture and is it the number two or the star"
 SPOKEN, HEARD, SUFFIX = "is it green", "is it blue", "please answer"
+DESCRIPTION = "a green circle and a star"
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +59,10 @@ def asked(folder, count=3, instruction=INSTRUCTION):
             id=f"item-{n}", source="tiny", question=QUESTIONS[n], answers=(("red", "yes it is", "two")[n],),
             cluster=f"c{n}", instruction=instruction,
         )  # fmt: skip
-        turn = Turn(item, QUESTIONS[n], clip=clip, num_samples=length, spoken=SPOKEN, heard=HEARD, suffix=SUFFIX)
+        turn = Turn(
+            item, QUESTIONS[n], clip=clip, num_samples=length, spoken=SPOKEN, heard=HEARD, description=DESCRIPTION,
+            suffix=SUFFIX,
+        )  # fmt: skip
         sound, other = Sound(clip, length - 1_000), Sound(folder / "0.wav", 9_000)
         samples.append(Sample((turn,), image, frames=(image, folder / "0.png"), sound=sound, other_sound=other))
     return samples[:count]

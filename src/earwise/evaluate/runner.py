@@ -27,7 +27,9 @@ log = logging.getLogger(__name__)
 
 Profile = Literal["strict", "vlmevalkit", "lmms_eval", "official"]
 
-_CONTEXTS: Final[tuple[Context, ...]] = ("image", "video", "sound", "silence", "other_sound", "none")
+_CONTEXTS: Final[tuple[Context, ...]] = (
+    "image", "video", "sound", "silence", "other_sound", "description", "none",
+)  # fmt: skip
 """Views of one context are answered together, on top of one prefix."""
 
 

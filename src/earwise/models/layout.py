@@ -19,7 +19,7 @@ from earwise.records import View
 if TYPE_CHECKING:
     from earwise.models.families.base import Family, ImageInput
 
-Role = Literal["system", "image", "sound", "query", "template", "response"]
+Role = Literal["system", "image", "sound", "description", "query", "template", "response"]
 AUDIO_ID = -1
 """Id of a placeholder that a clip's embeddings replace. No tokenizer has it, so it can never be typed."""
 
@@ -139,6 +139,8 @@ class LayoutBuilder:
         self._dialogue(draft, pieces[:first], (), images, spec.query, answers)
         if spec.context in HEARD:
             self._sound(draft, sample, spec.context)
+        elif spec.context == "description":
+            self._description(draft, sample)
         if not sample.independent:
             self._dialogue(draft, pieces[first:], sample.turns, (), spec.query, answers)
             return draft.finish()
@@ -212,6 +214,14 @@ class LayoutBuilder:
         draft.add("sound", self._encode(before))
         self._audio(draft, "sound", sound, heard, sample.key, "shorten the sound")
         draft.add("sound", self._encode(after))
+
+    def _description(self, draft: _Draft, sample: Sample) -> None:
+        """The sound as text, in the place where the sound itself would stand, and a blank line."""
+        description = sample.turns[0].description
+        if not description:
+            remedy = "describe its sound first, or take another view"
+            raise InputError("the item has no description", record=sample.key, remedy=remedy)
+        draft.add("description", self._encode(f"{description.strip()}\n\n"))
 
     def _audio(self, draft: _Draft, role: Role, sound: Sound, heard: Heard, record: str, remedy: str) -> None:
         """Placeholders for what is heard of a file."""

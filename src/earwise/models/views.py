@@ -19,9 +19,9 @@ Query = Literal["text", "spoken_form", "speech", "transcript"]
 what the model itself heard in the clip (typed).
 """
 
-Context = Literal["image", "video", "sound", "silence", "other_sound", "none"]
+Context = Literal["image", "video", "sound", "silence", "other_sound", "description", "none"]
 """What a question is about, as it is shown: an image, silent frames of a video, the item's own sound, silence of the
-same length, another item's sound, or nothing.
+same length, another item's sound, a text that describes the item's sound, or nothing.
 """
 
 HEARD: Final[frozenset[Context]] = frozenset({"sound", "silence", "other_sound"})
@@ -46,6 +46,7 @@ VIEWS: dict[View, ViewSpec] = {
     "sound_text": ViewSpec("sound", "text"),
     "sound_off": ViewSpec("silence", "text"),
     "sound_swapped": ViewSpec("other_sound", "text"),
+    "description_text": ViewSpec("description", "text"),
     "text_only": ViewSpec("none", "text"),
     "speech_only": ViewSpec("none", "speech"),
 }
@@ -72,6 +73,8 @@ class Turn:
     spoken: str | None = None
     """The spoken form, from the clip's record; it holds the answer-format request where that is spoken."""
     heard: str | None = None
+    description: str | None = None
+    """What describes the sound that the question is about; the first turn's counts for the conversation."""
     suffix: str = ""
     """Answer-format request that stays typed under every view; empty when the recipe shows none."""
 

@@ -21,6 +21,7 @@ _STYLES: Final[dict[Role, str]] = {
     "system": "dim",
     "image": "green",
     "sound": "magenta",
+    "description": "blue",
     "query": "yellow",
     "template": "dim",
     "response": "cyan",
