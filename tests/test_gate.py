@@ -33,7 +33,7 @@ from earwise.run import Run
 from earwise.speech.clips import load_clip, make_clips
 from earwise.speech.gate import Check, Heard, count, listen
 from earwise.speech.transcriber import HuggingFaceTranscriber
-from earwise.stages import gate, plan
+from earwise.stages import gate, plan, training
 from earwise.store import Store, read_store
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz "
@@ -159,11 +159,16 @@ RECIPE = (
 )
 
 
+def write(folder):
+    (folder / "recipe.toml").write_text(RECIPE)
+    return folder / "recipe.toml"
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A run whose clips are spoken, and how to bring its gate up to date."""
     folder = tmp_path_factory.mktemp("gate")
-    (folder / "recipe.toml").write_text(RECIPE)
+    write(folder)
 
     def run(*overrides):
         recipe = load_recipe(folder / "recipe.toml", list(overrides))
@@ -211,6 +216,42 @@ def test_training_clips_are_judged_where_they_are_asked_for(made):
     assert counts.keys() == {"train", "transcribe", "benchmarks/mme", "benchmarks/textvqa"}
 
 
+def test_what_trainings_do_with_failures_judges_nothing_again(made):
+    made("gate.train=off")
+    assert made("gate.train=true").worked == ["gate"]
+    assert made("gate.train=count").worked == []
+    assert made("gate.train=leave_out").worked == []
+    assert made("gate.train=false").worked == ["gate"]
+
+
+def test_only_trainings_that_leave_out_failures_wait_for_the_gate(made, tmp_path):
+    encoder = "encoder={layers=1, width=16, heads=2, steps=1, batch_size=2, lr=1e-3}"
+    for train, needed in (("off", False), ("count", False), ("leave_out", True)):
+        stages = plan(load_recipe(write(tmp_path), [f"gate.train={train}", encoder]), tmp_path / "recipe.toml")
+        trainings = [stage for stage in stages if stage.verb in ("align", "train", "encoder")]
+        assert len(trainings) == 2 * 5
+        assert {"gate" in stage.needs for stage in trainings} == {needed}
+
+
+def test_clips_that_failed_are_left_out_of_training_and_counted(made):
+    done = made("gate.train=leave_out", "gate.rates_wpm=[60,150]")
+    checks = read_store(done.folder / "stages/gate/train/checks.jsonl", Check)
+    failed = {one.item for one in checks if not one.passed}
+    assert 0 < len(failed) < len(checks)
+    said = []
+    context = SimpleNamespace(folder_of=lambda name: done.folder / "stages" / name, say=said.append)
+    # The clips of the other annotator's questions are those of `train`.
+    samples = training._samples(context, done.recipe, "train_other", ["image_speech"])
+    assert {turn.item.id for sample in samples for turn in sample.turns} == {one.item for one in checks} - failed
+    assert said == [f"{len(failed)} items left out: their clips failed the gate (fast {len(failed)})"]
+    counts = gate._counts(done.recipe, done.folder / "stages/gate")
+    assert counts["train"]["left_out"] == len(failed)
+    assert "left_out" not in counts["benchmarks/mme"]
+    made("gate.train=leave_out", "gate.rates_wpm=[1,2]")
+    with pytest.raises(InputError, match=r"train\.jsonl: nothing is left to train on"):
+        training._samples(context, done.recipe, "train", ["image_speech"])
+
+
 def test_results_are_given_with_and_without_failures(made):
     done = made()
     folder = done.folder / "stages/gate"
@@ -250,6 +291,14 @@ def test_a_gate_needs_speech(tmp_path):
     (tmp_path / "recipe.toml").write_text('name = "a"\n[data]\nsource = "folder"\npath = "."\n[gate]\n')
     with pytest.raises(InputError, match=r"speech: missing table, which \[gate\] needs"):
         load_recipe(tmp_path / "recipe.toml", [])
-    (tmp_path / "recipe.toml").write_text(RECIPE)
     with pytest.raises(InputError, match=r"gate\.max_wer"):
-        load_recipe(tmp_path / "recipe.toml", ["gate.max_wer=-1"])
+        load_recipe(write(tmp_path), ["gate.max_wer=-1"])
+
+
+def test_leaving_out_clips_that_no_training_hears_is_refused(tmp_path):
+    text = RECIPE.partition("[training]")[0]
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(InputError, match=r"gate\.train: 'leave_out' changes nothing: no training hears clips"):
+        load_recipe(tmp_path / "recipe.toml", ["gate.train=leave_out"])
+    with pytest.raises(InputError, match=r"gate\.train: expected one of 'off', 'count' or 'leave_out', got 'all'"):
+        load_recipe(tmp_path / "recipe.toml", ["gate.train=all"])

@@ -37,5 +37,15 @@ def test_the_page_shows_them(tmp_path):
     assert "word errors 30, number not recovered 8" in page
     for cell in ("<td>7.5\N{NO-BREAK SPACE}%</td>", "<td>2.1\N{NO-BREAK SPACE}%</td>", "<td>77.6</td>"):
         assert cell in page
+    assert "Left out" not in page
     without = build_report(fixture.write_run(tmp_path / "two"), [], tmp_path / "report.html").read_text()
     assert "quality gate" not in without
+
+
+def test_the_page_says_what_trainings_left_out(tmp_path):
+    data = summary()
+    data["gate"]["clips"]["train"] |= {"failed": 41, "left_out": 41}
+    page = build_report(fixture.write_run(tmp_path / "run", data), [], tmp_path / "report.html").read_text()
+    assert "Trainings left out the clips that failed." in page
+    assert "<td>4.1\N{NO-BREAK SPACE}%</td><td>41</td>" in page
+    assert "<td>7.5\N{NO-BREAK SPACE}%</td><td>–</td>" in page

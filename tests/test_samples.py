@@ -62,6 +62,20 @@ def test_it_ends_before_what_cannot_be_spoken(tmp_path):
     ]
 
 
+def test_it_ends_before_a_clip_that_failed_and_reasons_are_counted(tmp_path):
+    items = [*talk("a", "one", "two", "three"), *talk("b", "one", "mute"), *talk("c", "one", "two", "three")]
+    samples_of(items, tmp_path)
+    said = []
+    failed = {"a-1": ("wer", "numbers"), "b-0": ("wer",), "c-1": ("wer",), "c-2": ("wer",)}
+    samples = sample_items(items, tmp_path, tmp_path, said.append, failed=failed)
+    assert asked(samples) == [[("one", True)], [("one", True)]]
+    assert said == [
+        f"1 items left out: they have no clip (reasons in {tmp_path})",
+        "4 items left out: their clips failed the gate (wer 3, wer; numbers 1)",
+        "1 items left out: the rest of their conversation has no clip that passed",
+    ]
+
+
 def test_typed_questions_need_no_clip_but_something_must_be_heard(tmp_path):
     samples, said = samples_of([*talk("a", "~one", "two"), *talk("b", "~one", "mute")], tmp_path)
     assert asked(samples) == [[("one", False), ("two", True)]]

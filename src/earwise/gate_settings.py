@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, JsonValue
 
 from earwise.records import NonEmpty
 from earwise.schema import Count, Range, Settings, Share
@@ -19,6 +19,11 @@ class Asr(Settings):
     batch_size: Count = 8
 
     speed_only: ClassVar[frozenset[str]] = frozenset({"batch_size"})
+
+
+def _use(value: Any) -> Any:
+    """`true` and `false` in words."""
+    return {True: "count", False: "off"}[value] if isinstance(value, bool) else value
 
 
 class Gate(Settings):
@@ -36,5 +41,10 @@ class Gate(Settings):
     """Share of the clip before the first sound and after the last."""
     max_clipped: Share = 0.001
     """Share of the samples at full scale."""
-    train: bool = False
-    """Whether the clips of the training files are judged, too; they are only counted."""
+    train: Annotated[Literal["off", "count", "leave_out"], BeforeValidator(_use)] = "off"
+    """Of the clips of the training files: they are not judged, judged and counted, or those that fail are left out of
+    every training. `true` is `count`, `false` is `off`."""
+
+    def for_stage(self) -> dict[str, JsonValue]:
+        """What judging depends on: not what trainings do with the result."""
+        return {**super().for_stage(), "train": self.train != "off"}

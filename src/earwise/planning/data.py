@@ -125,6 +125,8 @@ def _material(
     lost = Counter(drop.reason for drop in made)
     notes += [f"of {len(few)} that were spoken, dropped {count}: {reason}" for reason, count in lost.items()]
     notes += [] if lost else [f"of {len(few)} that were spoken, none is dropped"]
+    if recipe.gate is not None and recipe.gate.train == "leave_out":
+        notes.append("what fails the gate is left out, too: `earwise gate` says how much")
     return Material(name, total, unit, sample_items(few, root, clips, lambda _: None), [*notes, how])
 
 

@@ -56,6 +56,8 @@ class GateSection:
     places: tuple[Place, ...]
     rows: tuple[Beside, ...]
     has_wer: bool
+    has_left_out: bool
+    """Whether trainings left out clips that failed."""
 
 
 def gate_section(summary: Summary) -> GateSection | None:
@@ -70,7 +72,8 @@ def gate_section(summary: Summary) -> GateSection | None:
             passed = summary.gate.models.get(model, {}).get(benchmark)
             if every is not None:
                 rows.append(Beside(model, benchmark, every, _side(passed, summary.pair) if passed else None))
-    return GateSection(places, tuple(rows), any(place.count.wer is not None for place in places))
+    has_wer = any(place.count.wer is not None for place in places)
+    return GateSection(places, tuple(rows), has_wer, any(place.count.left_out for place in places))
 
 
 def _side(result: BenchmarkResult, pair: Pair) -> Side | None:

@@ -146,6 +146,8 @@ class ClipCount(Part):
     reasons: dict[str, int] = {}
     wer: float | None = None
     """Word error rate of the round trip over all of them."""
+    left_out: int | None = None
+    """How many the trainings left out; None where nothing is trained on them."""
 
 
 class Gate(Part):

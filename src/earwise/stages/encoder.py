@@ -29,6 +29,7 @@ from earwise.speech.clips import read_clips
 from earwise.speech.voices import variant
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import data_folder
+from earwise.stages.gate import failures, gate_needed
 from earwise.stages.samples import sample_items
 from earwise.stages.speech import NAME as SPEECH
 from earwise.stages.speech import clip_folder, telling_how_to_repair
@@ -49,7 +50,7 @@ def stage(recipe: Recipe, seed: int) -> Stage:
         work=lambda context: _work(context, recipe),
         settings=recipe.encoder.for_stage(),
         seed=seed,
-        needs=(DATA, SPEECH),
+        needs=(DATA, SPEECH, *gate_needed(recipe)),
     )
 
 
@@ -58,7 +59,8 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     assert settings is not None
     clips = clip_folder(context.folder_of(SPEECH), ITEMS)
     folder = data_folder(recipe, context.folder_of(DATA))
-    samples = sample_items(read_items(folder / f"{ITEMS}.jsonl"), folder, clips, context.say)
+    items, unfit = read_items(folder / f"{ITEMS}.jsonl"), failures(context, recipe, ITEMS)
+    samples = sample_items(items, folder, clips, context.say, failed=unfit)
     words = sorted({word for sample in samples for word in sample.turns[0].item.answers[0].split()})
     recogniser = CtcRecogniser(_shape(settings), words, stack=settings.stack, seed=context.seed)
     held_out, taught = _split(_long_enough(samples, recogniser, context))

@@ -39,7 +39,7 @@ def stages(recipe: Recipe) -> list[Stage]:
     listening = Stage(
         name=TRANSCRIPTS,
         work=lambda context: _transcribe(context, recipe),
-        settings={"asr": gate.asr.for_stage() if gate.asr else None, "train": gate.train},
+        settings={"asr": gate.asr.for_stage() if gate.asr else None, "train": gate.train != "off"},
         needs=(DATA, SPEECH),
         inputs=_local_model(gate),
     )
@@ -61,8 +61,21 @@ def _judged(recipe: Recipe, folder: Path) -> dict[str, Sequence[Item]]:
     """Items by the place of their clips: each benchmark, and the training files where they are asked for."""
     assert recipe.gate is not None
     files = {f"benchmarks/{name}": items for name, items in benchmark_items(recipe, folder).items()}
-    train = {name: read_items(folder / f"{name}.jsonl") for name in spoken_files(recipe)} if recipe.gate.train else {}
-    return {**train, **files}
+    named = spoken_files(recipe) if recipe.gate.train != "off" else []
+    return {**{name: read_items(folder / f"{name}.jsonl") for name in named}, **files}
+
+
+def gate_needed(recipe: Recipe) -> tuple[str, ...]:
+    """The stage that says which clips a training leaves out; none where it leaves out none."""
+    return (NAME,) if recipe.gate is not None and recipe.gate.train == "leave_out" else ()
+
+
+def failures(context: StageContext, recipe: Recipe, name: str) -> dict[str, tuple[str, ...]]:
+    """Reasons by item for the clips that item file `name` is not trained on; empty where a training takes all."""
+    if not gate_needed(recipe):
+        return {}
+    checks = clip_folder(context.folder_of(NAME), name) / CHECKS
+    return {one.item: one.reasons for one in read_store(checks, Check) if not one.passed}
 
 
 def _transcribe(context: StageContext, recipe: Recipe) -> None:
@@ -145,4 +158,13 @@ def summarise_gate(
     enough = {name for name, _ in clusters if sum(source == name for source, _ in clusters) > 1}
     kept = {seed: [score for score in many if score.source in enough] for seed, many in kept.items()}
     models = summarise_models(ScoreTable.of(kept, BASE), text, speech) if enough else {}
-    return {"clips": read_json(folder / COUNTS), "models": models}
+    return {"clips": _counts(recipe, folder), "models": models}
+
+
+def _counts(recipe: Recipe, folder: Path) -> dict[str, Any]:
+    """Counts by place; those of training files with how many of their clips the trainings left out."""
+    counts: dict[str, Any] = read_json(folder / COUNTS)
+    for name in spoken_files(recipe):
+        if name in counts:
+            counts[name]["left_out"] = counts[name]["failed"] if gate_needed(recipe) else 0
+    return counts

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import soundfile
@@ -33,6 +34,7 @@ def sample_items(
     suffix: str = "none",
     views: Collection[View] = (),
     frames: FrameChoice = EIGHT_FRAMES,
+    failed: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> list[Sample]:
     """One sample per item, or per conversation where items say which one they belong to.
 
@@ -47,14 +49,17 @@ def sample_items(
         suffix: how the answer-format request is given: `none`, `text` (typed) or `spoken`.
         views: what samples will be shown under. Sounds and frames are only made ready for views that need them.
         frames: which frames are shown of a video.
+        failed: reasons by item for clips that are there but not good enough: as if they were not there.
     """
     media = _Media(folder, views, frames)
-    spoken = _clips(clips) if clips is not None else {}
+    made = _clips(clips) if clips is not None else {}
+    spoken = {item: clip for item, clip in made.items() if item not in failed}
 
     def can_be_asked(item: Item) -> bool:
         return clips is None or item.id in spoken or bool(item.meta.get(TYPED))
 
-    samples, silent, behind = [], 0, 0
+    samples: list[Sample] = []
+    silent, unfit, behind = 0, Counter[str](), 0
     for _, group in itertools.groupby(items, key=lambda item: item.meta.get(CONVERSATION, item.id)):
         asked = list(group)
         whole = list(itertools.takewhile(can_be_asked, asked))
@@ -64,15 +69,19 @@ def sample_items(
             turns = tuple(_turn(item, spoken.get(item.id), clips, suffix) for item in whole)
             first = whole[0]
             samples.append(Sample(turns, _image(first, folder), frames=media.frames(first), sound=media.sound(first)))
-        without = sum(not can_be_asked(item) for item in asked)
-        silent += without
-        behind += len(asked) - len(whole) - without
+        without = [item.id for item in asked if not can_be_asked(item)]
+        silent += sum(item not in made for item in without)
+        unfit.update("; ".join(failed[item]) for item in without if item in made)
+        behind += len(asked) - len(whole) - len(without)
     if silent:
         say(f"{silent} items left out: they have no clip (reasons in {clips})")
     if media.cut:
         say(f"{len(media.cut)} sounds are longer than {MAX_CLIP_S} s and end there, e.g. that of {media.cut[0]}")
+    if unfit:
+        why = ", ".join(f"{reasons} {count}" for reasons, count in unfit.most_common())
+        say(f"{unfit.total()} items left out: their clips failed the gate ({why})")
     if behind:
-        say(f"{behind} items left out: the rest of their conversation has no clip")
+        say(f"{behind} items left out: the rest of their conversation has no clip{' that passed' if failed else ''}")
     return samples
 
 
