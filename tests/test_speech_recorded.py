@@ -6,6 +6,7 @@ import soundfile
 from corpora import tone
 
 from earwise.data.asr import Recording
+from earwise.errors import InputError
 from earwise.records import Item
 from earwise.speech.clips import load_clip, make_clips, read_clips
 from earwise.speech_settings import Perturb
@@ -52,6 +53,17 @@ def test_a_whole_lossless_file_is_used_where_it_is(audio, tmp_path):
     assert clip.rate == pytest.approx(120)  # two words in one second
     assert not (tmp_path / "clips" / "wav").exists()
     assert np.abs(load_clip(clip, tmp_path / "clips") - tone(1.0)).max() < 1e-4
+
+
+def test_a_recording_cannot_say_an_answer_format_request(audio, tmp_path):
+    plain = item("a", "media/whole.flac")
+    asked = item("b", "media/whole.flac").model_copy(update={"suffix": " Answer with a single word."})
+    said = rf"^{audio}: b: its recording does not say its answer-format request 'Answer with a single word\.' \(set "
+    with pytest.raises(InputError, match=said):
+        cut([plain, asked], tmp_path / "clips", audio, speak_suffix=True)
+    assert not (tmp_path / "clips").exists()
+    assert len(cut([plain], tmp_path / "clips", audio, speak_suffix=True).clips) == 1
+    assert len(cut([plain, asked], tmp_path / "clips", audio).clips) == 2
 
 
 def test_a_part_of_a_file_is_mixed_resampled_and_written_once(audio, tmp_path):

@@ -26,7 +26,7 @@ from earwise.records import SAMPLE_RATE_HZ, Clip, Item, Record
 from earwise.speech.drop import TOO_LONG, Drop
 from earwise.speech.engine import SpeechEngine, check_voice
 from earwise.speech.parallel import map_in_processes, map_in_threads
-from earwise.speech.recorded import Cut, cut_all
+from earwise.speech.recorded import Cut, check_suffixes, cut_all
 from earwise.speech.spoken_form import FORM_VERSION, spoken_form
 from earwise.speech_settings import Perturb
 from earwise.store import Store, read_store
@@ -125,9 +125,12 @@ def make_clips(
         audio: folder that audio paths of recorded items start from.
         perturbation: of recorded clips; an engine perturbs what it speaks itself.
 
-    Raises `InputError` for an unknown voice, doubled ids, and if no item at all can be spoken.
+    Raises `InputError` for an unknown voice, doubled ids, a recording that would have to say a suffix, and if no item
+    at all can be spoken.
     """
     folder = Path(folder)
+    if speak_suffix:
+        check_suffixes(items, audio or folder)
     cuts = _cuts(items, folder, perturbation, seed) if audio is not None else {}
     to_speak = [item for item in items if item.id not in cuts]
     _check_ids(items)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import soundfile
 
-from earwise.data.asr import TOO_LONG, Recording
+from earwise.data.asr import RECORDING, TOO_LONG, Recording
 from earwise.data.media import MAX_CLIP_S, load_audio, save_wav, waveform_sha256
 from earwise.errors import InputError
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item
@@ -44,6 +44,17 @@ class Cut:
         perturbation = self.perturbation.model_dump() if self.perturbation else None
         parts = (self.item.question, self.item.audio, self.recording.model_dump(), perturbation, self.seed)
         return f"{self.item.id}@{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]}"
+
+
+def check_suffixes(items: Iterable[Item], file: str | Path) -> None:
+    """Raise `InputError` naming `file` and the first recorded item that has an answer-format request: where requests
+    are spoken, nobody has said this one.
+    """
+    for item in items:
+        if RECORDING in item.meta and item.suffix.strip():
+            what = f"its recording does not say its answer-format request {item.suffix.strip()!r}"
+            remedy = "set evaluate.suffix to 'text' or 'none'"
+            raise InputError(what, file=file, record=item.id, remedy=remedy)
 
 
 def cut_all(cuts: Sequence[Cut], folder: Path, audio: Path, workers: int) -> Iterator[Clip | Drop]:

@@ -19,6 +19,7 @@ from earwise.settings import Recipe
 from earwise.speech.clips import CLIPS, make_clips, read_clips
 from earwise.speech.engine import open_engine
 from earwise.speech.perturbed import opener
+from earwise.speech.recorded import check_suffixes
 from earwise.speech.voices import split_voices, variant
 from earwise.speech_settings import Perturb, Speech
 from earwise.stages.checks import check_model
@@ -79,6 +80,9 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     voices = open_engine(settings.engine).voices()
     train, test = split_voices(voices, settings.train_voices, settings.test_voices, settings.seed)
     _check_unheard(recipe, test)
+    if speaks_suffix(recipe):  # before hours are spent on training clips
+        for items in benchmark_items(recipe, folder).values():
+            check_suffixes(items, folder / "benchmarks")
     context.say(f"speech: {len(train)} voices for training; test voices: {', '.join(test)}")
     for name in spoken_files(recipe):
         items = read_items(folder / f"{name}.jsonl")
