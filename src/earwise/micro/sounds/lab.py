@@ -1,0 +1,159 @@
+"""Write a sound laboratory: clips whose truth is known, what is asked about them, and benchmarks in public formats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from earwise.data.avqa import read_avqa
+from earwise.data.choices import LETTERS
+from earwise.data.media import save_wav
+from earwise.micro.sounds.benchmarks import avqa_records, guards, write_benchmarks, write_json
+from earwise.micro.sounds.chains import chain_of, target
+from earwise.micro.sounds.clips import (
+    Clip,
+    Group,
+    chain_line,
+    questions_about,
+    spelled_out,
+    write_clips,
+    write_lines,
+)
+from earwise.micro.sounds.guards import Guard
+from earwise.micro.sounds.questions import Question
+from earwise.micro.sounds.world import Shares
+from earwise.records import Item
+from earwise.store import write_jsonl
+
+WRITE_DOWN = "write down what you hear"
+"""Asks for the true chain of a sound."""
+
+
+@dataclass(frozen=True)
+class SoundLabSize:
+    """How much to write, and how often eye and ear disagree."""
+
+    train_clips: int = 2_000
+    validation_clips: int = 200
+    test_clips: int = 500
+    """Clips of the training domain, of the shifted one, and of each guard."""
+    seen_clips: int = 2_000
+    listen_clips: int = 2_000
+    event_clips: int = 2_000
+    known_clips: int = 300
+    guard_items: int = 1_000
+    """Training items of the guards: half speech, half music."""
+    questions_per_clip: int = 3
+    silent_share: float = 0.15
+    """Of the things, how many are seen and not heard."""
+    unseen_share: float = 0.10
+    """Of the things, how many are heard and not seen."""
+
+
+def write_sound_lab(folder: Path, seed: int = 0, size: SoundLabSize = SoundLabSize()) -> None:
+    """Write a laboratory into `folder`; the same arguments give the same bytes.
+
+    Item files, with their options inside the question and answers in words:
+
+    - `train.jsonl`, `validation.jsonl`: sound and video, from `train_qa.json` and `validation_qa.json` in AVQA's format
+    - `seen.jsonl`: video only, of clips in which everything seen is heard; answers are chains with the answer
+    - `listen.jsonl`: sound only, answers without a chain
+    - `events.jsonl`: sound only, asks to write down everything that is heard
+    - `replay.jsonl`: training items of the guards, `speech` and `music`
+
+    Files of chains: `known.jsonl`, true chains of clips that serve nothing else; `truth.jsonl`, what is heard in every
+    clip of train and validation, by cluster; `visible.jsonl`, what is seen in them. `benchmarks/`: see `benchmarks`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    shares = Shares(size.silent_share, size.unseen_share)
+    asked = size.questions_per_clip
+    train = _write_avqa(folder, Group("train", size.train_clips, "train", shares), seed, asked)
+    validation = _write_avqa(folder, Group("validation", size.validation_clips, "validation", shares), seed, asked)
+    both = [*train, *validation]
+    write_lines(folder / "truth.jsonl", (chain_line(c.name, str(c.audio), c.scene.heard) for c in both))
+    write_lines(folder / "visible.jsonl", (chain_line(c.name, str(c.audio), c.scene.seen) for c in both))
+
+    seen = write_clips(folder, Group("seen", size.seen_clips, "train", replace(shares, honest=True), audio=None), seed)
+    write_jsonl(folder / "seen.jsonl", _seen(questions_about(seen, asked)))
+    listen = write_clips(folder, Group("listen", size.listen_clips, "train", shares, video=None), seed)
+    write_jsonl(folder / "listen.jsonl", (_item(*one) for one in questions_about(listen, asked)))
+    events = write_clips(folder, Group("events", size.event_clips, "train", shares, video=None), seed)
+    write_jsonl(folder / "events.jsonl", map(_events, events))
+    known = write_clips(folder, Group("known", size.known_clips, "train", shares, video=None), seed)
+    write_lines(folder / "known.jsonl", (chain_line(c.name, str(c.audio), c.scene.heard) for c in known))
+    write_jsonl(folder / "replay.jsonl", _replay(folder, seed, size.guard_items // 2))
+    write_benchmarks(folder / "benchmarks", seed, size.test_clips, asked, shares)
+
+
+def _write_avqa(folder: Path, group: Group, seed: int, questions: int) -> list[Clip]:
+    """`NAME_qa.json` with its media, and `NAME.jsonl`, what AVQA's reader makes of it, spelled out."""
+    clips = list(write_clips(folder, group, seed))
+    asked = list(questions_about(clips, questions))
+    path = folder / f"{group.name}_qa.json"
+    write_json(path, avqa_records(asked))
+    items = []
+    for item, (_, _, question) in zip(read_avqa(path), asked, strict=True):
+        meta = {**item.meta, "kind": question.kind, "form": question.form}
+        items.append(spelled_out(item.model_copy(update={"meta": meta})))
+    write_jsonl(folder / f"{group.name}.jsonl", items)
+    return clips
+
+
+def _item(clip: Clip, key: str, question: Question) -> Item:
+    """A question with its media, spelled out."""
+    item = Item(
+        id=key,
+        source=clip.name.partition("-")[0],
+        question=question.text,
+        answers=(LETTERS[question.options.index(question.right)],),
+        choices=question.options,
+        audio=clip.audio,
+        video=clip.video,
+        cluster=clip.name,
+        kind=question.kind,
+        meta={"form": question.form},
+    )
+    return spelled_out(item)
+
+
+def _seen(asked: Iterable[tuple[Clip, str, Question]]) -> Iterator[Item]:
+    """Items whose answers are the chain of what is seen, with the answer that follows from it."""
+    for clip, key, question in asked:
+        answer = question.answer_for(clip.scene.seen)
+        assert answer is not None, "in these clips everything that is heard is seen"
+        written = target(chain_of(clip.scene.seen), answer)
+        yield _item(clip, key, question).model_copy(update={"answers": (written,)})
+
+
+def _events(clip: Clip) -> Item:
+    return Item(
+        id=clip.name,
+        source="events",
+        question=WRITE_DOWN,
+        answers=(chain_of(clip.scene.heard),),
+        audio=clip.audio,
+        cluster=clip.name,
+        kind="events",
+    )
+
+
+def _replay(folder: Path, seed: int, count: int) -> Iterator[Item]:
+    for name, guard in guards(seed, "train", count):
+        audio = f"audios/{name}.wav"
+        save_wav(folder / audio, guard.samples)
+        yield spelled_out(_guard_item(name, audio, guard))
+
+
+def _guard_item(name: str, audio: str, guard: Guard) -> Item:
+    return Item(
+        id=name,
+        source=guard.task,
+        question=guard.text,
+        answers=(LETTERS[guard.options.index(guard.right)],),
+        choices=guard.options,
+        audio=audio,
+        cluster=name,
+        kind=guard.task,
+        meta={"form": guard.form, "voice": guard.voice},
+    )

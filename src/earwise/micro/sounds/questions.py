@@ -1,0 +1,237 @@
+"""Questions about a clip, each with four options of which one is right.
+
+What is right follows from a list of events and from nothing else (`Question.answer_for`): from what is heard for the
+gold answer, from what is seen for the answer of somebody who watches the silent video.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from earwise.micro.sounds.words import KINDS, NUMBERS
+from earwise.micro.sounds.world import MOST_TIMES, Event, Scene, kinds_of, times
+
+Kind = Literal["existence", "order", "count", "comparison"]
+Form = Literal["heard", "first", "last", "after", "before", "things", "times", "most", "more"]
+
+OPTIONS: Final = 4
+"""As many as AVQA gives."""
+_COUNTS: Final = NUMBERS[1 : MOST_TIMES + 1]
+
+FORMS: Final[dict[Kind, tuple[Form, ...]]] = {
+    "existence": ("heard",),
+    "order": ("first", "last", "after", "before"),
+    "count": ("things", "times"),
+    "comparison": ("most", "more"),
+}
+"""What may be asked, by kind."""
+
+TEXTS: Final[dict[Form, str]] = {
+    "heard": "which of these is heard?",
+    "first": "which is heard first?",
+    "last": "which is heard last?",
+    "after": "which comes right after the {0}?",
+    "before": "which comes right before the {0}?",
+    "things": "how many different things are heard?",
+    "times": "how often is the {0} heard?",
+    "most": "which of these is heard most often?",
+    "more": "which is heard more often, the {0} or the {1}?",
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question with its options in order; `about` are the kinds that it names."""
+
+    kind: Kind
+    form: Form
+    about: tuple[str, ...]
+    options: tuple[str, ...]
+    right: str
+    """The right option, for what is heard."""
+
+    @property
+    def text(self) -> str:
+        """The question without its options."""
+        return TEXTS[self.form].format(*self.about)
+
+    def answer_for(self, events: Sequence[Event]) -> str | None:
+        """The option that follows from `events`; None where no option does, or more than one."""
+        answer = _ANSWERS[self.form](sorted(events), self.about, self.options) if events else None
+        return answer if answer in self.options else None
+
+
+def ask(scene: Scene, rng: random.Random, count: int) -> list[Question]:
+    """Up to `count` different questions about what is heard, of kinds in turn, from a random one on."""
+    kinds = rng.sample(list(FORMS), len(FORMS))
+    asked: dict[tuple[Form, tuple[str, ...]], Question] = {}
+    for turn in range(4 * count):
+        question = _ask(kinds[turn % len(kinds)], scene, rng)
+        if question is not None:
+            asked.setdefault((question.form, question.about), question)
+        if len(asked) == count:
+            break
+    return list(asked.values())
+
+
+def _ask(kind: Kind, scene: Scene, rng: random.Random) -> Question | None:
+    """A question of `kind`; None where the scene allows none of the form that was drawn."""
+    form = rng.choice(FORMS[kind])
+    about = _ABOUT[form](scene.heard, rng)
+    if about is None:
+        return None
+    if kind == "count":
+        options = _COUNTS
+        right = _ANSWERS[form](scene.heard, about, options)
+    else:
+        right = _gold(form, scene.heard, about, rng)
+        if right is None:
+            return None
+        options = _options(form, scene, about, right, rng)
+    if right is None or right not in options:
+        return None
+    shuffled = tuple(rng.sample(options, len(options)))
+    return Question(kind, form, about, shuffled, right)
+
+
+def _gold(form: Form, heard: Sequence[Event], about: tuple[str, ...], rng: random.Random) -> str | None:
+    """The kind that is right."""
+    if form == "heard":
+        return rng.choice(kinds_of(heard))
+    if form == "most" and len(kinds_of(heard)) < 2:
+        return None  # the same as asking what is heard
+    return _ANSWERS[form](heard, about, KINDS)
+
+
+def _options(form: Form, scene: Scene, about: tuple[str, ...], right: str, rng: random.Random) -> tuple[str, ...]:
+    """The right kind and three others: those that tempt first, then any.
+
+    A thing that moves in silence is a temptation for who only watches; what is heard at another time, or less often,
+    for who only listens for kinds.
+    """
+    heard = kinds_of(scene.heard)
+    silent = [kind for kind in kinds_of(scene.seen) if kind not in heard]
+    others = [kind for kind in heard if kind != right]
+    if form == "heard":
+        tempting, barred = (silent if rng.random() < 0.5 else []), set(heard)
+    elif form == "more":
+        tempting, barred = [kind for kind in about if kind != right], set(heard)
+    else:
+        tempting, barred = others + silent, set(about)
+        rng.shuffle(tempting)
+    if form == "most":
+        tempting = [*others, *silent]  # with every other heard one the question is not easier than it sounds
+    tempting = [kind for kind in tempting if kind not in about or form == "more"]
+    rest = [kind for kind in KINDS if kind not in {right, *tempting, *barred}]
+    return tuple([right, *tempting, *rng.sample(rest, len(rest))][:OPTIONS])
+
+
+def _about_nothing(heard: Sequence[Event], rng: random.Random) -> tuple[str, ...] | None:
+    return ()
+
+
+def _about_one_time(heard: Sequence[Event], rng: random.Random) -> tuple[str, ...] | None:
+    """Something that is heard once, so that what comes next to it is one thing."""
+    once = [kind for kind, number in times(heard).items() if number == 1]
+    return (rng.choice(sorted(once)),) if once else None
+
+
+def _about_times(heard: Sequence[Event], rng: random.Random) -> tuple[str, ...] | None:
+    """Something that is heard; every number of times that occurs is equally likely, but once is mostly passed over:
+    almost every clip has something that is heard once, and the answer would be known without listening.
+    """
+    counts = times(heard)
+    number = rng.choice(sorted(set(counts.values())))
+    if number == 1 and rng.random() < 0.6:
+        return None
+    return (rng.choice(sorted(kind for kind in counts if counts[kind] == number)),)
+
+
+def _about_two(heard: Sequence[Event], rng: random.Random) -> tuple[str, ...] | None:
+    """Two things that are heard a different number of times."""
+    counts = times(heard)
+    pairs = [(one, two) for one in sorted(counts) for two in sorted(counts) if counts[one] != counts[two]]
+    return rng.choice(pairs) if pairs else None
+
+
+def _answer_heard(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
+    return _single([kind for kind in kinds_of(events) if kind in options])
+
+
+def _answer_first(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
+    return _single([event.kind for event in events if event.slot == events[0].slot])
+
+
+def _answer_last(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
+    return _single([event.kind for event in events if event.slot == events[-1].slot])
+
+
+def _answer_after(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
+    return _beside(events, about[0], min, lambda slot, own: slot > own)
+
+
+def _answer_before(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
+    return _beside(events, about[0], max, lambda slot, own: slot < own)
+
+
+def _answer_things(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
+    return NUMBERS[len(kinds_of(events))]
+
+
+def _answer_times(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
+    return NUMBERS[times(events)[about[0]]]
+
+
+def _answer_most(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
+    counts = {kind: number for kind, number in times(events).items() if kind in options}
+    return _single([kind for kind, number in counts.items() if number == max(counts.values())])
+
+
+def _answer_more(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
+    return _answer_most(events, about, about)
+
+
+def _beside(
+    events: Sequence[Event],
+    kind: str,
+    nearest: Callable[[list[int]], int],
+    beyond: Callable[[int, int], bool],
+) -> str | None:
+    """What sounds in the nearest slot beyond the only one of `kind`."""
+    own = [event.slot for event in events if event.kind == kind]
+    slots = [event.slot for event in events if len(own) == 1 and beyond(event.slot, own[0])]
+    return _single([event.kind for event in events if event.slot == nearest(slots)]) if slots else None
+
+
+def _single(kinds: Sequence[str]) -> str | None:
+    return kinds[0] if len(kinds) == 1 else None
+
+
+_About = Callable[[Sequence[Event], random.Random], tuple[str, ...] | None]
+_ABOUT: Final[dict[Form, _About]] = {
+    "heard": _about_nothing,
+    "first": _about_nothing,
+    "last": _about_nothing,
+    "after": _about_one_time,
+    "before": _about_one_time,
+    "things": _about_nothing,
+    "times": _about_times,
+    "most": _about_nothing,
+    "more": _about_two,
+}
+
+_Answer = Callable[[Sequence[Event], tuple[str, ...], Sequence[str]], str | None]
+_ANSWERS: Final[dict[Form, _Answer]] = {
+    "heard": _answer_heard,
+    "first": _answer_first,
+    "last": _answer_last,
+    "after": _answer_after,
+    "before": _answer_before,
+    "things": _answer_things,
+    "times": _answer_times,
+    "most": _answer_most,
+    "more": _answer_more,
+}
