@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
+from earwise.distil.teachers import LiveTeacher, Shape, TaughtBatch, Teacher, shape_of
 from earwise.distil.terms import Side, Term
+from earwise.distil.vocabulary import shared_vocabulary
 from earwise.errors import InputError
 from earwise.models.batch import ViewBatch, collate
 from earwise.models.omni import Hearing, OmniModel, States
@@ -32,12 +37,13 @@ class TrainBatch:
     """What one micro-batch needs: the student's passes with those of its own weights, and other models' passes."""
 
     own: ViewBatch
-    others: dict[str, ViewBatch]
+    others: dict[str, TaughtBatch]
     num_responses: int
 
     def to(self, device: torch.device | str) -> Self:
         """Move everything to `device`; lets `Trainer` place a batch."""
-        for part in (self.own, *self.others.values()):
+        self.own.to(device)
+        for part in self.others.values():
             part.to(device)
         return self
 
@@ -49,7 +55,7 @@ class Objective:
         view: what the student sees.
         terms: the losses; those of weight 0 are left out together with their passes.
         student: the model that learns.
-        teachers: other models by the name that terms use.
+        teachers: other models by the name that terms use: whatever gives states for samples (`Teacher`).
         share_prefix: compute tokens that the views have in common once, where that is exact.
     """
 
@@ -59,22 +65,49 @@ class Objective:
         terms: Sequence[Term],
         student: OmniModel,
         *,
-        teachers: dict[str, OmniModel] | None = None,
+        teachers: Mapping[str, OmniModel | Teacher] | None = None,
         share_prefix: bool = True,
     ) -> None:
         self.view: View = view
         self.terms = [term for term in terms if term.weight > 0]
+        _name_apart(self.terms)
         self.student_pass = f"student/{view}"
         self.needs_layers = any(term.needs_layers for term in self.terms)
+        self.needs_audio = any(term.needs_audio for term in self.terms)
         self.share_prefix = share_prefix and student.no_shared_prefix is None
         if share_prefix and not self.share_prefix:
             log.info("full passes instead of a shared prefix: %s", student.no_shared_prefix)
         self.layouts = student.layouts
         self.family = student.family
-        self.teachers = dict(teachers or {})
+        self.teachers: dict[str, Teacher] = {
+            name: LiveTeacher(teacher) if isinstance(teacher, OmniModel) else teacher
+            for name, teacher in (teachers or {}).items()
+        }
         self.snapshot_ears = self._snapshot(student)
-        for teacher in self.teachers.values():
-            teacher.requires_grad_(False).eval()
+        self.shared = {name: self._shared_vocabulary(name) for name in self.teachers}
+        self.student_shape = shape_of(student.family)
+        self.aids = student.aids
+        for term in self.terms:
+            aid = term.aid(self.student_shape, self._shape(term.teacher)) if term.teacher is not None else None
+            if aid is not None:
+                self.aids[term.name] = aid.to(student.device)
+
+    def _shared_vocabulary(self, name: str) -> int:
+        """How many words, from the first one on, the student and the teacher `name` have in common."""
+        teacher = self.teachers[name]
+        common = shared_vocabulary(
+            self.family.tokenizer, teacher.tokenizer, student_name="the student", teacher_name=name
+        )
+        return min(common, self.family.vocabulary, teacher.vocabulary)
+
+    def _shape(self, teacher: str) -> Shape:
+        return self.teachers[teacher].shape if teacher in self.teachers else self.student_shape
+
+    def save_aids(self, folder: Path) -> None:
+        """Write `TERM.safetensors` for each term that trained a module of its own; nothing where none did."""
+        for name, aid in self.aids.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            save_file({k: v.contiguous() for k, v in aid.state_dict().items()}, folder / f"{name}.safetensors")
 
     def _snapshot(self, student: OmniModel) -> Hearing | None:
         """A frozen copy of what is trained: of the ears alone while the base is frozen, else of the whole model."""
@@ -82,7 +115,7 @@ class Objective:
             return None
         if student.base_is_frozen and student.ears is not None:
             return copy.deepcopy(student.ears).requires_grad_(False).eval()
-        self.teachers[SNAPSHOT] = copy.deepcopy(student)
+        self.teachers[SNAPSHOT] = LiveTeacher(copy.deepcopy(student))
         return None
 
     @property
@@ -98,18 +131,25 @@ class Objective:
         """
         own, others = {}, {}
         for who, view in self.passes:
-            model = self.teachers.get(who)
-            builder = self.layouts if model is None else model.layouts
-            rows = [builder.build(sample, view, answers=True) for sample in samples]
-            if model is None:
-                own[f"{who}/{view}"] = rows
+            if who in self.teachers:
+                others[f"{who}/{view}"] = self.teachers[who].collate(samples, view)
             else:
-                others[f"{who}/{view}"] = collate({f"{who}/{view}": rows}, model.family, share_prefix=False)
+                own[f"{who}/{view}"] = [self.layouts.build(sample, view, answers=True) for sample in samples]
         batch = collate(own, self.family, share_prefix=self.share_prefix)
         targets = batch.views[self.student_pass].targets
-        for name, views in others.items():
-            _check_same_tokens(name, views.views[name].targets, targets)
+        for name, taught in others.items():
+            self._check_same_tokens(name, taught.targets, targets)
         return {"batch": TrainBatch(batch, others, len(targets))}
+
+    def _check_same_tokens(self, name: str, theirs: Tensor, mine: Tensor) -> None:
+        """Ids alone do not say that two models read the same: they must also be the same strings."""
+        remedy = "teacher and student must share a tokenizer"
+        if not torch.equal(theirs, mine):
+            raise InputError(f"{name} splits the responses into other tokens than the student", remedy=remedy)
+        who = name.rsplit("/", 1)[0]
+        if len(mine) and int(mine.max()) >= self.shared[who]:
+            word = self.family.tokenizer.convert_ids_to_tokens([int(mine.max())])[0]
+            raise InputError(f"a response holds {word!r}, which is no token of {name}", remedy=remedy)
 
     def losses(self, model: torch.nn.Module, batch: TrainBatch) -> dict[str, Tensor]:
         """(N,) values of every term, unweighted, by its name."""
@@ -122,30 +162,39 @@ class Objective:
             batch.own,
             learn=[self.student_pass],
             layers=self.needs_layers,
+            audio=list(batch.own.views) if self.needs_audio else [],
             ears={n: ears for n, ears in heard_otherwise.items() if ears is not None},
         )
-        for name, views in batch.others.items():
-            teacher = self.teachers[name.rsplit("/", 1)[0]]
-            with torch.no_grad():
-                states |= teacher(views, learn=[], layers=self.needs_layers)
+        for name, taught in batch.others.items():
+            who, _, view = name.rpartition("/")
+            asking = [term for term in self.terms if (term.teacher, term.view) == (who, view)]
+            states[name] = self.teachers[who].states(
+                taught,
+                layers=any(term.needs_layers for term in asking),
+                audio=any(term.needs_audio for term in asking),
+            )
         return states
 
     def values(self, states: dict[str, States]) -> dict[str, Tensor]:
         """(N,) values of every term, unweighted."""
-        student = Side(states[self.student_pass], self.family.head_weight, self.family.vocabulary)
+        family = self.family
+        student = Side(states[self.student_pass], family.head_weight, family.vocabulary, family.final_norm)
         values = {}
         for term in self.terms:
             teacher = None
             if term.teacher is not None:
-                family = self.teachers[term.teacher].family if term.teacher in self.teachers else self.family
-                teacher = Side(states[f"{term.teacher}/{term.view}"], family.head_weight, family.vocabulary)
+                shown = states[f"{term.teacher}/{term.view}"]
+                teacher = Side(shown, family.head_weight, family.vocabulary, family.final_norm)
+                if (other := self.teachers.get(term.teacher)) is not None:
+                    teacher = Side(shown, other.head, self.shared[term.teacher], other.norm)
             values[term.name] = term(student, teacher)
         return values
 
 
-def _check_same_tokens(name: str, theirs: Tensor, mine: Tensor) -> None:
-    if not torch.equal(theirs, mine):
-        raise InputError(
-            f"{name} splits the responses into other tokens than the student",
-            remedy="teacher and student must share a tokenizer",
-        )
+def _name_apart(terms: Sequence[Term]) -> None:
+    """Give the second term of one kind its number: names are what values, metrics and aids are found by."""
+    seen = Counter[str]()
+    for term in terms:
+        seen[term.name] += 1
+        if seen[term.name] > 1:
+            term.name = f"{term.name}_{seen[term.name]}"

@@ -6,9 +6,9 @@ Shapes: B samples, L tokens, H width, V vocabulary, N response tokens of a batch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, cast
 
@@ -29,6 +29,18 @@ from earwise.records import View
 
 
 @dataclass
+class AudioStates:
+    """What one view yields at the positions of clips and sounds."""
+
+    layers: Tensor
+    """(K, A, H) every layer's output at the A audio positions of the batch, row after row, as in `States.layers`."""
+    rows: Tensor
+    """(A,) the sample that each audio position belongs to."""
+    responses: Tensor
+    """(N,) the sample that each response token belongs to."""
+
+
+@dataclass
 class States:
     """What one view of a batch yields at the positions that predict response tokens."""
 
@@ -38,6 +50,10 @@ class States:
     """(K, N, H) every layer's output, embeddings first, the last one after the final norm; None unless asked for."""
     targets: Tensor
     """(N,) the response tokens."""
+    audio: AudioStates | None = None
+    """None unless asked for, and for a view that lets nothing be heard."""
+    aided: dict[str, Tensor] = field(default_factory=dict)
+    """What the modules in `OmniModel.aids` make of `layers`; of views that are learned from."""
 
 
 KeyValues = list[tuple[Tensor, Tensor]]
@@ -67,6 +83,9 @@ class OmniModel(nn.Module):
         self.base = family.model
         self.ears: Hearing | None = family.hearing(ears)
         self.lora: Lora | None = None
+        self.aids = nn.ModuleDict()
+        """Modules that terms train beside the model, by the term's name: saved with a training, not with the model.
+        They are run inside `forward`, so that engines of several processes see their gradients."""
         self.origin = (base, revision)
         self.layouts = LayoutBuilder(family, self.ears.num_tokens if self.ears is not None else None)
         self.base.requires_grad_(False)
@@ -139,12 +158,14 @@ class OmniModel(nn.Module):
         *,
         learn: Iterable[str],
         layers: bool = False,
+        audio: Collection[str] = (),
         ears: Mapping[str, Hearing] | None = None,
     ) -> dict[str, States]:
         """States of every view of the batch; gradients flow only through the views named in `learn`.
 
         The views beside those that are learned from are their teachers: with LoRA, they are computed without it.
-        `layers` asks for every layer's states; `ears` names views that are heard with other ears than the model's own
+        `layers` asks for every layer's states, and `audio` for those at the audio positions of the views it names;
+        `ears` names views that are heard with other ears than the model's own
         (a snapshot of them). Raises `EarwiseError` when a shared prefix is asked for while gradient checkpointing is
         on: Hugging Face models then drop the cache without an error.
         """
@@ -159,7 +180,11 @@ class OmniModel(nn.Module):
                 nullcontext() if name in learn else torch.no_grad(),
                 self.lora.switched_off() if self.lora is not None and teaches else nullcontext(),
             ):
-                states[name] = self._states(view, batch.prefix, past, layers, (ears or {}).get(name, self.ears))
+                heard_with = (ears or {}).get(name, self.ears)
+                found = self._states(view, batch.prefix, past, layers=layers, audio=name in audio, ears=heard_with)
+                if name in learn and found.layers is not None:
+                    found.aided = {term: aid(found.layers) for term, aid in self.aids.items()}
+                states[name] = found
         return states
 
     def _prefix(self, prefix: Pass) -> KeyValues:
@@ -175,16 +200,28 @@ class OmniModel(nn.Module):
             raise EarwiseError("gradient checkpointing drops the shared prefix: turn one of the two off")
 
     def _states(
-        self, view: Pass, prefix: Pass | None, past: KeyValues | None, layers: bool, ears: Hearing | None
+        self,
+        view: Pass,
+        prefix: Pass | None,
+        past: KeyValues | None,
+        *,
+        layers: bool,
+        audio: bool,
+        ears: Hearing | None,
     ) -> States:
         mask = view.mask if prefix is None else torch.cat([prefix.mask, view.mask], dim=1)
         cache = fresh_cache(past, self.family) if past is not None else None
         embeds = self.embed(view, ears)
         if view.segments is not None:
             mask = segment_mask(mask, view.segments, embeds.dtype)
-        out = self.decode(embeds, mask, view.positions, cache, output_hidden_states=layers)
-        every = torch.stack([h[view.predicts] for h in out.hidden_states or ()]) if layers else None
-        return States(require(out.last_hidden_state)[view.predicts], every, view.targets)
+        audio = audio and bool(view.audio_mask.any())
+        out = self.decode(embeds, mask, view.positions, cache, output_hidden_states=layers or audio)
+        every = _at(view.predicts, out) if layers else None
+        states = States(require(out.last_hidden_state)[view.predicts], every, view.targets)
+        if audio:
+            rows, responses = view.audio_mask.nonzero()[:, 0], view.predicts.nonzero()[:, 0]
+            states.audio = AudioStates(_at(view.audio_mask, out), rows, responses)
+        return states
 
     def embed(self, view: Pass, ears: Hearing | None) -> Tensor:
         """(B, L, H) input embeddings with the features of images and of clips, as heard by `ears`, in their places."""
@@ -243,6 +280,11 @@ class OmniModel(nn.Module):
             ids = greedy(self, prompt, mask, fresh_cache(past or [], self.family), max_new_tokens)
             answers[view] = [text.strip() for text in self.family.tokenizer.batch_decode(ids, skip_special_tokens=True)]
         return answers
+
+
+def _at(where: Tensor, out: BaseModelOutputWithPast) -> Tensor:
+    """(K, n, H) every layer's states at the n positions of the mask `where`, (B, L)."""
+    return torch.stack([hidden[where] for hidden in out.hidden_states or ()])
 
 
 def _check_origin(folder: Path, family: Family, base: str) -> None:

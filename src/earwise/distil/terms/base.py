@@ -8,8 +8,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from earwise.distil.teachers import Shape
 from earwise.models.omni import States
 from earwise.records import View
 
@@ -22,7 +23,16 @@ class Side:
     head: Tensor
     """(V, H)"""
     vocabulary: int | None = None
-    """Words of the tokenizer: rows of the head beyond them are padding. None: all rows are words."""
+    """Words of the tokenizer, of a teacher those that the student has too: rows of the head beyond them are cut. None:
+    all rows are words."""
+    norm: nn.Module | None = None
+    """The decoder's final norm: what stands between a layer's states and the head."""
+
+
+def shared_rows(student: Side, teacher: Side) -> int | None:
+    """Rows of both heads that are compared: None where all are."""
+    known = [side.vocabulary for side in (student, teacher) if side.vocabulary is not None]
+    return min(known, default=None)
 
 
 class Term(ABC):
@@ -38,6 +48,16 @@ class Term(ABC):
     view: View | None = None
     """What the teacher sees."""
     needs_layers: bool = False
+    """Whether it reads `States.layers` of both sides."""
+    needs_audio: bool = False
+    """Whether it reads `States.audio` of both sides."""
+
+    def aid(self, student: Shape, teacher: Shape) -> nn.Module | None:
+        """A module to train beside the student, (K, N, H) states to what the term reads from `States.aided`; None for
+        a term that trains nothing of its own. Called once, before training: raises `InputError` where the two models
+        cannot be compared.
+        """
+        return None
 
     @abstractmethod
     def __call__(self, student: Side, teacher: Side | None) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from earwise.distil.divergence import linear_divergence
-from earwise.distil.terms.base import Side, Term
+from earwise.distil.terms.base import Side, Term, shared_rows
 from earwise.training_settings import LogitsTerm
 
 
@@ -35,5 +35,5 @@ class Logits(Term):
             kind=self._settings.divergence,
             temperature=self._settings.temperature,
             teacher_share=self._settings.teacher_share,
-            vocab_size=student.vocabulary,
+            vocab_size=shared_rows(student, teacher),
         )

@@ -12,6 +12,7 @@ from transformers.utils import cached_file
 
 from earwise.errors import InputError
 from earwise.models.families.base import Family, ImageInput
+from earwise.models.families.causal_lm import CausalLM, is_causal_lm
 from earwise.models.families.internvl import InternVL
 from earwise.models.families.own_ears import OwnEars, TrainedPart, read_description
 from earwise.models.families.qwen2_5_omni import Qwen2_5Omni
@@ -47,7 +48,8 @@ def load_family(
 ) -> Family:
     """Load a base model by shipped name, folder or hub id and wrap it in its family's adapter.
 
-    `family` "auto" goes by the checkpoint's `model_type`. Raises `InputError` for a folder without config or weights,
+    `family` "auto" goes by the checkpoint's `model_type`; one that no family claims, but that is a causal language
+    model, is loaded as a text model (`CausalLM`). Raises `InputError` for a folder without config or weights,
     a model that is nowhere, and an architecture without an adapter.
     """
     base = model_folder(base)
@@ -83,6 +85,8 @@ def adapter_for(family: str, model_type: str, base: str) -> type[Family]:
     """The adapter that `family` names, or the one for `model_type` with "auto"; `base` is named in errors."""
     known = {name: cls for cls in FAMILIES.values() for name in cls.model_types}
     if family == "auto":
+        if model_type not in known and is_causal_lm(model_type):
+            return CausalLM
         if model_type not in known:
             raise InputError(
                 f"no family adapter for model_type {model_type!r}", file=base, remedy=f"known: {', '.join(known)}"

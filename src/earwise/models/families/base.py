@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from earwise.models.ears import Ears
     from earwise.models.families.own_ears import OwnEars
 
+_FINAL_NORMS = ("norm", "ln_f", "norm_f", "final_layernorm", "final_layer_norm")
+"""Names of the final norm in the decoders of transformers."""
 _CACHE_BYTES = 512 * 2**20
 """Preprocessed images that are kept in memory: the turns and epochs that come back to an image find it here."""
 
@@ -97,6 +99,19 @@ class Family:
     def head_weight(self) -> Tensor:
         """(V, H) output projection."""
         return self.model.get_output_embeddings().weight
+
+    @property
+    def final_norm(self) -> nn.Module:
+        """The decoder's last norm: what turns a layer's states into what the head reads."""
+        found = [getattr(self.backbone, name) for name in _FINAL_NORMS if hasattr(self.backbone, name)]
+        if not found:
+            raise InputError(f"no final norm is known in {type(self.backbone).__name__}", file=self.name)
+        return cast(nn.Module, found[0])
+
+    @property
+    def depth(self) -> int:
+        """Layers of the decoder."""
+        return int(self.backbone.config.num_hidden_layers)
 
     @property
     def vocabulary(self) -> int:
