@@ -195,6 +195,8 @@ def default_in_words(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.default
+    if isinstance(value, Settings):
+        return "its defaults"
     if value is None or value in ((), {}, ""):
         return "none"
     return f"`{json.dumps(value)}`"

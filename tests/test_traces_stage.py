@@ -10,8 +10,10 @@ from videos import write_video
 from earwise.data.video import sound_file
 from earwise.errors import InputError
 from earwise.records import Item, Trace, Verdict
-from earwise.stages.traces import draw, verify
+from earwise.stages.traces import draw
+from earwise.stages.verify import verify
 from earwise.store import read_jsonl, read_store, write_jsonl
+from earwise.traces.describe import Heard
 from earwise.traces.filtering import Decision
 from earwise.traces.known import KnownChain
 from earwise.traces_settings import Traces, Verify
@@ -89,10 +91,18 @@ def test_traces_are_drawn_agreed_on_and_verified_and_all_stays_on_disk(data, tmp
     counts = json.loads((first.folder / "counts.json").read_text())
     assert counts["format"] == {"kept": 5, "unclosed: a block is opened and not closed": 1}
     assert counts["agreement"] == {"kept": 4, "a sample has no answer": 2}
-    assert counts["labels"] == {"all": {"B": 3, "A": 2}, "agreed": {"A": 2, "B": 2}}
+    assert counts["labels"] == {"all": {"horn": 3, "bell": 2}, "agreed": {"bell": 2, "horn": 2}}
     verified = json.loads((second.folder / "counts.json").read_text())
     assert verified["verification"] == {"kept": 2, "the checker says no": 2}
-    assert verified["labels"]["verified"] == {"A": 2}
+    assert verified["labels"]["traces_agreed_verified"] == {"bell": 2}
+    taught = {path.stem: read_jsonl(path, Item) for path in tmp_path.glob("*/items/*.jsonl")}
+    assert {name: len(some) for name, some in taught.items()} == {
+        "distilled": 2, "traces": 5, "traces_agreed": 4, "traces_agreed_verified": 2
+    }  # fmt: skip
+    assert [item.answers for item in taught["distilled"]] == [("A",), ("B",)]
+    assert {item.id: item.answers for item in taught["traces_agreed_verified"]} == {
+        f"v0#{n}": ("<think> A bell rings. </think> <answer> A </answer>",) for n in (0, 1)
+    }
     decisions = read_jsonl(second.folder / "decisions.jsonl", Decision)
     assert {one.trace.partition("|")[0] for one in decisions if one.kept} == {"v0"}
     assert {one.reason for one in read_store(second.folder / "verdicts.jsonl", Verdict)} == {
@@ -140,3 +150,46 @@ def test_a_recipe_without_corruptions_is_refused():
     none = {"checker": server("http://x/v1"), "foreign": False, "added": False}
     with pytest.raises(ValidationError, match="no corruption is left"):
         Verify.model_validate(none)
+
+
+def test_a_checker_that_describes_finds_omissions_and_hears_each_sound_once(data, tmp_path):
+    """It writes down two things of v0, of which the chain tells one; v2 holds a bell, and the chain tells a horn."""
+    items, folder = data
+    asked = []
+
+    def describe(body):
+        text = body["messages"][-1]["content"][-1]["text"]
+        if text != "What is there?":
+            return respond(body)
+        sound = base64.b64decode(body["messages"][0]["content"][0]["input_audio"]["data"])
+        asked.append(sound)
+        kind = respond.sounds[sound]
+        both = sound == sound_file(folder / "v0.mp4").read_bytes()
+        said = (
+            "A bell rings. A drum is beaten."
+            if both
+            else f"a {kind}  SOUNDS!"
+            if len(sound) > 99
+            else f"A {kind} is heard."
+        )
+        return reply(said)
+
+    first, second = context(tmp_path / "traces"), context(tmp_path / "verify")
+    with ChatServer(describe) as chat:
+        how = {"method": "describe", "unit": "claim", "request": "What is there?", "agreed_only": False}
+        traces, checks = settings(chat.url, **how)
+        draw(first, traces, items, folder)
+        verify(second, checks, first.folder, items, folder)
+    assert len(asked) == len(set(asked)) == 12 + 3
+    counts = json.loads((second.folder / "counts.json").read_text())
+    assert counts["verification"] == {"kept": 3, "the checker says no": 2}  # v0 twice, v1 once; v2 is wrong
+    left_out = "something that the checker hears is left out"
+    assert counts["completeness"] == {"kept": 1, left_out: 4}
+    heard = {one.item: set(one.claims) for one in read_jsonl(second.folder / "heard.jsonl", Heard)}
+    assert heard["v0"] == {"a bell rings", "a drum is beaten"}
+    kept = {
+        name: len(read_jsonl(second.folder / f"items/{name}.jsonl", Item))
+        for name in counts["labels"]
+        if name != "judged"
+    }
+    assert kept == {"traces_agreed_verified": 2, "traces_verified": 3, "traces_complete": 0}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from earwise.base_settings import base_disagreements
 from earwise.evaluation_settings import CLIP_VIEWS, SPOKEN_VIEWS
-from earwise.model_settings import ALIGNED, BASE
+from earwise.grpo_settings import GrpoTerm
+from earwise.model_settings import ALIGNED, BASE, NativeEars
+from earwise.records import View
 from earwise.settings import Recipe
-from earwise.training_settings import SftTerm, Train
+from earwise.training_settings import WRITTEN_BY, SftTerm, TaughtTerm, Train
 
 Disagreement = tuple[str, str]
 """A dotted key, and what is wrong with it."""
@@ -17,9 +20,12 @@ def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
     """Everything in which the recipe's tables contradict each other, in the order of the recipe."""
     yield from _voices(recipe)
     yield from _tables(recipe)
+    yield from base_disagreements(recipe.base) if recipe.base is not None else ()
     for name, train in recipe.train.items():
         yield from _start(recipe, name, train)
+        yield from _material(recipe, name, train)
         yield from _terms(f"train.{name}", train)
+        yield from _grpo(recipe, name, train)
     yield from _evaluation(recipe)
     yield from _attention(recipe)
 
@@ -36,13 +42,18 @@ def _tables(recipe: Recipe) -> Iterator[Disagreement]:
     """A table whose stage cannot run without another table, and a base that nothing trains or nothing uses."""
     if recipe.gate is not None and recipe.speech is None:
         yield "speech", "missing table, which [gate] needs"
-    trains_ears = [key for key, present in (("align", recipe.align), ("train", recipe.train)) if present]
-    for key in trains_ears:
-        for needed in ("speech", "model"):
+    if recipe.gate is not None and recipe.gate.train == "leave_out" and not _trains_on_clips(recipe):
+        yield "gate.train", "'leave_out' changes nothing: no training hears clips"
+    if recipe.verify is not None and recipe.traces is None:
+        yield "traces", "missing table, which [verify] needs"
+    needs = {
+        "align": ("speech", "model") if recipe.align else (),
+        "train": ("model", "training") if recipe.train else (),
+    }
+    for key, tables in needs.items():
+        for needed in tables:
             if getattr(recipe, needed) is None:
                 yield needed, f"missing table, which [{key}] needs"
-    if recipe.train and recipe.training is None:
-        yield "training", "missing table, which [train] needs"
     if recipe.model is not None and (recipe.model.base == BASE) != (recipe.base is not None):
         if recipe.base is None:
             yield "model.base", f"'{BASE}' is the model that a [base] table trains, and there is no such table"
@@ -50,6 +61,10 @@ def _tables(recipe: Recipe) -> Iterator[Disagreement]:
             yield "model.base", f"[base] trains a model that is not used: model.base should be '{BASE}'"
     if recipe.evaluate is not None and recipe.model is None and recipe.base is None:
         yield "model", "missing table, which [evaluate] needs"
+
+
+def _trains_on_clips(recipe: Recipe) -> bool:
+    return recipe.align is not None or recipe.encoder is not None or bool(recipe.train)
 
 
 def _start(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
@@ -69,14 +84,52 @@ def _start(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
         yield key, f"starts from itself: {' <- '.join([*seen, name])}"
 
 
+def _material(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
+    """The item file and the clips that a training learns from are made by a table of this recipe."""
+    shown = train_views(train)
+    if recipe.speech is None and (needy := [view for view in shown if view in CLIP_VIEWS]):
+        yield "speech", f"missing table, which train.{name} needs for {needy[0]}"
+    key, table = f"train.{name}.data", WRITTEN_BY.get(train.data)
+    if table is not None and getattr(recipe, table) is None:
+        yield table, f"missing table, which {key} = '{train.data}' needs"
+    elif recipe.verify is not None and train.data == "traces_verified" and recipe.verify.agreed_only:
+        yield (
+            key,
+            "verify.agreed_only leaves traces that do not agree unjudged: set it to false, or take those that agree",
+        )
+    elif recipe.verify is not None and train.data == "traces_complete" and recipe.verify.method != "describe":
+        yield key, "only verify.method 'describe' tells what a chain leaves out"
+
+
+def train_views(train: Train) -> tuple[View, ...]:
+    """The student's view and its teachers'."""
+    return tuple(dict.fromkeys([train.view, *(term.view for term in train.terms if isinstance(term, TaughtTerm))]))
+
+
 def _terms(key: str, train: Train) -> Iterator[Disagreement]:
     if sum(term.weight for term in train.terms) <= 0:
         yield f"{key}.terms", "all weights are 0: nothing would be learned"
     for index, term in enumerate(train.terms):
-        if isinstance(term, SftTerm):
-            continue
-        if term.teacher == "self" and term.view == train.view:
+        if isinstance(term, TaughtTerm) and term.teacher == "self" and term.view == train.view:
             yield f"{key}.terms.{index}.view", f"teacher and student both see {train.view}: nothing would be learned"
+
+
+def _grpo(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
+    """A training by reward has one term `grpo`, beside it at most one `sft`, and saves only between rollouts."""
+    key = f"train.{name}.terms"
+    terms = [term for term in train.terms if isinstance(term, GrpoTerm)]
+    if not terms:
+        return
+    if len(terms) > 1:
+        yield key, "grpo is listed twice"
+    if sum(isinstance(term, SftTerm) for term in train.terms) > 1:
+        yield key, "sft is listed twice beside grpo"
+    for index, term in enumerate(train.terms):
+        if isinstance(term, TaughtTerm):
+            yield f"{key}.{index}", f"{term.type} compares views of given answers: it cannot stand beside grpo"
+    updates = terms[0].updates
+    if recipe.training is not None and (every := recipe.optimisation(name).save_every) % updates:
+        yield "training.save_every", f"{every} is no multiple of the {updates} updates of {key}: rollouts are not saved"
 
 
 def _evaluation(recipe: Recipe) -> Iterator[Disagreement]:
@@ -89,7 +142,8 @@ def _evaluation(recipe: Recipe) -> Iterator[Disagreement]:
     if recipe.speech is None and (needy := [view for view in recipe.evaluate.views if view in CLIP_VIEWS]):
         yield "speech", f"missing table, which evaluate.views needs for {needy[0]}"
     spoken = [view for view in recipe.evaluate.views if view in SPOKEN_VIEWS]
-    if spoken and not {*recipe.evaluated} - {BASE}:
+    deaf = recipe.model is None or not isinstance(recipe.model.ears, NativeEars)
+    if spoken and deaf and not {*recipe.evaluated} - {BASE}:
         yield "evaluate.views", f"{spoken[0]} needs a model with ears, and only '{BASE}' is evaluated"
     if recipe.evaluate.text_view == recipe.evaluate.speech_view:
         yield "evaluate.speech_view", "is the same as evaluate.text_view: the gap would always be 0"

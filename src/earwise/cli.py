@@ -30,6 +30,8 @@ VERBS = {
     "data": "Make or read the items and benchmarks.",
     "speech": "Speak the queries of all items.",
     "gate": "Check the clips: signal, and a round trip through a speech recogniser.",
+    "traces": "Let a teacher reason about silent videos, and keep what its samples agree on.",
+    "verify": "Measure a checker, then let it hear whether the teacher's reasoning is right.",
     "base": "Train the base vision-language model, where the recipe does.",
     "encoder": "Train the Whisper encoder, where the recipe does.",
     "align": "Align fresh ears by writing down speech.",

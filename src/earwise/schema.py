@@ -57,4 +57,14 @@ class Settings(BaseModel):
 
     def for_stage(self) -> dict[str, JsonValue]:
         """The settings that decide a result, as JSON: what a stage's fingerprint is made of."""
-        return self.model_dump(mode="json", exclude=set(self.speed_only))
+        return {
+            name: _for_stage(getattr(self, name)) for name in type(self).model_fields if name not in self.speed_only
+        }
+
+
+def _for_stage(value: Any) -> JsonValue:
+    if isinstance(value, Settings):
+        return value.for_stage()
+    if isinstance(value, tuple):
+        return [_for_stage(part) for part in value]
+    return {key: _for_stage(part) for key, part in value.items()} if isinstance(value, dict) else value

@@ -7,17 +7,20 @@ all). A field without a default is required wherever its table is present. Paths
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from earwise.data_settings import CorporaData, FolderData, MicroData
+from earwise.base_settings import Base
+from earwise.data_settings import CorporaData, FolderData, MicroData, MicroSounds
 from earwise.evaluation_settings import Attention, Evaluate, Report
 from earwise.gate_settings import Gate
 from earwise.model_settings import ALIGNED, BASE, Model
+from earwise.scale_settings import Scale
 from earwise.schema import Name, Settings, unique
 from earwise.speech_settings import Speech
-from earwise.training_settings import Align, Base, Encoder, Train, Training
+from earwise.traces_settings import Traces, Verify
+from earwise.training_settings import Align, Encoder, Train, Training
 
 
 class Recipe(Settings):
@@ -27,9 +30,13 @@ class Recipe(Settings):
     description: str = ""
     seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(unique)] = (0,)
     """Of training; the whole training and evaluation is repeated for each."""
-    data: Annotated[MicroData | FolderData | CorporaData, Field(discriminator="source")]
+    options: Literal["letter", "text"] = "letter"
+    """What models learn to answer to a question with options: the letter of one or its text. Scorers take both."""
+    data: Annotated[MicroData | MicroSounds | FolderData | CorporaData, Field(discriminator="source")]
     speech: Speech | None = None
     gate: Gate | None = None
+    traces: Traces | None = None
+    verify: Verify | None = None
     model: Model | None = None
     training: Training | None = None
     base: Base | None = None
@@ -39,6 +46,7 @@ class Recipe(Settings):
     evaluate: Evaluate | None = None
     attention: Attention | None = None
     report: Report | None = None
+    scale: Scale | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -58,5 +66,9 @@ class Recipe(Settings):
         own = self.train[name]
         if self.training is None:
             raise ValueError("a recipe with trainings has a [training] table")
-        given = {key: value for key, value in {"steps": own.steps, "lr": own.lr}.items() if value is not None}
+        given = {
+            key: value
+            for key, value in {"steps": own.steps, "lr": own.lr, "batch_size": own.batch_size}.items()
+            if value is not None
+        }
         return self.training.model_copy(update=given)

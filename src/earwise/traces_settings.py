@@ -23,8 +23,10 @@ class LocalModel(Settings):
     """Folder of ears, for a base that does not hear by itself."""
     revision: str | None = None
     batch_size: Count = 8
+    replicas: Count = 1
+    """Copies of the model, each in a worker of its own."""
 
-    speed_only: ClassVar[frozenset[str]] = frozenset({"batch_size"})
+    speed_only: ClassVar[frozenset[str]] = frozenset({"batch_size", "replicas"})
 
 
 class ModelServer(Settings):
@@ -103,9 +105,9 @@ class Verify(Settings):
 
     checker: Generator
     method: Literal["ask", "describe"] = "ask"
-    """`ask` shows the checker each statement for a yes or no, as published. With `describe` it writes down what it hears,
-    once for each sound, and a statement holds if it is among those claims: for chains of a closed grammar. It is also
-    known then what a chain leaves out."""
+    """`ask` shows the checker each statement for a yes or no, as published. With `describe` it writes down what it
+    hears, once for each sound, and a statement holds if it is among those claims: for chains of a closed grammar. It is
+    also known then what a chain leaves out."""
     request: NonEmpty = "Write down everything that you hear, in order."
     """With `describe`: what the checker is asked."""
     unit: Literal["chain", "claim"] = "chain"

@@ -1,14 +1,17 @@
-"""The schema of everything that is trained: `[base]`, `[encoder]`, `[align]`, `[training]` and `[train.NAME]`."""
+"""The schema of what is trained beside `[base]`: `[encoder]`, `[align]`, `[training]` and `[train.NAME]`."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from earwise.grpo_settings import GrpoTerm
 from earwise.model_settings import ALIGNED
 from earwise.records import NonEmpty, View
-from earwise.schema import Count, Name, Settings, Share, unique
+from earwise.schema import Count, Name, Settings, Share
+from earwise.term_settings import AcousticTerm, LayerMapTerm, TaughtTerm
 
 
 class Optimisation(Settings):
@@ -41,52 +44,27 @@ class Optimisation(Settings):
     speed_only: ClassVar[frozenset[str]] = frozenset({"save_every", "log_every"})
 
 
+class Selection(Settings):
+    """The weights that count are those of the step at which held-out questions were answered best, the earliest if
+    several were as good.
+    """
+
+    items: NonEmpty = "validation"
+    """Item file of the data folder, without its ending."""
+    every: Count
+    """Steps between two tries."""
+    limit: Count | None = None
+    """Items that are asked, from the first on; all of them when absent."""
+    max_new_tokens: Count
+
+
 class Training(Optimisation):
     """Hyper-parameters that all trainings of a recipe share, so that they are compared at equal cost."""
 
     shared_prefix: Literal["auto", "off"] = "auto"
     """`auto` computes the tokens that two views have in common once, where that is exact."""
-
-
-class BasePhase(Optimisation):
-    """One phase of a base's training: shares of what a batch consists of; the rest are questions about images."""
-
-    copy_share: Share = 0.0
-    """Conversations without an image that write down a given text: ears are aligned through this skill."""
-    stretch: Count = 1
-    """Each word of a text that is to be written down is typed once to so many times, as speech draws words out."""
-    stretch_share: Share = 1.0
-    """Share of those texts that are drawn out; the others are typed as they are."""
-    scan_share: Share = 0.0
-    """Requests to name everything in an image, cell by cell: the quickest way to see."""
-    independent: Share = 0.0
-    """Share of the images whose questions are asked independently, as in a test; the others are dialogues, in which a
-    question can also be answered from the turns before it."""
-    scan_along: Share = 0.0
-    """Share of the images with independent questions that are also to be named cell by cell."""
-    open_only: bool = False
-    """Leave out questions that are answered by yes, no or an option letter."""
-    kinds: Annotated[tuple[NonEmpty, ...], AfterValidator(unique)] = ()
-    """Only questions of these kinds; of all kinds when absent."""
-    shortest_first: bool = False
-    """Whether conversations come in the order of their length."""
-
-
-class Base(Settings):
-    """Training of a small vision-language model from nothing, phase after phase."""
-
-    family: Literal["internvl", "qwen2_vl"]
-    width: Count
-    feed_forward: Count
-    """Width of the feed-forward layers."""
-    layers: Count
-    heads: Count
-    key_value_heads: Count
-    vision_width: Count
-    vision_feed_forward: Count
-    vision_layers: Count
-    vision_heads: Count
-    phases: Annotated[tuple[BasePhase, ...], Field(min_length=1)]
+    select: Selection | None = None
+    """How many steps of a training count; all of them when absent."""
 
 
 class Encoder(Optimisation):
@@ -114,15 +92,7 @@ class SftTerm(Settings):
     weight: float = Field(ge=0)
 
 
-class _TaughtTerm(Settings):
-    weight: float = Field(ge=0)
-    teacher: NonEmpty = "self"
-    """`self` (same weights), `snapshot` (frozen copy of the student at the start) or the folder of another model."""
-    view: View = "image_text"
-    """What the teacher sees."""
-
-
-class LogitsTerm(_TaughtTerm):
+class LogitsTerm(TaughtTerm):
     """Divergence between the teacher's and the student's next-token distributions, in nats per response token."""
 
     type: Literal["logits"]
@@ -139,13 +109,26 @@ class LogitsTerm(_TaughtTerm):
         return self
 
 
-class LayersTerm(_TaughtTerm):
+class LayersTerm(TaughtTerm):
     """Squared distance of the two views' hidden states, relative to the teacher's norm; mean over tokens and layers."""
 
     type: Literal["layers"]
 
 
-Term = Annotated[SftTerm | LogitsTerm | LayersTerm, Field(discriminator="type")]
+Term = Annotated[
+    SftTerm | LogitsTerm | LayersTerm | LayerMapTerm | AcousticTerm | GrpoTerm, Field(discriminator="type")
+]
+
+
+WRITTEN_BY: Final[Mapping[str, str]] = {
+    "distilled": "traces",
+    "traces": "traces",
+    "traces_agreed": "traces",
+    "traces_verified": "verify",
+    "traces_agreed_verified": "verify",
+    "traces_complete": "verify",
+}
+"""Item files that another stage than `data` writes, and which: the table of that name must be there."""
 
 
 class Train(Settings):
@@ -157,14 +140,23 @@ class Train(Settings):
 
     start: Name = ALIGNED
     """`aligned`, `base` (new ears) or the name of another training."""
-    data: Literal["train", "train_other", "transcribe"] = "train"
-    """Item file to learn from; `train_other` has the questions of `train` with another annotator's answers."""
+    data: Literal[
+        "train", "train_other", "transcribe", "distilled", "traces", "traces_agreed", "traces_verified",
+        "traces_agreed_verified", "traces_complete",
+    ] = "train"  # fmt: skip
+    """Item file to learn from; `train_other` has the questions of `train` with another annotator's answers. The others
+    are what a teacher left: `distilled` its answers, `traces` its chains that are well formed, and of these those that
+    agree, that a checker verified, both, and both without an omission."""
     view: View = "image_speech"
     """What the student sees."""
     terms: Annotated[tuple[Term, ...], Field(min_length=1)]
     copy_share: Share = 0.0
     """Share of the items that are taken from the transcription set, so that the model keeps its transcripts."""
+    replay_share: Share = 0.0
+    """Share of the items that are taken from `replay.jsonl`: what the model can do already and is not to forget."""
     steps: Count | None = None
     """In place of `[training] steps`."""
     lr: float | None = Field(default=None, gt=0)
     """In place of `[training] lr`."""
+    batch_size: Count | None = None
+    """In place of `[training] batch_size`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torch import nn
@@ -43,6 +43,7 @@ def fit(
     metrics: Metrics,
     what: str,
     save: Callable[[], None] = lambda: None,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> None:
     """Train what requires a gradient in `model`; `folder` holds the checkpoint to resume from until the end.
 
@@ -65,7 +66,8 @@ def fit(
     trainer.remove_callback(PrinterCallback)
     with Ticker(settings.steps, what) as ticker:
         trainer.add_callback(_Progress(ticker))
-        trainer.add_callback(checkpoints)
+        for callback in (checkpoints, *callbacks):
+            trainer.add_callback(callback)
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     save()
     checkpoints.clear()

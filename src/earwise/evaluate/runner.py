@@ -1,5 +1,7 @@
 """Answers under several views, scored by one scorer that does not know which view an answer came from.
 
+Of an answer in the think/answer format only the answer is scored; one that breaks the format is invalid.
+
 A score that is earned by hearing a sound (`sound_text`) always has its controls beside it (`controls.with_controls`).
 
 Views that hear nothing do not depend on the ears: because the base stays untouched, they are answered once for the
@@ -22,6 +24,7 @@ from earwise.models.views import HEARD, Context, Sample, view_spec
 from earwise.progress import track
 from earwise.records import Item, Score, View
 from earwise.store import Store
+from earwise.traces.format import said
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +135,9 @@ def transcribe(model: OmniModel, samples: Sequence[Sample], instruction: str, ma
 
 
 def _score(item: Item, source: str, view: View, name: str, prediction: str, heard: str | None, ask: Asker) -> Score:
-    value = score(scorer_name(source), gold_answers(source, item), prediction, item.choices or None, ask.profile)
+    answer = said(prediction)
+    gold = gold_answers(source, item)
+    value = None if answer is None else score(scorer_name(source), gold, answer, item.choices or None, ask.profile)
     return Score(
         item=item.id,
         source=source,

@@ -10,7 +10,7 @@ from transformers.utils import logging as transformers_logging
 
 from earwise.run import Stage
 from earwise.settings import Recipe
-from earwise.stages import attention, base, data, encoder, evaluation, gate, report, speech, training
+from earwise.stages import attention, base, data, encoder, evaluation, gate, report, speech, traces, training, verify
 
 
 def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
@@ -21,6 +21,10 @@ def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
         stages.append(speech.stage(recipe))
     if recipe.gate is not None:
         stages.extend(gate.stages(recipe))
+    if recipe.traces is not None:
+        stages.append(traces.stage(recipe))
+    if recipe.verify is not None:
+        stages.append(verify.stage(recipe))
     for seed in recipe.seeds:
         if recipe.base is not None:
             stages.append(base.stage(recipe, seed))

@@ -1,4 +1,4 @@
-"""Stage `data`: items, pictures and benchmarks, made by the micro laboratory, read from a folder or from corpora."""
+"""Stage `data`: items, media and benchmarks, made by a micro laboratory, read from a folder or from corpora."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from pydantic import JsonValue
 from earwise.data.aro import Draw
 from earwise.data.items import read_items
 from earwise.data.media import load_image, resolve
-from earwise.data_settings import CorporaData, FolderData, MicroData
+from earwise.data_settings import CorporaData, FolderData, MicroData, MicroSounds
 from earwise.errors import InputError
 from earwise.evaluate.benchmarks import load_benchmark
 from earwise.evaluation_settings import MMAlign
 from earwise.micro.lab import LabSize, write_lab
+from earwise.micro.sounds.lab import SoundLabSize, write_sound_lab
 from earwise.models.views import HEARD, view_spec
 from earwise.records import Item
 from earwise.run import Stage, StageContext
 from earwise.settings import Recipe
 from earwise.stages.corpora import check_pools, input_files, write_corpora
+from earwise.training_settings import WRITTEN_BY
 
 NAME = "data"
 
@@ -39,6 +41,8 @@ def stage(recipe: Recipe) -> Stage:
 def _work(context: StageContext, recipe: Recipe) -> None:
     if isinstance(recipe.data, MicroData):
         write_micro(context.folder, recipe.data)
+    elif isinstance(recipe.data, MicroSounds):
+        write_micro_sounds(context.folder, recipe.data)
     elif isinstance(recipe.data, CorporaData):
         write_corpora(context, recipe.data)
     folder = data_folder(recipe, context.folder)
@@ -51,7 +55,7 @@ def _work(context: StageContext, recipe: Recipe) -> None:
         context.say(f"data: benchmark {name}: {len(items)} items")
         _check_media(recipe, name, items, folder / "benchmarks")
         images |= _images(items, folder / "benchmarks")
-    if not isinstance(recipe.data, MicroData):
+    if not isinstance(recipe.data, MicroData | MicroSounds):
         _check_images(context, images)
 
 
@@ -98,6 +102,11 @@ def write_micro(folder: Path, settings: MicroData) -> None:
     write_lab(folder, seed=settings.seed, size=size, label_noise=settings.label_noise)
 
 
+def write_micro_sounds(folder: Path, settings: MicroSounds) -> None:
+    """The laboratory of sounds that `settings` describe."""
+    write_sound_lab(folder, settings.seed, SoundLabSize(**settings.model_dump(exclude={"source", "seed"})))
+
+
 def data_folder(recipe: Recipe, stage_folder: Path) -> Path:
     """Where the item files of the recipe are: the folder that it names, or the stage's own."""
     return Path(recipe.data.path) if isinstance(recipe.data, FolderData) else stage_folder
@@ -105,10 +114,14 @@ def data_folder(recipe: Recipe, stage_folder: Path) -> Path:
 
 def used_item_files(recipe: Recipe) -> list[str]:
     """Names of the item files that trainings of the recipe read, without their ending."""
-    used = [train.data for train in recipe.train.values()]
+    used: list[str] = [train.data for train in recipe.train.values() if train.data not in WRITTEN_BY]
+    used += ["replay"] if any(train.replay_share for train in recipe.train.values()) else []
+    used += [recipe.traces.items] if recipe.traces else []
+    used += [recipe.training.select.items] if recipe.training and recipe.training.select else []
     used += [recipe.align.data] if recipe.align else []
     used += ["transcribe"] if any(train.copy_share for train in recipe.train.values()) else []
-    used += ["train", "transcribe"] if recipe.base else []
+    for phase in recipe.base.phases if recipe.base else ():
+        used += [*phase.files] or ["train", "transcribe"]
     used += ["transcribe"] if recipe.encoder else []
     return sorted(set(used))
 

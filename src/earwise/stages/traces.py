@@ -1,49 +1,72 @@
-"""Stages `traces` and `verify`: a teacher reasons about silent videos, and a checker hears whether it is right.
+"""Stage `traces`: a teacher reasons about silent videos, and only answers on which its samples agree are kept.
 
-stages/traces/responses.jsonl    every answer of the teacher, as it came
-stages/traces/traces.jsonl       the same, taken apart
-stages/traces/decisions.jsonl    format and agreement: one line for each trace, kept or dropped and why
-stages/verify/trust.json         how good the checker is, measured before it judged
-stages/verify/verdicts.jsonl     its verdicts, one per chain or claim
-stages/verify/decisions.jsonl    verification: one line for each trace that was judged
-stages/*/counts.json             kept and dropped by reason, label histograms, tokens and cost
+responses.jsonl    every answer of the teacher, as it came
+traces.jsonl       the same, taken apart
+decisions.jsonl    format and agreement: one line for each trace, kept or dropped and why
+counts.json        kept and dropped by reason, label histograms, tokens and cost
+distilled.jsonl, traces_*.jsonl in items/: what trainings learn from (`earwise.stages.taught`)
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from earwise.data.items import read_items
 from earwise.data.media import resolve
-from earwise.data.video import FrameChoice, frame_files, sound_file
+from earwise.data.video import FrameChoice, frame_files
 from earwise.errors import InputError
+from earwise.models.shipped import model_folder
 from earwise.records import Item, Trace
-from earwise.run import StageContext
-from earwise.store import read_jsonl, write_atomic, write_jsonl
+from earwise.run import Stage, StageContext
+from earwise.settings import Recipe
+from earwise.stages.data import NAME as DATA
+from earwise.stages.data import data_folder
+from earwise.stages.taught import labels_items, taught_items, write_taught
+from earwise.store import write_atomic, write_jsonl
 from earwise.traces.agreement import majority, unanimous
-from earwise.traces.checker import ModelChecker
-from earwise.traces.claims import sentences
 from earwise.traces.client import Client, Price
-from earwise.traces.corruption import Corruption, added, foreign, replaced, swapped
-from earwise.traces.filtering import Decision, Rule, answer_of, by_agreement, by_format, by_verdict, count, kept
-from earwise.traces.known import KnownChain
+from earwise.traces.filtering import Rule, answer_of, by_agreement, by_format, count, kept
 from earwise.traces.opening import open_client, price_of
 from earwise.traces.prompts import teacher_messages
 from earwise.traces.requests import Frames, Message, Sampling
 from earwise.traces.sampling import draw_traces
-from earwise.traces.trust import Bar, admit, measure
-from earwise.traces.verifier import Chain, Verifier
-from earwise.traces_settings import Traces, Verify
+from earwise.traces_settings import Generator, LocalModel, Traces
 
-NAME, VERIFY = "traces", "verify"
+NAME = "traces"
 RESPONSES, TRACES, DECISIONS, COUNTS = "responses.jsonl", "traces.jsonl", "decisions.jsonl", "counts.json"
-VERDICTS, TRUST = "verdicts.jsonl", "trust.json"
 _TOLD: Final = 3
 """Requests that failed which are named in the output; all of them are in `counts.json`."""
+
+
+def stage(recipe: Recipe) -> Stage:
+    """The stage of `[traces]`."""
+    assert recipe.traces is not None
+    return Stage(
+        name=NAME,
+        work=lambda context: _work(context, recipe),
+        settings=recipe.traces.for_stage(),
+        needs=(DATA,),
+        inputs=generator_inputs(recipe.traces.teacher),
+    )
+
+
+def generator_inputs(settings: Generator) -> tuple[Path, ...]:
+    """Folders on this disk that a generator's weights are in: when they change, so do its answers."""
+    if not isinstance(settings, LocalModel):
+        return ()
+    named = (Path(model_folder(settings.model)), *([Path(settings.ears)] if settings.ears else []))
+    return tuple(path for path in named if path.is_dir())
+
+
+def _work(context: StageContext, recipe: Recipe) -> None:
+    assert recipe.traces is not None
+    folder = data_folder(recipe, context.folder_of(DATA))
+    draw(context, recipe.traces, read_items(folder / f"{recipe.traces.items}.jsonl"), folder)
 
 
 def draw(context: StageContext, settings: Traces, items: Sequence[Item], folder: Path) -> None:
@@ -57,95 +80,50 @@ def draw(context: StageContext, settings: Traces, items: Sequence[Item], folder:
     form = by_format(traces, of)
     agreement = by_agreement(traces, of, _rule(settings), settings.n)
     write_jsonl(context.folder / DECISIONS, [*form, *agreement])
+    agreed = kept(traces, agreement)
+    write_taught(context.folder, "distilled", labels_items(agreed, of))
+    write_taught(context.folder, "traces", taught_items(kept(traces, form), of))
+    write_taught(context.folder, "traces_agreed", taught_items(agreed, of))
     counts: dict[str, Any] = {
         "items": len(items),
         "traces": len(traces),
         "format": count(form),
         "agreement": count(agreement),
-        "labels": {"all": _labels(traces, of), "agreed": _labels(kept(traces, agreement), of)},
+        "labels": {"all": label_counts(traces, of), "agreed": label_counts(agreed, of)},
         "failed": failed,
-        "teacher": _spent(client, price_of(settings.teacher)),
+        "teacher": spent(client, price_of(settings.teacher)),
     }
-    _write(context, counts)
-    context.say(f"traces: {_in_words(counts['format'])} by format, {_in_words(counts['agreement'])} by agreement")
+    write_counts(context, counts)
+    context.say(f"traces: {in_words(counts['format'])} by format, {in_words(counts['agreement'])} by agreement")
     _tell_failed(context, failed)
-
-
-def verify(context: StageContext, settings: Verify, drawn: Path, items: Sequence[Item], folder: Path) -> None:
-    """Measure the checker, then let it judge the traces in the folder `drawn`.
-
-    Raises `InputError` if the checker fails its bar; what was measured is then in `trust.json`.
-    """
-    of = {item.id: item for item in items}
-    with open_client(settings.checker, context.folder / RESPONSES) as client:
-        checker = ModelChecker(client, settings.max_tokens)
-        verifier = Verifier(checker, sentences if settings.unit == "claim" else None)
-        trust = measure(verifier, _known(folder / settings.known), _corruptions(settings), settings.seed)
-        write_atomic(context.folder / TRUST, json.dumps(trust.to_json(), indent=2) + "\n")
-        context.say(f"verify: {checker.name}: precision {trust.precision}, recall {trust.recall} on known chains")
-        trusted = admit(verifier, trust, Bar(**settings.bar.model_dump()))
-        traces = _judged(settings, drawn)
-        sounds = {item: _sound(of[item], folder) for item in {trace.item for trace in traces}}
-        decisions = by_verdict(traces, sounds, trusted, context.folder / VERDICTS)
-    write_jsonl(context.folder / DECISIONS, decisions)
-    counts: dict[str, Any] = {
-        "judged": len(traces),
-        "verification": count(decisions),
-        "labels": {"judged": _labels(traces, of), "verified": _labels(kept(traces, decisions), of)},
-        "checker": _spent(client, price_of(settings.checker)),
-    }
-    _write(context, counts)
-    context.say(f"verify: {_in_words(counts['verification'])}")
 
 
 def _silent(item: Item, settings: Traces, folder: Path) -> tuple[Message, ...]:
     if item.video is None:
         raise InputError("the item has no video for the teacher to watch", file=folder, record=item.id)
     frames = frame_files(resolve(folder, item.video), FrameChoice(**settings.frames.model_dump()))
-    return teacher_messages(item, Frames(tuple(frames)))
-
-
-def _sound(item: Item, folder: Path) -> Path:
-    """The item's own sound file, or the sound of its video."""
-    if item.audio is not None:
-        return resolve(folder, item.audio)
-    if item.video is None:
-        raise InputError("the item has neither sound nor video for the checker to hear", file=folder, record=item.id)
-    return sound_file(resolve(folder, item.video))
+    return teacher_messages(item, Frames(tuple(frames)), settings.system, settings.request)
 
 
 def _rule(settings: Traces) -> Rule:
     return unanimous if settings.threshold is None else partial(majority, threshold=settings.threshold)
 
 
-def _known(path: Path) -> list[Chain]:
-    return [Chain(one.id, resolve(path.parent, one.audio), one.reasoning) for one in read_jsonl(path, KnownChain)]
+def label_counts(traces: Sequence[Trace], items: Mapping[str, Item]) -> dict[str, int]:
+    """How often each answer is given, most frequent first: filters shift this, because more claims fail more often.
+
+    Answers of items with choices are counted by the choice's text, since letters are spread evenly on purpose.
+    """
+    counted: Counter[str] = Counter()
+    for trace in traces:
+        item, answer = items[trace.item], answer_of(trace, items[trace.item])
+        if answer is not None:
+            counted[item.choices[ord(answer) - ord("A")] if item.choices else answer] += 1
+    return dict(counted.most_common())
 
 
-def _corruptions(settings: Verify) -> list[Corruption]:
-    return [
-        *([replaced(settings.words)] if settings.words else []),
-        *(swapped(first, second) for first, second in settings.orders),
-        *([foreign()] if settings.foreign else []),
-        *([added()] if settings.added else []),
-    ]
-
-
-def _judged(settings: Verify, drawn: Path) -> list[Trace]:
-    """The traces that are judged: those that agree, or all well-formed ones."""
-    step = "agreement" if settings.agreed_only else "format"
-    decisions = read_jsonl(drawn / DECISIONS, Decision)
-    wanted = {decision.trace for decision in decisions if decision.step == step and decision.kept}
-    return [trace for trace in read_jsonl(drawn / TRACES, Trace) if trace.key in wanted]
-
-
-def _labels(traces: Sequence[Trace], items: dict[str, Item]) -> dict[str, int]:
-    """How often each answer is given, most frequent first: filters shift this, because more claims fail more often."""
-    answers = (answer_of(trace, items[trace.item]) for trace in traces)
-    return dict(Counter(answer for answer in answers if answer is not None).most_common())
-
-
-def _spent(client: Client, price: Price) -> dict[str, Any]:
+def spent(client: Client, price: Price) -> dict[str, Any]:
+    """Tokens, cost, retries and failures of a client."""
     tally = client.tally
     return {
         "prompt_tokens": tally.prompt_tokens,
@@ -156,7 +134,8 @@ def _spent(client: Client, price: Price) -> dict[str, Any]:
     }
 
 
-def _write(context: StageContext, counts: dict[str, Any]) -> None:
+def write_counts(context: StageContext, counts: dict[str, Any]) -> None:
+    """Leave `counts.json`."""
     write_atomic(context.folder / COUNTS, json.dumps(counts, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -167,7 +146,7 @@ def _tell_failed(context: StageContext, failed: dict[str, str]) -> None:
         context.say(f"traces: and {len(failed) - _TOLD} more, all in {COUNTS}")
 
 
-def _in_words(counts: dict[str, int]) -> str:
+def in_words(counts: Mapping[str, int]) -> str:
     """`kept 12, dropped 4 (the samples give different answers 4)`."""
     why = {reason: number for reason, number in counts.items() if reason != "kept"}
     listed = ", ".join(f"{reason} {number}" for reason, number in why.items())

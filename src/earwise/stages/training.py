@@ -4,30 +4,38 @@ objective.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from earwise.data.items import read_items
+from earwise.agreement import train_views
+from earwise.data.items import answered_in_words, read_items
 from earwise.distil.fit import fit
 from earwise.distil.objective import SELF, SNAPSHOT, Objective
 from earwise.distil.schedule import Schedule, draw, group_by_length, mix
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
+from earwise.evaluation_settings import CLIP_VIEWS
 from earwise.model_settings import ALIGNED, BASE
+from earwise.models.device import best_device
 from earwise.models.omni import OmniModel
 from earwise.models.shipped import model_folder
 from earwise.models.views import Sample, view_spec
+from earwise.records import SAMPLE_RATE_HZ, View
 from earwise.run import Stage, StageContext
 from earwise.settings import Recipe
 from earwise.stages.base import base_stage_needed
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import data_folder
-from earwise.stages.models import load_model, load_start
+from earwise.stages.gate import failures, gate_needed
+from earwise.stages.models import EARS, load_model, load_start
 from earwise.stages.samples import sample_items
+from earwise.stages.selection import Best
 from earwise.stages.speech import NAME as SPEECH
 from earwise.stages.speech import clip_folder, telling_how_to_repair
-from earwise.training_settings import Optimisation, SftTerm, Train, Training
+from earwise.stages.taught import read_taught
+from earwise.training_settings import WRITTEN_BY, Optimisation, SftTerm, Train
 
 ALIGN_NAME = "align"
 
@@ -41,7 +49,7 @@ def align_stage(recipe: Recipe, seed: int) -> Stage:
         work=lambda context: _align(context, recipe),
         settings={**recipe.align.for_stage(), "model": recipe.model.for_stage()},
         seed=seed,
-        needs=(DATA, SPEECH, *base_stage_needed(recipe, seed)),
+        needs=(DATA, SPEECH, *gate_needed(recipe), *base_stage_needed(recipe, seed)),
         inputs=local_inputs(recipe),
     )
 
@@ -57,11 +65,12 @@ def train_stage(recipe: Recipe, name: str, seed: int) -> Stage:
         work=lambda context: _train(context, recipe, name),
         settings={
             **own.for_stage(),
+            **({"options": recipe.options} if recipe.options != "letter" else {}),
             "training": recipe.optimisation(name).for_stage(),
             "model": recipe.model.for_stage(),
         },
         seed=seed,
-        needs=(DATA, SPEECH, *base_stage_needed(recipe, seed), *([start] if start else [])),
+        needs=(*_material(recipe, own), *base_stage_needed(recipe, seed), *([start] if start else [])),
         inputs=local_inputs(recipe) + _teacher_folders(own),
     )
 
@@ -73,9 +82,15 @@ def _check_views(name: str, own: Train) -> None:
             context = view_spec(view).context
         except InputError as error:
             raise InputError(error.what, record=f"train.{name}", remedy=error.remedy) from None
-        if context not in ("image", "none"):
-            remedy = "such views are evaluated only; train on views of images"
-            raise InputError(f"no training shows {view!r} yet", record=f"train.{name}", remedy=remedy)
+        if context in ("silence", "other_sound"):
+            raise InputError(f"{view!r} is a control", record=f"train.{name}", remedy="train on the sound itself")
+
+
+def _material(recipe: Recipe, own: Train) -> tuple[str, ...]:
+    """Stages that make the items and clips that a training learns from."""
+    writer = WRITTEN_BY.get(own.data)
+    spoken = (SPEECH, *gate_needed(recipe)) if recipe.speech is not None else ()
+    return (DATA, *spoken, *((writer,) if writer else ()))
 
 
 def model_stage(name: str, seed: int) -> str | None:
@@ -101,7 +116,7 @@ def _align(context: StageContext, recipe: Recipe) -> None:
     settings = recipe.align
     assert settings is not None
     model = load_model(recipe, context)
-    samples = _samples(context, recipe, settings.data)
+    samples = _samples(context, recipe, settings.data, [settings.view])
     objective = Objective(settings.view, [make_term(SftTerm(type="sft", weight=1.0))], model)
     order = draw(len(samples), settings.steps * settings.batch_size * settings.accumulate, context.seed)
     _fit(context, model, objective, samples, order, settings)
@@ -110,12 +125,14 @@ def _align(context: StageContext, recipe: Recipe) -> None:
 def _train(context: StageContext, recipe: Recipe, name: str) -> None:
     own, settings = recipe.train[name], recipe.optimisation(name)
     model = load_start(recipe, context, model_stage(own.start, context.seed))
-    samples = _samples(context, recipe, own.data)
+    views = train_views(own)
+    samples = _samples(context, recipe, own.data, views)
     order = draw(len(samples), settings.steps * settings.batch_size * settings.accumulate, context.seed)
-    if own.copy_share:
-        copies = _samples(context, recipe, "transcribe")
-        order = mix(order, len(samples) + draw(len(copies), len(order), context.seed + 1), own.copy_share, context.seed)
-        samples += copies
+    for number, (other, share) in enumerate({"transcribe": own.copy_share, "replay": own.replay_share}.items()):
+        if share:
+            more, seed = _samples(context, recipe, other, views), context.seed + 2 * number
+            order = mix(order, len(samples) + draw(len(more), len(order), seed + 1), share, seed)
+            samples += more
     objective = Objective(
         own.view,
         [make_term(term) for term in own.terms],
@@ -123,19 +140,43 @@ def _train(context: StageContext, recipe: Recipe, name: str) -> None:
         teachers=_teachers(own),
         share_prefix=settings.shared_prefix == "auto",
     )
-    _fit(context, model, objective, samples, order, settings)
+    best = None
+    if settings.select is not None:
+        held_out = _samples(context, recipe, settings.select.items, [own.view], settings.select.limit)
+        best = Best(model, held_out, own.view, settings.select, context.folder, context.say)
+    _fit(context, model, objective, samples, order, settings, best)
 
 
 def _teachers(own: Train) -> dict[str, OmniModel]:
     """Other models that terms name, loaded once each."""
     named = {t.teacher for t in own.terms if not isinstance(t, SftTerm) and t.weight > 0} - {SELF, SNAPSHOT}
-    return {name: OmniModel.from_pretrained(name) for name in sorted(named)}
+    return {name: OmniModel.from_pretrained(name).to(best_device()) for name in sorted(named)}
 
 
-def _samples(context: StageContext, recipe: Recipe, name: str) -> list[Sample]:
+def _samples(
+    context: StageContext, recipe: Recipe, name: str, views: Sequence[View], limit: int | None = None
+) -> list[Sample]:
+    """Samples of item file `name`, made ready for `views`; with the clips of their queries where a view needs them."""
     folder = data_folder(recipe, context.folder_of(DATA))
-    clips = clip_folder(context.folder_of(SPEECH), name)
-    return sample_items(read_items(folder / f"{name}.jsonl"), folder, clips, context.say)
+    writer, file = WRITTEN_BY.get(name), folder / f"{name}.jsonl"
+    items = (read_taught(context.folder_of(writer), name) if writer else read_items(file))[:limit]
+    if recipe.options == "text":
+        items = answered_in_words(items)
+    clips, failed = None, {}
+    if any(view in CLIP_VIEWS for view in views):
+        clips, failed = clip_folder(context.folder_of(SPEECH), name), failures(context, recipe, name)
+    samples = sample_items(items, folder, clips, context.say, views=views, failed=failed)
+    if not samples:
+        raise InputError("nothing is left to train on", file=file, remedy="see above for what was left out, and why")
+    return samples
+
+
+def _length(sample: Sample) -> int:
+    """What batches are grouped by: samples of the clip; without one those of the sound, and 40 ms for each word."""
+    if sample.turns[0].num_samples:
+        return sample.turns[0].num_samples
+    words = sum(len(turn.text.split()) + len(turn.item.answers[0].split()) for turn in sample.turns)
+    return words * SAMPLE_RATE_HZ // 25 + (sample.sound.num_samples if sample.sound is not None else 0)
 
 
 def _fit(
@@ -144,16 +185,18 @@ def _fit(
     objective: Objective,
     samples: list[Sample],
     order: np.ndarray,
-    settings: Optimisation | Training,
+    settings: Optimisation,
+    best: Best | None = None,
 ) -> None:
     """Order the draws, train, and leave the ears as the stage's result."""
-    lengths = np.array([sample.turns[0].num_samples for sample in samples])
+    lengths = np.array([_length(sample) for sample in samples])
     batch = settings.batch_size * settings.accumulate
     if settings.group_by_length:
         order = group_by_length(order, lengths, batch, context.seed)
     assert model.ears is not None
     model.ears.requires_grad_(True)
-    with telling_how_to_repair(context.folder_of(SPEECH)):
+    ears = context.folder / EARS
+    with telling_how_to_repair(context.run_folder / "stages" / SPEECH):
         fit(
             model,
             objective,
@@ -163,5 +206,6 @@ def _fit(
             seed=context.seed,
             metrics=context.metrics,
             what=context.stage.name,
-            save=lambda: model.save_ears(context.folder / "ears"),
+            save=lambda: best.take(ears) if best is not None else model.save_ears(ears),
+            callbacks=[best] if best is not None else [],
         )

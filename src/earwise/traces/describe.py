@@ -83,6 +83,4 @@ class DescribingChecker:
         completions = self._client.complete(requests, f"{self.name} listens to {len(asked)} sounds")
         for sound, completion in zip(asked, completions, strict=True):
             (response,) = completion.responses
-            self._heard[sound] = (
-                frozenset(claims_of(response.text)) if response else completion.failure or "no answer"
-            )
+            self._heard[sound] = frozenset(claims_of(response.text)) if response else completion.failure or "no answer"

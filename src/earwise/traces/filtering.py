@@ -7,7 +7,7 @@ decisions stay on disk.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,16 +16,18 @@ from earwise.records import Item, NonEmpty, Record, Trace, Verdict
 from earwise.store import Store
 from earwise.traces.agreement import Agreement, canonical
 from earwise.traces.checker import Judgement, Word
+from earwise.traces.describe import claims_of
 from earwise.traces.format import Outcome
 from earwise.traces.trust import TrustedVerifier
-from earwise.traces.verifier import Chain, Ruling, Verifier
+from earwise.traces.verifier import SAID, Chain, Ruling, Verifier
 
-Step = Literal["format", "agreement", "verification"]
+Step = Literal["format", "agreement", "verification", "completeness"]
 Rule = Callable[[Sequence[str | None]], Agreement]
 """Of the canonical answers of all n samples of an item, None where there is none: `agreement.unanimous`, `majority`."""
 
 NO_CHOICE: Final = "the answer names no choice"
 OUTVOTED: Final = "the answer is not the one agreed on"
+OMITS: Final = "something that the checker hears is left out"
 
 
 class Decision(Record):
@@ -94,6 +96,15 @@ def by_verdict(
     ]
 
 
+def by_completeness(traces: Sequence[Trace], heard: Mapping[str, Collection[str]]) -> list[Decision]:
+    """Traces that leave out nothing of what the checker hears in the sound of their item are kept.
+
+    A checker of claims passes omissions: what a chain does not say is no claim. `heard` holds the claims by item, in
+    the form of `describe.plain`.
+    """
+    return [_decision(trace, "completeness", _omission(trace, heard)) for trace in traces]
+
+
 def kept(traces: Sequence[Trace], decisions: Sequence[Decision]) -> list[Trace]:
     """The traces that `decisions`, one for each in the same order, keep."""
     return [trace for trace, decision in zip(traces, decisions, strict=True) if decision.kept]
@@ -114,6 +125,14 @@ def _format_fault(trace: Trace, item: Item) -> str:
     if trace.outcome != Outcome.OK:
         return _malformed(trace)
     return "" if answer_of(trace, item) is not None else NO_CHOICE
+
+
+def _omission(trace: Trace, heard: Mapping[str, Collection[str]]) -> str:
+    if trace.reasoning is None:
+        return _malformed(trace)
+    if trace.item not in heard:
+        return SAID[Word.FAILED]
+    return "" if {*heard[trace.item]} <= {*claims_of(trace.reasoning)} else OMITS
 
 
 def _agreement_fault(trace: Trace, item: Item, agreed: Agreement) -> str:

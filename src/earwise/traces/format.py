@@ -81,7 +81,7 @@ def said(text: str) -> str | None:
     told. So models that reason and models that do not are scored by one rule.
     """
     if not any(mark in text for tag in TAGS for mark in _marks(tag)):
-        return text.strip() or None
+        return text.strip()
     return parse(text).answer
 
 

@@ -42,14 +42,15 @@ class Ruling:
         """The first judgement that is not a yes, in a word; empty for an accepted chain."""
         if not self.judgements:
             return "the chain has no claim"
-        return next((_SAID[judgement.word] for _, judgement in self.judgements if judgement.word is not Word.YES), "")
+        return next((SAID[judgement.word] for _, judgement in self.judgements if judgement.word is not Word.YES), "")
 
 
-_SAID = {
+SAID = {
     Word.NO: "the checker says no",
     Word.UNCLEAR: "the checker says neither yes nor no",
     Word.FAILED: "the checker did not answer",
 }
+"""A word of a checker as the reason of a decision."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,59 @@
+"""Item files that trainings learn from and that another stage than `data` writes: labels and chains of a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from earwise.errors import InputError
+from earwise.records import Item, Trace
+from earwise.store import read_jsonl, write_jsonl
+from earwise.traces.filtering import answer_of
+from earwise.traces.format import render
+
+
+def taught_file(folder: Path, name: str) -> Path:
+    """Where the stage in `folder` leaves the item file `name`."""
+    return folder / "items" / f"{name}.jsonl"
+
+
+def read_taught(folder: Path, name: str) -> list[Item]:
+    """The items that the stage in `folder` left; raises `InputError` if there is none."""
+    path = taught_file(folder, name)
+    items = list(read_jsonl(path, Item))
+    if not items:
+        raise InputError(
+            "no trace is left to learn from", file=path, remedy="counts.json says what was dropped, and why"
+        )
+    return items
+
+
+def write_taught(folder: Path, name: str, items: Iterable[Item]) -> None:
+    """Leave an item file; media paths stay relative to the data folder."""
+    path = taught_file(folder, name)
+    path.parent.mkdir(exist_ok=True)
+    write_jsonl(path, items)
+
+
+def taught_items(traces: Sequence[Trace], items: Mapping[str, Item]) -> Iterator[Item]:
+    """Each trace as an item whose answer is reasoning and answer in the think/answer format."""
+    for trace in traces:
+        if trace.reasoning is None or trace.answer is None:
+            raise InputError("a malformed trace cannot be taught", record=trace.key)
+        update = {"id": f"{trace.item}#{trace.sample}", "answers": (render(trace.reasoning, trace.answer),)}
+        yield items[trace.item].model_copy(update=update)
+
+
+def labels_items(traces: Sequence[Trace], items: Mapping[str, Item]) -> Iterator[Item]:
+    """Each item once, with what its traces answer in place of the gold one: what the teacher says, no more.
+
+    Of items with choices it is the letter. Raises `InputError` for traces of one item that do not agree.
+    """
+    first: dict[str, Trace] = {}
+    for trace in traces:
+        item, known = items[trace.item], first.setdefault(trace.item, trace)
+        if answer_of(trace, item) != answer_of(known, item):
+            raise InputError("its traces do not agree on an answer", record=item.id)
+    for name, trace in first.items():
+        answer = answer_of(trace, items[name]) if items[name].choices else trace.answer
+        yield items[name].model_copy(update={"answers": (answer,)})
