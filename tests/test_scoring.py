@@ -26,6 +26,8 @@ from earwise.evaluate.yes_no import parse_lmms_eval, parse_official, parse_stric
         ("Yes, there is no dog.", "yes", None, "yes", "yes"),
         ("There is no dog", "no", "no", None, None),
         ("It could be yes or no", None, None, None, None),
+        ("Yes or no", None, None, "yes", "yes"),
+        ("Yes/No", None, None, "yes", "yes"),
         ("Yesterday", None, None, "yes", "yes"),
         ("y.", "yes", None, "yes", None),
         ("", None, None, None, None),
@@ -125,6 +127,61 @@ def test_the_longer_option_text_wins_over_the_one_inside_it():
     assert score("realworldqa", "B", "It is dark red", choices) == 1.0
     assert score("realworldqa", "A", "It is red.", choices) == 1.0
     assert score("realworldqa", "A", "red or blue", choices) is None
+
+
+KEYS = ("G major", "C major", "D minor", "A minor")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("The key is C major.", "B"),
+        ("The answer is C major.", "B"),
+        ("It is c MAJOR", "B"),
+        ("The answer is C", "C"),
+        ("C", "C"),
+        ("(C) D minor", "C"),
+        ("The answer is B. C major", "B"),
+        ("Option D, A minor, and not C major", "D"),
+        ("It is in C major, not A minor", None),
+    ],
+)
+def test_a_letter_inside_the_text_of_an_option_is_no_option_letter(answer, expected):
+    for place, gold in enumerate("ABCD"):
+        value = None if expected is None else float(expected == gold)
+        assert score("realworldqa", gold, answer, KEYS) == value
+        assert score("mmau", KEYS[place], answer, KEYS) == value
+
+
+def test_options_that_name_letters_and_options_with_marks_of_their_own():
+    both = ("red", "blue", "Both A and B")
+    assert score("realworldqa", "C", "The answer is both A and B", both) == 1.0
+    assert score("realworldqa", "A", "A or B", both) is None
+    marked = ("A. Left", "B. Right")
+    assert score("realworldqa", "B", "B. Right, because A. Left is wrong", marked) == 1.0
+
+
+def test_the_pronoun_is_no_letter_where_there_are_nine_options():
+    choices = ("dog", "cat", "cow", "hen", "pig", "fox", "owl", "bee", "ant")
+    assert score("mmau", "cat", "I think it is B", choices) == 1.0
+    assert score("mmau", "ant", "I", choices) == 1.0
+
+
+@pytest.mark.parametrize("gold", ["AB", "CD", "ABC", "ABCD"])
+def test_an_open_answer_of_letters_is_no_option_letter(gold):
+    for profile in ("strict", "vlmevalkit", "lmms_eval"):
+        assert score("realworldqa", gold, gold.lower(), profile=profile) == 1.0
+        assert score("realworldqa", gold, "A", profile=profile) == 0.0
+
+
+def test_no_answer_is_never_a_sign_that_is_a_gold_answer():
+    signs = ("+", "-", "*", "/")
+    for benchmark in ("exact", "realworldqa", "mmau"):
+        assert score(benchmark, "C", "*", signs) == 1.0
+        assert score(benchmark, "C", "", signs) is None
+        assert score(benchmark, "C", "...", signs) is None
+    assert score("exact", "?", "?") == 1.0
+    assert score("exact", "?", "") == 0.0
 
 
 def test_numbers_as_options():

@@ -21,7 +21,7 @@ def exact(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> floa
     if choices:
         return _score_choice(golds, prediction, choices)
     plain = _plain(prediction)
-    return float(any(_plain(gold) == plain for gold in golds))
+    return float(plain != "" and any(_plain(gold) == plain for gold in golds))
 
 
 def word_accuracy(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
@@ -36,4 +36,5 @@ def word_accuracy(golds: Sequence[str], prediction: str, choices: Sequence[str])
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.casefold().split()).strip(_OUTER)
+    words = " ".join(text.casefold().split())
+    return words.strip(_OUTER) or words

@@ -27,11 +27,13 @@ _DECLARED: Final = re.compile(
     r"(?i:\b(?:answer|option|choice)\s*(?:is\b|[:=])|\bi (?:choose|pick|select)\b)"
     r"\s*(?i:(?:option|choice)\s+)?[^\w\s]*([A-Z])(?![\w'’])"
 )
-# "A dog" has an article; "A is right", "A or B" and "option A shows" have a letter.
+# "A dog" has an article, "I think" a pronoun; "A is right", "A or B" and "option A shows" have a letter.
 _FREE: Final = re.compile(
     r"(?i:\b(?:option|choice)\s+)([A-Z])\b"
-    r"|(?<![\w'’-])(A(?! (?!(?:is|as|or|and|but|because|since)\b)[a-z])|[B-Z])(?![\w'’-])"
+    r"|(?<![\w'’-])([AI](?! (?!(?:is|as|or|and|but|because|since)\b)[a-z])|[B-HJ-Z])(?![\w'’-])"
 )
+_LONE_CAPITAL: Final = re.compile(r"(?<![\w'’-])[A-Z](?![\w'’-])")
+_OWN_MARK: Final = re.compile(r"\W*[A-Z][.:)]")
 _WORD: Final = re.compile(r"[$€£]?\w[\w.'’-]*\w%?|[$€£]?\w%?")
 
 
@@ -44,6 +46,8 @@ def parse_strict(prediction: str, choices: Sequence[str], letters: str) -> str |
     4. It declares one letter: `The correct answer is **C**. Here is why: A is wrong`. Two different ones are None.
     5. Exactly one capital option letter stands free in it (the article of `A dog` does not). Two are None.
     6. It holds the text of exactly one option in whole words, texts within a longer matching text not counted.
+
+    For 3 to 5, a letter inside the text of an option is none: `The key is C major` has no C where C major is an option.
     """
     text = prediction.strip()
     if letter := _captured(_ALONE.fullmatch(text), letters):
@@ -51,10 +55,12 @@ def parse_strict(prediction: str, choices: Sequence[str], letters: str) -> str |
     plain = _plain(text)
     if letter := _only(letters[place] for place, choice in enumerate(choices) if _plain(choice) == plain):
         return letter
-    if letter := _captured(_FIRST.match(text), letters):
+    lettered = _lettered_texts(tuple(choices))
+    rest = text if lettered is None else lettered.sub("text", text)
+    if letter := _captured(_FIRST.match(rest), letters):
         return letter
     for pattern in (_DECLARED, _FREE):
-        named = [letter for match in pattern.finditer(text) if (letter := _captured(match, letters))]
+        named = [letter for match in pattern.finditer(rest) if (letter := _captured(match, letters))]
         if named:
             return _only(named)
     return _only(_texts_within(text, choices, letters))
@@ -69,7 +75,7 @@ def scorer(parse: Parser) -> Callable[[Sequence[str], str, Sequence[str]], float
 
     def score_choice(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
         gold = golds[0].strip()
-        if not choices and gold not in _ABCD:
+        if not choices and gold not in tuple(_ABCD):
             return float(prediction.lower().strip().rstrip(".") == gold.lower().rstrip("."))
         right = gold_letter(gold, choices) if choices else gold
         if right is None:
@@ -92,7 +98,20 @@ def _only(letters: Iterable[str]) -> str | None:
 
 @lru_cache(maxsize=65536)
 def _plain(text: str) -> str:
-    return " ".join(text.casefold().split()).strip(" .,;:!?\"'“”’*()[]")
+    """Without letter case and outer marks, unless there is nothing else: an option may be `*`."""
+    words = " ".join(text.casefold().split())
+    return words.strip(" .,;:!?\"'“”’*()[]") or words
+
+
+@lru_cache(maxsize=4096)
+def _lettered_texts(choices: tuple[str, ...]) -> re.Pattern[str] | None:
+    """Finds the options that hold a single capital among other words; not those that begin with a mark (`B. Right`)."""
+    texts = [" ".join(choice.split()) for choice in choices]
+    held = [text for text in texts if " " in text and _LONE_CAPITAL.search(text) and not _OWN_MARK.match(text)]
+    if not held:
+        return None
+    longest_first = "|".join(re.escape(text) for text in sorted(held, key=len, reverse=True))
+    return re.compile(rf"(?<!\w)(?:{longest_first})(?!\w)", re.IGNORECASE)
 
 
 @lru_cache(maxsize=65536)

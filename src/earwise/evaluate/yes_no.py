@@ -23,11 +23,13 @@ _GOLD: Final[dict[str, Answer]] = {"yes": "yes", "no": "no", "1": "yes", "0": "n
 def parse_strict(prediction: str) -> Answer | None:
     """Earwise's rule: the first word decides if it is yes or no; else the one of the two that occurs.
 
-    A lone `y` or `n` counts. `Yes, there is no dog` is yes; `The answer is no.` is no; `Not sure`, `Nope` and an answer
-    with both words after another one are None.
+    A lone `y` or `n` counts. `Yes, there is no dog` is yes; `The answer is no.` is no; `Not sure`, `Nope`, `Yes or no`,
+    `Yes/No` and an answer with both words after another one are None.
     """
     words = _WORD.findall(prediction.lower())
     if not words:
+        return None
+    if words in (["yes", "no"], ["no", "yes"]) or words[:3] in (["yes", "or", "no"], ["no", "or", "yes"]):
         return None
     if words[0] in ("yes", "no"):
         return words[0]
