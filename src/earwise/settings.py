@@ -7,7 +7,7 @@ all). A field without a default is required wherever its table is present. Paths
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
@@ -30,8 +30,6 @@ class Recipe(Settings):
     description: str = ""
     seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(unique)] = (0,)
     """Of training; the whole training and evaluation is repeated for each."""
-    options: Literal["letter", "text"] = "letter"
-    """What models learn to answer to a question with options: the letter of one or its text. Scorers take both."""
     data: Annotated[MicroData | MicroSounds | FolderData | CorporaData, Field(discriminator="source")]
     speech: Speech | None = None
     gate: Gate | None = None

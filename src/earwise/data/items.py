@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from earwise.data.choices import gold_letter, option_letters
+from earwise.data.choices import gold_letter
 from earwise.data.media import resolve
 from earwise.errors import InputError
 from earwise.records import Item
@@ -23,21 +23,6 @@ def read_items(path: str | Path) -> list[Item]:
     if not items:
         raise InputError("no items", file=path)
     return items
-
-
-def answered_in_words(items: Iterable[Item]) -> list[Item]:
-    """`items` as a model learns them that names an option by its text: the text in place of a gold letter.
-
-    What is no letter of an option, such as an answer with its reasoning, stays.
-    """
-    return [_in_words(item) for item in items]
-
-
-def _in_words(item: Item) -> Item:
-    place = option_letters(item.choices).find(item.answers[0])
-    if len(item.answers[0]) != 1 or place < 0:
-        return item
-    return item.model_copy(update={"answers": (item.choices[place], *item.answers[1:])})
 
 
 def write_items(path: str | Path, items: Iterable[Item]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from earwise.agreement import train_views
-from earwise.data.items import answered_in_words, read_items
+from earwise.data.items import read_items
 from earwise.distil.fit import fit
 from earwise.distil.objective import SELF, SNAPSHOT, Objective
 from earwise.distil.schedule import Schedule, draw, group_by_length, mix
@@ -65,7 +65,6 @@ def train_stage(recipe: Recipe, name: str, seed: int) -> Stage:
         work=lambda context: _train(context, recipe, name),
         settings={
             **own.for_stage(),
-            **({"options": recipe.options} if recipe.options != "letter" else {}),
             "training": recipe.optimisation(name).for_stage(),
             "model": recipe.model.for_stage(),
         },
@@ -160,8 +159,6 @@ def _samples(
     folder = data_folder(recipe, context.folder_of(DATA))
     writer, file = WRITTEN_BY.get(name), folder / f"{name}.jsonl"
     items = (read_taught(context.folder_of(writer), name) if writer else read_items(file))[:limit]
-    if recipe.options == "text":
-        items = answered_in_words(items)
     clips, failed = None, {}
     if any(view in CLIP_VIEWS for view in views):
         clips, failed = clip_folder(context.folder_of(SPEECH), name), failures(context, recipe, name)
