@@ -14,6 +14,7 @@ from transformers.models.whisper.modeling_whisper import sinusoids
 from earwise.data.media import load_audio
 from earwise.micro.build import write_tiny
 from earwise.micro.build_audio import build_qwen2_audio
+from earwise.micro.sounds.words import SOUND_VOCABULARY
 from earwise.micro.tokenizer import REASONING, build_tokenizer
 from earwise.models import OmniModel
 from earwise.models.views import Sound
@@ -124,6 +125,14 @@ def test_the_sound_reaches_the_answer_and_weights_follow_the_seed(folder, tmp_pa
     name = "model.audio_tower.layers.0.fc1.weight"
     assert not torch.equal(same[name], other[name])
     assert same[name].std().item() == pytest.approx(96**-0.5, rel=0.05)
+
+
+def test_a_model_of_the_sound_laboratory_knows_its_words(tmp_path):
+    for family in ("internvl", "qwen2_audio"):
+        tokenizer = AutoTokenizer.from_pretrained(write_tiny(tmp_path / family, family, vocabulary="sounds"))
+        ids = tokenizer(text := " ".join((*SOUND_VOCABULARY, *REASONING)))["input_ids"]
+        assert tokenizer.unk_token_id not in ids
+        assert tokenizer.batch_decode([ids], skip_special_tokens=True) == [text]
 
 
 def test_frames_of_32_pixels_are_four_tokens(tmp_path):

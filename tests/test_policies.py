@@ -22,6 +22,7 @@ LAYERS = (
     {"schema"},
     {"data_settings", "gate_settings", "model_settings", "speech_settings", "traces_settings"},
     {"training_settings", "evaluation_settings"},
+    {"base_settings"},
     {"settings"},
     {"agreement"},
     {"recipe"},

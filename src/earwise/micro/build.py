@@ -20,6 +20,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from earwise.micro.build_audio import build_qwen2_audio
 from earwise.micro.scenes import IMAGE_SIZE
+from earwise.micro.sounds.words import SOUND_VOCABULARY
 from earwise.micro.tokenizer import Family, build_tokenizer
 from earwise.micro.weights import draw_weights, stop_at_turn_end, text_sizes
 from earwise.micro.words import VOCABULARY
@@ -94,11 +95,7 @@ def write_tiny(
 
 def vocabulary_words(vocabulary: Vocabulary) -> tuple[Sequence[str], bool]:
     """All words of a laboratory, and whether its models reason."""
-    if vocabulary == "scenes":
-        return VOCABULARY, False
-    from earwise.micro.sounds.words import SOUND_VOCABULARY
-
-    return SOUND_VOCABULARY, True
+    return (VOCABULARY, False) if vocabulary == "scenes" else (SOUND_VOCABULARY, True)
 
 
 def build_internvl(

@@ -75,8 +75,7 @@ def sample_items(
         behind += len(asked) - len(whole) - len(without)
     if silent:
         say(f"{silent} items left out: they have no clip (reasons in {clips})")
-    if media.cut:
-        say(f"{len(media.cut)} sounds are longer than {MAX_CLIP_S} s and end there, e.g. that of {media.cut[0]}")
+    media.say_cut(say)
     if unfit:
         why = ", ".join(f"{reasons} {count}" for reasons, count in unfit.most_common())
         say(f"{unfit.total()} items left out: their clips failed the gate ({why})")
@@ -85,18 +84,36 @@ def sample_items(
     return samples
 
 
-def conversations(items: Sequence[Item], folder: Path, *, independent: bool = False) -> list[Sample]:
-    """All questions about one image as one sample, in the order of the file; typed only.
+def conversations(
+    items: Sequence[Item],
+    folder: Path,
+    *,
+    independent: bool = False,
+    views: Collection[View] = (),
+    frames: FrameChoice = EIGHT_FRAMES,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Sample]:
+    """All questions about one image, video or sound, which is those of one cluster, as one sample, in the order of the
+    file; typed only.
 
-    `independent` turns do not see one another (`Sample.independent`).
+    `independent` turns do not see one another (`Sample.independent`). `views`, `frames` and `say` are those of
+    `sample_items`. Raises `InputError` where items of one cluster name different media.
     """
+    media = _Media(folder, views, frames)
     groups: dict[str, list[Item]] = {}
     for item in items:
         groups.setdefault(item.cluster, []).append(item)
-    return [
-        Sample(tuple(_turn(item, None, None, "none") for item in group), _image(group[0], folder), independent)
-        for group in groups.values()
-    ]
+    samples = []
+    for cluster, group in groups.items():
+        first = group[0]
+        if {(item.image, item.video, item.audio) for item in group} != {(first.image, first.video, first.audio)}:
+            remedy = "give them clusters of their own"
+            raise InputError("items of one cluster name different media", file=folder, record=cluster, remedy=remedy)
+        turns = tuple(_turn(item, None, None, "none") for item in group)
+        shown = _image(first, folder)
+        samples.append(Sample(turns, shown, independent, frames=media.frames(first), sound=media.sound(first)))
+    media.say_cut(say)
+    return samples
 
 
 def _turn(item: Item, clip: Clip | None, folder: Path | None, suffix: str) -> Turn:
@@ -141,6 +158,11 @@ class _Media:
         if length > longest:
             self.cut.append(item.id)
         return Sound(path, min(length, longest))
+
+    def say_cut(self, say: Callable[[str], None]) -> None:
+        """Count the sounds that are cut, if there are any."""
+        if self.cut:
+            say(f"{len(self.cut)} sounds are longer than {MAX_CLIP_S} s and end there, e.g. that of {self.cut[0]}")
 
     def _shown(self, *contexts: str) -> bool:
         return any(view_spec(view).context in contexts for view in self.views)
