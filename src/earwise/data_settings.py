@@ -1,4 +1,4 @@
-"""The schema of `[data]`: the laboratory, a folder of one's own, or public corpora in their own formats."""
+"""The schema of `[data]`: a laboratory, a folder of one's own, or public corpora in their own formats."""
 
 from __future__ import annotations
 
@@ -29,6 +29,40 @@ class MicroData(Settings):
     """Words in the longest random string."""
     label_noise: Share = 0.0
     """Share of the other annotator's answers (`train_other`) that are replaced by a wrong one."""
+
+
+class MicroSounds(Settings):
+    """Clips of sounding things, questions, guards and benchmarks made by the micro laboratory of sounds."""
+
+    source: Literal["micro_sounds"]
+    seed: int = 0
+    """Of the clips; the seeds at the top of a recipe are those of training."""
+    train_clips: Count
+    """Clips with sound and video that `train` asks about."""
+    validation_clips: Count
+    test_clips: Count
+    """Clips of the training domain, of the shifted domain, and of each guard, in the benchmarks."""
+    seen_clips: Count
+    """Silent videos with which a teacher is trained from nothing (`seen`)."""
+    listen_clips: Count
+    """Sounds with which a student is trained from nothing (`listen`)."""
+    event_clips: Count
+    """Sounds that are to be written down (`events`)."""
+    known_clips: Count
+    """Sounds with true chains, to measure checkers with (`known`)."""
+    guard_items: int = Field(ge=2)
+    """Training items of the guards (`replay`): half speech, half music."""
+    questions_per_clip: Count
+    silent_share: Share = 0.15
+    """Of the things, how many are seen and not heard."""
+    unseen_share: Share = 0.10
+    """Of the things, how many are heard and not seen."""
+
+    @model_validator(mode="after")
+    def _something_is_both(self) -> Self:
+        if self.silent_share + self.unseen_share >= 1:
+            raise ValueError("silent_share and unseen_share leave nothing that is both seen and heard")
+        return self
 
 
 class FolderData(Settings):

@@ -13,7 +13,7 @@ import numpy as np
 from earwise.data.items import read_items
 from earwise.data.llava import TYPED
 from earwise.data.media import Waveform
-from earwise.data_settings import CorporaData, FolderData, MicroData
+from earwise.data_settings import CorporaData, FolderData, MicroData, MicroSounds
 from earwise.models.views import Sample
 from earwise.records import SAMPLE_RATE_HZ, Item
 from earwise.settings import Recipe
@@ -25,13 +25,14 @@ from earwise.speech.spoken_form import spoken_form
 from earwise.speech.voices import split_voices
 from earwise.speech_settings import EspeakEngine, Speech
 from earwise.stages.corpora import MEDIA, link, open_pool, pools
-from earwise.stages.data import used_item_files, write_micro
+from earwise.stages.data import used_item_files, write_micro, write_micro_sounds
 from earwise.stages.samples import sample_items
 
 SAMPLED: Final = 24
 """Conversations of each item file that lengths are taken from."""
 READ: Final = 2_000
 """Items of each file whose spoken form is made, to see what cannot be said."""
+_SMALL: Final = "a small laboratory with the same settings stands for the whole one"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ def look(recipe: Recipe, folder: Path) -> dict[str, Material]:
     source = recipe.data
     if isinstance(source, MicroData):
         return _look_at_lab(recipe, source, names, folder)
+    if isinstance(source, MicroSounds):
+        return _look_at_sounds(recipe, source, names, folder)
     if isinstance(source, FolderData):
         root = Path(source.path)
         found = {name: read_items(root / f"{name}.jsonl") for name in names}
@@ -83,9 +86,21 @@ def _look_at_lab(recipe: Recipe, source: MicroData, names: Sequence[str], folder
     write_micro(lab, source.model_copy(update=sizes))
     totals = dict.fromkeys(("train", "train_other"), source.train_images * source.turns_per_image)
     totals["transcribe"] = source.transcribe_items
-    note = "a small laboratory with the same settings stands for the whole one"
     return {
-        name: _material(recipe, name, read_items(lab / f"{name}.jsonl"), totals[name], [note], lab, folder)
+        name: _material(recipe, name, read_items(lab / f"{name}.jsonl"), totals[name], [_SMALL], lab, folder)
+        for name in names
+    }
+
+
+def _look_at_sounds(recipe: Recipe, source: MicroSounds, names: Sequence[str], folder: Path) -> dict[str, Material]:
+    lab = folder / "lab"
+    sizes = {key: min(getattr(source, key), SAMPLED) for key in MicroSounds.model_fields if key.endswith("_clips")}
+    write_micro_sounds(lab, source.model_copy(update={**sizes, "guard_items": min(source.guard_items, SAMPLED)}))
+    clips = {name: getattr(source, f"{name}_clips") for name in ("train", "validation", "seen", "listen")}
+    totals = {name: count * source.questions_per_clip for name, count in clips.items()}
+    totals |= {"events": source.event_clips, "replay": source.guard_items}
+    return {
+        name: _material(recipe, name, read_items(lab / f"{name}.jsonl"), totals[name], [_SMALL], lab, folder)
         for name in names
     }
 
