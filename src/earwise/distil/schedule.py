@@ -47,6 +47,16 @@ def mix(first: np.ndarray, second: np.ndarray, share: float, seed: int) -> np.nd
     return mixed
 
 
+def repeat_batches(order: np.ndarray, batch: int, times: int) -> np.ndarray:
+    """`order` with each global batch of `batch` draws `times` times in a row: several steps on the same samples.
+
+    As long as `order`: what no longer fits is left out. Draws that fill no batch are an error.
+    """
+    if len(order) % batch:
+        raise ValueError(f"{len(order)} draws are no whole number of batches of {batch}")
+    return np.repeat(order.reshape(-1, batch), times, axis=0).reshape(-1)[: len(order)]
+
+
 def group_by_length(order: np.ndarray, lengths: np.ndarray, batch: int, seed: int) -> np.ndarray:
     """`order` rearranged so that each global batch of `batch` draws has samples of similar length; batches stay
     shuffled.

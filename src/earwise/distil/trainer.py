@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self, cast, runtime_checkable
 
 import torch
 from safetensors import SafetensorError
@@ -61,6 +61,21 @@ class Learnable(Protocol):
         """Unweighted values of every term by its name; their sums are what counts."""
 
 
+@runtime_checkable
+class Stepwise(Protocol):
+    """What an objective may add to `Learnable`: it makes something ready for each optimiser step, and has numbers of
+    its own.
+    """
+
+    def begin(self, step: int, batches: Sequence[Any], rank: int, world: int) -> None:
+        """Called with all micro-batches of optimiser step `step` (from 0) on process `rank` of `world`, before they are
+        counted.
+        """
+
+    def drain(self) -> dict[str, tuple[float, float]]:
+        """Sum and count of every number since the last call, the same names on all processes; their ratio is logged."""
+
+
 class DistilTrainer(Trainer):
     """Trains the parameters of a model that require gradients, by an objective.
 
@@ -97,8 +112,12 @@ class DistilTrainer(Trainer):
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor | None:
         """Response tokens of the whole optimiser step: over accumulation and over processes."""
+        if isinstance(self._objective, Stepwise):
+            batches = [inputs["batch"] for inputs in batch_samples]
+            self._objective.begin(self.state.global_step, batches, self.args.process_index, self.args.world_size)
         count = torch.tensor(float(sum(b["batch"].num_responses for b in batch_samples)), device=device)
-        return self.accelerator.gather(count).sum() if self.args.world_size > 1 else count
+        count = self.accelerator.gather(count).sum() if self.args.world_size > 1 else count
+        return count.clamp(min=1)  # a step whose samples are all left out has nothing to divide
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return {name: batch.to(self.args.device) for name, batch in inputs.items()}
@@ -131,9 +150,20 @@ class DistilTrainer(Trainer):
             *sums, tokens = totals.tolist()
             logs |= {f"terms/{name}": value / max(tokens, 1) for name, value in zip(self._sums, sums, strict=True)}
             self._sums, self._tokens = dict.fromkeys(self._sums, 0.0), 0.0
+            logs |= self._own_numbers()
             if self.is_world_process_zero():
                 self._on_log(self.state.global_step, {key: float(value) for key, value in logs.items()})
         super().log(logs, start_time)
+
+    def _own_numbers(self) -> dict[str, float]:
+        """Means of what the objective counted, over all processes; those that count nothing are left out."""
+        counted = self._objective.drain() if isinstance(self._objective, Stepwise) else {}
+        if not counted:
+            return {}
+        totals = torch.tensor(list(counted.values()), dtype=torch.float64, device=self.args.device)
+        if self.args.world_size > 1:
+            totals = self.accelerator.reduce(totals)
+        return {name: total / count for name, (total, count) in zip(counted, totals.tolist(), strict=True) if count}
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """As in `Trainer`; the writers of tensors report a full disk in words of their own."""

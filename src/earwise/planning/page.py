@@ -31,7 +31,7 @@ from earwise.settings import Recipe
 from earwise.stages import base
 from earwise.stages.checks import check_model
 from earwise.stages.models import load_base, load_start
-from earwise.training_settings import Optimisation, SftTerm, Term
+from earwise.training_settings import Optimisation, SftTerm, TaughtTerm, Term
 
 SHOWN: Final = 3
 _SFT: Final = (SftTerm(type="sft", weight=1.0),)
@@ -59,7 +59,7 @@ def jobs(recipe: Recipe) -> list[Job]:
         found.append(Job(ALIGNED, align.data, align.view, (), _SFT, align, False))
     for name, own in recipe.train.items():
         terms = tuple(term for term in own.terms if term.weight > 0)
-        taught = dict.fromkeys((term.teacher, term.view) for term in terms if not isinstance(term, SftTerm))
+        taught = dict.fromkeys((term.teacher, term.view) for term in terms if isinstance(term, TaughtTerm))
         settings = recipe.optimisation(name)
         found.append(Job(name, own.data, own.view, (*taught,), terms, settings, settings.shared_prefix == "auto"))
     return found

@@ -28,6 +28,8 @@ class Sampled:
     """In nats, under the model's own distribution: temperature 1, all of the vocabulary but banned tokens."""
     stopped: bool = False
     """Whether the model ended the answer; otherwise `max_tokens` did."""
+    stop_id: int | None = None
+    """The token with which it did."""
 
 
 @torch.no_grad()
@@ -57,7 +59,9 @@ def sample(model: OmniModel, prompt: Pass, seeds: Sequence[Sequence[int]], sampl
         for row in torch.nonzero(~done).flatten().tolist():
             found[row].logprobs.append(float(logprob[row]))
             found[row].stopped = bool(stop[row])
-            if not found[row].stopped:
+            if found[row].stopped:
+                found[row].stop_id = int(token[row])
+            else:
                 found[row].ids.append(int(token[row]))
         done |= stop
         if bool(done.all()) or step + 1 == sampling.max_tokens:
