@@ -88,7 +88,7 @@ def spelled_out(item: Item) -> Item:
 
 
 def chain_line(key: str, audio: str, events: Iterable[Event]) -> dict[str, str]:
-    """A record of `earwise.stages.traces.KnownChain`: the chain that is true of a sound."""
+    """A record of `earwise.traces.known.KnownChain`: the chain that is true of a sound."""
     return {"id": key, "audio": audio, "reasoning": chain_of(events)}
 
 

@@ -145,7 +145,7 @@ def _about_times(heard: Sequence[Event], rng: random.Random) -> tuple[str, ...] 
     """
     counts = times(heard)
     number = rng.choice(sorted(set(counts.values())))
-    if number == 1 and rng.random() < 0.6:
+    if number == 1 and rng.random() < 0.7:
         return None
     return (rng.choice(sorted(kind for kind in counts if counts[kind] == number)),)
 
