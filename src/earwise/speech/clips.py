@@ -21,11 +21,11 @@ from typing import Final, TypeVar
 from earwise.data.asr import recording_of
 from earwise.data.media import MAX_CLIP_S, Waveform, check_waveform, load_audio, save_wav, waveform_sha256
 from earwise.errors import InputError
+from earwise.parallel import ProcessPool, Workers, map_in_threads
 from earwise.progress import track
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item, Record
 from earwise.speech.drop import TOO_LONG, Drop
 from earwise.speech.engine import SpeechEngine, check_voice
-from earwise.speech.parallel import map_in_processes, map_in_threads
 from earwise.speech.recorded import Cut, check_suffixes, cut_all
 from earwise.speech.spoken_form import FORM_VERSION, spoken_form
 from earwise.speech_settings import Perturb
@@ -98,6 +98,7 @@ def make_clips(
     pitches: tuple[float, float],
     seed: int = 0,
     workers: int = 1,
+    pool: Callable[[int], Workers] = ProcessPool,
     speak_suffix: bool = False,
     audio: Path | None = None,
     perturbation: Perturb | None = None,
@@ -121,6 +122,7 @@ def make_clips(
         pitches: range on espeak's scale of 0 to 99.
         seed: of the draws.
         workers: processes, or threads for an engine that waits for a server.
+        pool: where these processes are, if more than one is worth its start.
         speak_suffix: whether the answer-format request of an item is spoken after its query.
         audio: folder that audio paths of recorded items start from.
         perturbation: of recorded clips; an engine perturbs what it speaks itself.
@@ -148,9 +150,11 @@ def make_clips(
     with Store(folder / CLIPS, Clip) as clips, Store(folder / DROPPED, Drop) as dropped:
         stores = _Stores(clips, dropped)
         if new := stores.missing(jobs):
-            stores.keep(new, _speak_all(new, folder, engine, opened, workers), "speaking")
+            stores.keep(new, _speak_all(new, folder, engine, opened, workers, pool), "speaking")
         if audio is not None and (uncut := stores.missing(cuts.values())):
-            stores.keep(uncut, cut_all(uncut, folder, audio, _worth(workers, uncut)), "cutting recordings")
+            useful = _worth(workers, uncut)
+            done = cut_all(uncut, folder, audio, None if useful == 1 else pool(useful))
+            stores.keep(uncut, done, "cutting recordings")
     return _finished(folder, items)
 
 
@@ -189,14 +193,19 @@ def _worth(workers: int, jobs: Sequence[object]) -> int:
 
 
 def _speak_all(
-    jobs: Sequence[_Job], folder: Path, engine: Callable[[], SpeechEngine], opened: SpeechEngine, workers: int
+    jobs: Sequence[_Job],
+    folder: Path,
+    engine: Callable[[], SpeechEngine],
+    opened: SpeechEngine,
+    workers: int,
+    pool: Callable[[int], Workers],
 ) -> Iterator[Clip | Drop]:
     workers = _worth(workers, jobs)
     if workers == 1:
         return map(_Speaker(opened, folder), jobs)
     if opened.waits:
         return map_in_threads(_Speaker(opened, folder), jobs, workers)
-    return map_in_processes(functools.partial(_open_speaker, engine, folder), jobs, workers)
+    return pool(workers).map(functools.partial(_open_speaker, engine, folder), jobs)
 
 
 def read_clips(folder: str | Path) -> ClipSet:

@@ -16,10 +16,10 @@ import soundfile
 from earwise.data.asr import RECORDING, TOO_LONG, Recording
 from earwise.data.media import MAX_CLIP_S, load_audio, save_wav, waveform_sha256
 from earwise.errors import InputError
+from earwise.parallel import Workers
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item
 from earwise.speech.drop import Drop
 from earwise.speech.engine import OWN_PITCH
-from earwise.speech.parallel import map_in_processes
 from earwise.speech.perturb import perturb
 from earwise.speech_settings import Perturb
 
@@ -57,16 +57,16 @@ def check_suffixes(items: Iterable[Item], file: str | Path) -> None:
             raise InputError(what, file=file, record=item.id, remedy=remedy)
 
 
-def cut_all(cuts: Sequence[Cut], folder: Path, audio: Path, workers: int) -> Iterator[Clip | Drop]:
-    """A clip or the reason why there is none for each of `cuts`, in their order.
+def cut_all(cuts: Sequence[Cut], folder: Path, audio: Path, workers: Workers | None) -> Iterator[Clip | Drop]:
+    """A clip or the reason why there is none for each of `cuts`, in their order; by `workers`, or in this process.
 
     `folder` gets a link to `audio`, and a WAV file for each clip that is not a whole lossless file at 16 kHz already.
     """
     (folder / LINK).unlink(missing_ok=True)
     (folder / LINK).symlink_to(audio.resolve(), target_is_directory=True)
-    if workers == 1:
+    if workers is None:
         return map(_Cutter(folder), cuts)
-    return map_in_processes(functools.partial(_Cutter, folder), cuts, workers)
+    return workers.map(functools.partial(_Cutter, folder), cuts)
 
 
 class _Cutter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +20,11 @@ from earwise.speech.engine import open_engine
 from earwise.speech.perturbed import opener
 from earwise.speech.recorded import check_suffixes
 from earwise.speech.voices import split_voices, variant
-from earwise.speech_settings import Perturb, Speech
+from earwise.speech_settings import Perturb
 from earwise.stages.checks import check_model
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import benchmark_items, data_folder, mmalign_settings, used_item_files
+from earwise.stages.scale import cores, pool_of
 from earwise.store import read_json
 
 NAME = "speech"
@@ -86,11 +86,11 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     context.say(f"speech: {len(train)} voices for training; test voices: {', '.join(test)}")
     for name in spoken_files(recipe):
         items = read_items(folder / f"{name}.jsonl")
-        _speak(context, settings, items, folder, name, train, settings.perturb)
+        _speak(context, recipe, items, folder, name, train, settings.perturb)
     for name, items in benchmark_items(recipe, folder).items():
         place = f"benchmarks/{name}"
         suffix = speaks_suffix(recipe)
-        _speak(context, settings, items, folder / "benchmarks", place, test, settings.test_perturb, suffix)
+        _speak(context, recipe, items, folder / "benchmarks", place, test, settings.test_perturb, suffix)
 
 
 def _check_unheard(recipe: Recipe, test: Sequence[str]) -> None:
@@ -117,7 +117,7 @@ def clip_folder(speech_folder: Path, name: str) -> Path:
 
 def _speak(
     context: StageContext,
-    settings: Speech,
+    recipe: Recipe,
     items: Sequence[Item],
     folder: Path,
     name: str,
@@ -126,6 +126,8 @@ def _speak(
     suffix: bool = False,
 ) -> None:
     """Clips of `items`, whose media paths are relative to `folder`; a question that stays typed needs none."""
+    settings = recipe.speech
+    assert settings is not None
     made = make_clips(
         [item for item in items if not item.meta.get(TYPED)],
         clip_folder(context.folder, name),
@@ -134,7 +136,8 @@ def _speak(
         rates=settings.rates_wpm,
         pitches=settings.pitches,
         seed=settings.seed,
-        workers=settings.workers or os.cpu_count() or 1,
+        workers=settings.workers or cores(recipe.scale),
+        pool=pool_of(recipe.scale, runs_model=settings.engine.type == "huggingface"),
         speak_suffix=suffix,
         audio=folder,
         perturbation=perturbation,

@@ -23,9 +23,11 @@ from earwise.errors import InputError
 from earwise.models.shipped import model_folder
 from earwise.records import Item, Trace
 from earwise.run import Stage, StageContext
+from earwise.scale_settings import Scale
 from earwise.settings import Recipe
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import data_folder
+from earwise.stages.scale import pool_of
 from earwise.stages.taught import labels_items, taught_items, write_taught
 from earwise.store import write_atomic, write_jsonl
 from earwise.traces.agreement import majority, unanimous
@@ -66,14 +68,16 @@ def generator_inputs(settings: Generator) -> tuple[Path, ...]:
 def _work(context: StageContext, recipe: Recipe) -> None:
     assert recipe.traces is not None
     folder = data_folder(recipe, context.folder_of(DATA))
-    draw(context, recipe.traces, read_items(folder / f"{recipe.traces.items}.jsonl"), folder)
+    draw(context, recipe.traces, read_items(folder / f"{recipe.traces.items}.jsonl"), folder, recipe.scale)
 
 
-def draw(context: StageContext, settings: Traces, items: Sequence[Item], folder: Path) -> None:
+def draw(
+    context: StageContext, settings: Traces, items: Sequence[Item], folder: Path, scale: Scale | None = None
+) -> None:
     """Draw n traces of each of `items`, whose media are in `folder`, and decide by format and agreement."""
     sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_p, settings.seed)
     prompt = partial(_silent, settings=settings, folder=folder)
-    with open_client(settings.teacher, context.folder / RESPONSES) as client:
+    with open_client(settings.teacher, context.folder / RESPONSES, pool_of(scale, runs_model=True)) as client:
         traces, failed = draw_traces(client, items, prompt, "video_text", settings.n, sampling)
     write_jsonl(context.folder / TRACES, traces)
     of = {item.id: item for item in items}

@@ -21,9 +21,11 @@ from earwise.data.video import sound_file
 from earwise.errors import InputError
 from earwise.records import Item, Trace
 from earwise.run import Stage, StageContext
+from earwise.scale_settings import Scale
 from earwise.settings import Recipe
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import data_folder
+from earwise.stages.scale import pool_of
 from earwise.stages.taught import taught_items, write_taught
 from earwise.stages.traces import (
     DECISIONS,
@@ -56,12 +58,13 @@ VERDICTS, TRUST, HEARD = "verdicts.jsonl", "trust.json", "heard.jsonl"
 def stage(recipe: Recipe) -> Stage:
     """The stage of `[verify]`."""
     assert recipe.verify is not None
+    known = Path(recipe.verify.known)
     return Stage(
         name=NAME,
         work=lambda context: _work(context, recipe),
         settings=recipe.verify.for_stage(),
         needs=(DATA, DRAWN),
-        inputs=generator_inputs(recipe.verify.checker),
+        inputs=(*generator_inputs(recipe.verify.checker), *([known] if known.is_file() else [])),
     )
 
 
@@ -70,16 +73,23 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     assert recipe.traces is not None
     folder = data_folder(recipe, context.folder_of(DATA))
     items = read_items(folder / f"{recipe.traces.items}.jsonl")
-    verify(context, recipe.verify, context.folder_of(DRAWN), items, folder)
+    verify(context, recipe.verify, context.folder_of(DRAWN), items, folder, recipe.scale)
 
 
-def verify(context: StageContext, settings: Verify, drawn: Path, items: Sequence[Item], folder: Path) -> None:
+def verify(
+    context: StageContext,
+    settings: Verify,
+    drawn: Path,
+    items: Sequence[Item],
+    folder: Path,
+    scale: Scale | None = None,
+) -> None:
     """Measure the checker, then let it judge the traces in the folder `drawn`.
 
     Raises `InputError` if the checker fails its bar; what was measured is then in `trust.json`.
     """
     of = {item.id: item for item in items}
-    with open_client(settings.checker, context.folder / RESPONSES) as client:
+    with open_client(settings.checker, context.folder / RESPONSES, pool_of(scale, runs_model=True)) as client:
         checker = _checker(settings, client)
         trusted = _earn_trust(context, settings, checker, folder)
         traces, agreed = _judged(settings, drawn)
@@ -122,7 +132,7 @@ def _earn_trust(
     context: StageContext, settings: Verify, checker: ModelChecker | DescribingChecker, folder: Path
 ) -> TrustedVerifier:
     verifier = Verifier(checker, sentences if settings.unit == "claim" else None)
-    trust = measure(verifier, _known(folder / settings.known), _corruptions(settings), settings.seed)
+    trust = measure(verifier, _known(_of_data(folder, settings.known)), _corruptions(settings), settings.seed)
     write_atomic(context.folder / TRUST, json.dumps(trust.to_json(), indent=2) + "\n")
     context.say(f"verify: {checker.name}: precision {trust.precision}, recall {trust.recall} on known chains")
     return admit(verifier, trust, Bar(**settings.bar.model_dump()))
@@ -142,6 +152,12 @@ def _sound(item: Item, folder: Path) -> Path:
     if item.video is None:
         raise InputError("the item has neither sound nor video for the checker to hear", file=folder, record=item.id)
     return sound_file(resolve(folder, item.video))
+
+
+def _of_data(folder: Path, name: str) -> Path:
+    """The file `name` of the data folder; where there is none, `name` is a path."""
+    own = folder / name
+    return own if own.is_file() or not Path(name).is_file() else Path(name)
 
 
 def _known(path: Path) -> list[Chain]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 
 from earwise.traces.requests import Request
@@ -63,3 +64,11 @@ class Engine(Protocol):
 
     def answer(self, asks: Sequence[Ask]) -> Iterator[Event]:
         """Draw all samples of `asks`. Raises `InputError` when no request could ever succeed (no server, no model)."""
+
+
+def alike(asks: Sequence[Ask], size: int) -> Iterator[list[Ask]]:
+    """Runs of at most `size` asks that are drawn in the same way, in order: what a model can take at once."""
+    for _, some in groupby(asks, key=lambda ask: ask.request.sampling):
+        same = list(some)
+        for start in range(0, len(same), size):
+            yield same[start : start + size]

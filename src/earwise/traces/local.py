@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 from earwise.models.batch import collate
 from earwise.models.omni import OmniModel
-from earwise.traces.engine import Ask, Draw, Event, Failure
+from earwise.traces.engine import Ask, Draw, Event, Failure, alike
 from earwise.traces.local_prompt import layout_of
 from earwise.traces.local_sampling import Sampled, sample
 
@@ -31,10 +30,8 @@ class LocalEngine:
 
     def answer(self, asks: Sequence[Ask]) -> Iterator[Event]:
         """Draw all samples of `asks`, in order. Raises `InputError` for media that the model cannot take."""
-        for _, some in groupby(asks, key=lambda ask: ask.request.sampling):
-            alike = list(some)
-            for start in range(0, len(alike), self._batch_size):
-                yield from self._batch(alike[start : start + self._batch_size])
+        for some in alike(asks, self._batch_size):
+            yield from self._batch(some)
 
     def _batch(self, asks: Sequence[Ask]) -> Iterator[Event]:
         omni = self._omni

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from earwise.parallel import ProcessPool, Workers
 from earwise.traces.client import Client, Price
 from earwise.traces.engine import Engine
+from earwise.traces.replicas import Replicas
 from earwise.traces.requests import file_digest
 from earwise.traces.server import Server, ServerEngine
 from earwise.traces_settings import Generator, LocalModel
 
 
-def open_client(settings: Generator, path: Path) -> Client:
-    """A client that stores its answers at `path`; raises `InputError` for a model or key that is not there."""
-    return Client(_open_engine(settings), path)
+def open_client(settings: Generator, path: Path, pool: Callable[[int], Workers] = ProcessPool) -> Client:
+    """A client that stores its answers at `path`; raises `InputError` for a model or key that is not there.
+
+    `pool` makes the workers for a local model that is to have several replicas.
+    """
+    return Client(_open_engine(settings, pool), path)
 
 
 def price_of(settings: Generator) -> Price:
@@ -22,7 +29,7 @@ def price_of(settings: Generator) -> Price:
     return Price() if isinstance(settings, LocalModel) else Price(settings.prompt_price, settings.completion_price)
 
 
-def _open_engine(settings: Generator) -> Engine:
+def _open_engine(settings: Generator, pool: Callable[[int], Workers]) -> Engine:
     if not isinstance(settings, LocalModel):
         return ServerEngine(
             Server(
@@ -35,16 +42,28 @@ def _open_engine(settings: Generator) -> Engine:
                 frames_as=settings.frames_as,
             )
         )
+    if settings.replicas == 1 and pool is ProcessPool:  # This process is as good as one of a pool.
+        return _open_local(settings)
+    return Replicas(partial(_open_local, settings), _name(settings), settings.batch_size, pool(settings.replicas))
+
+
+def _open_local(settings: LocalModel) -> Engine:
     # A recipe that asks a server should not wait for torch.
+    import torch
+
     from earwise.models.omni import OmniModel
-    from earwise.models.shipped import model_folder
     from earwise.traces.local import LocalEngine
 
     model = OmniModel.from_pretrained(settings.model, settings.ears, revision=settings.revision)
+    return LocalEngine(model.to("cuda" if torch.cuda.is_available() else "cpu"), _name(settings), settings.batch_size)
+
+
+def _name(settings: LocalModel) -> str:
+    """What identifies the model's weights, without loading them."""
+    from earwise.models.shipped import model_folder
+
     name = weights_name(settings.model, Path(model_folder(settings.model)), settings.revision)
-    if settings.ears is not None:
-        name += f" with {weights_name('ears', Path(settings.ears), None)}"
-    return LocalEngine(model, name, settings.batch_size)
+    return name if settings.ears is None else f"{name} with {weights_name('ears', Path(settings.ears), None)}"
 
 
 def weights_name(name: str, folder: Path, revision: str | None) -> str:

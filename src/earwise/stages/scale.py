@@ -1,0 +1,25 @@
+"""The workers that `[scale]` asks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+
+from earwise.cluster import RayData, cores_of
+from earwise.parallel import ProcessPool, Workers
+from earwise.scale_settings import Scale
+
+
+def pool_of(settings: Scale | None, *, runs_model: bool = False) -> Callable[[int], Workers]:
+    """What makes so many workers; those that run a model have the GPUs of `settings`."""
+    if settings is None or settings.workers == "processes":
+        return ProcessPool
+    return partial(RayData, address=settings.address, gpus=settings.gpus if runs_model else 0.0)
+
+
+def cores(settings: Scale | None) -> int:
+    """Cores of this machine, or of the cluster; one worker on each is as fast as it gets."""
+    if settings is None or settings.workers == "processes":
+        return os.cpu_count() or 1
+    return cores_of(settings.address)
