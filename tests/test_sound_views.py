@@ -12,8 +12,9 @@ from videos import write_video
 from earwise.data.media import load_audio, load_image, save_wav
 from earwise.data.video import FrameChoice
 from earwise.errors import InputError
-from earwise.evaluate.controls import sound_gaps, swap_sounds, with_controls
+from earwise.evaluate.controls import swap_sounds, with_controls
 from earwise.evaluate.runner import Asker, run_benchmark
+from earwise.evaluate.sound import sound_gaps
 from earwise.models import Sample, Turn
 from earwise.models.batch import collate
 from earwise.models.layout import AUDIO_ID
@@ -241,7 +242,7 @@ def test_a_benchmark_that_needs_no_sound_shows_it():
         "sound_off": scored("sound_off", [1] * 5 + [0] * 35),
         "sound_swapped": scored("sound_swapped", [0] * 20 + [1] * 10 + [0] * 10),
     }
-    gaps = {gap.control: gap for gap in sound_gaps("own", scores)}
+    gaps = {gap.control: gap for gap in sound_gaps("own", {view: [cell] for view, cell in scores.items()})}
     assert [(gap.score, gap.gap, gap.hears) for gap in gaps.values()] == [
         (75, 0, False),
         (12.5, pytest.approx(62.5), True),
@@ -249,7 +250,7 @@ def test_a_benchmark_that_needs_no_sound_shows_it():
     ]
     assert gaps["sound_off"].low < 62.5 < gaps["sound_off"].high
     with pytest.raises(InputError, match="no scores under sound_off, sound_swapped"):
-        sound_gaps("own", {"sound_text": main, "text_only": scores["text_only"]})
+        sound_gaps("own", {"sound_text": [main], "text_only": [scores["text_only"]]})
 
 
 def heard(name, **media):

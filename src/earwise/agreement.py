@@ -28,6 +28,7 @@ def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
         yield from _grpo(recipe, name, train)
     yield from _evaluation(recipe)
     yield from _attention(recipe)
+    yield from _ablation(recipe)
 
 
 def _voices(recipe: Recipe) -> Iterator[Disagreement]:
@@ -170,3 +171,16 @@ def _attention(recipe: Recipe) -> Iterator[Disagreement]:
         yield "speech", f"missing table, which attention.views needs for {spoken[0]}"
     if settings.response == "base" and settings.views[0] not in evaluate.views:
         yield "attention.response", f"'{BASE}' needs {settings.views[0]} among evaluate.views"
+
+
+def _ablation(recipe: Recipe) -> Iterator[Disagreement]:
+    """Every row of the ablation has a model that was asked under the view of comparison."""
+    if recipe.report is None or recipe.evaluate is None:
+        return
+    view, known = recipe.evaluate.main_view, dict.fromkeys((BASE, *recipe.evaluated))
+    deaf = recipe.model is None or not isinstance(recipe.model.ears, NativeEars)
+    for row, name in recipe.report.rows.items():
+        if name not in known:
+            yield "report.ablation", f"no model is named '{name}' for row '{row}': choose from {', '.join(known)}"
+        elif name == BASE and deaf and view in (*SPOKEN_VIEWS, "sound_text"):
+            yield "report.ablation", f"row '{row}' is of '{BASE}', which has no ears for {view}"

@@ -51,6 +51,11 @@ class Evaluate(Settings):
     speech_view: View = "image_speech"
     """The gap is `text_view` minus `speech_view`; there is one where both are among `views`."""
 
+    @property
+    def main_view(self) -> View:
+        """The view under which models are compared: `speech_view`, or `sound_text` where only that is asked."""
+        return "sound_text" if self.speech_view not in self.views and "sound_text" in self.views else self.speech_view
+
 
 class Attention(Settings):
     """Where the decoder looks, by kind of token, when the same items are typed and spoken with the same responses."""
@@ -92,7 +97,21 @@ class Report(Settings):
     """The recipe's name when absent."""
     items: int = Field(default=60, ge=0)
     """Items shown side by side."""
-    ablation: Annotated[tuple[Name, ...], AfterValidator(unique)] = ()
-    """Models whose scores under the speech view are set out as the rows of an ablation."""
+    ablation: Annotated[tuple[Name, ...], AfterValidator(unique)] | dict[Name, Name] = ()
+    """Models that are set out as the rows of an ablation: their names, or a table `ROW = "MODEL"`. Scores are those
+    under the speech view, or under `sound_text` where only that is asked."""
+    ablation_baseline: Name | None = None
+    """Row from which the others' differences are told; the first one when absent."""
     published: Literal["self_kd"] | None = None
     """Paper whose printed numbers stand beside the run's, in a section set out as the paper is."""
+
+    @property
+    def rows(self) -> dict[str, str]:
+        """The rows of the ablation, and the model of each."""
+        return self.ablation if isinstance(self.ablation, dict) else {name: name for name in self.ablation}
+
+    @model_validator(mode="after")
+    def _baseline_is_a_row(self) -> Self:
+        if self.ablation_baseline is not None and self.ablation_baseline not in self.rows:
+            raise ValueError(f"ablation_baseline {self.ablation_baseline!r} is no row of the ablation")
+        return self

@@ -1,61 +1,22 @@
-"""Controls of a score that is earned by hearing: the same questions without sound, with silence, with another sound.
-
-Many questions about sounds can be answered without them (arXiv 2509.17901 reports four of five in AVQA from one muted
-frame), so no score under `sound_text` stands alone.
-"""
+"""What is asked beside `sound_text`, so that no such score stands alone, and whose sound stands in for one's own."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from earwise.data.choices import LETTERS
 from earwise.errors import InputError
-from earwise.evaluate.benchmarks import aggregate, aggregate_gap
+from earwise.evaluate.sound import CONTROLS, MAIN
 from earwise.models.views import Sample
-from earwise.records import Item, Score, View
-
-MAIN: Final[View] = "sound_text"
-CONTROLS: Final[tuple[View, ...]] = ("text_only", "sound_off", "sound_swapped")
+from earwise.records import Item, View
 
 
 def with_controls(views: Sequence[View]) -> tuple[View, ...]:
     """`views`, and with `sound_text` among them every control that is not."""
     added = [view for view in CONTROLS if view not in views] if MAIN in views else []
     return (*views, *added)
-
-
-@dataclass(frozen=True)
-class SoundGap:
-    """What a benchmark loses, 0-100, when its sound is taken away: `sound_text` minus a control, paired."""
-
-    control: View
-    score: float
-    """Under the control."""
-    gap: float
-    low: float
-    high: float
-
-    @property
-    def hears(self) -> bool:
-        """Whether the sound helps: the 95 % interval of the gap is above 0."""
-        return self.low > 0
-
-
-def sound_gaps(name: str, scores: Mapping[View, Sequence[Score]], seed: int = 0) -> list[SoundGap]:
-    """The gap of benchmark `name` to every control, with 95 % intervals over clusters; `scores` of one model, by view.
-
-    Raises `InputError` if `sound_text` or a control was not scored.
-    """
-    if missing := [view for view in (MAIN, *CONTROLS) if not scores.get(view)]:
-        raise InputError(f"no scores under {', '.join(missing)}", record=name, remedy="evaluate with the controls")
-    gaps = []
-    for control in CONTROLS:
-        gap, low, high = aggregate_gap(name, scores[MAIN], scores[control], seed)
-        gaps.append(SoundGap(control, aggregate(name, scores[control]), gap, low, high))
-    return gaps
 
 
 @dataclass(frozen=True)

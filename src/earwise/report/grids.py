@@ -77,12 +77,12 @@ def benchmark_label(name: str) -> str:
 
 def score_cell(score: ViewScore | None) -> Cell | None:
     """A score with its interval, and each seed's where there are several."""
-    return _cell(score.score, score.ci95, score.by_seed) if score else None
+    return number_cell(score.score, score.ci95, score.by_seed) if score else None
 
 
 def gap_cell(gap: GapScore | None) -> Cell | None:
     """A difference of two views with its interval and seeds."""
-    return _cell(gap.value, gap.ci95, gap.by_seed) if gap else None
+    return number_cell(gap.value, gap.ci95, gap.by_seed) if gap else None
 
 
 def comparison_cell(one: Comparison | None) -> Cell | None:
@@ -90,13 +90,13 @@ def comparison_cell(one: Comparison | None) -> Cell | None:
     if one is None:
         return None
     seeds = tuple(seed.value for seed in one.each_seed)
-    cell = _cell(one.value, one.ci95, seeds, signed=True)
+    cell = number_cell(one.value, one.ci95, seeds, signed=True)
     return Cell(cell.text, (*cell.small, p_phrase(one.p))) if one.p is not None else cell
 
 
 def share_cell(share: float | None, ci95: Interval | None) -> Cell | None:
     """A share from 0 to 1 in percent with its interval."""
-    return None if share is None else _cell(100 * share, (100 * ci95[0], 100 * ci95[1]) if ci95 else None, ())
+    return None if share is None else number_cell(100 * share, (100 * ci95[0], 100 * ci95[1]) if ci95 else None, ())
 
 
 def count_cell(n: int) -> Cell:
@@ -104,7 +104,8 @@ def count_cell(n: int) -> Cell:
     return Cell(f"{n:,}")
 
 
-def _cell(value: float, ci95: Interval | None, seeds: Sequence[float], *, signed: bool = False) -> Cell:
+def number_cell(value: float, ci95: Interval | None, seeds: Sequence[float], *, signed: bool = False) -> Cell:
+    """A number with its interval, and each seed's where there are several."""
     small = [interval(ci95)] if ci95 else []
     if len(seeds) > 1:
         small.append(", ".join(number(seed, signed=signed) for seed in seeds))

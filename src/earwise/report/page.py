@@ -20,6 +20,7 @@ from earwise.report.grids import benchmark_label
 from earwise.report.items import ShownItem, make_gallery
 from earwise.report.origin import read_origin
 from earwise.report.paper import paper_section
+from earwise.report.sound import faithfulness_grid, gains_grid, sound_section, trace_section
 from earwise.report.study import read_study
 from earwise.report.summary import Summary, read_summary
 from earwise.store import write_atomic
@@ -68,6 +69,10 @@ def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
                 for training in read_trainings(folder, tuple(summary.timings_s))
             ],
             ablation=charts.ablation_charts(summary),
+            gains=gains_grid(summary),
+            sound=sound_section(summary),
+            faithfulness=faithfulness_grid(summary),
+            traces=trace_section(summary),
             paper=paper_section(summary, read_study(folder, summary), shown, attention.answers if attention else ()),
             attention=attention,
             gallery=make_gallery(shown, summary.pair),

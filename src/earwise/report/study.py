@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from earwise.errors import InputError
+from earwise.evaluation_settings import SPOKEN_VIEWS
 from earwise.report.summary import Pair, Part, Summary
 from earwise.report.words import model_label, number
 
@@ -40,7 +41,7 @@ class _Data(Part):
 
 
 class _Report(Part):
-    ablation: tuple[str, ...] = ()
+    ablation: tuple[str, ...] | dict[str, str] = ()
     published: str | None = None
 
 
@@ -130,7 +131,8 @@ class Study:
 def read_study(folder: Path, summary: Summary) -> Study | None:
     """The study of a run folder; None without `recipe.json`, for a recipe that asks for none, or without trainings.
 
-    Only trainings that `summary` has scores of are told. Raises `InputError` for a recipe of another schema.
+    Only trainings on spoken questions that `summary` has scores of are told. Raises `InputError` for a recipe of
+    another schema.
     """
     path = folder / "recipe.json"
     try:
@@ -142,7 +144,9 @@ def read_study(folder: Path, summary: Summary) -> Study | None:
         where = ".".join(str(part) for part in first["loc"]) or None
         raise InputError(f"not a recipe: {first['msg']}", file=path, record=where, remedy="run it again") from None
     report = recipe.report or _Report()
-    trained = {name: train for name, train in recipe.train.items() if name in summary.models}
+    trained = {
+        name: train for name, train in recipe.train.items() if name in summary.models and train.view in SPOKEN_VIEWS
+    }
     if not trained or not (report.ablation or report.published):
         return None
     laboratory = recipe.data is not None and recipe.data.source == "micro"

@@ -165,6 +165,105 @@ class AblationCell(Part):
     n: int
 
 
+class Gain(Part):
+    """A row of an ablation minus its baseline, in points, paired by item."""
+
+    value: float
+    ci95: Interval
+    p: float | None = None
+    n: int
+    by_seed: tuple[float, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What the interval shows."""
+        return "better" if self.ci95[0] > 0 else "worse" if self.ci95[1] < 0 else "no difference shown"
+
+
+class ControlScore(Part):
+    """One model on one benchmark without its sound: the score, and by how much the score with its sound is above it."""
+
+    score: float
+    gap: float
+    ci95: Interval
+    by_seed: tuple[float, ...] = ()
+    hears: bool
+    """Whether the interval of the gap is above 0."""
+
+
+class PooledShare(Part):
+    """A share of cases over all seeds, from 0 to 1, with its interval over clusters."""
+
+    value: Share
+    ci95: Interval | None = None
+    n: int
+    by_seed: tuple[float | None, ...] = ()
+
+
+class Faithfulness(Part):
+    """How far what one model says about the sounds of one benchmark is true; None where there is nothing to judge."""
+
+    n: int
+    no_truth: int = 0
+    """Chains about sounds of which no truth is known."""
+    reasons: PooledShare
+    true_chains: PooledShare | None = None
+    true_claims: PooledShare | None = None
+    complete_chains: PooledShare | None = None
+
+
+class FilterStep(Part):
+    """The traces that are left after a filter."""
+
+    traces: int
+    items: int
+    hallucinated: PooledShare | None = None
+    true_claims: PooledShare | None = None
+    omitting: PooledShare | None = None
+    recall: PooledShare | None = None
+    right: PooledShare | None = None
+    labels: dict[str, Share] = {}
+
+
+class CheckerWorth(Part):
+    """Precision and recall of the checker on the traces that it judged, where their truth is known."""
+
+    judged: int
+    precision: PooledShare | None = None
+    recall: PooledShare | None = None
+
+
+class TrustRate(Part):
+    """A share with its interval."""
+
+    value: Share
+    low: Share
+    high: Share
+    n: int
+
+
+class Trust(Part):
+    """A checker before it judged: on known chains, and as many corrupted ones."""
+
+    checker: str
+    precision: TrustRate
+    recall: TrustRate
+    accuracy: TrustRate
+
+
+class TraceFilters(Part):
+    """The traces of a teacher, and what each filter left of them."""
+
+    items: int
+    drawn: int
+    no_truth: int = 0
+    steps: dict[str, FilterStep]
+    dropped: dict[str, dict[str, int]] = {}
+    """By filter: how many are kept, and how many dropped for each reason."""
+    checker: CheckerWorth | None = None
+    trust: Trust | None = None
+
+
 class Summary(Part):
     """All of `summary.json` that is shown."""
 
@@ -173,6 +272,7 @@ class Summary(Part):
     seeds: tuple[int, ...] = ()
     text_view: str = Pair().text
     speech_view: str = Pair().speech
+    main_view: str | None = None
     models: dict[str, dict[str, BenchmarkResult]]
     comparisons: tuple[Comparison, ...] = ()
     voices: Voices | None = None
@@ -180,6 +280,17 @@ class Summary(Part):
     timings_s: dict[str, float] = {}
     versions: dict[str, JsonValue] = {}
     ablation: dict[str, dict[str, AblationCell]] = {}
+    ablation_baseline: str | None = None
+    ablation_gains: dict[str, dict[str, Gain]] = {}
+    sound: dict[str, dict[str, dict[str, ControlScore]]] = {}
+    """Model, benchmark and control."""
+    faithfulness: dict[str, dict[str, Faithfulness]] = {}
+    traces: TraceFilters | None = None
+
+    @property
+    def compared_view(self) -> str:
+        """The view under which models are compared: the spoken one unless the run says otherwise."""
+        return self.main_view or self.speech_view
 
     @property
     def pair(self) -> Pair:

@@ -63,7 +63,7 @@ class Breakdown:
 
 
 def kind_breakdown(summary: Summary, benchmark: str) -> Breakdown | None:
-    """Typed and spoken score by question kind.
+    """Typed score by question kind, and that under the view of comparison.
 
     The base model is untouched by training its ears, so the typed score is usually the same for all models: it is then
     one column.
@@ -72,16 +72,18 @@ def kind_breakdown(summary: Summary, benchmark: str) -> Breakdown | None:
     kinds = dict.fromkeys(kind for by_kind in results.values() for kind in by_kind)
     if not kinds:
         return None
-    text, speech = summary.pair
-    heard = any(speech in scores for by_kind in results.values() for scores in by_kind.values())
+    text, heard_view = summary.pair.text, summary.compared_view
+    heard = any(heard_view in scores for by_kind in results.values() for scores in by_kind.values())
     typed = {model: tuple(_score(by_kind, kind, text) for kind in kinds) for model, by_kind in results.items()}
     columns: list[tuple[str, tuple[float | None, ...]]] = []
-    if len(set(typed.values())) == 1:
+    if not any(score is not None for scores in typed.values() for score in scores):
+        pass
+    elif len(set(typed.values())) == 1:
         columns.append(("typed", next(iter(typed.values()))))
     else:
         columns += [(f"{model} \N{MIDDLE DOT} typed", scores) for model, scores in typed.items()]
     if heard:
-        columns += [(model, tuple(_score(by_kind, k, speech) for k in kinds)) for model, by_kind in results.items()]
+        columns += [(model, tuple(_score(by_kind, k, heard_view) for k in kinds)) for model, by_kind in results.items()]
     counts = (next((by_kind[k].get("n") for by_kind in results.values() if k in by_kind), None) for k in kinds)
     rows = tuple(
         (kind, None if n is None else int(n), tuple(scores[i] for _, scores in columns))

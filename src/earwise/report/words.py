@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from earwise.evaluation_settings import SPOKEN_VIEWS
 from earwise.report.markup import element
 from earwise.report.summary import Comparison, GapScore, Interval, SeedDifference, Summary
 
@@ -26,8 +27,8 @@ VIEW_LABELS = {
     "sound_text": ("Sound", "sound, typed question"),
     "description_text": ("Description", "the sound in words, typed question"),
     "speech_only": ("Speech only", "control: no picture"),
-    "text_only": ("Text only", "control: no picture"),
-    "sound_off": ("Sound off", "control: sound removed"),
+    "text_only": ("Text only", "control: the question alone"),
+    "sound_off": ("Sound off", "control: silence"),
     "sound_swapped": ("Sound swapped", "control: sound of another item"),
 }
 STEP_LABELS = {
@@ -118,15 +119,14 @@ class Verdict:
 
 
 def verdict(summary: Summary) -> Verdict:
-    """What the run shows, computed from the main benchmark under the spoken view (else its first view)."""
+    """What the run shows, computed from the main benchmark under the view of comparison (else its first view)."""
     views = summary.views(summary.main)
     if not views:
         return Verdict("No model has been scored.", ())
-    speech = summary.pair.speech
-    view = speech if speech in views else views[0]
+    view = summary.compared_view if summary.compared_view in views else views[0]
     relevant = [c for c in summary.comparisons if c.benchmark == summary.main and c.view == view]
     sentences = [_scores_line(summary, view)]
-    if view == speech:
+    if view == summary.pair.speech:
         sentences.append(_gap_line(summary, relevant))
     notes = [comparison_sentence(c) for c in relevant[:MOST_NOTES]]
     if len(relevant) > MOST_NOTES:
@@ -152,7 +152,7 @@ def _scores_line(summary: Summary, view: str) -> str:
         best = max(names, key=lambda name: scores[name])
         names = list(dict.fromkeys((names[0], best)))
     text, speech = summary.pair
-    subject = "Spoken questions" if view == speech else f"{view_label(view)} view"
+    subject = "Spoken questions" if view in SPOKEN_VIEWS else f"{view_label(view)} view"
     line = f"{subject}: " + ARROW.join(f"{model_label(name)} {number(scores[name])}" for name in names)
     if len(names) < len(scores):
         line += f" (best of {len(scores)} models)"
@@ -160,7 +160,8 @@ def _scores_line(summary: Summary, view: str) -> str:
     if view != speech or not typed:
         return line + "."
     low, high = number(min(typed)), number(max(typed))
-    return f"{line}; typed {low}." if low == high else f"{line}; typed {low} to {high}."
+    named = f"{line}; {view_label(text).lower()}"
+    return f"{named} {low}." if low == high else f"{named} {low} to {high}."
 
 
 def _gap_line(summary: Summary, relevant: list[Comparison]) -> str:

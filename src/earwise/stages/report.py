@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Final
 
 from rich import get_console
 
+from earwise.data.items import read_items
 from earwise.data.media import resolve
+from earwise.evaluate.ablation import ablation_gains, ablation_rows
+from earwise.evaluate.faithful import Truth, read_truth, summarise_faithfulness
+from earwise.evaluate.filters import summarise_filters
+from earwise.evaluate.sound import summarise_sound
 from earwise.evaluate.summary import ScoreTable, compare, per_voice, summarise_models
 from earwise.model_settings import BASE
 from earwise.provenance import versions
-from earwise.records import Clip, Item, Score, View
+from earwise.records import Clip, Item, Score, Trace, View
 from earwise.report import Answer, ShownItem, build_report, console_table
 from earwise.run import Stage, StageContext
 from earwise.settings import Recipe
@@ -23,10 +29,17 @@ from earwise.stages.evaluation import SCORES, asked_views, stage_name
 from earwise.stages.gate import summarise_gate
 from earwise.stages.speech import NAME as SPEECH
 from earwise.stages.speech import clip_folder
-from earwise.store import read_store, write_atomic
+from earwise.stages.traces import DECISIONS, TRACES
+from earwise.stages.traces import NAME as DRAWN
+from earwise.stages.verify import NAME as VERIFY
+from earwise.stages.verify import TRUST
+from earwise.store import read_json, read_jsonl, read_store, write_atomic
+from earwise.traces.filtering import Decision
 
 NAME = "report"
 SUMMARY, PAGE = "summary.json", "report.html"
+TRUTH: Final = "truth.jsonl"
+"""Beside an item file, or the benchmarks: all that is heard in each sound, by the cluster of its items."""
 
 
 def stage(recipe: Recipe, before: Sequence[str]) -> Stage:
@@ -67,18 +80,26 @@ def _summary(
     context: StageContext, recipe: Recipe, scores: dict[int, list[Score]], table: ScoreTable
 ) -> dict[str, object]:
     assert recipe.evaluate is not None
-    text, speech = recipe.evaluate.text_view, recipe.evaluate.speech_view
+    text, speech, main = recipe.evaluate.text_view, recipe.evaluate.speech_view, recipe.evaluate.main_view
     models = summarise_models(table, text, speech)
     pairs = _pairs(recipe)
+    rows = recipe.report.rows if recipe.report else {}
+    baseline = (recipe.report and recipe.report.ablation_baseline) or next(iter(rows), None)
     return {
         "recipe": recipe.name,
         "seed": recipe.seeds[0],
         "seeds": list(recipe.seeds),
         "text_view": text,
         "speech_view": speech,
+        "main_view": main,
         "models": models,
-        "comparisons": [c for name in table.benchmarks for c in compare(table, pairs, name, speech)],
-        "ablation": _ablation(recipe, models, speech),
+        "comparisons": [c for name in table.benchmarks for c in compare(table, pairs, name, main)],
+        "ablation": ablation_rows(models, rows, main),
+        "ablation_baseline": baseline,
+        "ablation_gains": ablation_gains(table, rows, baseline, main) if baseline else {},
+        "sound": summarise_sound(table),
+        "faithfulness": _faithfulness(context, recipe, table, main),
+        "traces": _traces(context, recipe),
         "voices": _voices(context, recipe, table, speech),
         "gate": summarise_gate(context, recipe, scores, text, speech),
         "timings_s": context.timings_s,
@@ -96,17 +117,30 @@ def _pairs(recipe: Recipe) -> list[tuple[str, str]]:
     return [(a, b) for a, b in pairs if {a, b} <= set(recipe.evaluated)]
 
 
-def _ablation(recipe: Recipe, models: dict[str, dict[str, dict]], view: View) -> dict[str, dict[str, dict]]:
-    """Rows that `[report] ablation` names: each model's score under the speech view on every benchmark."""
-    rows = recipe.report.ablation if recipe.report else ()
-    return {
-        row: {
-            benchmark: {"score": cell["views"][view]["score"], "ci95": cell["views"][view]["ci95"], "n": cell["n"]}
-            for benchmark, cell in models[row].items()
-            if view in cell["views"]
-        }
-        for row in rows
-    }
+def _truth(folder: Path) -> Truth:
+    """What is known of the sounds of the items in `folder`; nothing where it has no such file."""
+    path = folder / TRUTH
+    return read_truth(path) if path.is_file() else {}
+
+
+def _faithfulness(context: StageContext, recipe: Recipe, table: ScoreTable, view: View) -> dict[str, dict[str, Any]]:
+    truth = _truth(data_folder(recipe, context.folder_of(DATA)) / "benchmarks")
+    return summarise_faithfulness(table, truth, view) if truth else {}
+
+
+def _traces(context: StageContext, recipe: Recipe) -> dict[str, Any] | None:
+    """What the filters of traces did, and how the checker was measured; None for a recipe without traces."""
+    if recipe.traces is None:
+        return None
+    data, drawn = data_folder(recipe, context.folder_of(DATA)), context.folder_of(DRAWN)
+    items = {item.id: item for item in read_items(data / f"{recipe.traces.items}.jsonl")}
+    decisions, trust = read_jsonl(drawn / DECISIONS, Decision), None
+    if recipe.verify is not None:
+        checked = context.folder_of(VERIFY)
+        decisions += read_jsonl(checked / DECISIONS, Decision)
+        trust = read_json(checked / TRUST)
+    summary = summarise_filters(read_jsonl(drawn / TRACES, Trace), decisions, items, _truth(data))
+    return summary | {"trust": trust}
 
 
 def _voices(context: StageContext, recipe: Recipe, table: ScoreTable, view: View) -> dict[str, object] | None:

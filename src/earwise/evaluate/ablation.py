@@ -1,0 +1,44 @@
+"""The rows of an ablation: the score of each on every benchmark, and by how much each differs from one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from earwise.evaluate.summary import Json, ScoreTable, compare
+from earwise.records import View
+
+
+def ablation_rows(
+    models: Mapping[str, Mapping[str, Json]], rows: Mapping[str, str], view: View
+) -> dict[str, dict[str, Json]]:
+    """`{ROW: {BENCHMARK: {"score", "ci95", "n"}}}` of the model of each row; `models` as `summarise_models` gives them.
+
+    Raises `KeyError` for a model without scores.
+    """
+    return {
+        row: {
+            benchmark: {"score": cell["views"][view]["score"], "ci95": cell["views"][view]["ci95"], "n": cell["n"]}
+            for benchmark, cell in models[model].items()
+            if view in cell["views"]
+        }
+        for row, model in rows.items()
+    }
+
+
+def ablation_gains(table: ScoreTable, rows: Mapping[str, str], baseline: str, view: View) -> dict[str, dict[str, Json]]:
+    """`{ROW: {BENCHMARK: {"value", "ci95", "p", "n", "by_seed"}}}`: each row minus row `baseline`, in points.
+
+    Paired by item, seeds averaged item by item, intervals over clusters. The baseline itself is no row.
+    """
+    gains: dict[str, dict[str, Json]] = {}
+    for row, model in rows.items():
+        if row == baseline:
+            continue
+        found = [
+            one for benchmark in table.benchmarks for one in compare(table, [(model, rows[baseline])], benchmark, view)
+        ]
+        gains[row] = {one["benchmark"]: {key: one[key] for key in _KEPT} for one in found}
+    return gains
+
+
+_KEPT = ("value", "ci95", "p", "n", "by_seed")

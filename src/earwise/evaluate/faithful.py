@@ -1,0 +1,115 @@
+"""Faithfulness: whether what a model says it hears is what sounds.
+
+An answer in the think/answer format is a chain of claims. Where the truth about a sound is known, as a chain that tells
+all that is heard in it, each claim is true or not. Claims are compared as strings, in the form of `describe.plain`, so
+this is for chains of a closed grammar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from earwise.evaluate.estimates import MEAN, Cells, clusters
+from earwise.evaluate.shares import pooled_share
+from earwise.evaluate.summary import Json, ScoreTable
+from earwise.records import View
+from earwise.store import read_jsonl
+from earwise.traces.describe import claims_of
+from earwise.traces.format import parse
+from earwise.traces.known import KnownChain
+
+Truth = Mapping[str, frozenset[str]]
+"""All claims that are true of a sound, by the cluster of the items that ask about it."""
+
+
+class Chain(NamedTuple):
+    """One chain held against the truth."""
+
+    claims: int
+    true: int
+    omitted: int
+    """True claims that it leaves out."""
+
+
+def read_truth(path: Path) -> Truth:
+    """The true claims of a file of `KnownChain` records, whose ids are the clusters of items.
+
+    Raises `InputError` if there is no such file or a line of it is broken.
+    """
+    return {one.id: frozenset(claims_of(one.reasoning)) for one in read_jsonl(path, KnownChain)}
+
+
+def judge_chain(reasoning: str, true: frozenset[str]) -> Chain:
+    """Hold a chain's claims, each counted once, against all claims that are true."""
+    claims = frozenset(claims_of(reasoning))
+    return Chain(len(claims), len(claims & true), len(true - claims))
+
+
+def summarise_faithfulness(table: ScoreTable, truth: Truth, view: View) -> dict[str, dict[str, Json]]:
+    """`{MODEL: {BENCHMARK: ...}}`, see `faithfulness`; of models that reason at least once under `view`."""
+    summary: dict[str, dict[str, Json]] = {}
+    for model in table.models:
+        for benchmark in (name for name in table.benchmarks if name != MEAN):
+            cells = table.get(model, benchmark, view)
+            found = faithfulness(cells, truth) if cells else None
+            if found is not None and found["reasons"]["value"] > 0:
+                summary.setdefault(model, {})[benchmark] = found
+    return summary
+
+
+def faithfulness(cells: Cells, truth: Truth) -> Json:
+    """How far the answers of one model to one benchmark can be believed; shares from 0 to 1 as `pooled_share` has them.
+
+    | key | share |
+    |---|---|
+    | `reasons` | of all answers, those with a reasoning and an answer, well-formed, that claims anything |
+    | `true_chains` | of the chains, those without a claim that is not true |
+    | `true_claims` | of all claims of the chains |
+    | `complete_chains` | of the chains, those that leave out nothing that is heard |
+
+    `n` counts items, `no_truth` chains, over all seeds, about sounds of which no truth is known; these count in
+    `reasons` alone.
+    """
+    chains = [[_chain(score.prediction) for score in cell] for cell in cells]
+    known = [score.cluster in truth for score in cells[0]]
+    judged = [
+        [
+            judge_chain(reasoning, truth[score.cluster]) if reasoning and in_truth else None
+            for reasoning, score, in_truth in zip(row, cell, known, strict=True)
+        ]
+        for row, cell in zip(chains, cells, strict=True)
+    ]
+    groups = clusters(cells[0])
+    reasons = np.array([[reasoning is not None for reasoning in row] for row in chains], dtype=np.float64)
+    return {
+        "n": len(cells[0]),
+        "no_truth": int((reasons * ~np.array(known)).sum()),
+        "reasons": pooled_share(reasons, np.ones_like(reasons), groups),
+        **chain_shares(judged, groups),
+    }
+
+
+def chain_shares(judged: Sequence[Sequence[Chain | None]], groups: Sequence[str]) -> Json:
+    """`true_chains`, `true_claims` and `complete_chains` of chains by seed and item; None is no chain to count."""
+
+    def per_item(value: str) -> np.ndarray:
+        rows = [[getattr(chain, value) if chain else 0 for chain in row] for row in judged]
+        return np.array(rows, dtype=np.float64)
+
+    there = np.array([[chain is not None for chain in row] for row in judged], dtype=np.float64)
+    claims, true = per_item("claims"), per_item("true")
+    return {
+        "true_chains": pooled_share(there * (claims == true), there, groups),
+        "true_claims": pooled_share(true, claims, groups),
+        "complete_chains": pooled_share(there * (per_item("omitted") == 0), there, groups),
+    }
+
+
+def _chain(prediction: str) -> str | None:
+    """The reasoning of a well-formed answer; None if there is none, or it claims nothing."""
+    reasoning = parse(prediction).reasoning
+    return reasoning if reasoning and claims_of(reasoning) else None

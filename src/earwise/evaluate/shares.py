@@ -1,0 +1,37 @@
+"""A share of cases, pooled over seeds, with its 95 % interval over clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from earwise.evaluate.gap import Floats, metric_draws
+from earwise.evaluate.summary import Json
+
+
+def pooled_share(hits: Floats, cases: Floats, clusters: Sequence[Hashable]) -> Json | None:
+    """`{"value", "ci95", "n", "by_seed"}` of hits among cases, a share from 0 to 1; None where there is no case.
+
+    Clusters are resampled, and with them all seeds' answers to their items. Resamples without a case say nothing and
+    are left out; of a single cluster there is no interval.
+
+    Args:
+        hits: shape (S, N), how many cases of each item hit, for each of S seeds.
+        cases: shape (S, N), how many there are.
+        clusters: of each of the N items.
+    """
+    if not cases.sum():
+        return None
+    hit, asked = hits.sum(axis=0), cases.sum(axis=0)
+
+    def share(weights: Floats) -> Floats:
+        total = weights @ asked
+        return np.divide(weights @ hit, total, out=np.full(len(total), np.nan), where=total > 0)
+
+    ci95 = None
+    if len(set(clusters)) > 1:
+        draws = metric_draws(share, clusters)
+        ci95 = np.percentile(draws[~np.isnan(draws)], (2.5, 97.5)).tolist()
+    by_seed = [float(h.sum() / c.sum()) if c.sum() else None for h, c in zip(hits, cases, strict=True)]
+    return {"value": float(hit.sum() / asked.sum()), "ci95": ci95, "n": int(cases.sum()), "by_seed": by_seed}
