@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from earwise.distil.terms.acoustic import Acoustic
 from earwise.distil.terms.base import Side, Term
+from earwise.distil.terms.layer_map import LayerMap
 from earwise.distil.terms.layers import Layers
 from earwise.distil.terms.logits import Logits
 from earwise.distil.terms.sft import Sft
+from earwise.errors import EarwiseError
+from earwise.grpo_settings import GrpoTerm
+from earwise.term_settings import AcousticTerm, LayerMapTerm
 from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm
 from earwise.training_settings import Term as TermSettings
 
@@ -21,3 +26,9 @@ def make_term(config: TermSettings) -> Term:
             return Logits(config)
         case LayersTerm():
             return Layers(config)
+        case LayerMapTerm():
+            return LayerMap(config)
+        case AcousticTerm():
+            return Acoustic(config)
+        case GrpoTerm():
+            raise EarwiseError("grpo compares no states: it is an objective of its own (`distil.policy`)")
