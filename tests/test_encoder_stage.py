@@ -13,7 +13,7 @@ from earwise.models import Ears, EarsConfig
 from earwise.models.ctc import BLANK, CtcRecogniser
 from earwise.recipe import load_recipe
 from earwise.run import Run
-from earwise.stages import plan
+from earwise.stages import encoder, plan
 
 RECIPE = """\
 name = "hearing"
@@ -100,6 +100,29 @@ def test_the_stage_leaves_an_encoder_that_ears_start_from(finished):
     described = json.loads((left / "training.json").read_text(encoding="utf-8"))
     assert described["held_out"] == 4
     assert len(described["speakers"]) == 3
+
+
+def test_killed_after_its_training_it_goes_on_without_training_again(finished, monkeypatch):
+    run, recipe_file = finished / "killed", finished / "hearing.toml"
+    recipe = load_recipe(recipe_file, [])
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(encoder, "_word_error_rate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Run(run, recipe, recipe_file).execute(plan(recipe, recipe_file))
+    monkeypatch.undo()
+    monkeypatch.setattr(encoder, "fit", killed)
+    (run / "stages/seed0/encoder/checkpoints/checkpoint-4").mkdir(parents=True)  # a kill before they were cleared
+    assert Run(run, recipe, recipe_file).execute(plan(recipe, recipe_file)) == ["seed0/encoder"]
+    assert left_in(run) == left_in(finished / "run")
+
+
+def left_in(run):
+    folder = run / "stages/seed0/encoder"
+    unlike = ("started.json", "done.json")
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name not in unlike}
 
 
 def test_a_test_voice_that_the_encoder_was_trained_on_is_refused(finished):

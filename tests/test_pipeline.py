@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from earwise_process import ENVIRONMENT, Command, Result, earwise
+from test_gate import write_tiny_ctc
 
 RECIPE = """\
 name = "tiny"
@@ -23,13 +24,28 @@ train_images = 12
 validation_images = 1
 test_images = 12
 turns_per_image = 2
-transcribe_items = 12
+transcribe_items = 16
 [speech]
 engine = { type = "espeak" }
 train_voices = 3
 test_voices = 2
 rates_wpm = [160, 190]
 pitches = [40, 60]
+[gate]
+asr = { model = "asr" }
+max_wer = 100.0
+recovered = false
+rates_wpm = [60, 260]
+train = "leave_out"
+[encoder]
+layers = 1
+width = 16
+heads = 2
+mel_bins = 16
+steps = 4
+batch_size = 4
+lr = 1e-3
+save_every = 1
 [model]
 base = "vlm"
 ears = { encoder = "fresh", layers = 1, width = 16, heads = 2, mel_bins = 16, stack = 5, hidden = 24 }
@@ -56,19 +72,27 @@ benchmarks = ["mme", "textvqa", "mmalign_relation"]
 views = ["image_text", "image_speech", "image_transcript", "text_only"]
 batch_size = 2
 max_new_tokens = 4
+[attention]
+items = 2
 [report]
 items = 6
 """
 STAGES = [
     "data",
     "speech",
+    "gate.transcripts",
+    "gate",
+    "seed0/encoder",
     "seed0/align",
     "seed0/train.both",
     "seed0/evaluate.base",
     "seed0/evaluate.aligned",
     "seed0/evaluate.both",
+    "seed0/attention",
+    "attention",
     "report",
 ]
+TRAINED_ON = ("transcribe", "transcribe", "train")
 EVALUATIONS = [stage for stage in STAGES if "evaluate" in stage]
 ITEMS = {"mme": 8, "textvqa": 2, "mmalign_relation": 2, "mean": 10, "all": 12}
 TYPED, HEARD = {"image_text", "text_only"}, {"image_speech", "image_transcript"}
@@ -97,6 +121,7 @@ class Workplace:
 def workplace(tmp_path_factory, tiny_checkpoints):
     folder = tmp_path_factory.mktemp("pipeline")
     shutil.copytree(tiny_checkpoints["internvl"], folder / "vlm")
+    write_tiny_ctc(folder / "asr")
     return Workplace(folder)
 
 
@@ -145,7 +170,14 @@ def test_every_stage_runs_once_in_order_and_says_what_it_does(first):
     lines = [line for line in first.stdout.splitlines() if not line.endswith(" left")]
     assert lines[0] == "data: starts"
     assert "data: train: 24 items" in lines
-    shape = re.compile(r"[\w./]+: (starts|done, .*|.*(items|voices|dropped).*)")
+    # Clips that fail the gate are left out of the trainings: the encoder's, the alignment's and the main one.
+    failed = {name: re.search(rf"^gate: {name}: \d+ clips, (\d+) failed", first.stdout, re.M)[1] for name in TRAINED_ON}
+    assert all(int(count) > 0 for count in failed.values())
+    left_out = [
+        f"{failed[name]} items left out: their clips failed the gate (fast {failed[name]})" for name in TRAINED_ON
+    ]
+    assert [line for line in lines if "left out" in line] == left_out
+    shape = re.compile(r"[\w./]+: (starts|done, .*|.*(items|voices|dropped|failed|held-out).*)|\d+ items left out: .*")
     table = lines.index("report: starts") + 1
     assert [line for line in lines[:table] if not shape.fullmatch(line)] == []
     assert "tiny, benchmark" in lines[table]
@@ -225,7 +257,7 @@ def test_a_finished_run_does_nothing(workplace, whole):
     [
         (
             "training.lr=2e-3",
-            ["seed0/train.both", "seed0/evaluate.both", "report"],
+            ["seed0/train.both", "seed0/evaluate.both", "seed0/attention", "attention", "report"],
             "seed0/train.both: starts over, training.lr: 0.001 -> 0.002",
         ),
         ("evaluate.max_new_tokens=5", [*EVALUATIONS, "report"], "max_new_tokens: 4 -> 5"),

@@ -6,8 +6,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from earwise.attention.measure import Look
 from earwise.attention.records import AttentionRow
 from earwise.attention.runner import run_attention
@@ -115,7 +113,6 @@ def _work(context: StageContext, recipe: Recipe) -> None:
         for name in _models(recipe):
             own = model_stage(name, context.seed)
             model = (load_start(recipe, context, own) if own else load_base(recipe, context)).eval()
-            model.to("cuda" if torch.cuda.is_available() else "cpu")
             views = [view for view in settings.views if _reads(model, name, view)]
             for benchmark, some in samples.items():
                 with telling_how_to_repair(context.run_folder / "stages" / SPEECH):

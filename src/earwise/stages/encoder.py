@@ -5,6 +5,7 @@ recipes.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import jiwer
 import numpy as np
 import torch
+from safetensors.torch import load, save
 
 from earwise.data.items import read_items
 from earwise.data.media import load_audio
@@ -20,6 +22,7 @@ from earwise.distil.schedule import Schedule, draw, group_by_length
 from earwise.distil.transcription import Transcription
 from earwise.errors import InputError
 from earwise.models.ctc import CtcRecogniser
+from earwise.models.device import best_device
 from earwise.models.shipped import TRAINING
 from earwise.models.views import Sample
 from earwise.models.whisper import encoder_config
@@ -33,11 +36,13 @@ from earwise.stages.gate import failures, gate_needed
 from earwise.stages.samples import sample_items
 from earwise.stages.speech import NAME as SPEECH
 from earwise.stages.speech import clip_folder, telling_how_to_repair
-from earwise.store import write_atomic
+from earwise.store import write_atomic, write_bytes_atomic
 from earwise.training_settings import Encoder
 
 ENCODER = "encoder"
 ITEMS = "transcribe"
+TRAINED = "recogniser.safetensors"
+"""The encoder with the CTC layer that its word error rate is measured through."""
 _HELD_OUT = 500
 """Clips that are not trained on: their word error rate says how far the training came."""
 
@@ -65,22 +70,34 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     recogniser = CtcRecogniser(_shape(settings), words, stack=settings.stack, seed=context.seed)
     held_out, taught = _split(_long_enough(samples, recogniser, context))
     with telling_how_to_repair(context.folder_of(SPEECH)):
-        fit(
-            recogniser,
-            Transcription(recogniser),
-            Schedule(taught, _order(taught, settings, context.seed)),
-            settings,
-            context.folder / "checkpoints",
-            seed=context.seed,
-            metrics=context.metrics,
-            what=context.stage.name,
-            save=lambda: recogniser.encoder.save_pretrained(context.folder / ENCODER),
-        )
-    rate = _word_error_rate(recogniser, held_out)
+        _train(context, recogniser, taught, settings)
+        rate = _word_error_rate(recogniser, held_out)
+    recogniser.encoder.save_pretrained(context.folder / ENCODER)
     context.say(f"{context.stage.name}: {rate:.1%} of the words of {len(held_out)} held-out clips are wrong")
     speakers = sorted({variant(clip.voice) for clip in read_clips(clips).clips})
     described = {"words": words, "word_error_rate": rate, "held_out": len(held_out), "speakers": speakers}
     write_atomic(context.folder / ENCODER / TRAINING, json.dumps(described, indent=2) + "\n")
+
+
+def _train(context: StageContext, recogniser: CtcRecogniser, taught: list[Sample], settings: Encoder) -> None:
+    """Train, or take what a training left that was killed only after its end."""
+    trained, checkpoints = context.folder / TRAINED, context.folder / "checkpoints"
+    if trained.is_file():
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        recogniser.load_state_dict(load(trained.read_bytes()))
+        recogniser.to(best_device())
+        return
+    fit(
+        recogniser,
+        Transcription(recogniser),
+        Schedule(taught, _order(taught, settings, context.seed)),
+        settings,
+        checkpoints,
+        seed=context.seed,
+        metrics=context.metrics,
+        what=context.stage.name,
+        save=lambda: write_bytes_atomic(trained, save(recogniser.state_dict()), durable=True),
+    )
 
 
 def _shape(settings: Encoder) -> dict[str, Any]:

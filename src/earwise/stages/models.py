@@ -8,6 +8,7 @@ import torch
 
 from earwise.errors import InputError
 from earwise.model_settings import BASE, FreshEars, Model, NativeEars
+from earwise.models.device import best_device
 from earwise.models.ears import Ears, EarsConfig
 from earwise.models.families import OwnEars
 from earwise.models.lora import Lora
@@ -32,7 +33,7 @@ def load_model(recipe: Recipe, context: StageContext, *, ears: Ears | Path | Non
     elif model.ears is None:
         new = _new_ears(settings, model.family.width, context.seed)
         model = OmniModel(model.family, new, base=model.origin[0], revision=model.origin[1])
-    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return model.to(best_device())
 
 
 def _check_ears(settings: Model, model: OmniModel) -> None:
@@ -49,8 +50,8 @@ def load_base(recipe: Recipe, context: StageContext, ears: Ears | Path | None = 
     settings = recipe.model
     if settings is None or settings.base == BASE:
         folder = context.folder_of(f"seed{context.seed}/{BASE}") / "model"
-        return OmniModel.from_pretrained(str(folder), ears)
-    return OmniModel.from_pretrained(
+        return OmniModel.from_pretrained(str(folder), ears).to(best_device())
+    model = OmniModel.from_pretrained(
         settings.base,
         ears,
         family=settings.family,
@@ -58,6 +59,7 @@ def load_base(recipe: Recipe, context: StageContext, ears: Ears | Path | None = 
         dtype=getattr(torch, settings.dtype),
         trust_remote_code=settings.trust_remote_code,
     )
+    return model.to(best_device())
 
 
 def load_start(recipe: Recipe, context: StageContext, stage: str | None) -> OmniModel:
