@@ -21,6 +21,7 @@ def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
     yield from _voices(recipe)
     yield from _tables(recipe)
     yield from base_disagreements(recipe.base) if recipe.base is not None else ()
+    yield from _trained_parts(recipe)
     for name, train in recipe.train.items():
         yield from _start(recipe, name, train)
         yield from _material(recipe, name, train)
@@ -66,6 +67,17 @@ def _tables(recipe: Recipe) -> Iterator[Disagreement]:
 
 def _trains_on_clips(recipe: Recipe) -> bool:
     return recipe.align is not None or recipe.encoder is not None or bool(recipe.train)
+
+
+def _trained_parts(recipe: Recipe) -> Iterator[Disagreement]:
+    """Something of the model is trained wherever a table trains it."""
+    model = recipe.model
+    if model is None or not isinstance(model.ears, NativeEars) or model.ears.train != "none":
+        return
+    if recipe.align is not None:
+        yield "model.ears.train", "'none' leaves nothing that [align] could train: it trains ears only"
+    if recipe.train and not model.trains_decoder:
+        yield "model.ears.train", "'none' leaves nothing to train: add [model.lora], or set model.decoder to 'full'"
 
 
 def _start(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:

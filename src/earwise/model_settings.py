@@ -83,3 +83,16 @@ class Model(Settings):
     trust_remote_code: bool = False
     ears: Annotated[FreshEars | PretrainedEars | NativeEars, Field(discriminator="encoder")]
     lora: Lora | None = None
+    decoder: Literal["frozen", "full"] = "frozen"
+    """`full` trains the whole decoder beside the ears: embeddings, layers, norm and head."""
+
+    @model_validator(mode="after")
+    def _one_way_to_train_the_decoder(self) -> Self:
+        if self.lora is not None and self.decoder == "full":
+            raise ValueError("lora updates a frozen decoder: leave it out where decoder is 'full'")
+        return self
+
+    @property
+    def trains_decoder(self) -> bool:
+        """Whether typed answers change with a training, too: those of all other models are the base's."""
+        return self.lora is not None or self.decoder == "full"

@@ -1,5 +1,5 @@
 """A base model with ears, given or its own. The base stays bit-for-bit what it was: what is trained and saved are ears
-and, where asked for, LoRA in the decoder.
+and, where asked for, LoRA in the decoder, or the decoder itself.
 
 Shapes: B samples, L tokens, H width, V vocabulary, N response tokens of a batch, K decoder layers + 1.
 """
@@ -20,6 +20,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 from earwise.errors import EarwiseError, InputError
 from earwise.models.batch import Pass, ViewBatch, collate
 from earwise.models.decode import greedy, require
+from earwise.models.decoder import Decoder
 from earwise.models.ears import Ears
 from earwise.models.families import Family, OwnEars, load_family, read_description
 from earwise.models.layout import Layout, LayoutBuilder
@@ -64,6 +65,8 @@ Hearing = Ears | OwnEars
 """What turns clips into embeddings."""
 _LORA = "lora"
 """Folder beside the ears that holds the LoRA."""
+_DECODER = "decoder"
+"""Folder beside the ears that holds a decoder that was trained whole."""
 
 
 class OmniModel(nn.Module):
@@ -83,6 +86,8 @@ class OmniModel(nn.Module):
         self.base = family.model
         self.ears: Hearing | None = family.hearing(ears)
         self.lora: Lora | None = None
+        self.decoder: Decoder | None = None
+        """Of a model whose decoder is trained whole, or was."""
         self.aids = nn.ModuleDict()
         """Modules that terms train beside the model, by the term's name: saved with a training, not with the model.
         They are run inside `forward`, so that engines of several processes see their gradients."""
@@ -113,15 +118,22 @@ class OmniModel(nn.Module):
             model.ears.load(folder)
         if (folder / _LORA).is_dir():
             model.lora = Lora.load(adapter.backbone, folder / _LORA)
+        if (folder / _DECODER).is_dir():
+            model.decoder = Decoder(adapter)
+            model.decoder.load(folder / _DECODER)
         return model
 
     def save_ears(self, folder: Path | str) -> None:
-        """Write what was added to the base, ears and LoRA, like an adapter, with the base's name and revision."""
+        """Write what was added to the base or trained of it (ears, LoRA, the decoder), with the base's name and
+        revision.
+        """
         if self.ears is None:
             raise EarwiseError("the model has no ears to save")
         self.ears.save(Path(folder), base=self.origin[0], revision=self.origin[1])
         if self.lora is not None:
             self.lora.save(Path(folder) / _LORA)
+        if self.decoder is not None:
+            self.decoder.save(Path(folder) / _DECODER, base=self.origin[0], revision=self.origin[1])
 
     @property
     def device(self) -> torch.device:
@@ -144,9 +156,11 @@ class OmniModel(nn.Module):
         return self.family.no_shared_prefix
 
     def train(self, mode: bool = True) -> Self:
-        """As in torch, but a frozen base stays in evaluation mode: it is the teacher too, so it must not drop out."""
+        """As in torch, but a base stays in evaluation mode where it is frozen, has LoRA or has its decoder trained: it
+        is the teacher too, so it must not drop out.
+        """
         super().train(mode)
-        if self.base_is_frozen or self.lora is not None:
+        if self.base_is_frozen or self.lora is not None or self.decoder is not None:
             self.base.eval()
         if self.lora is not None:
             self.lora.train(mode)
@@ -163,7 +177,8 @@ class OmniModel(nn.Module):
     ) -> dict[str, States]:
         """States of every view of the batch; gradients flow only through the views named in `learn`.
 
-        The views beside those that are learned from are their teachers: with LoRA, they are computed without it.
+        The views beside those that are learned from are their teachers: with LoRA, they are computed without it; a
+        decoder that is trained whole is its own teacher, as it is at this step.
         `layers` asks for every layer's states, and `audio` for those at the audio positions of the views it names;
         `ears` names views that are heard with other ears than the model's own
         (a snapshot of them). Raises `EarwiseError` when a shared prefix is asked for while gradient checkpointing is

@@ -121,12 +121,13 @@ def _work(context: StageContext, recipe: Recipe) -> None:
 
 
 def _reads(model: OmniModel, name: str, view: View) -> bool:
-    """Whether model `name` is measured under `view`. Without LoRA, what a trained model does with a view that hears
-    nothing is what the base does: it is measured once, on the base. A base that hears by itself is measured hearing.
+    """Whether model `name` is measured under `view`. While the decoder is frozen, what a trained model does with a view
+    that hears nothing is what the base does: it is measured once, on the base. A base that hears by itself is measured
+    hearing.
     """
     if name == BASE:
         return model.ears is not None or not is_heard(view)
-    return model.lora is not None or is_heard(view)
+    return model.lora is not None or model.decoder is not None or is_heard(view)
 
 
 def _pool(context: StageContext, recipe: Recipe) -> None:

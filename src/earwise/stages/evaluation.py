@@ -37,15 +37,15 @@ def stage_name(name: str, seed: int) -> str:
 def asked_views(recipe: Recipe, name: str) -> tuple[View, ...]:
     """The views that model `name` answers itself.
 
-    While the base is frozen its typed answers are those of every model with ears, so it alone is asked; LoRA changes
-    them. A base that hears by itself is asked by speech, too.
+    While the base is frozen its typed answers are those of every model with ears, so it alone is asked; LoRA and
+    a decoder that is trained change them. A base that hears by itself is asked by speech, too.
     """
     assert recipe.evaluate is not None
     model = recipe.model
     views = list(recipe.evaluate.views)
     if name == BASE and not (model is not None and isinstance(model.ears, NativeEars)):
         views = [view for view in views if not is_heard(view)]
-    elif name != BASE and not (model is not None and model.lora is not None):
+    elif name != BASE and not (model is not None and model.trains_decoder):
         views = [view for view in views if is_heard(view)]
     if recipe.evaluate.cascade != "all" and name not in recipe.evaluate.cascade:
         views = [view for view in views if view != "image_transcript"]

@@ -1,4 +1,4 @@
-"""Models as recipes name them: a base with fresh, pretrained, native or already trained ears, and LoRA."""
+"""Models as recipes name them: a base with fresh, pretrained, native or trained ears, and what else is trained."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 
 from earwise.errors import InputError
 from earwise.model_settings import BASE, FreshEars, Model, NativeEars
+from earwise.models.decoder import Decoder
 from earwise.models.device import best_device
 from earwise.models.ears import Ears, EarsConfig
 from earwise.models.families import OwnEars
@@ -63,7 +64,9 @@ def load_base(recipe: Recipe, context: StageContext, ears: Ears | Path | None = 
 
 
 def load_start(recipe: Recipe, context: StageContext, stage: str | None) -> OmniModel:
-    """The model that `stage` left, or the base with new ears when there is no such stage; with the recipe's LoRA."""
+    """The model that `stage` left, or the base with new ears when there is no such stage; with the recipe's LoRA, or
+    with its decoder ready to be trained.
+    """
     model = load_model(recipe, context, ears=context.folder_of(stage) / EARS if stage else None)
     assert recipe.model is not None
     lora = recipe.model.lora
@@ -74,6 +77,9 @@ def load_start(recipe: Recipe, context: StageContext, stage: str | None) -> Omni
                 seed=context.seed,
             )  # fmt: skip
         model.lora.requires_grad_(True)
+    if recipe.model.decoder == "full":
+        model.decoder = model.decoder or Decoder(model.family)
+        model.decoder.requires_grad_(True)
     return model
 
 
