@@ -1,6 +1,7 @@
 """LLaVA-style conversations: what becomes an item, what is left out and counted, what is an error."""
 
 import json
+import tracemalloc
 
 import pytest
 from corpora import conversation, write_llava
@@ -132,6 +133,7 @@ def test_a_share_is_drawn_by_the_seed_and_never_leaves_none():
         (conversation(1, "Q?", "a", image="../out.png"), r"record 1 \(0+1\): '../out.png' leaves the data folder"),
         (conversation(1, "Q?", "a", image="/etc/passwd"), r"record 1 \(0+1\): '/etc/passwd' is not a relative path"),
         (conversation(1, "Q?", "a") | {"image": 7}, r"record 1 \(000000000001\): 'image' is not a path"),
+        (conversation(1, "Q?", "a", image="data:image/png;" + "A" * 999), r"record 1 \(0+1\): .* is longer than"),
         ("text", "record 1: is not a JSON object"),
     ],
 )  # fmt: skip
@@ -152,6 +154,8 @@ def test_what_is_no_conversation_is_one_line_with_file_and_record(record, what, 
         ('[{"conversations": []}', "record 0: no list"),
         ("not json", "record 0: is truncated or not JSON"),
         ('[] {"id": 1}', "there is more after the end of the list"),
+        ("[" * 100_000, "record 0: is truncated or not JSON: nested too deeply"),
+        (r'[{"id": "\ud83d"}]', r"record 0: holds half a character, '\\ud83d'"),
     ],
 )
 def test_broken_files_are_one_line(text, what, tmp_path):
@@ -166,6 +170,30 @@ def test_a_list_without_its_end_is_truncated(tmp_path):
     path.write_text(path.read_text().rstrip().removesuffix("]"))
     with pytest.raises(InputError, match="record 1: is truncated: the list has no end"):
         LlavaFile(path, tmp_path / "images")
+
+
+def test_a_broken_record_is_named_without_reading_the_rest_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_records, "_CHUNK", 1000)
+    path = tmp_path / "mix.json"
+    path.write_text('[{"id": 0}, {"id" 1}' + ', {"id": 2}' * 100_000 + "]")
+    # The limit counts what is held: the text of the file would be a megabyte.
+    tracemalloc.start()
+    with pytest.raises(InputError, match="record 1: is truncated or not JSON: Expecting ':' delimiter at byte 18"):
+        list(scan_records(path))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200_000
+
+
+def test_whole_characters_in_pairs_of_escapes_are_kept(tmp_path):
+    (tmp_path / "a.jsonl").write_text(r'{"id": "\ud83d\udc22"}')
+    assert [record for _, record in scan_records(tmp_path / "a.jsonl")] == [{"id": "\N{TURTLE}"}]
+
+
+def test_bytes_that_are_no_utf_8_are_one_line(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b'{"id": "\xff"}')
+    with pytest.raises(InputError, match=r"a\.jsonl: record 0: is not UTF-8 text"):
+        list(scan_records(tmp_path / "a.jsonl"))
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 64, 100_000])

@@ -205,6 +205,9 @@ def test_broken_images_are_refused(tmp_path, name):
 
 def test_paths_stay_inside_their_folder(tmp_path):
     assert resolve(tmp_path, "images/a.png") == tmp_path / "images" / "a.png"
-    for bad in ("/etc/passwd", "../a.png", "images/../../a.png", "C:\\a.png", "\\a.png", "a\\..\\..\\b", ""):
-        with pytest.raises(InputError, match=r"path|leaves"):
+    bad_paths = ("/etc/passwd", "../a.png", "images/../../a.png", "C:\\a.png", "\\a.png", "a\\..\\..\\b", "", "é" * 128)
+    for bad in bad_paths:
+        with pytest.raises(InputError, match=r"path|leaves|longer"):
             resolve(tmp_path, bad)
+        with pytest.raises(InputError, match=r"^list\.json: record 7: "):
+            resolve(tmp_path, bad, file="list.json", record="record 7")

@@ -2,6 +2,7 @@ import base64
 import csv
 import io
 import logging
+import struct
 
 import pytest
 from PIL import Image
@@ -9,6 +10,9 @@ from PIL import Image
 from earwise.data.media import load_image
 from earwise.data.tsv import hallusion_place, read_tsv
 from earwise.errors import InputError
+
+HUGE = b"BM" + struct.pack("<IHHIIiiHHIIiiII", 99, 0, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(40)
+"""The header of a picture with 3.6 billion pixels."""
 
 
 def picture(shade=0, size=(8, 8), format_="PNG"):
@@ -192,6 +196,9 @@ def test_lost_options_are_refused_or_left_out_as_a_known_defect(tmp_path, caplog
         ({"image": base64.b64encode(b"x" * 99).decode()}, "no image"),
         ({"image": str([picture(), picture()])}, "2 images in one row"),
         ({"image": "", "image_path": ""}, "no image"),
+        ({"image": "", "image_path": "../0.png"}, "'../0.png' leaves the data folder"),
+        ({"image": "[{[]: 1}]"}, "not a list"),
+        ({"image": base64.b64encode(HUGE).decode()}, "too large an image"),
         ({"question": " "}, "empty question"),
         ({"answer": ""}, "empty answer"),
         ({"index": ""}, "empty index"),
@@ -214,13 +221,13 @@ def test_broken_files_are_refused(tmp_path):
         read_tsv(write(tmp_path / "a.tsv", [row]), "mme")
     path = write(tmp_path / "a.tsv", [mme(1, picture())])
     path.write_text(path.read_text()[:-40])
-    with pytest.raises(InputError, match="not a readable TSV"):
+    with pytest.raises(InputError, match=r"a\.tsv: after line 1: not a readable TSV"):
         read_tsv(path, "mme")
     path.write_text("index\tquestion\tanswer\timage\tcategory\n1\tq\n")
     with pytest.raises(InputError, match="line 2: 2 fields where the header has 5"):
         read_tsv(path, "mme")
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="not a readable TSV"):
+    with pytest.raises(InputError, match="after line 0: not a readable TSV"):
         read_tsv(path, "mme")
 
 

@@ -182,7 +182,7 @@ def _kind(path: Path, record: str, type_: Type, case: Case) -> str:
 def _picture(path: Path, record: str, name: str) -> str:
     """`name` relative to the file's folder: in `images/`, where ARO keeps its pictures, or directly beside the file."""
     for relative in (f"images/{name}", name):
-        if resolve(path.parent, relative).is_file():
+        if resolve(path.parent, relative, file=path, record=record).is_file():
             return relative
     raise InputError(f"picture {name!r} not found beside it or in images/", file=path, record=record)
 

@@ -5,7 +5,6 @@ lines.
 from __future__ import annotations
 
 import gzip
-import json
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from earwise.data.asr import Corpus, Utterance, check_cut, inside
 from earwise.data.drops import Drops
+from earwise.data.json_records import parse_object
 from earwise.errors import InputError
 
 Row = Mapping[str, Any]
@@ -129,6 +129,13 @@ def _needed(row: Row, key: str, path: Path, where: str) -> Any:
     return row[key]
 
 
+def _object(line: str, path: Path, number: int) -> Row:
+    try:
+        return parse_object(line)
+    except ValueError as error:
+        raise InputError(str(error), file=path, record=f"line {number}") from None
+
+
 def _lines(path: Path) -> Iterator[tuple[str, Row]]:
     """Line number and object of each line that is not blank."""
     opener = gzip.open if path.suffix == ".gz" else open
@@ -137,13 +144,7 @@ def _lines(path: Path) -> Iterator[tuple[str, Row]]:
         with opener(path, "rt", encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
-                    row = json.loads(line)
-                    if not isinstance(row, dict):
-                        raise InputError("is not a JSON object", file=path, record=f"line {number}")
-                    yield f"line {number}", row
-    except json.JSONDecodeError as error:
-        what = f"is truncated or not JSON: {error}"
-        raise InputError(what, file=path, record=f"line {number}") from None
+                    yield f"line {number}", _object(line, path, number)
     except (UnicodeDecodeError, EOFError, zlib.error) as error:
         raise InputError(f"is damaged: {error}", file=path, record=f"after line {number}") from None
     except OSError as error:

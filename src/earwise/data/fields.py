@@ -84,7 +84,10 @@ class Fields:
 
     def media(self, *paths: str) -> str | None:
         """The first of `paths`, relative to the file's folder, that is there."""
-        return next((path for path in paths if resolve(self.path.parent, path).is_file()), None)
+        there = (
+            path for path in paths if resolve(self.path.parent, path, file=self.path, record=self.record).is_file()
+        )
+        return next(there, None)
 
     def sound(self, key: str) -> str:
         """The path of a sound, relative to the file's folder; raises `MissingMedia` unless it is there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from earwise.data.choices import gold_letter
+from earwise.data.choices import LETTERS, gold_letter
 from earwise.data.media import resolve
 from earwise.errors import InputError
 from earwise.records import Item
@@ -35,14 +35,18 @@ def check_item(item: Item, file: Path) -> Item:
     if not item.question.strip():
         raise InputError("empty question", file=file, record=item.id)
     for media in (item.image, item.audio, item.video):
-        if media is not None and not resolve(file.parent, media).is_file():
+        if media is not None and not resolve(file.parent, media, file=file, record=item.id).is_file():
             raise InputError(f"file {media!r} not found in {file.parent}", file=file, record=item.id)
     if not item.choices:
         return item
+    if len(item.choices) > len(LETTERS):
+        raise InputError(f"{len(item.choices)} choices, letters reach only to Z", file=file, record=item.id)
     letter = gold_letter(item.answers[0], item.choices)
     if letter is None:
+        twice = item.answers[0] in item.choices
         raise InputError(
-            f"gold answer {item.answers[0]!r} is not among the choices {list(item.choices)}",
+            f"gold answer {item.answers[0]!r} "
+            f"{'stands more than once' if twice else 'is not'} among the choices {list(item.choices)}",
             file=file,
             record=item.id,
             remedy="give the letter or the exact text of one choice",

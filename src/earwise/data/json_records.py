@@ -14,6 +14,7 @@ from earwise.errors import InputError
 
 _CHUNK: Final = 4 * 2**20
 _BETWEEN: Final = " \t\r\n,"
+_LONGEST_WORD: Final = len("-Infinity")
 _decode = json.JSONDecoder().raw_decode
 
 
@@ -49,12 +50,32 @@ def scan_records(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
     """
     for number, (place, raw) in enumerate(_scan(path)):
         try:
-            record = json.loads(raw)
+            record = parse_object(raw.decode())
+        except UnicodeDecodeError:
+            raise InputError("is not UTF-8 text", file=path, record=f"record {number}") from None
         except ValueError as error:
-            raise InputError(f"is not JSON: {error}", file=path, record=f"record {number}") from None
-        if not isinstance(record, dict):
-            raise InputError("is not a JSON object", file=path, record=f"record {number}")
+            raise InputError(str(error), file=path, record=f"record {number}") from None
         yield place, record
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """The JSON object that `text` is. Raises `ValueError` saying what it is instead: broken, of another kind, or with
+    half a character in it (a surrogate without its partner), which could not be written again.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"is truncated or not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError("is not a JSON object")
+    if "\\ud" in text.lower():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"holds half a character, {error.object[error.start]!r}") from None
+    return value
 
 
 def _scan(path: Path) -> Iterator[tuple[Place, bytes]]:
@@ -86,22 +107,35 @@ def _scan(path: Path) -> Iterator[tuple[Place, bytes]]:
                     yield Place(offset + at, offset + value), text[at:value].encode("latin-1")
                     number, at = number + 1, value
                     continue
+                if not _may_go_on(value, text):
+                    break
             more = file.read(max(_CHUNK, len(text) - at)).decode("latin-1")
             if not more:
                 break
             offset, text, at = offset + at, text[at:] + more, 0
     if at < len(text):
-        raise InputError(f"is truncated or not JSON: {value}", file=path, record=f"record {number}")
+        what, where = (value.msg, value.pos) if isinstance(value, json.JSONDecodeError) else (str(value), at)
+        what = f"is truncated or not JSON: {what} at byte {offset + where}"
+        raise InputError(what, file=path, record=f"record {number}")
     if not closed:
         raise InputError("is truncated: the list has no end", file=path, record=f"record {number}")
 
 
-def _value(text: str, at: int) -> int | str:
+def _value(text: str, at: int) -> int | ValueError:
     """Where the value that begins at `at` ends; what is wrong with it if it does not end in `text`."""
     try:
         return int(_decode(text, at)[1])
+    except RecursionError:
+        return ValueError("nested too deeply")
     except ValueError as error:
-        return str(error)
+        return error
+
+
+def _may_go_on(error: ValueError, text: str) -> bool:
+    """Whether more of the file may mend a value; otherwise all of the file would be read to find that it does not."""
+    if not isinstance(error, json.JSONDecodeError):
+        return False
+    return error.msg.startswith("Unterminated string") or error.pos >= len(text) - _LONGEST_WORD
 
 
 def _skip(text: str, at: int) -> int:

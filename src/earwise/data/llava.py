@@ -104,7 +104,7 @@ class LlavaFile:
             return "several <image> tags"
         if talk.image is None:
             return "an <image> tag without an image" if first else self._why_empty(talk)
-        if not self._resolve(talk.image, talk.record).is_file():
+        if not resolve(self.images, talk.image, file=self.path, record=talk.record).is_file():
             return "image file missing"
         return self._why_empty(talk)
 
@@ -115,12 +115,6 @@ class LlavaFile:
         """Whether a question is lost that the limit on turns would have kept."""
         wanted = len(talk.questions) if self.options.max_turns is None else self.options.max_turns
         return len(talk.turns()) < min(wanted, len(talk.questions))
-
-    def _resolve(self, image: str, record: str) -> Path:
-        try:
-            return resolve(self.images, image)
-        except InputError as error:
-            raise InputError(error.what, file=self.path, record=record, remedy=error.remedy) from None
 
     def _items(self, talk: _Talk) -> tuple[Item, ...]:
         own, image = self.options, talk.image

@@ -31,18 +31,29 @@ SILENCE_PEAK: Final = 1e-4
 silent; peak-to-peak, so that a constant offset does not count as sound."""
 
 
-def resolve(folder: str | Path, relative: str) -> Path:
-    """`relative` inside `folder`; raises `InputError` for an absolute path or one that climbs out with `..`.
+LONGEST_NAME: Final = 255
+"""Bytes of a file's name that a file system takes."""
+
+
+def resolve(
+    folder: str | Path, relative: str, *, file: str | Path | None = None, record: str | int | None = None
+) -> Path:
+    """`relative` inside `folder`.
 
     The check is lexical: a symbolic link inside the folder is followed, because data folders link to shared images.
+    Raises `InputError` for an absolute path, one that climbs out with `..` and one that no file can have; it names
+    `file` and `record`, which hold the path, or else the folder.
     """
+    file = folder if file is None else file
     windows = PureWindowsPath(relative)
     if not relative or PurePosixPath(relative).is_absolute() or windows.drive or windows.root:
-        raise InputError(
-            f"{relative!r} is not a relative path", file=folder, remedy="give paths relative to this folder"
-        )
+        what, remedy = f"{relative!r} is not a relative path", f"give paths relative to {folder}"
+        raise InputError(what, file=file, record=record, remedy=remedy)
     if ".." in windows.parts:
-        raise InputError(f"{relative!r} leaves the data folder", file=folder, remedy="put the file inside the folder")
+        what = f"{relative!r} leaves the data folder"
+        raise InputError(what, file=file, record=record, remedy="put the file inside the folder")
+    if any(len(part.encode(errors="replace")) > LONGEST_NAME for part in PurePosixPath(relative).parts):
+        raise InputError(f"'{relative[:40]}...' is longer than a file's name can be", file=file, record=record)
     return Path(folder) / relative
 
 
@@ -126,7 +137,7 @@ def decode_image(source: Path | BinaryIO, path: Path) -> Image.Image:
         raise InputError("not an image", file=path, remedy="use a PNG, JPEG or WebP file") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputError("image has too many pixels to be decoded safely", file=path, remedy="scale it down") from None
-    except (OSError, SyntaxError, ValueError, struct.error) as error:  # Pillow reports broken data in all four ways
+    except (OSError, SyntaxError, ValueError, RuntimeError, struct.error) as error:  # so Pillow reports broken data
         raise InputError(f"broken or truncated image: {error}", file=path, remedy="fetch the file again") from None
 
 

@@ -8,13 +8,13 @@ written as text: what fills the slots, from left to right) and `anser`, which is
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 from typing import Final, Literal
 
 from earwise.data.drops import Drops
 from earwise.data.fields import Fields, Refuse, missing, read_each
+from earwise.data.printed_lists import printed_list
 from earwise.records import Item
 
 CELLS: Final = (
@@ -93,12 +93,9 @@ def _item(fields: Fields) -> Item:
 
 
 def _list(fields: Fields, key: str) -> list[str]:
-    """A list of texts that stands in the file as text, `'["violin"]'`; parsed as a literal, never executed."""
+    """A list of texts that stands in the file as text, `'["violin"]'`."""
     written = fields.text(key)
-    try:
-        value = ast.literal_eval(written)
-    except (ValueError, SyntaxError):
-        value = None
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+    value = printed_list(written)
+    if value is None or not all(isinstance(text, str) for text in value):
         raise fields.error(f"{key!r} is not a list of texts: {written!r}")
     return value

@@ -7,15 +7,14 @@ beside the file, named by content, so that reading again writes nothing; it is h
 
 from __future__ import annotations
 
-import ast
 import base64
 import binascii
 import csv
 import hashlib
 import io
 import logging
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,7 +22,8 @@ from typing import Final
 from PIL import Image
 
 from earwise.data.choices import LETTERS, gold_letter
-from earwise.data.media import load_image, resolve, write_bytes_atomic
+from earwise.data.media import decode_image, load_image, resolve, write_bytes_atomic
+from earwise.data.printed_lists import printed_list
 from earwise.data.suffixes import split_suffix
 from earwise.errors import InputError
 from earwise.records import Item
@@ -169,11 +169,13 @@ def _name(row: Row) -> str:
 def _rows(path: Path, layout: Layout) -> Iterator[Row]:
     """Rows as dictionaries; the key `LINE` holds the number of the line on which the row ends."""
     limit = csv.field_size_limit(MAX_FIELD_CHARS)
+    before = 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, delimiter="\t", strict=True)
             header = next(reader, [])
             _require_columns(header, layout, path)
+            before = reader.line_num
             for fields in reader:
                 if not fields:
                     continue
@@ -181,8 +183,9 @@ def _rows(path: Path, layout: Layout) -> Iterator[Row]:
                     what = f"{len(fields)} fields where the header has {len(header)}"
                     raise InputError(what, file=path, record=f"line {reader.line_num}")
                 yield {**dict(zip(header, fields, strict=True)), LINE: str(reader.line_num)}
+                before = reader.line_num
     except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"not a readable TSV file: {error}", file=path) from None
+        raise InputError(f"not a readable TSV file: {error}", file=path, record=f"after line {before}") from None
     finally:
         csv.field_size_limit(limit)
 
@@ -235,23 +238,25 @@ class _Images:
         name = row.get("image_path", "").strip()
         if not name:
             raise InputError("no image", file=self._path, record=_name(row))
-        if not resolve(self._path.parent, name).is_file():
+        image = resolve(self._path.parent, name, file=self._path, record=_name(row))
+        if not image.is_file():
             raise InputError(f"image file {name!r} not found", file=self._path, record=_name(row))
         if not self._write_files:
-            self._decode(self._path.parent / name, row)
+            with self._errors_of(row):
+                load_image(image)
         return name
 
     def _checked(self, content: bytes, row: Row) -> str:
         """What `_write` would give, for an image that decodes to its last line."""
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(content)
-            file.flush()
-            self._decode(Path(file.name), row)
+        with self._errors_of(row):
+            decode_image(io.BytesIO(content), self._path)
         return f"{self._folder}/{hashlib.sha256(content).hexdigest()[:24]}"
 
-    def _decode(self, image: Path, row: Row) -> None:
+    @contextmanager
+    def _errors_of(self, row: Row) -> Iterator[None]:
+        """What is wrong with an image, said of the row that has it."""
         try:
-            load_image(image)
+            yield
         except InputError as error:
             raise InputError(error.what, file=self._path, record=_name(row)) from None
 
@@ -261,6 +266,8 @@ class _Images:
                 ending = (image.format or "image").lower().replace("jpeg", "jpg")
         except Image.UnidentifiedImageError:
             raise InputError("base64 of something that is no image", file=self._path, record=_name(row)) from None
+        except Image.DecompressionBombError as error:
+            raise InputError(f"too large an image: {error}", file=self._path, record=_name(row)) from None
         name = f"{self._folder}/{hashlib.sha256(content).hexdigest()[:24]}.{ending}"
         target = self._path.parent / name
         if not target.is_file():
@@ -326,12 +333,9 @@ def _choices(path: Path, row: Row) -> tuple[str, ...]:
 
 
 def _parse_list(text: str, path: Path, row: Row) -> tuple[str, ...]:
-    """Elements of a printed Python list, as strings; parsed as a literal, never executed."""
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        raise InputError(f"not a list: {text[:60]}", file=path, record=_name(row)) from None
-    if not isinstance(value, list):
+    """Elements of a printed Python list, as strings."""
+    value = printed_list(text)
+    if value is None:
         raise InputError(f"not a list: {text[:60]}", file=path, record=_name(row))
     return tuple(str(element) for element in value)
 

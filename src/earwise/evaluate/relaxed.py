@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import math
 import re
 from collections.abc import Sequence
 from typing import Final
+
+from earwise.data.printed_lists import printed_list
 
 TOLERANCE: Final = 0.05
 
@@ -65,11 +66,5 @@ def _python_number(text: str) -> float | None:
 
 
 def _alternatives(gold: str) -> Sequence[str]:
-    if gold.startswith("["):
-        try:
-            value = ast.literal_eval(gold)
-        except (ValueError, SyntaxError):
-            return (gold,)
-        if isinstance(value, list):
-            return [str(each) for each in value]
-    return (gold,)
+    listed = printed_list(gold) if gold.startswith("[") else None
+    return (gold,) if listed is None else [str(each) for each in listed]
