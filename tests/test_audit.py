@@ -270,7 +270,17 @@ def test_the_command_names_what_is_not_there(tmp_path):
 
 
 def test_every_benchmark_of_the_average_can_be_audited_and_loaded(tmp_path):
-    others = {"mmalign_relation", "mmalign_attribute", "mmau", "mmar", "avqa", "music_avqa"}
+    others = {
+        "mmalign_relation",
+        "mmalign_attribute",
+        "mmau",
+        "mmar",
+        "avqa",
+        "music_avqa",
+        "mmau_sound",
+        "mmau_music",
+        "mmau_speech",
+    }
     assert set(COLUMNS) | others == set(PUBLIC)
     for name, public in PUBLIC.items():
         with pytest.raises(InputError, match=rf"{public.name}: no file for benchmark '{name}'"):

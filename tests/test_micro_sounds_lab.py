@@ -1,15 +1,20 @@
 import hashlib
 import json
+import random
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from earwise.data.audit import audit_file
 from earwise.data.avqa import TYPES, read_avqa
 from earwise.data.items import read_items
 from earwise.data.media import load_audio
 from earwise.data.prompts import query_text
 from earwise.data.video import check_video, sound_file
 from earwise.data_settings import MicroSounds
-from earwise.evaluate.benchmarks import gold_answers, load_benchmark, score_predictions
+from earwise.errors import InputError
+from earwise.evaluate.benchmarks import aggregate, gold_answers, load_benchmark, score_predictions
 from earwise.evaluate.labels import VOCABULARY
 from earwise.micro.sounds.chains import parse_chain
 from earwise.micro.sounds.guards import NOTES, Speaker, ask_melody
@@ -66,12 +71,12 @@ def asked(item):
     return Question(item.meta.get("kind", item.kind), item.meta["form"], about, options, "?")
 
 
-def test_same_seed_same_bytes_other_seed_other_sounds(lab, tmp_path):
-    write_sound_lab(tmp_path / "same", 0, SIZE)
-    write_sound_lab(tmp_path / "other", 1, SIZE)
-    written = digests(lab)
+def test_same_seed_same_bytes_other_seed_other_sounds(tmp_path):
+    small = replace(SIZE, train_clips=3, test_clips=4)
+    for folder, seed in (("one", 0), ("same", 0), ("other", 1)):
+        write_sound_lab(tmp_path / folder, seed, small)
+    written, other = digests(tmp_path / "one"), digests(tmp_path / "other")
     assert digests(tmp_path / "same") == written
-    other = digests(tmp_path / "other")
     assert other.keys() == written.keys()
     assert not {name for name in written if name.endswith((".wav", ".mp4")) and other[name] == written[name]}
 
@@ -163,6 +168,32 @@ def test_the_text_of_the_right_option_is_right_and_that_of_a_wrong_one_is_not(la
             assert not any(one.invalid for one in scored.scores)
 
 
+def test_each_task_of_mmau_is_a_benchmark_of_its_own(lab):
+    folder = lab / "benchmarks"
+    asked = {task: load_benchmark(f"mmau_{task}", folder) for task in ("sound", "music", "speech")}
+    whole = load_benchmark("mmau", folder)
+    assert {item.id for items in asked.values() for item in items} == {item.id for item in whole}
+    for task, items in asked.items():
+        assert {(item.source, item.kind) for item in items} == {(f"mmau_{task}", task)}
+        right = {item.id: item.choices["ABCD".index(item.answers[0])] for item in items}
+        said = score_predictions(f"mmau_{task}", items, right, model="m", view="sound_text", profile="official")
+        assert aggregate(f"mmau_{task}", said.scores) == 100
+        file = audit_file(f"mmau_{task}", folder / "mmau-test-mini.json", own=True)
+        assert file.counts["rows"] == len(items)
+        assert not file.findings
+    (error,) = audit_file("mmau_music", folder / "mmau-test-mini.json").findings
+    assert error.what == "20 rows, the public file has 334"
+
+
+def test_a_file_without_items_of_a_task_is_refused(lab, tmp_path):
+    rows = json.loads((lab / "benchmarks/mmau-test-mini.json").read_text(encoding="utf-8"))
+    (tmp_path / "test-mini-audios").symlink_to(lab / "benchmarks/test-mini-audios")
+    path = tmp_path / "mmau-test-mini.json"
+    path.write_text(json.dumps([row for row in rows if row["task"] != "music"]))
+    with pytest.raises(InputError, match="no items of task 'music'"):
+        load_benchmark("mmau_music", tmp_path)
+
+
 def test_training_and_test_voices_share_no_speaker(lab):
     train, test = Speaker("train").voices, Speaker("test").voices
     assert not {variant(voice) for voice in train} & {variant(voice) for voice in test}
@@ -174,10 +205,6 @@ def test_training_and_test_voices_share_no_speaker(lab):
 
 
 def test_melodies_go_as_they_are_said_to():
-    import random
-
-    import numpy as np
-
     rng = random.Random(0)
     answers = [(guard.form, guard.right) for guard in (ask_melody(rng) for _ in range(200))]
     assert {right for form, right in answers if form == "notes"} == set(NUMBERS[NOTES[0] : NOTES[1] + 1])

@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -95,6 +96,9 @@ PUBLIC: Final[Mapping[str, PublicFile]] = {
         {"rows": 1000, "sound": 333, "music": 334, "speech": 333, "easy": 224, "medium": 540, "hard": 236},
         sounds=read_mmau,
     ),
+    "mmau_sound": PublicFile("mmau-test-mini.json", None, {"rows": 333}, sounds=partial(read_mmau, task="sound")),
+    "mmau_music": PublicFile("mmau-test-mini.json", None, {"rows": 334}, sounds=partial(read_mmau, task="music")),
+    "mmau_speech": PublicFile("mmau-test-mini.json", None, {"rows": 333}, sounds=partial(read_mmau, task="speech")),
     "mmar": PublicFile(
         "MMAR-meta.jsonl",
         None,

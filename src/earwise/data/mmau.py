@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, get_args
 
 from earwise.data.choices import LETTERS
 from earwise.data.drops import Drops
@@ -22,23 +22,34 @@ from earwise.records import Item
 RELEASE: Final = "v05.15.25"
 """The release whose counts the audit expects."""
 
-TASKS: Final = ("sound", "music", "speech")
+Task = Literal["sound", "music", "speech"]
+TASKS: Final[tuple[Task, ...]] = get_args(Task)
 
 
 def read_mmau(
-    path: str | Path, *, release: str = RELEASE, refuse: Refuse | None = None, drops: Drops | None = None
+    path: str | Path,
+    *,
+    task: Task | None = None,
+    release: str = RELEASE,
+    refuse: Refuse | None = None,
+    drops: Drops | None = None,
 ) -> list[Item]:
     """Items of an MMAU file, with the release and the first 12 digits of the file's SHA-256 in `meta`.
 
-    Sounds are where `audio_id` says, relative to the file. The kind is the task, the cluster is the sound. `refuse` and
-    `drops` as in `fields.read_each`. Raises `InputError` naming file and record for missing fields and sounds, an
-    unknown task, and an answer that is not exactly one of the choices.
+    Sounds are where `audio_id` says, relative to the file. The kind is the task, the cluster is the sound. With `task`,
+    only the items of that task; the other records are checked all the same. `refuse` and `drops` as in
+    `fields.read_each`. Raises `InputError` naming file and record for missing fields and sounds, an unknown task, and
+    an answer that is not exactly one of the choices; and for a file without items of `task`.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError("MMAU file not found", file=path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    return read_each(path, partial(_item, release=release, digest=digest), refuse=refuse, drops=drops)
+    items = read_each(path, partial(_item, release=release, digest=digest), refuse=refuse, drops=drops)
+    asked = [item for item in items if task in (None, item.kind)]
+    if items and not asked:
+        raise InputError(f"no items of task {task!r}", file=path)
+    return asked
 
 
 def _item(fields: Fields, release: str, digest: str) -> Item:

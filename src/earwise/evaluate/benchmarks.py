@@ -10,6 +10,7 @@
 | `docvqa`, `infovqa` | `DocVQA_VAL.tsv`, `InfoVQA_VAL.tsv` | ANLS |
 | `mmalign_relation`, `mmalign_attribute` | `visual_genome_relation.json`, `visual_genome_attribution.json` | accuracy |
 | `mmau` | `mmau-test-mini.json` | accuracy; `by_kind` for sound, music and speech |
+| `mmau_sound`, `mmau_music`, `mmau_speech` | the same file, items of one task | accuracy |
 | `mmar` | `MMAR-meta.jsonl` | accuracy |
 | `avqa` | `val_qa.json` | accuracy |
 | `music_avqa` | `avqa-test.json` of folder `json_update` | accuracy; `by_kind` for the nine cells |
@@ -74,7 +75,7 @@ def gold_answers(name: str, item: Item) -> tuple[str, ...]:
     Options of MMAU and MMAR may be letters themselves (chords), so their gold option is given by its text; AVQA's by
     its place from 0.
     """
-    if name not in ("mmau", "mmar", "avqa") or not item.choices:
+    if SPLITS.get(name, name) not in ("mmau", "mmar", "avqa") or not item.choices:
         return item.answers
     place = LETTERS.index(item.answers[0])
     return (str(place) if name == "avqa" else item.choices[place],)

@@ -84,6 +84,9 @@ SPLITS: Final[Mapping[str, str]] = {
     "chartqa_augmented": "chartqa",
     "mmalign_relation": "mmalign",
     "mmalign_attribute": "mmalign",
+    "mmau_sound": "mmau",
+    "mmau_music": "mmau",
+    "mmau_speech": "mmau",
 }
 """Benchmarks that are parts of another one and share its scorers."""
 
