@@ -12,6 +12,8 @@ from earwise.data.media import save_wav
 from earwise.data.mmar import read_mmar
 from earwise.data.mmau import read_mmau
 from earwise.data.music_avqa import edition, fill, read_music_avqa
+from earwise.data.parts import open_part
+from earwise.data_settings import AvqaPart
 from earwise.errors import InputError
 from earwise.evaluate.audit import audit
 from earwise.evaluate.benchmarks import aggregate, by_kind, load_benchmark, score_predictions
@@ -114,6 +116,9 @@ WRONG = [
     ("avqa", AVQA | {"question_type": "Who"}, "unknown question type 'Who'"),
     ("music_avqa", MUSIC | {"templ_values": "[]"}, "1 slots in .* but 0 template values"),
     ("music_avqa", MUSIC | {"templ_values": "__import__('os')"}, "'templ_values' is not a list of texts"),
+    ("music_avqa", MUSIC | {"templ_values": "[{[]: 1}]"}, "'templ_values' is not a list of texts"),
+    ("music_avqa", {key: value for key, value in MUSIC.items() if key != "templ_values"}, "no 'templ_values'"),
+    ("avqa", AVQA | {"answer": -1}, "'answer' is option -1 of 4 .options count from 0"),
     ("music_avqa", MUSIC | {"type": '["Audio", "Location"]'}, "unknown type"),
     ("music_avqa", {**MUSIC, "anser": ""}, "'anser' is not a text"),
 ]
@@ -151,8 +156,12 @@ def test_ids_twice_and_media_outside_of_the_folder_are_refused(tmp_path):
         read_avqa(write(tmp_path / "val_qa.json", AVQA, AVQA))
     path = write(tmp_path / "mmau-test-mini.json", MMAU)
     path.write_text(json.dumps([MMAU | {"audio_id": "../secret.wav"}]))
-    with pytest.raises(InputError, match="leaves the data folder"):
+    with pytest.raises(InputError, match=r"mmau-test-mini\.json: record 0: '\.\./secret\.wav' leaves the data folder"):
         read_mmau(path)
+    path = write(tmp_path / "val_qa.json", AVQA)
+    path.write_text(json.dumps([AVQA | {"video_name": "../../v"}]))
+    with pytest.raises(InputError, match=r"val_qa\.json: record 0: .* leaves the data folder"):
+        read_avqa(path)
 
 
 def test_an_item_without_an_answer_stays_in_the_denominator(tmp_path):
@@ -216,3 +225,16 @@ def test_the_audit_names_broken_sounds_and_videos(tmp_path):
 def test_questions_about_two_sounds_are_not_one_question_twice(tmp_path):
     rows = [MMAU, MMAU | {"id": "a2", "audio_id": "s/a2.wav"}]
     assert audit("mmau", write(tmp_path / "mmau-test-mini.json", *rows), own=True).findings == []
+
+
+def test_avqa_can_be_a_part_of_what_is_learned_and_missing_videos_are_counted(tmp_path):
+    path = write(tmp_path / "train_qa.json", AVQA, AVQA | {"id": 8, "video_name": "gone"})
+    (tmp_path / "videos/gone.mp4").unlink()
+    part = open_part(AvqaPart(format="avqa", path=str(path)), media="media/avqa", extracted=tmp_path / "none")
+    ((item,),) = part.conversations
+    assert (item.id, item.video, part.media) == ("avqa-avqa-7", "media/avqa/videos/v1.mp4", tmp_path)
+    assert item.question == "What makes the sound in the audio?"
+    assert part.conversations.drops.counts == {"sound or video missing": 1}
+    (tmp_path / "videos/v1.mp4").unlink()
+    with pytest.raises(InputError, match="no usable item"):
+        open_part(AvqaPart(format="avqa", path=str(path)), media="m", extracted=tmp_path)

@@ -169,8 +169,15 @@ def members(annotation: object) -> Iterator[type[Settings]]:
         yield from members(inner)
 
 
-def recipe_keys(table: type[Settings], path: str) -> Iterator[tuple[str, str, FieldInfo]]:
-    """Section of `docs/recipes.md`, key and field of everything that a recipe can set."""
+def recipe_keys(
+    table: type[Settings], path: str, told: dict[type[Settings], str]
+) -> Iterator[tuple[str, str, FieldInfo]]:
+    """Section of `docs/recipes.md`, key and field of everything that a recipe can set.
+
+    A table that stands in several places has its section at the first one, which `told` remembers.
+    """
+    if told.setdefault(table, path) != path:
+        return
     for name, field in table.model_fields.items():
         shared = issubclass(table, Optimisation) and name in Optimisation.model_fields
         yield "Optimisation" if shared else path, name, field
@@ -178,7 +185,7 @@ def recipe_keys(table: type[Settings], path: str) -> Iterator[tuple[str, str, Fi
         if typing.get_origin(field.annotation) is dict:
             inner += ".NAME"
         for member in members(field.annotation):
-            yield from recipe_keys(member, inner)
+            yield from recipe_keys(member, inner, told)
 
 
 def documented_keys(text: str) -> dict[str, dict[str, str]]:
@@ -205,7 +212,7 @@ def default_in_words(field: FieldInfo) -> str:
 def test_every_key_of_a_recipe_is_documented_with_its_default() -> None:
     documented = documented_keys((PROJECT / "docs/recipes.md").read_text(encoding="utf-8"))
     real: dict[str, dict[str, str]] = {}
-    for section, key, field in recipe_keys(Recipe, "Top level"):
+    for section, key, field in recipe_keys(Recipe, "Top level", {}):
         real.setdefault(section, {})[key] = default_in_words(field)
     assert {section: keys for section, keys in documented.items() if keys} == real
 

@@ -101,6 +101,14 @@ class ItemsPart(_Part):
     format: Literal["items"]
 
 
+class AvqaPart(_Part):
+    """A question file of AVQA, such as `train_qa.json`, with `videos/` and perhaps `audios/` beside it."""
+
+    format: Literal["avqa"]
+    wording: Literal["audio", "video"] = "audio"
+    """What questions are about: `audio` stands in place of "video", as published."""
+
+
 class _AsrPart(_Part):
     long: Literal["drop", "cut"] = "drop"
     """What happens to a recording of more than 30 s; a cut keeps its first 30 s and as great a share of its words."""
@@ -153,7 +161,7 @@ class TrainPool(_Pool):
     """What the models learn to answer."""
 
     parts: Annotated[
-        tuple[Annotated[LlavaPart | ItemsPart, Field(discriminator="format")], ...], Field(min_length=1)
+        tuple[Annotated[LlavaPart | AvqaPart | ItemsPart, Field(discriminator="format")], ...], Field(min_length=1)
     ]  # fmt: skip
 
 
@@ -174,13 +182,16 @@ class CorporaData(Settings):
     seed: int = 0
     """Of the order, and of which questions are spoken."""
     train: TrainPool | None = None
+    validation: TrainPool | None = None
+    replay: TrainPool | None = None
     transcribe: TranscribePool | None = None
     benchmarks: NonEmpty | None = None
     """Folder of the public benchmark files."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        pools = [pool for pool in (self.train, self.transcribe) if pool is not None]
+        given = (self.train, self.validation, self.replay, self.transcribe)
+        pools = [pool for pool in given if pool is not None]
         names = [part.name or part.format for pool in pools for part in pool.parts]
         if doubled := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"two parts are named {doubled[0]!r}: give each its own name")

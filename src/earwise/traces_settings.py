@@ -116,7 +116,7 @@ class Verify(Settings):
     """Whether only traces that the agreement kept are judged."""
     max_tokens: Count = 64
     known: NonEmpty = "known.jsonl"
-    """File of the data folder with chains that are known to be true, one per sound."""
+    """File with chains that are known to be true, one per sound: in the data folder, or else a path."""
     words: Annotated[tuple[NonEmpty, ...], AfterValidator(unique)] = ()
     """Words of a closed vocabulary that exclude each other (kinds of sounds): one is put in place of another."""
     orders: tuple[tuple[NonEmpty, NonEmpty], ...] = ()

@@ -5,6 +5,7 @@ Opening a part reads what lists its records; media are only looked at when a con
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +23,7 @@ from earwise.data.asr import (
 from earwise.data.asr_datasets import dataset_files, read_dataset
 from earwise.data.asr_folders import common_voice_file, librispeech_files, read_common_voice, read_librispeech
 from earwise.data.asr_manifests import read_lhotse, read_nemo
+from earwise.data.avqa import read_avqa
 from earwise.data.drops import Drops
 from earwise.data.items import read_items
 from earwise.data.llava import LlavaFile, LlavaOptions
@@ -29,6 +31,7 @@ from earwise.data.media import MAX_CLIP_S
 from earwise.data.mixture import Source
 from earwise.data_settings import (
     AsrPart,
+    AvqaPart,
     CommonVoicePart,
     DatasetPart,
     ItemsPart,
@@ -39,7 +42,7 @@ from earwise.data_settings import (
 from earwise.errors import InputError
 from earwise.records import Item
 
-PartSettings = LlavaPart | ItemsPart | LibriSpeechPart | CommonVoicePart | ManifestPart | DatasetPart
+PartSettings = LlavaPart | AvqaPart | ItemsPart | LibriSpeechPart | CommonVoicePart | ManifestPart | DatasetPart
 
 
 class Part(Source[tuple[Item, ...]], Protocol):
@@ -99,8 +102,15 @@ def open_part(settings: PartSettings, *, media: str, extracted: Path, seed: int 
         case LlavaPart():
             options = LlavaOptions(name, media, settings.text_only, settings.max_turns, settings.spoken, seed)
             return OpenPart(name, LlavaFile(settings.path, settings.images, options), Path(settings.images))
+        case AvqaPart():
+            drops = Drops()
+            asked = read_avqa(settings.path, wording=settings.wording, drops=drops)
+            return OpenPart(name, ReadyItems(asked, drops, name, media), Path(settings.path).parent)
         case ItemsPart():
-            return OpenPart(name, OwnItems(Path(settings.path), name, media, instruction), Path(settings.path).parent)
+            own = read_items(settings.path)
+            for item in own:
+                recording_of(item, Path(settings.path))
+            return OpenPart(name, ReadyItems(own, Drops(), name, media, instruction), Path(settings.path).parent)
         case _:
             corpus = read_corpus(settings, extracted)
             return OpenPart(name, Transcriptions(corpus, settings, media, instruction), corpus.audio)
@@ -175,15 +185,15 @@ class Transcriptions:
         return fitted
 
 
-class OwnItems:
-    """An item file, its media found under another name."""
+class ReadyItems:
+    """Items that have been read, their media found under another name. Raises `InputError` if there is none."""
 
-    def __init__(self, path: Path, name: str, media: str, instruction: str) -> None:
-        self.drops = Drops()
-        self._items = read_items(path)
+    def __init__(self, items: Sequence[Item], drops: Drops, name: str, media: str, instruction: str = "") -> None:
+        if not items:
+            raise InputError(f"no usable item: {next(drops.lines(), 'no records')}", record=name)
+        self.drops = drops
+        self._items = items
         self._name, self._media, self._instruction = name, media, instruction
-        for item in self._items:
-            recording_of(item, path)
 
     def __len__(self) -> int:
         return len(self._items)

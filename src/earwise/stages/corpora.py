@@ -27,7 +27,8 @@ DROPS = "dropped.json"
 
 def pools(source: CorporaData) -> dict[str, TrainPool | TranscribePool]:
     """The item files that a recipe asks for, by name."""
-    given = {"train": source.train, "transcribe": source.transcribe}
+    names = ("train", "validation", "replay", "transcribe")
+    given: dict[str, TrainPool | TranscribePool | None] = {name: getattr(source, name) for name in names}
     return {name: pool for name, pool in given.items() if pool is not None}
 
 
