@@ -221,7 +221,7 @@ def test_media_that_cannot_be_shown_are_named(tmp_path: Path, content: bytes | N
         (tmp_path / "x").write_bytes(content)
     with pytest.raises(InputError, match=r"x: scene-1: .*picture"):
         embed_picture(tmp_path / "x", record="scene-1")
-    with pytest.raises(InputError, match="x: scene-1: cannot read the clip"):
+    with pytest.raises(InputError, match="x: scene-1: cannot read the sound"):
         embed_audio(tmp_path / "x", "FLAC", record="scene-1")
 
 

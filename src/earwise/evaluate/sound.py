@@ -52,8 +52,9 @@ def sound_gaps(name: str, cells: Mapping[View, Cells]) -> list[SoundGap]:
         if [score.item for score in main[0]] != [score.item for score in other[0]]:
             raise InputError(f"{control} was scored on other items than {MAIN}", record=name, remedy="evaluate again")
         one = estimate(name, main, other)
-        by_seed = tuple(number(name, first) - number(name, second) for first, second in zip(main, other, strict=True))
-        gaps.append(SoundGap(control, estimate(name, other).value, one.value, one.low, one.high, by_seed))
+        scores = [number(name, cell) for cell in other]
+        by_seed = tuple(number(name, cell) - score for cell, score in zip(main, scores, strict=True))
+        gaps.append(SoundGap(control, sum(scores) / len(scores), one.value, one.low, one.high, by_seed))
     return gaps
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from earwise.records import Clip, Item
-from earwise.report.media import AudioFormat, Picture, audio_format, embed_audio, embed_picture
+from earwise.report.media import AudioFormat, Picture, audio_format, embed_audio, embed_picture, sound_seconds
 from earwise.report.summary import Pair
 from earwise.report.words import number
 
@@ -35,6 +35,14 @@ class ShownItem:
     clip: Clip | None
     clip_path: Path | None
     answers: Mapping[str, Mapping[str, Answer]]
+    sound_path: Path | None = None
+    """Sound file of what the question is about."""
+
+    @property
+    def seconds(self) -> float:
+        """How much sound it brings to the page."""
+        sound = sound_seconds(self.sound_path, record=self.item.id) if self.sound_path else 0.0
+        return sound + (self.clip.duration_s if self.clip else 0.0)
 
 
 Mark = Literal["right", "partly right", "wrong", "invalid"]
@@ -71,6 +79,9 @@ class Card:
     picture: Picture | None
     clip: Clip | None
     audio_uri: str | None
+    """The spoken question."""
+    sound_uri: str | None
+    """What the question is about."""
     views: tuple[str, ...]
     rows: tuple[AnswerRow, ...]
 
@@ -120,7 +131,7 @@ def models_differ(card: Card) -> bool:
 
 def make_gallery(shown: Sequence[ShownItem], pair: Pair = _PAIR) -> Gallery:
     """Cards for all items, in the order given; raises `InputError` naming the file and item that cannot be shown."""
-    kind = audio_format(sum(one.clip.duration_s for one in shown if one.clip))
+    kind = audio_format(sum(one.seconds for one in shown))
     models = tuple(dict.fromkeys(model for one in shown for model in one.answers))
     cards = tuple(_make_card(one, models, kind, pair) for one in shown)
     outcomes: set[str] = {row.outcome for card in cards for row in card.rows}
@@ -148,6 +159,7 @@ def _make_card(one: ShownItem, models: Sequence[str], kind: AudioFormat, pair: P
         picture=embed_picture(one.image_path, record=record) if one.image_path else None,
         clip=one.clip,
         audio_uri=embed_audio(one.clip_path, kind, record=record) if one.clip_path else None,
+        sound_uri=embed_audio(one.sound_path, kind, record=record) if one.sound_path else None,
         views=views,
         rows=tuple(_make_row(model, answers.get(model, {}), views, pair) for model in models),
     )

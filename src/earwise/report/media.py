@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -62,13 +64,26 @@ def audio_format(total_seconds: float) -> AudioFormat:
     return "FLAC" if total_seconds <= LOSSLESS_SECONDS else "MP3"
 
 
+def sound_seconds(path: Path, *, record: str) -> float:
+    """How long a sound file is; raises `InputError` if it cannot be read."""
+    with _naming_sound(path, record):
+        return float(soundfile.info(path).duration)
+
+
 def embed_audio(path: Path, kind: AudioFormat, *, record: str) -> str:
     """A sound file as a data URI in a format that every browser plays; raises `InputError` if it cannot be read."""
-    try:
+    with _naming_sound(path, record):
         samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=False)
-    except (soundfile.LibsndfileError, OSError) as error:
-        what = f"cannot read the clip: {error}"
-        raise InputError(what, file=path, record=record, remedy="build the clips again") from None
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, rate_hz, format=kind)
     return data_uri(AUDIO_TYPES[kind], buffer.getvalue())
+
+
+@contextmanager
+def _naming_sound(path: Path, record: str) -> Iterator[None]:
+    """Whatever cannot be read inside is an error that names file and item."""
+    try:
+        yield
+    except (soundfile.LibsndfileError, OSError) as error:
+        what = f"cannot read the sound: {error}"
+        raise InputError(what, file=path, record=record, remedy="make it again") from None

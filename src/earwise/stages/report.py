@@ -11,10 +11,11 @@ from rich import get_console
 
 from earwise.data.items import read_items
 from earwise.data.media import resolve
+from earwise.data.video import sound_file
 from earwise.evaluate.ablation import ablation_gains, ablation_rows
 from earwise.evaluate.faithful import Truth, read_truth, summarise_faithfulness
 from earwise.evaluate.filters import summarise_filters
-from earwise.evaluate.sound import summarise_sound
+from earwise.evaluate.sound import MAIN, summarise_sound
 from earwise.evaluate.summary import ScoreTable, compare, per_voice, summarise_models
 from earwise.model_settings import BASE
 from earwise.provenance import versions
@@ -28,7 +29,7 @@ from earwise.stages.data import benchmark_items, data_folder
 from earwise.stages.evaluation import SCORES, asked_views, stage_name
 from earwise.stages.gate import summarise_gate
 from earwise.stages.speech import NAME as SPEECH
-from earwise.stages.speech import clip_folder
+from earwise.stages.speech import clip_folder, spoken_files
 from earwise.stages.traces import DECISIONS, TRACES
 from earwise.stages.traces import NAME as DRAWN
 from earwise.stages.verify import NAME as VERIFY
@@ -149,6 +150,7 @@ def _voices(context: StageContext, recipe: Recipe, table: ScoreTable, view: View
     folder = context.folder_of(SPEECH)
     used = {"train" if t.data == "train_other" else t.data for t in recipe.train.values()}
     used |= {recipe.align.data} if recipe.align else set()
+    used &= set(spoken_files(recipe))
     train = {clip.voice for name in used for clip in read_clips(clip_folder(folder, name)).clips}
     test = {
         c.voice for n in recipe.evaluate.benchmarks for c in read_clips(clip_folder(folder, f"benchmarks/{n}")).clips
@@ -158,6 +160,7 @@ def _voices(context: StageContext, recipe: Recipe, table: ScoreTable, view: View
 
 def _shown_items(context: StageContext, recipe: Recipe, scores: list[Score]) -> list[ShownItem]:
     """Items spread evenly over each benchmark, so that every kind and every outcome has its chance to be seen."""
+    assert recipe.evaluate is not None
     wanted = recipe.report.items if recipe.report else 0
     folder = data_folder(recipe, context.folder_of(DATA)) / "benchmarks"
     benchmarks = benchmark_items(recipe, folder.parent)
@@ -174,7 +177,17 @@ def _shown_items(context: StageContext, recipe: Recipe, scores: list[Score]) -> 
         asked = [item for item in items if (benchmark, item.id) in answers]
         share = wanted // len(benchmarks) + (n < wanted % len(benchmarks))
         for item in asked[:: max(1, len(asked) // max(share, 1))][:share]:
-            shown.append(_shown(item, folder, clips.get(item.id), clip_dir, answers[benchmark, item.id]))
+            clip = clips.get(item.id)
+            shown.append(
+                ShownItem(
+                    item=item,
+                    image_path=resolve(folder, item.image) if item.image else None,
+                    clip=clip,
+                    clip_path=clip_dir / clip.path if clip else None,
+                    answers=answers[benchmark, item.id],
+                    sound_path=_sound(item, folder) if MAIN in recipe.evaluate.views else None,
+                )
+            )
     return shown
 
 
@@ -184,8 +197,8 @@ def _clips(context: StageContext, recipe: Recipe, benchmark: str) -> dict[str, C
     return {c.item: c for c in read_clips(clip_folder(context.folder_of(SPEECH), f"benchmarks/{benchmark}")).clips}
 
 
-def _shown(
-    item: Item, folder: Path, clip: Clip | None, clip_dir: Path, answers: dict[str, dict[str, Answer]]
-) -> ShownItem:
-    image = resolve(folder, item.image) if item.image else None
-    return ShownItem(item, image, clip, clip_dir / clip.path if clip else None, answers)
+def _sound(item: Item, folder: Path) -> Path | None:
+    """What an item that is asked by sound is about."""
+    if item.audio is not None:
+        return resolve(folder, item.audio)
+    return sound_file(resolve(folder, item.video)) if item.video is not None else None
