@@ -57,7 +57,7 @@ def test_more_layers_to_skip_than_there_are_is_an_error():
     with pytest.raises(InputError, match="every 7 layers of a student that has 3"):
         layer_map(3, 36, 7)
     with pytest.raises(InputError, match="every 7 layers"):
-        term_of(every=7).aid(Shape(3, 8), Shape(36, 8))
+        term_of(every=7).teacher_layers(Shape(3, 8), Shape(36, 8))
 
 
 def test_logit_lens_by_hand():

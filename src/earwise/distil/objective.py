@@ -16,7 +16,7 @@ from typing import Self
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from earwise.distil.teachers import LiveTeacher, Shape, TaughtBatch, Teacher, shape_of
 from earwise.distil.terms import Side, Term
@@ -88,9 +88,16 @@ class Objective:
         self.student_shape = shape_of(student.family)
         self.aids = student.aids
         for term in self.terms:
-            aid = term.aid(self.student_shape, self._shape(term.teacher)) if term.teacher is not None else None
-            if aid is not None:
+            if term.teacher is not None and (aid := self._prepare(term, self._shape(term.teacher))) is not None:
                 self.aids[term.name] = aid.to(student.device)
+
+    def _prepare(self, term: Term, teacher: Shape) -> nn.Module | None:
+        """Check that the teacher has what `term` reads; what the term trains of its own."""
+        read = term.teacher_layers(self.student_shape, teacher)
+        if missing := sorted(set(read) - (teacher.stored if teacher.stored is not None else {*read})):
+            what = f"{term.name} reads layers {', '.join(map(str, missing))} of the teacher, which are not stored"
+            raise InputError(what, file=term.teacher, remedy="store the states of these layers, too")
+        return term.aid(self.student_shape, teacher)
 
     def _shared_vocabulary(self, name: str) -> int:
         """How many words, from the first one on, the student and the teacher `name` have in common."""

@@ -27,6 +27,8 @@ class Shape(NamedTuple):
     """Layers."""
     width: int
     """H"""
+    stored: frozenset[int] | None = None
+    """Layers whose states there are, from 1; None: all."""
 
 
 class TaughtBatch(Protocol):

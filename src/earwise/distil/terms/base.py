@@ -6,6 +6,7 @@ Shapes: N response tokens.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -52,10 +53,15 @@ class Term(ABC):
     needs_audio: bool = False
     """Whether it reads `States.audio` of both sides."""
 
+    def teacher_layers(self, student: Shape, teacher: Shape) -> Sequence[int]:
+        """Numbers of the teacher's layers that the term reads, from 1. Raises `InputError` where the two models cannot
+        be compared.
+        """
+        return range(1, teacher.depth + 1) if self.needs_layers else ()
+
     def aid(self, student: Shape, teacher: Shape) -> nn.Module | None:
         """A module to train beside the student, (K, N, H) states to what the term reads from `States.aided`; None for
-        a term that trains nothing of its own. Called once, before training: raises `InputError` where the two models
-        cannot be compared.
+        a term that trains nothing of its own. Called once, before training.
         """
         return None
 

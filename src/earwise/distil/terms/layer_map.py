@@ -5,6 +5,8 @@ Shapes: K layers, P compared pairs of layers, N response tokens, H width (S the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -41,11 +43,15 @@ class LayerMap(Term):
         self.view = settings.view
         self._settings = settings
 
+    def teacher_layers(self, student: Shape, teacher: Shape) -> Sequence[int]:
+        """Those that a student layer is mapped to."""
+        return [layer for _, layer in layer_map(student.depth, teacher.depth, self._settings.every)]
+
     def aid(self, student: Shape, teacher: Shape) -> nn.Module | None:
-        """The projection of `cosine`; checks the map."""
-        pairs = layer_map(student.depth, teacher.depth, self._settings.every)
+        """The projection of `cosine`."""
         if self._settings.space != "cosine":
             return None
+        pairs = layer_map(student.depth, teacher.depth, self._settings.every)
         return Projection(student.width, teacher.width, tuple(layer for layer, _ in pairs))
 
     def __call__(self, student: Side, teacher: Side | None) -> Tensor:
