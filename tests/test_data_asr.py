@@ -49,11 +49,30 @@ def test_librispeech_counts_what_is_missing_and_names_a_line_without_text(tmp_pa
     refuse(lambda: read_librispeech(tmp_path / "none"), "no transcripts", tmp_path / "none")
 
 
+LINE_ENDS_OF_OTHERS = "\u2028\x85\x0b\x0c"
+"""Characters at which `str.splitlines` ends a line, and a file does not."""
+
+
+def test_a_librispeech_line_ends_where_the_file_ends_it(tmp_path):
+    root = write_librispeech(tmp_path)
+    file = root / "dev/26/198/26-198.trans.txt"
+    file.write_text(f"26-198-0000\tRED{LINE_ENDS_OF_OTHERS}STAR\r\n\n")
+    assert [u.text for u in read_librispeech(root / "dev" / "26").utterances] == [f"RED{LINE_ENDS_OF_OTHERS}STAR"]
+
+
 def write_common_voice(folder, rows, header="client_id\tpath\tsentence\tup_votes"):
     (folder / "clips").mkdir(parents=True, exist_ok=True)
     soundfile.write(folder / "clips" / "a.mp3", tone(1.0, 48_000), 48_000)
     (folder / "validated.tsv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     return folder
+
+
+def test_common_voice_takes_lines_as_files_end_them_of_any_length(tmp_path):
+    sentences = [f"one{LINE_ENDS_OF_OTHERS}line", "long " * 40_000]
+    rows = [f"c\ta.mp3\t{sentence}\t2\r" for sentence in sentences]
+    corpus = read_common_voice(write_common_voice(tmp_path, [rows[0], "", rows[1], ""]))
+    assert [u.text for u in corpus.utterances] == [sentence.strip() for sentence in sentences]
+    assert [u.record for u in corpus.utterances] == ["line 2", "line 4"]
 
 
 def test_common_voice_keeps_quotes_and_counts_what_is_not_there(tmp_path):
@@ -128,6 +147,9 @@ def test_nemo_counts_missing_audio_and_empty_texts(recording):
         ({"duration": float("nan")}, "line 2: the duration nan is not a number of seconds"),
         ({"offset": -0.1}, "line 2: the offset is negative: -0.1 s"),
         ({"duration": None}, "line 2: no 'duration'"),
+        ({"duration": 10**400}, "line 2: the duration 10+ is not a number of seconds"),
+        ({"audio_filepath": "a" * 300}, "line 2: the audio path .* is outside the data folder"),
+        ({"text": "\ud83d"}, "line 2: holds half a character"),
         ({"audio_filepath": None}, "line 2: no 'audio_filepath'"),
         ({"audio_filepath": "../a.wav"}, r"line 2: the audio path '../a.wav' is outside the data folder .* \(name the"),
         ({"audio_filepath": "/etc/passwd"}, "line 2: the audio path '/etc/passwd' is outside the data folder"),
@@ -207,13 +229,19 @@ def test_lhotse_counts_what_is_no_single_file_and_runs_nothing(recording):
         a_cut({"start": 0, "duration": 1}, recording=command),
         a_cut(),
         {"id": "m", "tracks": [], "type": "MixedCut"},
+        a_cut(supervisions=None),
+        a_cut({"start": 0, "duration": 1}, recording=None),
+        a_cut({"start": 0, "duration": 1}, recording=a_recording(transforms=[{"name": "Speed"}])),
+        a_cut({"start": 0, "duration": 1}, recording=a_recording(transforms=[{"name": "Resample"}])),
         a_cut({"start": 0, "duration": 1}),
     ]
     corpus = read_lhotse(write_lines(recording / "cuts.jsonl", cuts))
-    assert len(corpus.utterances) == 1
+    assert len(corpus.utterances) == 2
     assert corpus.drops.counts == {
+        "a cut without a recording": 1,
+        "a recording that is changed on reading": 1,
         "audio that is not one file": 1,
-        "a cut without a transcript": 1,
+        "a cut without a transcript": 2,
         "a cut that is mixed of several": 1,
     }
     assert not (recording / "ran").exists()
@@ -231,6 +259,19 @@ def test_lhotse_counts_what_is_no_single_file_and_runs_nothing(recording):
             ),
             r"line 1 \(c\): the audio path '/etc/a.wav' is outside the data folder",
         ),
+        (a_cut({"start": "x", "duration": 1}), r"line 1 \(c\): the start 'x' is not a number of seconds"),
+        (a_cut({"start": 0, "duration": 1}, start="x"), r"line 1 \(c\): the offset 'x' is not a number of seconds"),
+        (a_cut({"start": 0, "duration": 1, "channel": "0"}), r"line 1 \(c\): the channel '0' is not a number from 0"),
+        (a_cut(supervisions=["x"]), r"line 1 \(c\): a supervision is not a JSON object: 'x'"),
+        (a_cut({"start": 0, "duration": 1}, recording="r"), r"line 1 \(c\): a recording is not a JSON object: 'r'"),
+        (
+            a_cut({"start": 0, "duration": 1}, recording=a_recording(sources=["a.wav"])),
+            r"line 1 \(c\): a source is not a JSON object: 'a.wav'",
+        ),
+        (
+            a_cut({"start": 0, "duration": 1}, recording=a_recording(duration="x")),
+            r"line 1 \(c\): the recording's duration 'x' is not a number of seconds",
+        ),
         ({"id": "c", "text": "x"}, r"line 1 \(c\): is neither a cut nor a supervision of Lhotse"),
     ],
 )
@@ -245,6 +286,10 @@ def test_lhotse_refuses(cut, what, recording):
         ("THE RED STAR", "the red star"),
         ("He said: \"Don't - it's well-known.\"", "he said don't it's well-known"),
         ("Ünïcode, 2 cats!", "ünïcode 2 cats"),
+        ("Cafe\u0301, e\u0301te\u0301!", "cafe\u0301 e\u0301te\u0301"),
+        ("नमस्ते, दुनिया।", "नमस्ते दुनिया"),
+        ("สวัสดี", "สวัสดี"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
     ],
 )
 def test_words_are_what_an_ear_would_write(text, said):

@@ -25,17 +25,18 @@ def encoded(seconds: float, rate_hz: int, kind: str) -> bytes:
     return content.getvalue()
 
 
-def write_dataset(path, rows, *, text="sentence", splits=None):
-    """`rows` are (bytes or path, text); saved as one data set or under split names.
+def write_dataset(path, rows, *, text="sentence", splits=None, speakers=None):
+    """`rows` are (bytes, path or nothing, text); saved as one data set or under split names.
 
     Without torchcodec `datasets` cannot encode audio, so the column is written as what it consists of and is declared
     to be audio afterwards, which also keeps paths as they are.
     """
     pairs = [(sound, None) if isinstance(sound, bytes) else (None, sound) for sound, _ in rows]
-    sounds = [{"bytes": content, "path": name} for content, name in pairs]
+    sounds = [{"bytes": content, "path": name} if content or name else None for content, name in pairs]
     stored = {"bytes": datasets.Value("binary"), "path": datasets.Value("string")}
-    features = datasets.Features({"audio": stored, text: datasets.Value("string")})
-    made = datasets.Dataset.from_dict({"audio": sounds, text: [said for _, said in rows]}, features=features)
+    columns = {"audio": sounds, text: [said for _, said in rows]} | ({"speaker_id": speakers} if speakers else {})
+    features = {"audio": stored} | {name: datasets.Value("string") for name in columns if name != "audio"}
+    made = datasets.Dataset.from_dict(columns, features=datasets.Features(features))
     (datasets.DatasetDict(dict.fromkeys(splits, made)) if splits else made).save_to_disk(str(path))
     for info in path.rglob("dataset_info.json"):
         described = json.loads(info.read_text())
@@ -90,6 +91,30 @@ def test_splits_are_named(tmp_path):
     for split, what in ((None, "no split is named"), ("dev", "no split 'dev'")):
         with pytest.raises(InputError, match=rf"set: {what} \(there is train, test\)"):
             read_dataset(path, tmp_path / "out", split=split)
+
+
+def test_a_split_of_a_data_set_without_splits_is_refused(stored, tmp_path):
+    with pytest.raises(InputError, match=r"set: no split 'test': the data set has none"):
+        read_dataset(stored, tmp_path / "out", split="test")
+
+
+def test_rows_without_audio_are_counted(tmp_path):
+    inside = tmp_path / "set" / "a.wav"
+    inside.parent.mkdir()
+    soundfile.write(inside, tone(0.5), 16_000)
+    corpus = read_dataset(write_dataset(tmp_path / "set", [(None, "one"), (str(inside), "two")]), tmp_path / "out")
+    assert [utterance.text for utterance in corpus.utterances] == ["two"]
+    assert corpus.drops.counts == {"no audio": 1}
+    path = write_dataset(tmp_path / "stored", [(None, "one"), (encoded(0.5, 16_000, "FLAC"), "two")])
+    part = open_part(DatasetPart(format="huggingface", path=str(path)), media="m", extracted=tmp_path / "out")
+    assert [len(part.conversations[n]) for n in (0, 1)] == [0, 1]
+    assert part.conversations.drops.counts == {"not readable as audio": 1}
+
+
+def test_an_unknown_speaker_is_not_a_speaker_named_none(tmp_path):
+    sound = encoded(0.5, 16_000, "FLAC")
+    path = write_dataset(tmp_path / "set", [(sound, "one"), (sound, "two")], speakers=["x", None])
+    assert [one.recording.speaker for one in read_dataset(path, tmp_path / "out").utterances] == ["x", ""]
 
 
 def test_what_is_no_such_data_set_is_one_line(tmp_path):

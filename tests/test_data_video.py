@@ -113,6 +113,15 @@ def test_a_truncated_file_is_named(tmp_path, faststart):
         assert refused(read, path).startswith(what)
 
 
+def test_a_title_that_is_no_utf_8_is_no_reason_to_refuse_a_video(tmp_path):
+    path = write_video(tmp_path / "v.mp4", title="a title")
+    content = path.read_bytes()
+    assert content.count(b"a title") == 1
+    path.write_bytes(content.replace(b"a title", b"a t\xeftl\xe9"))
+    assert len(read_frames(path)) == 8
+    assert len(read_sound(path)) == pytest.approx(32_000, abs=2_000)
+
+
 def test_a_choice_without_frames_is_refused():
     with pytest.raises(InputError, match="no frames can be taken"):
         FrameChoice(count=0)

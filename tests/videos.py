@@ -10,12 +10,23 @@ RATE_HZ = 44_100
 
 
 def write_video(
-    path: Path, *, frames=8, fps=4, size=(64, 48), tone_hz=440.0, seconds=None, pictures=True, faststart=False
+    path: Path,
+    *,
+    frames=8,
+    fps=4,
+    size=(64, 48),
+    tone_hz=440.0,
+    seconds=None,
+    pictures=True,
+    faststart=False,
+    title=None,
 ) -> Path:
     """`frames` frames, the n-th of `COLOURS[n % 6]`, and a stereo tone; None for no sound."""
     path.parent.mkdir(parents=True, exist_ok=True)
     options = {"movflags": "faststart"} if faststart else {}
     with av.open(str(path), "w", options=options) as out:
+        if title is not None:
+            out.metadata["title"] = title
         video = out.add_stream("mpeg4", rate=fps) if pictures else None
         audio = out.add_stream("aac", rate=RATE_HZ, layout="stereo") if tone_hz is not None else None
         if video is not None:

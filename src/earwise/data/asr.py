@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -27,6 +28,9 @@ INSTRUCTION: Final = "Repeat the speech:"
 
 RECORDING: Final = "recording"
 """Key of `Item.meta`: how the item's clip is cut out of its recording."""
+
+MOST_S: Final = 1e9
+"""No recording has more seconds: 30 years."""
 
 TOO_LONG: Final = f"longer than {MAX_CLIP_S} s"
 
@@ -100,8 +104,21 @@ def recording_of(item: Item, file: str | Path) -> Recording | None:
 
 
 def words(text: str) -> str:
-    """The words of a transcript as an ear would write them: lower case, no punctuation."""
-    return " ".join(_WORD.findall(text.lower()))
+    """The words of a transcript as an ear would write them: lower case, no punctuation.
+
+    Signs that combine with the letter before them (vowels of Devanagari and Thai, accents written apart) stay in it,
+    and so do the joiners of Persian.
+    """
+    lower = text.lower()
+    marks = set() if lower.isascii() else {sign for sign in lower if _is_mark(sign)}
+    if not marks:
+        return " ".join(_WORD.findall(lower))
+    signs = re.escape("".join(sorted(marks)))
+    return " ".join(re.findall(rf"[^\W_](?:[^\W_]|[{signs}])*(?:['’-](?:[^\W_]|[{signs}])+)*", lower))
+
+
+def _is_mark(sign: str) -> bool:
+    return unicodedata.category(sign).startswith("M") or sign in "\u200c\u200d"
 
 
 def transcription_item(
@@ -149,22 +166,27 @@ def header_seconds(path: Path) -> float | None:
 def check_cut(
     file: Path, record: str, *, offset_s: Any = 0.0, duration_s: Any = None, channel: Any = None, speaker: Any = ""
 ) -> Recording:
-    """A cut as a manifest gives it. Raises `InputError` naming file and record for a time that cannot be."""
+    """A cut as a manifest gives it. Raises `InputError` naming file and record for a time or channel that cannot be."""
     for name, value in (("offset", offset_s), ("duration", duration_s)):
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise InputError(f"the {name} {value!r} is not a number of seconds", file=file, record=record)
-        if value < 0:
+        if value is not None and number_of_seconds(name, value, file, record) < 0:
             raise InputError(f"the {name} is negative: {value:g} s", file=file, record=record)
     if duration_s == 0:
         raise InputError("the duration is 0 s", file=file, record=record)
+    if channel is not None and (isinstance(channel, bool) or not isinstance(channel, int) or channel < 0):
+        raise InputError(f"the channel {channel!r} is not a number from 0", file=file, record=record)
     return Recording(
-        offset_s=float(offset_s),
+        offset_s=float(offset_s or 0),
         duration_s=None if duration_s is None else float(duration_s),
         channel=channel,
         speaker="" if speaker is None else str(speaker),
     )
+
+
+def number_of_seconds(name: str, value: Any, file: Path, record: str) -> float:
+    """`value` if it is a time of either sign; raises `InputError` naming it as `name`, the file and the record."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MOST_S <= value <= MOST_S:
+        raise InputError(f"the {name} {value!r} is not a number of seconds", file=file, record=record)
+    return float(value)
 
 
 def inside(audio: Path, path: str, file: Path, record: str) -> str:

@@ -34,12 +34,14 @@ def read_dataset(path: str | Path, extracted: str | Path, *, split: str | None =
     that is stored beside it, as paths, must lie inside `path`.
 
     Raises `InputError` naming the folder and the row for what is no such data set, an unknown split, no audio or text
-    column, and a path that leads out of the folder; rows without a text are left out and counted.
+    column, and a path that leads out of the folder; rows without a text or without audio are left out and counted.
     """
     path, extracted = Path(path), Path(extracted)
     rows = _open(path, split)
     audio, text, speaker = _columns(path, rows)
-    stored = rows[0][audio]["bytes"] is not None if len(rows) else False
+    # One row that has audio tells where all of it is.
+    sounds = (row[audio] for row in rows if row[audio])
+    stored = next((sound["bytes"] is not None for sound in sounds), False)
     # Without its audio, a row is a few words: the whole list is read at once, the audio when it is needed.
     light = rows.remove_columns([audio]) if stored else rows
     drops = Drops()
@@ -48,8 +50,11 @@ def read_dataset(path: str | Path, extracted: str | Path, *, split: str | None =
         if not (said := str(row[text] or "").strip()):
             drops.add("no text", f"row {number}")
             continue
+        if not stored and not (row[audio] or {}).get("path"):
+            drops.add("no audio", f"row {number}")
+            continue
         file = f"{number:08d}.audio" if stored else inside(path, str(row[audio]["path"]), path, f"row {number}")
-        who = str(row[speaker]) if speaker else ""
+        who = "" if speaker is None or row[speaker] is None else str(row[speaker])
         utterances.append(Utterance(f"row {number}", said, file, Recording(speaker=who)))
     root = extracted if stored else path
     return Corpus(path, root, utterances, drops, _Extractor(rows, audio, extracted) if stored else None)
@@ -64,8 +69,9 @@ class _Extractor:
     def __call__(self, utterance: Utterance) -> None:
         file = self._folder / utterance.audio
         if not file.exists():
-            content = self._rows[int(file.stem)][self._column]["bytes"]
-            write_bytes_atomic(file, content or b"")
+            sound = self._rows[int(file.stem)][self._column] or {}
+            # A row without audio gives an empty file, which is then counted as not readable.
+            write_bytes_atomic(file, sound.get("bytes") or b"")
 
 
 def _open(path: Path, split: str | None) -> datasets.Dataset:
@@ -82,6 +88,8 @@ def _open(path: Path, split: str | None) -> datasets.Dataset:
             what = f"no split {split!r}" if split else "no split is named"
             raise InputError(what, file=path, remedy=f"there is {', '.join(found)}")
         found = found[split]
+    elif split is not None:
+        raise InputError(f"no split {split!r}: the data set has none", file=path, remedy="leave the split out")
     for name, kind in found.features.items():
         if isinstance(kind, datasets.Audio):
             found = found.cast_column(name, datasets.Audio(decode=False))

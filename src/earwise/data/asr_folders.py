@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -35,18 +34,16 @@ def read_librispeech(path: str | Path) -> Corpus:
 
 def _chapter(root: Path, file: Path, drops: Drops) -> Iterator[Utterance]:
     there = {each.stem: each for each in sorted(file.parent.iterdir()) if each.suffix in _ENDINGS}
-    for number, line in enumerate(_text(file).splitlines(), start=1):
-        name, _, text = line.strip().partition(" ")
-        if not name:
-            continue
+    for number, line in _lines(file):
+        name, *rest = line.split(maxsplit=1)
         where = f"{file.relative_to(root)} line {number}"
-        if not text.strip():
+        if not rest:
             raise InputError("no text after the utterance's name", file=file, record=f"line {number}")
         if name not in there:
             drops.add("audio file missing", where)
             continue
         speaker = name.partition("-")[0]
-        yield Utterance(where, text.strip(), str(there[name].relative_to(root)), Recording(speaker=speaker))
+        yield Utterance(where, rest[0].strip(), str(there[name].relative_to(root)), Recording(speaker=speaker))
 
 
 def common_voice_file(path: Path, split: str) -> Path:
@@ -72,13 +69,13 @@ def read_common_voice(path: str | Path, split: str = "validated") -> Corpus:
 
 def _rows(clips: Path, file: Path, drops: Drops) -> Iterator[Utterance]:
     there = {each.name for each in clips.iterdir()} if clips.is_dir() else set()
-    rows = csv.reader(_text(file).splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
-    header = next(rows, [])
+    rows = ((number, line.split("\t")) for number, line in _lines(file))
+    _, header = next(rows, (0, []))
     wanted = ("client_id", "path", "sentence")
     if missing := [name for name in wanted if name not in header]:
         raise InputError(f"no column {missing[0]!r}", file=file, remedy=f"it has {', '.join(header)}")
     columns = [header.index(name) for name in wanted]
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         where = f"line {number}"
         if len(row) <= max(columns):
             raise InputError(f"{len(row)} fields, {len(header)} columns", file=file, record=where)
@@ -93,8 +90,15 @@ def _rows(clips: Path, file: Path, drops: Drops) -> Iterator[Utterance]:
         yield Utterance(where, sentence, name, Recording(speaker=speaker[:16]))
 
 
-def _text(file: Path) -> str:
+def _lines(file: Path) -> Iterator[tuple[int, str]]:
+    """Number and text of each line that is not blank. Lines end where files end them: a transcript may well hold one of
+    the other characters that `str.splitlines` takes for an end.
+    """
+    number = 0
     try:
-        return file.read_text(encoding="utf-8-sig")
+        with file.open(encoding="utf-8-sig") as stream:
+            for number, line in enumerate(stream, start=1):
+                if line.strip():
+                    yield number, line.rstrip("\n")
     except UnicodeDecodeError:
-        raise InputError("is not UTF-8 text", file=file) from None
+        raise InputError("is not UTF-8 text", file=file, record=f"after line {number}") from None

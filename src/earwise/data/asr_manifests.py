@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from earwise.data.asr import Corpus, Utterance, check_cut, inside
+from earwise.data.asr import MOST_S, Corpus, Utterance, check_cut, inside, number_of_seconds
 from earwise.data.drops import Drops
 from earwise.data.json_records import parse_object
 from earwise.errors import InputError
@@ -43,9 +43,9 @@ def _nemo(path: Path, root: Path, row: Row, where: str, drops: Drops) -> Utteran
 def read_lhotse(path: str | Path, audio: str | Path | None = None, recordings: str | Path | None = None) -> Corpus:
     """A Lhotse manifest of cuts, or of supervisions with the manifest of their `recordings`.
 
-    `audio` is the folder that paths start from, by default the manifest's. Raises as `read_nemo` does. Cuts that are
-    mixed of several, and recordings whose source is not one file (a source of type `command` is never run), are left
-    out and counted.
+    `audio` is the folder that paths start from, by default the manifest's. Raises as `read_nemo` does. Left out and
+    counted are cuts that are mixed of several or have no recording, recordings whose source is not one file (a source
+    of type `command` is never run), and recordings that Lhotse would change on reading, unless it only resamples them.
     """
     path, drops = Path(path), Drops()
     root = Path(audio) if audio is not None else path.parent
@@ -72,12 +72,16 @@ def _supervisions(
                 f"recording {row['recording_id']!r} is not known", file=path, record=where, remedy="give recordings"
             )
         yield 0.0, recording, row
-    elif "recording" in row:  # a cut
-        check_cut(path, where, offset_s=row.get("start", 0.0), duration_s=row.get("duration"))
-        for supervision in row.get("supervisions", ()):
-            yield float(row.get("start", 0.0)), row["recording"], {"channel": row.get("channel"), **supervision}
-        if not row.get("supervisions"):
+    elif row.get("recording") is not None:  # a cut
+        start = check_cut(path, where, offset_s=row.get("start"), duration_s=row.get("duration")).offset_s
+        supervisions = row.get("supervisions") or ()
+        for supervision in supervisions:
+            said = _object(supervision, "supervision", path, where)
+            yield start, _object(row["recording"], "recording", path, where), {"channel": row.get("channel"), **said}
+        if not supervisions:
             drops.add("a cut without a transcript", where)
+    elif "supervisions" in row:
+        drops.add("a cut without a recording", where)
     elif "tracks" in row or row.get("type") in ("MixedCut", "PaddingCut"):
         drops.add("a cut that is mixed of several", where)
     else:
@@ -87,9 +91,14 @@ def _supervisions(
 def _lhotse(
     path: Path, root: Path, start: float, recording: Row, supervision: Row, where: str, drops: Drops
 ) -> Utterance | None:
-    sources = _needed(recording, "sources", path, where)
+    sources = [_object(source, "source", path, where) for source in _needed(recording, "sources", path, where)]
     if len(sources) != 1 or sources[0].get("type") != "file":
         drops.add("audio that is not one file", where)
+        return None
+    if any(
+        _object(one, "transform", path, where).get("name") != "Resample" for one in recording.get("transforms") or ()
+    ):
+        drops.add("a recording that is changed on reading", where)
         return None
     channel = supervision.get("channel")
     if isinstance(channel, list):
@@ -97,13 +106,14 @@ def _lhotse(
     cut = check_cut(
         path,
         where,
-        offset_s=round(start + float(supervision.get("start", 0.0)), 6),
+        offset_s=round(start + number_of_seconds("start", supervision.get("start") or 0.0, path, where), 6),
         duration_s=_needed(supervision, "duration", path, where),
-        channel=channel if len(sources[0].get("channels", [0])) > 1 else None,
+        channel=channel if len(sources[0].get("channels") or [0]) > 1 else None,
         speaker=supervision.get("speaker"),
     )
     seconds = cut.duration_s
-    if cut.offset_s == 0 and seconds is not None and seconds >= float(recording.get("duration", float("inf"))) - 1e-3:
+    whole = number_of_seconds("recording's duration", recording.get("duration") or MOST_S, path, where)
+    if cut.offset_s == 0 and seconds is not None and seconds >= whole - 1e-3:
         cut = cut.model_copy(update={"duration_s": None})
     file = inside(root, str(sources[0].get("source", "")), path, where)
     return _usable(Utterance(where, _text(supervision), file, cut, seconds), root, drops)
@@ -123,13 +133,19 @@ def _text(row: Row) -> str:
     return str(row.get("text") or "").strip()
 
 
+def _object(value: Any, what: str, path: Path, where: str) -> Row:
+    if not isinstance(value, dict):
+        raise InputError(f"a {what} is not a JSON object: {value!r}", file=path, record=where)
+    return value
+
+
 def _needed(row: Row, key: str, path: Path, where: str) -> Any:
     if row.get(key) is None:
         raise InputError(f"no {key!r}", file=path, record=where)
     return row[key]
 
 
-def _object(line: str, path: Path, number: int) -> Row:
+def _parsed(line: str, path: Path, number: int) -> Row:
     try:
         return parse_object(line)
     except ValueError as error:
@@ -144,7 +160,7 @@ def _lines(path: Path) -> Iterator[tuple[str, Row]]:
         with opener(path, "rt", encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
-                    yield f"line {number}", _object(line, path, number)
+                    yield f"line {number}", _parsed(line, path, number)
     except (UnicodeDecodeError, EOFError, zlib.error) as error:
         raise InputError(f"is damaged: {error}", file=path, record=f"after line {number}") from None
     except OSError as error:

@@ -62,9 +62,10 @@ def mixture_order(
 ) -> Order:
     """Which source is drawn from at each position.
 
-    At every position the draws of a source are within one of its share, as long as no source has left. Draw `j` of
-    source `k` happens at time `(j + u) / weight_k`, with `u` uniform in [0, 1) and drawn from the seed, and the draws
-    of all sources are sorted by time.
+    Draw `j` of source `k` happens at time `(j + u) / share_k`, with `u` uniform in [0, 1) and drawn from the seed, and
+    the draws of all sources are sorted by time. At any time the draws of a source are within one of its share of the
+    time, so at any position within `1 + share_k * (number of sources - 2)` of its share of the position, as long as no
+    source has left.
 
     Args:
         sizes: entries of each source.
@@ -79,7 +80,8 @@ def mixture_order(
     _check(sizes, weights, exhausted, length)
     share = np.asarray(weights, dtype=np.float64) / sum(weights)
     counts = [
-        size if exhausted != "repeat" else int(np.ceil(part * (length or 0))) + 1
+        # Until so many are drawn in all, each source may be a draw behind, and the time that much ahead.
+        size if exhausted != "repeat" else int(np.ceil(part * ((length or 0) + len(sizes)))) + 1
         for size, part in zip(sizes, share, strict=True)
     ]
     times, sources, turns = [], [], []
@@ -107,7 +109,7 @@ def _check(sizes: Sequence[int], weights: Sequence[float], exhausted: WhenExhaus
     for number, (size, weight) in enumerate(zip(sizes, weights, strict=True)):
         if size < 1:
             raise InputError("no entries", record=f"source {number} of the mixture")
-        if not weight > 0:
+        if not 0 < weight < np.inf:
             raise InputError(f"its weight is {weight:g}", record=f"source {number} of the mixture", remedy="above 0")
     if exhausted == "repeat" and length is None:
         raise InputError("a mixture that repeats has no end", remedy="say how many draws")

@@ -188,7 +188,7 @@ def _audio_frames(path: Path) -> Iterator[AudioFrame]:
 def _opened(path: Path) -> InputContainer:
     _require_content(path)
     try:
-        return av.open(str(path))
+        return av.open(str(path), metadata_errors="replace")  # titles of old files are in any encoding
     except av.FFmpegError as error:
         what = f"not readable as video: {error.strerror}"
         raise InputError(what, file=path, remedy="fetch it again: it may be truncated") from None
