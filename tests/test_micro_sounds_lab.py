@@ -22,6 +22,8 @@ from earwise.micro.sounds.lab import WRITE_DOWN, SoundLabSize, write_sound_lab
 from earwise.micro.sounds.questions import Question
 from earwise.micro.sounds.sounding import CLIP_SAMPLES
 from earwise.micro.sounds.words import NUMBERS, SOUND_VOCABULARY
+from earwise.planning.data import look
+from earwise.settings import Recipe
 from earwise.speech.voices import variant
 from earwise.stages.data import write_micro_sounds
 from earwise.store import read_jsonl
@@ -226,3 +228,15 @@ def test_the_settings_of_a_recipe_are_the_sizes_of_the_laboratory(tmp_path):
     write_micro_sounds(tmp_path, MicroSounds(source="micro_sounds", silent_share=0.0, unseen_share=0.0, **sizes))
     assert len(chains(tmp_path / "truth.jsonl")) == 4
     assert chains(tmp_path / "truth.jsonl") == chains(tmp_path / "visible.jsonl")
+
+
+def test_a_plan_looks_at_a_small_laboratory_and_counts_the_whole_one(tmp_path, monkeypatch):
+    names = ["train", "seen", "events", "replay"]
+    monkeypatch.setattr("earwise.planning.data.used_item_files", lambda _: names)
+    sizes = {name: 2 for name in MicroSounds.model_fields if name.endswith(("_clips", "_per_clip"))}
+    sizes |= {"seen_clips": 5_000, "guard_items": 900}
+    recipe = Recipe(name="x", data=MicroSounds(source="micro_sounds", **sizes))
+    found = look(recipe, tmp_path)
+    assert {name: one.total for name, one in found.items()} == {"train": 4, "seen": 10_000, "events": 2, "replay": 900}
+    assert all(one.samples for one in found.values())
+    assert len(list((tmp_path / "lab").glob("videos/seen-*.mp4"))) < 100
