@@ -10,6 +10,7 @@ from tiny_families import write_tiny_family
 
 from earwise.cli import execute
 from earwise.errors import InputError
+from earwise.models.families import load_family
 from earwise.recipe import load_recipe
 from earwise.stages.models import load_model, load_start
 
@@ -107,3 +108,24 @@ def test_lora_is_added_to_given_ears_too(recipe, tiny_checkpoints):
     model = load_start(loaded, context(), None)
     assert len(model.lora.layers) == 2
     assert all(p.requires_grad for p in model.lora.parameters())
+
+
+def test_a_checkpoint_of_remote_code_names_its_remedy_and_runs_nothing(tmp_path, capsys):
+    chat = tmp_path / "InternVL2-1B"
+    chat.mkdir()
+    code = {"AutoConfig": "configuration_internvl_chat.InternVLChatConfig"}
+    (chat / "config.json").write_text(json.dumps({"model_type": "internvl_chat", "auto_map": code}))
+    (chat / "configuration_internvl_chat.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    (chat / "model.safetensors").write_bytes(b"")
+    line = (
+        f"{chat}: a checkpoint of model_type 'internvl_chat' brings code of its own and is not read (take its "
+        "converted checkpoint (OpenGVLab/...-hf), or convert it as docs/families.md says)"
+    )
+    for trusted in (False, True):
+        with pytest.raises(InputError) as refused:
+            load_family(str(chat), trust_remote_code=trusted)
+        assert str(refused.value) == line
+    (tmp_path / "r.toml").write_text(RECIPE.replace("BASE", str(chat)))
+    assert execute(tmp_path / "r.toml", ["model.trust_remote_code=true"], tmp_path / "run", "speech") == 2
+    assert capsys.readouterr().err == f"earwise: speech: {line}\n"
+    assert not (tmp_path / "ran").exists()

@@ -8,7 +8,7 @@ from transformers import AutoConfig
 
 from earwise.errors import InputError
 from earwise.model_settings import BASE, PretrainedEars
-from earwise.models.families import adapter_for, check_folder
+from earwise.models.families import adapter_for, check_folder, refuse_remote_code
 from earwise.models.shipped import model_folder
 from earwise.settings import Recipe
 
@@ -31,6 +31,7 @@ def check_model(recipe: Recipe) -> None:
 
 
 def _model_type(name: str, revision: str | None, *, trust_remote_code: bool) -> str:
+    refuse_remote_code(name, revision)
     try:
         config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
     except ValueError as error:

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoImageProcessor,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import cached_file
 
 from earwise.errors import InputError
@@ -31,11 +38,17 @@ __all__ = [
     "check_folder",
     "load_family",
     "read_description",
+    "refuse_remote_code",
 ]
 
 FAMILIES: dict[str, type[Family]] = {
     family.name: family for family in (InternVL, Qwen2VL, Qwen2_5VL, Qwen2Audio, Qwen2_5Omni)
 }
+
+REMOTE_CODE: dict[str, str] = {
+    "internvl_chat": "take its converted checkpoint (OpenGVLab/...-hf), or convert it as docs/families.md says"
+}
+"""Model types whose code comes with the checkpoint and cannot be used as it is, and what to do."""
 
 
 def load_family(
@@ -54,6 +67,7 @@ def load_family(
     """
     base = model_folder(base)
     check_folder(Path(base))
+    refuse_remote_code(base, revision)
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     try:
         config = AutoConfig.from_pretrained(base, **options)
@@ -97,6 +111,18 @@ def adapter_for(family: str, model_type: str, base: str) -> type[Family]:
     if model_type not in FAMILIES[family].model_types:
         raise InputError(f"the checkpoint is a {model_type!r}, not a {family!r}", file=base, remedy='family = "auto"')
     return FAMILIES[family]
+
+
+def refuse_remote_code(base: str, revision: str | None) -> None:
+    """Raise `InputError` for a checkpoint whose own code has another interface. None of that code is run."""
+    try:
+        described, _ = PreTrainedConfig.get_config_dict(base, revision=revision)
+    except OSError:  # there is no such model, which is said by whoever loads it
+        return
+    remedy = REMOTE_CODE.get(str(described.get("model_type")))
+    if remedy is not None:
+        what = f"a checkpoint of model_type {described['model_type']!r} brings code of its own and is not read"
+        raise InputError(what, file=base, remedy=remedy)
 
 
 def check_folder(folder: Path) -> None:
