@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 from test_families_recipes import RECIPE
 from test_families_training import load, losses, trainer_of, views_of
+from test_planning import LOGITS, SFT, counted, samples_passes
 from tiny import tiny_samples
 
 from earwise.cli import execute
@@ -18,6 +19,7 @@ from earwise.micro.build import write_tiny
 from earwise.models import OmniModel
 from earwise.models.batch import collate
 from earwise.models.decoder import Decoder
+from earwise.planning.cost import step_flops
 from earwise.recipe import load_recipe
 from earwise.stages.evaluation import asked_views
 from earwise.stages.models import load_start
@@ -200,6 +202,13 @@ def test_a_decoder_of_a_bfloat16_base_is_trained_in_float32(folders, tmp_path):
     trainer.train()
     assert losses(logs)[2] < losses(logs)[0]
     assert len(model.eval().generate(tiny_samples(tmp_path), view="speech_only", max_new_tokens=2)) == 4
+
+
+def test_predicted_operations_are_those_of_a_real_step(folders, tmp_path):
+    model, sample = full(folders, "internvl"), tiny_samples(tmp_path, 2)[1:]
+    _, sizes, passes = samples_passes(model, sample)
+    for some, terms in ((passes[:1], [SFT]), (passes, [SFT, LOGITS])):
+        assert step_flops(some, [0], terms, sizes) == pytest.approx(counted(model, sample, terms, False), rel=0.06)
 
 
 @pytest.fixture

@@ -48,6 +48,8 @@ class Sizes:
     ears_width: int
     projector: int
     trainable: int
+    trains_decoder: bool
+    """Whether its matrices and the head have gradients of their own."""
     base: int
     base_bytes: int
     value_bytes: int
@@ -80,6 +82,7 @@ class Sizes:
             ears_width=width,
             projector=projector,
             trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
+            trains_decoder=family.head_weight.requires_grad,
             base=sum(p.numel() for p in base.values()),
             base_bytes=sum(p.numel() * p.element_size() for p in base.values()),
             value_bytes=2 if bfloat16 else family.head_weight.element_size(),
@@ -193,18 +196,24 @@ def step_flops(passes: Sequence[Pass], prefixes: Sequence[int], terms: Sequence[
             attention = 4 * sizes.ears_layers * sizes.ears_width * shown.squares
             total += (linear + attention) * (2 * again - 1)
     responses = sum(shown.responses for shown in passes[0].shown)
-    return total + sum(_products(term) for term in terms) * 2 * sizes.head * responses
+    products = sum(_products(term) + (sizes.trains_decoder and _products(term) > 0) for term in terms)
+    return total + products * 2 * sizes.head * responses
 
 
 def _decoder(new: int, before: int, sizes: Sizes, *, learns: bool) -> float:
-    """Operations on `new` tokens that follow `before` others; frozen layers pass a gradient on."""
+    """Operations on `new` tokens that follow `before` others; frozen layers pass a gradient on, trained ones have their
+    own, too.
+    """
     linear = 2 * sizes.decoder * new
     attention = 4 * sizes.layers * sizes.attention_width * new * (before + new)
-    return linear * (2 if learns else 1) + attention * (3 if learns else 1)
+    again = 3 if sizes.trains_decoder else 2
+    return linear * (again if learns else 1) + attention * (3 if learns else 1)
 
 
 def _products(term: Term) -> int:
-    """Products with a frozen head: the student's logits and their gradient, and the teacher's logits."""
+    """Products with a frozen head: the student's logits and their gradient, and the teacher's logits. A head that is
+    trained has one more, its gradient.
+    """
     if isinstance(term, SftTerm):
         return 2
     return 3 if isinstance(term, LogitsTerm) else 0

@@ -147,13 +147,18 @@ def _weights(model: OmniModel) -> Iterator[Text]:
     groups: dict[str, int] = {}
     for name, p in model.named_parameters():
         if p.requires_grad:
-            part = f"ears: {ears[id(p)].partition('.')[0]}" if id(p) in ears else "LoRA" if "lora" in name else "base"
+            part = f"ears: {ears[id(p)].partition('.')[0]}" if id(p) in ears else _part(model, name)
             groups[part] = groups.get(part, 0) + p.numel()
     for part, count in groups.items():
         yield Text(f"  trained {count:>15,}  {part}")
     total = sum(groups.values())
     yield Text(f"  trained {total:>15,}  in all")
     yield Text(f"  frozen  {sum(p.numel() for p in model.parameters()) - total:>15,}")
+
+
+def _part(model: OmniModel, name: str) -> str:
+    """What a trained parameter of the base belongs to."""
+    return "LoRA" if "lora" in name else "decoder" if model.decoder is not None else "base"
 
 
 def _costs(job: Job, model: OmniModel, material: Material) -> Iterator[Text]:
