@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from earwise.agreement import train_views
 from earwise.data.items import read_items
+from earwise.distil.cached_teacher import open_teacher
 from earwise.distil.fit import fit
 from earwise.distil.objective import SELF, SNAPSHOT, Objective
 from earwise.distil.schedule import Schedule, draw, group_by_length, mix
+from earwise.distil.teachers import Teacher
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.evaluation_settings import CLIP_VIEWS
@@ -38,6 +41,8 @@ from earwise.stages.taught import read_taught
 from earwise.training_settings import WRITTEN_BY, Optimisation, SftTerm, Train
 
 ALIGN_NAME = "align"
+TERMS = "terms"
+"""Folder of what terms trained of their own, where any did; nothing reads it but people."""
 
 
 def align_stage(recipe: Recipe, seed: int) -> Stage:
@@ -51,6 +56,7 @@ def align_stage(recipe: Recipe, seed: int) -> Stage:
         seed=seed,
         needs=(DATA, SPEECH, *gate_needed(recipe), *base_stage_needed(recipe, seed)),
         inputs=local_inputs(recipe),
+        processes="all",
     )
 
 
@@ -71,6 +77,7 @@ def train_stage(recipe: Recipe, name: str, seed: int) -> Stage:
         seed=seed,
         needs=(*_material(recipe, own), *base_stage_needed(recipe, seed), *([start] if start else [])),
         inputs=local_inputs(recipe) + _teacher_folders(own),
+        processes="all",
     )
 
 
@@ -136,7 +143,7 @@ def _train(context: StageContext, recipe: Recipe, name: str) -> None:
         own.view,
         [make_term(term) for term in own.terms],
         model,
-        teachers=_teachers(own),
+        teachers=_teachers(own, recipe),
         share_prefix=settings.shared_prefix == "auto",
     )
     best = None
@@ -146,10 +153,12 @@ def _train(context: StageContext, recipe: Recipe, name: str) -> None:
     _fit(context, model, objective, samples, order, settings, best)
 
 
-def _teachers(own: Train) -> dict[str, OmniModel]:
-    """Other models that terms name, loaded once each."""
+def _teachers(own: Train, recipe: Recipe) -> dict[str, Teacher]:
+    """Other models that terms name, or their stored states, opened once each; in the type of the base's weights."""
+    assert recipe.model is not None
+    dtype = getattr(torch, recipe.model.dtype)
     named = {t.teacher for t in own.terms if not isinstance(t, SftTerm) and t.weight > 0} - {SELF, SNAPSHOT}
-    return {name: OmniModel.from_pretrained(name).to(best_device()) for name in sorted(named)}
+    return {name: open_teacher(name, dtype=dtype, device=best_device()) for name in sorted(named)}
 
 
 def _samples(
@@ -193,6 +202,11 @@ def _fit(
     assert model.ears is not None
     model.ears.requires_grad_(True)
     ears = context.folder / EARS
+
+    def save() -> None:
+        best.take(ears) if best is not None else model.save_ears(ears)
+        objective.save_aids(context.folder / TERMS)
+
     with telling_how_to_repair(context.run_folder / "stages" / SPEECH):
         fit(
             model,
@@ -203,6 +217,6 @@ def _fit(
             seed=context.seed,
             metrics=context.metrics,
             what=context.stage.name,
-            save=lambda: best.take(ears) if best is not None else model.save_ears(ears),
+            save=save,
             callbacks=[best] if best is not None else [],
         )
