@@ -35,7 +35,7 @@ LAYERS = (
     {"settings"},
     {"agreement"},
     {"recipe"},
-    {"metrics", "parallel", "progress", "provenance"},
+    {"metrics", "parallel", "progress", "provenance", "ranks"},
     {"cluster"},
     {"run"},
     {"data"},
@@ -47,6 +47,7 @@ LAYERS = (
     {"stages"},
     {"planning"},
     {"cli"},
+    {"__main__"},
 )
 """The order in which data flows; an import never points to the right (here: down)."""
 

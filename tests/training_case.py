@@ -1,17 +1,20 @@
 """One small training, in this process or under `torchrun`.
 
-python training_case.py CHECKPOINT SAMPLES OUT BATCH ACCUMULATE
+python training_case.py CHECKPOINT SAMPLES OUT BATCH ACCUMULATE [SAVE_EVERY [CHECKPOINT]]
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import torch
 from tiny import tiny_model, tiny_samples
+from torch.distributed.tensor import DTensor
 
 from earwise.distil.objective import Objective
 from earwise.distil.schedule import Schedule, draw
+from earwise.distil.sharding import gather_trained
 from earwise.distil.terms import make_term
 from earwise.distil.trainer import DistilTrainer, training_arguments
 from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm, Training
@@ -32,7 +35,7 @@ def trainer_of(
     ]
     objective = Objective("image_speech", [make_term(term) for term in terms], model)
     settings = Training(
-        steps=STEPS, batch_size=batch, accumulate=accumulate, lr=1e-3, log_every=1, save_every=save_every,
+        steps=STEPS, batch_size=batch * processes, accumulate=accumulate, lr=1e-3, log_every=1, save_every=save_every,
         precision=precision,
     )  # fmt: skip
     order = draw(12, STEPS * batch * accumulate * processes, seed=0)
@@ -43,18 +46,24 @@ def trainer_of(
     return trainer, logs
 
 
-if __name__ == "__main__":
-    import os
-
+def main(checkpoint, media, out, batch, accumulate, save_every="100", resume=None) -> None:
     torch.set_num_threads(1)
-    checkpoint, media, out, batch, accumulate = sys.argv[1:]
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     trainer, logs = trainer_of(
-        Path(checkpoint), media, out, batch=int(batch), accumulate=int(accumulate), processes=processes
-    )
-    trainer.train()
+        Path(checkpoint), media, out, batch=int(batch), accumulate=int(accumulate), processes=processes,
+        save_every=int(save_every),
+    )  # fmt: skip
+    trainer.train(resume_from_checkpoint=resume)
+    sharded = [name for name, p in trainer.model.named_parameters() if isinstance(p, DTensor)]
+    gather_trained(trainer.model)
     if trainer.is_world_process_zero():
+        trainer.model.save_ears(Path(out, "ears"))
         Path(out, "logs.json").write_text(json.dumps(logs))
+        Path(out, "sharded.json").write_text(json.dumps(sharded))
     # A process that leaves while gloo's threads still run is sometimes aborted.
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -22,6 +22,7 @@ from rich import get_console
 
 from earwise import __version__
 from earwise.errors import EarwiseError, InputError
+from earwise.ranks import joined, process_rank
 from earwise.recipe import load_recipe
 from earwise.run import Run
 from earwise.store import write_atomic
@@ -154,7 +155,8 @@ def execute(recipe_file: Path, overrides: list[str], out: Path | None, verb: str
     try:
         recipe = load_recipe(recipe_file, overrides)
         run = Run(out or Path("runs") / recipe.name, recipe, recipe_file, command=["earwise", *sys.argv[1:]], say=_say)
-        with _showing_logs():
+        with _showing_logs(), joined() as run.ranks:
+            get_console().quiet = not run.ranks.is_main  # All processes would say the same.
             _run_stages(run, recipe_file, verb)
     except KeyboardInterrupt:
         _complain(run, "interrupted (the same command continues)")
@@ -175,7 +177,8 @@ def _run_stages(run: Run, recipe_file: Path, verb: str | None) -> None:
     if only == []:
         raise InputError(f"the recipe has no {verb} stage", file=recipe_file)
     worked = run.execute(stages, only)
-    (run.folder / FAILURE).unlink(missing_ok=True)
+    if run.ranks.is_main:
+        (run.folder / FAILURE).unlink(missing_ok=True)
     if not worked:
         _say(f"nothing to do: {run.folder} is up to date")
 
@@ -185,6 +188,8 @@ def _keep_traceback(run: Run | None, error: Exception) -> str:
     text = "".join(traceback.format_exception(error))
     if run is None:
         return ""
+    if not run.ranks.is_main:
+        return f"\n{text}"  # The file is that of the first process.
     path = run.folder / FAILURE
     try:
         write_atomic(path, text)
@@ -205,7 +210,10 @@ def _one_line(error: Exception) -> str:
 
 
 def _complain(run: Run | None, what: str) -> None:
-    stage = f"{run.running}: " if run is not None and run.running else ""
+    if run is None and process_rank() > 0:
+        return  # The recipe is the same for all processes, and so is what is wrong with it.
+    process = f"process {process_rank()}: " if process_rank() > 0 else ""
+    stage = f"{process}{run.running}: " if run is not None and run.running else process
     print(f"earwise: {stage}{what}", file=sys.stderr)
 
 

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import JsonValue
 
@@ -31,6 +31,7 @@ from earwise.locks import FileLock
 from earwise.metrics import Metrics
 from earwise.progress import duration, track
 from earwise.provenance import InputHashes, attempt
+from earwise.ranks import ALONE, END, Ranks
 from earwise.recipe import resolved_json
 from earwise.settings import Recipe
 from earwise.store import PART, read_json, write_atomic
@@ -57,6 +58,10 @@ class Stage:
     """Files and folders from outside the run that it reads."""
     outputs: tuple[str, ...] = ()
     """Files that it leaves outside its own folder, relative to the run's folder, such as `summary.json`."""
+    processes: Literal["main", "all", "one"] = "main"
+    """Who works where several processes run the recipe: the first while the others wait, all of them together, or
+    nobody, as the work is made for one process.
+    """
 
     @property
     def verb(self) -> str:
@@ -111,20 +116,26 @@ class Run:
         *,
         command: Sequence[str] = (),
         say: Callable[[str], None] = print,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.folder, self.recipe, self.recipe_file = folder, recipe, recipe_file
-        self.command, self.say = list(command), say
+        self.command, self.say, self.ranks = list(command), say, ranks
         self.running: str | None = None
         """Name of the stage that is at work, or that failed."""
+        self._together = False
+        """Whether all processes are in a stage that they work on together."""
 
     def execute(self, stages: Sequence[Stage], only: Collection[str] | None = None) -> list[str]:
         """Bring `stages` up to date, in order; returns the names of those whose work was called.
 
-        With `only`, just these stages and what they need. Raises `EarwiseError` if another process runs in this folder,
-        `InputError` for a missing input, and whatever a stage raises.
+        With `only`, just these stages and what they need. Of several processes, all call this; all but the first work
+        only where that one has them work. Raises `EarwiseError` if another run is at work in this folder, `InputError`
+        for a missing input, and whatever a stage raises.
         """
         _check_plan(stages)
         chosen = _with_needs(stages, only)
+        if not self.ranks.is_main:
+            return self._follow(chosen)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / "run.lock", "the run folder")
@@ -134,6 +145,21 @@ class Run:
             return self._bring_up_to_date(chosen)
         finally:
             lock.release()
+            if not self._together:  # Else the others wait for this process elsewhere, and end with it.
+                self.ranks.tell(END)
+
+    def _follow(self, stages: Sequence[Stage]) -> list[str]:
+        """What a process does that is not the first one."""
+        worked = []
+        while (number := self.ranks.hear()) != END:
+            stage = stages[number]
+            worked.append(stage.name)
+            self.running = stage.name
+            folder = self._folder(stage)
+            stage.work(StageContext(stage, folder, self.folder, Metrics(folder / "metrics.jsonl"), self.say, {}))
+            self.ranks.meet()
+            self.running = None
+        return worked
 
     def _bring_up_to_date(self, stages: Sequence[Stage]) -> list[str]:
         depends = self._depends(stages)
@@ -148,12 +174,19 @@ class Run:
                     self._record_attempt()
                 worked.append(stage.name)
                 self.running = stage.name
-                timings_s[stage.name] = self._work(stage, depends[stage.name], dict(timings_s))
+                self._check_processes(stage)
+                timings_s[stage.name] = self._work(stage, depends[stage.name], dict(timings_s), stages.index(stage))
                 self.running = None
             self.say(f"{stage.name}: done, {duration(timings_s[stage.name])}")
         return worked
 
-    def _work(self, stage: Stage, depends: dict[str, Any], timings_s: dict[str, float]) -> float:
+    def _check_processes(self, stage: Stage) -> None:
+        if stage.processes == "one" and self.ranks.count > 1:
+            what = f"this stage is made for one process, and there are {self.ranks.count}"
+            remedy = f"run `earwise {stage.verb}` by itself first, then all of the recipe with several processes"
+            raise InputError(what, remedy=remedy)
+
+    def _work(self, stage: Stage, depends: dict[str, Any], timings_s: dict[str, float], number: int) -> float:
         """Run one stage from where it stands, between its two markers; returns the seconds it took in all."""
         folder = self._folder(stage)
         before_s = self._prepare(stage, depends)
@@ -161,7 +194,13 @@ class Run:
         marker = {"stage": stage.name, "fingerprint": fingerprint(depends), "depends": depends}
         write_atomic(folder / "started.json", _json({**marker, "began": began, "seconds": before_s}))
         metrics = Metrics(folder / "metrics.jsonl")
+        if stage.processes == "all":
+            self.ranks.tell(number)
+            self._together = True
         stage.work(StageContext(stage, folder, self.folder, metrics, self.say, timings_s))
+        if self._together:
+            self.ranks.meet()
+            self._together = False
         if missing := self._missing_outputs(stage):
             raise EarwiseError(f"the stage ended without writing {missing[0]}")
         seconds = round(before_s + time.time() - began, 3)
@@ -215,7 +254,8 @@ class Run:
             unfinished.unlink()
         path = self.folder / "run.json"
         attempts = read_json(path)["attempts"] if path.exists() else []
-        attempts.append(attempt(self.folder, self.command, self.recipe.seeds, self.recipe_file))
+        this = attempt(self.folder, self.command, self.recipe.seeds, self.recipe_file)
+        attempts.append({**this, "processes": self.ranks.count})
         write_atomic(path, _json({"recipe": self.recipe.name, "attempts": attempts}))
         write_atomic(self.folder / "recipe.json", resolved_json(self.recipe))
 

@@ -12,10 +12,12 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 
 from earwise.distil.checkpoints import Checkpoints
 from earwise.distil.schedule import Schedule
-from earwise.distil.trainer import DistilTrainer, Learnable, training_arguments
-from earwise.errors import EarwiseError
+from earwise.distil.sharding import gather_trained
+from earwise.distil.trainer import DistilTrainer, Learnable, Stepwise, training_arguments
+from earwise.errors import EarwiseError, InputError
 from earwise.metrics import Metrics
 from earwise.progress import Ticker
+from earwise.ranks import process_rank
 from earwise.training_settings import Optimisation
 
 
@@ -47,15 +49,18 @@ def fit(
 ) -> None:
     """Train what requires a gradient in `model`; `folder` holds the checkpoint to resume from until the end.
 
-    `save` writes the result before the last checkpoint goes, so that a kill between the two costs nothing.
-    Raises `EarwiseError` when the loss stops being a number.
+    `save` writes the result before the last checkpoint goes, so that a kill between the two costs nothing. Of several
+    processes, all call this and the first one writes.
+    Raises `EarwiseError` when the loss stops being a number, `InputError` for what FSDP2 cannot do.
     """
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     if trainable == 0:
         raise EarwiseError("nothing is trainable")
     checkpoints = Checkpoints(folder)
     resume, step_done = checkpoints.last()
-    metrics.rewind(step_done)
+    main = process_rank() == 0
+    if main:
+        metrics.rewind(step_done)
 
     def on_log(step: int, numbers: dict[str, float]) -> None:
         metrics(step, **numbers)
@@ -63,12 +68,17 @@ def fit(
             raise EarwiseError(f"the loss is not a number after step {step}: try a lower lr or a longer warm-up")
 
     trainer = DistilTrainer(model, objective, schedule, training_arguments(settings, folder, seed), on_log)
+    if trainer.is_fsdp_enabled and (callbacks or isinstance(objective, Stepwise)):
+        what = "a model in shards cannot answer questions in the middle of its training, as `select` and `grpo` want"
+        raise InputError(what, file="accelerate's configuration", remedy="train without FSDP")
     trainer.remove_callback(PrinterCallback)
     with Ticker(settings.steps, what) as ticker:
         trainer.add_callback(_Progress(ticker))
         for callback in (checkpoints, *callbacks):
             trainer.add_callback(callback)
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    save()
-    checkpoints.clear()
-    shutil.rmtree(folder)
+    gather_trained(model)
+    if main:
+        save()
+        checkpoints.clear()
+        shutil.rmtree(folder)

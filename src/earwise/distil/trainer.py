@@ -16,9 +16,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
+from earwise.distil.sharding import allow_on_cpus, laid_out_as, shard_base, sharded_state, whole, whole_state
 from earwise.errors import InputError
 from earwise.models.views import Sample
+from earwise.ranks import process_count
 from earwise.training_settings import Optimisation
 
 _WEIGHTS = "trained.safetensors"
@@ -105,10 +108,18 @@ class DistilTrainer(Trainer):
             data_collator=objective.collate,
             callbacks=list(callbacks),
         )
+        if self.is_fsdp_enabled:
+            shard_base(self.accelerator.state.fsdp_plugin, model)
         self._objective = objective
         self._on_log = on_log
         self._sums = {term.name: 0.0 for term in objective.terms}
         self._tokens = 0.0
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """As in `Trainer`, with FSDP2 on CPUs, too."""
+        super().create_accelerator_and_postprocess()
+        allow_on_cpus(self.accelerator.state)
+        self.is_fsdp_enabled = getattr(self.accelerator.state, "fsdp_plugin", None) is not None
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor | None:
         """Response tokens of the whole optimiser step: over accumulation and over processes."""
@@ -169,34 +180,65 @@ class DistilTrainer(Trainer):
         """As in `Trainer`; the writers of tensors report a full disk in words of their own."""
         try:
             super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()  # Only then it is whole: each process writes a file of its own.
         except (OSError, RuntimeError, SafetensorError) as error:
             what = f"cannot write a checkpoint: {error}"
             raise InputError(
                 what, file=str(self.args.output_dir), remedy="make room, then run again to continue"
             ) from error
 
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Checkpoints hold what is trained, not the frozen base."""
-        folder = Path(output_dir or str(self.args.output_dir))
-        folder.mkdir(parents=True, exist_ok=True)
         student = cast(nn.Module, self.model)
-        trained = {name: p.detach().clone() for name, p in student.named_parameters() if p.requires_grad}
-        save_file(trained, folder / _WEIGHTS)
+        trained = {name: whole(p.detach()).clone() for name, p in student.named_parameters() if p.requires_grad}
+        if self.args.should_save:
+            folder = Path(output_dir or str(self.args.output_dir))
+            folder.mkdir(parents=True, exist_ok=True)
+            save_file(trained, folder / _WEIGHTS)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         weights = load_file(Path(resume_from_checkpoint) / _WEIGHTS)
         parameters = dict(cast(nn.Module, self.model).named_parameters())
         with torch.no_grad():
             for name, value in weights.items():
-                parameters[name].copy_(value)
+                parameters[name].copy_(laid_out_as(value, parameters[name]))
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if not self.is_fsdp_enabled:
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        assert self.optimizer is not None
+        assert self.lr_scheduler is not None
+        state = whole_state(self.optimizer.state_dict())
+        if self.args.should_save:
+            torch.save(state, Path(output_dir) / OPTIMIZER_NAME)
+            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER_NAME)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if not self.is_fsdp_enabled or checkpoint is None:
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        assert self.optimizer is not None
+        assert self.lr_scheduler is not None
+        state = torch.load(Path(checkpoint) / OPTIMIZER_NAME, map_location="cpu", weights_only=True)
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.optimizer.load_state_dict(sharded_state(state, parameters))
+        self.lr_scheduler.load_state_dict(torch.load(Path(checkpoint) / SCHEDULER_NAME, weights_only=True))
 
 
 def training_arguments(settings: Optimisation, folder: Path, seed: int) -> TrainingArguments:
-    """`settings` in the words of `transformers.Trainer`; checkpoints go to `folder`."""
+    """`settings` in the words of `transformers.Trainer`; checkpoints go to `folder`.
+
+    Raises `InputError` if the processes that train together cannot share a batch evenly.
+    """
+    processes = process_count()
+    if settings.batch_size % processes:
+        what = f"a batch of {settings.batch_size} cannot be shared evenly by {processes} processes"
+        raise InputError(what, remedy=f"set batch_size to a multiple of {processes}")
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=settings.steps,
-        per_device_train_batch_size=settings.batch_size,
+        per_device_train_batch_size=settings.batch_size // processes,
         gradient_accumulation_steps=settings.accumulate,
         learning_rate=settings.lr,
         lr_scheduler_type="constant_with_warmup" if settings.schedule == "constant" else settings.schedule,

@@ -37,6 +37,7 @@ def stage(recipe: Recipe, seed: int) -> Stage:
         settings=recipe.base.for_stage(),
         seed=seed,
         needs=(DATA,),
+        processes="one",
     )
 
 

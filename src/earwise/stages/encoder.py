@@ -56,6 +56,7 @@ def stage(recipe: Recipe, seed: int) -> Stage:
         settings=recipe.encoder.for_stage(),
         seed=seed,
         needs=(DATA, SPEECH, *gate_needed(recipe)),
+        processes="one",
     )
 
 

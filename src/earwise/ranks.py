@@ -1,0 +1,96 @@
+"""Several processes that run one recipe, as `torchrun` and `accelerate launch` start them.
+
+The first process does everything that one process would do; the others wait until a training begins, which all of them
+do together.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+END: Final = -1
+_LONGEST_WAIT: Final = timedelta(days=30)
+"""For the first process, which may make clips or ask a server for days."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that were started together; by default it is alone."""
+
+    rank: int = 0
+    count: int = 1
+    channel: Any = None
+    """Group over which the first process says what is next."""
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the first process, which writes what is not written together."""
+        return self.rank == 0
+
+    def tell(self, number: int) -> None:
+        """Say to all others, who `hear`, what is next."""
+        if self.count > 1:
+            self._broadcast(number)
+
+    def hear(self) -> int:
+        """Wait until the first process says what is next."""
+        return self._broadcast(END)
+
+    def meet(self) -> None:
+        """Wait for all others."""
+        if self.count > 1:
+            import torch
+
+            torch.distributed.barrier(self.channel)
+
+    def _broadcast(self, number: int) -> int:
+        import torch
+
+        said = torch.tensor([number])
+        torch.distributed.broadcast(said, src=0, group=self.channel)
+        return int(said)
+
+
+ALONE: Final = Ranks()
+"""What a process is that was started without others."""
+
+
+def process_count() -> int:
+    """Processes that were started together, as their launcher says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def process_rank() -> int:
+    """Number of this process among them, from 0."""
+    return int(os.environ.get("RANK", "0"))
+
+
+@contextmanager
+def joined() -> Iterator[Ranks]:
+    """Join the processes that were started together with this one, and leave when all of them are done.
+
+    After an error nobody is waited for: the launcher ends the others when this process ends.
+    """
+    if process_count() == 1:
+        yield ALONE
+        return
+    import torch
+
+    # `transformers` would otherwise leave the weights empty in all processes but one where FSDP is asked for.
+    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+    ranks = Ranks(process_rank(), process_count(), torch.distributed.new_group(backend="gloo", timeout=_LONGEST_WAIT))
+    try:
+        yield ranks
+        ranks.meet()
+    finally:
+        # A process that leaves while gloo's threads still run is sometimes aborted.
+        torch.distributed.destroy_process_group()
