@@ -6,23 +6,20 @@ import json
 from pathlib import Path
 
 from PIL import Image, ImageDraw
+from tiny_recipe import MODEL, NAMED_VOICES
 
 COLORS = ("red", "blue", "green")
 
-RECIPE = """\
+RECIPE = (
+    """\
 name = "own"
 [data]
 source = "folder"
 path = "own"
-[speech]
-engine = { type = "espeak" }
-train_voices = ["en-us+m3", "en-us+f1"]
-test_voices = ["en-us+f4"]
-rates_wpm = [160, 190]
-pitches = [40, 60]
-[model]
-base = "vlm"
-ears = { encoder = "fresh", layers = 1, width = 16, heads = 2, mel_bins = 16, stack = 5, hidden = 24 }
+"""
+    + NAMED_VOICES
+    + MODEL
+    + """\
 [align]
 steps = 1
 batch_size = 3
@@ -40,6 +37,7 @@ batch_size = 4
 max_new_tokens = 2
 [report]
 """
+)
 
 
 def write_data_folder(folder: Path) -> None:

@@ -7,11 +7,13 @@ import pytest
 from corpora import conversation, write_librispeech, write_lines, write_llava
 from data_folder import write_data_folder
 from earwise_process import earwise
+from tiny_recipe import MODEL, NAMED_VOICES
 
 from earwise.data.items import read_items
 from earwise.speech.clips import load_clip, read_clips
 
-RECIPE = """\
+RECIPE = (
+    """\
 name = "corpora"
 [data]
 source = "corpora"
@@ -33,16 +35,13 @@ weight = 3
 format = "items"
 name = "written"
 path = "own/transcribe.jsonl"
-[speech]
-engine = { type = "espeak" }
-train_voices = ["en-us+m3", "en-us+f1"]
-test_voices = ["en-us+f4"]
-rates_wpm = [160, 190]
-pitches = [40, 60]
+"""
+    + NAMED_VOICES
+    + """\
 workers = 1
-[model]
-base = "vlm"
-ears = { encoder = "fresh", layers = 1, width = 16, heads = 2, mel_bins = 16, stack = 5, hidden = 24 }
+"""
+    + MODEL
+    + """\
 [align]
 steps = 2
 batch_size = 3
@@ -59,6 +58,7 @@ views = ["image_text", "image_speech", "image_transcript"]
 batch_size = 4
 max_new_tokens = 2
 """
+)
 
 ONE_WORD = "\nAnswer the question using a single word or phrase."
 RECORDS = [

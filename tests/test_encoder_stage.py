@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from tiny import ENCODER
+from tiny_recipe import DRAWN_VOICES
+from tiny_recipe import ENCODER as ENCODER_TABLE
 
 from earwise.errors import InputError
 from earwise.models import Ears, EarsConfig
@@ -15,7 +17,8 @@ from earwise.recipe import load_recipe
 from earwise.run import Run
 from earwise.stages import encoder, plan
 
-RECIPE = """\
+RECIPE = (
+    """\
 name = "hearing"
 [data]
 source = "micro"
@@ -24,21 +27,10 @@ validation_images = 1
 test_images = 4
 turns_per_image = 2
 transcribe_items = 40
-[speech]
-engine = { type = "espeak" }
-train_voices = 3
-test_voices = 2
-rates_wpm = [160, 190]
-pitches = [40, 60]
-[encoder]
-layers = 1
-width = 16
-heads = 2
-mel_bins = 16
-steps = 4
-batch_size = 4
-lr = 1e-3
 """
+    + DRAWN_VOICES
+    + ENCODER_TABLE
+)
 
 
 def clip(num_samples, seed=0):

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 from earwise_process import ENVIRONMENT, Command, Result, earwise
 from test_gate import write_tiny_ctc
+from tiny_recipe import DRAWN_VOICES, ENCODER, MODEL
 
-RECIPE = """\
+RECIPE = (
+    """\
 name = "tiny"
 [data]
 source = "micro"
@@ -25,30 +27,22 @@ validation_images = 1
 test_images = 12
 turns_per_image = 2
 transcribe_items = 16
-[speech]
-engine = { type = "espeak" }
-train_voices = 3
-test_voices = 2
-rates_wpm = [160, 190]
-pitches = [40, 60]
+"""
+    + DRAWN_VOICES
+    + """\
 [gate]
 asr = { model = "asr" }
 max_wer = 100.0
 recovered = false
 rates_wpm = [60, 260]
 train = "leave_out"
-[encoder]
-layers = 1
-width = 16
-heads = 2
-mel_bins = 16
-steps = 4
-batch_size = 4
-lr = 1e-3
+"""
+    + ENCODER
+    + """\
 save_every = 1
-[model]
-base = "vlm"
-ears = { encoder = "fresh", layers = 1, width = 16, heads = 2, mel_bins = 16, stack = 5, hidden = 24 }
+"""
+    + MODEL
+    + """\
 [align]
 steps = 4
 batch_size = 4
@@ -77,6 +71,7 @@ items = 2
 [report]
 items = 6
 """
+)
 STAGES = [
     "data",
     "speech",
