@@ -2,6 +2,7 @@ import hashlib
 import struct
 import warnings
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -120,6 +121,31 @@ def test_a_truncated_flac_is_refused(tmp_path):
     content = (tmp_path / "a.flac").read_bytes()
     (tmp_path / "a.flac").write_bytes(content[: len(content) // 2])
     refuse(tmp_path / "a.flac", "truncated|not readable")
+
+
+def write_mp3(path, *, seconds, header):
+    wave = (0.3 * np.sin(np.arange(48_000 * seconds) / 20)).astype(np.float32)
+    wave[: 48_000 * seconds // 2] = 0
+    with av.open(str(path), "w", options={} if header else {"write_xing": "0"}) as out:
+        rate = {"flags": "+qscale", "global_quality": "600"} if header is None else {}
+        stream = out.add_stream("libmp3lame", rate=48_000, layout="mono", options=rate)
+        for start in range(0, len(wave), 1024):
+            frame = av.AudioFrame.from_ndarray(wave[None, start : start + 1024], format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 48_000, start
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path
+
+
+def test_an_mp3_file_without_its_length_is_read_where_its_size_tells_it(tmp_path):
+    """The length is then a guess from the size: right at a constant bit rate, far off at a varying one."""
+    assert len(load_audio(write_mp3(tmp_path / "a.mp3", seconds=4, header=True))) == 64_000
+    assert len(load_audio(write_mp3(tmp_path / "b.mp3", seconds=4, header=False))) == pytest.approx(64_000, abs=1_000)
+    path = write_mp3(tmp_path / "c.mp3", seconds=4, header=None)
+    with pytest.raises(
+        InputError, match=r"c\.mp3: an MP3 file that does not say how long it is: .* by its size, 4\."
+    ):
+        load_audio(path)
 
 
 def test_zero_length_silent_and_non_finite_audio_is_refused(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -22,3 +24,12 @@ class InputError(EarwiseError, ValueError):
         where = "".join(f"{part}: " for part in (file, record) if part is not None)
         text = f"{where}{what}" + (f" ({remedy})" if remedy else "")
         super().__init__(" ".join(text.split()))
+
+
+@contextmanager
+def about(record: str, file: str | Path | None = None) -> Iterator[None]:
+    """Bad input that is found inside is said to be of `record`, and of `file` in place of the one that it names."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(error.what, file=file or error.file, record=record, remedy=error.remedy) from None

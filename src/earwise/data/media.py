@@ -81,7 +81,7 @@ def load_audio(
     if len(samples) == 0:
         raise InputError("audio has no samples", file=path, remedy="make the clip again")
     if len(samples) < promised:
-        raise _truncated(path, f"{promised} frames promised, {len(samples)} there")
+        _refuse_truncated(path, rate_hz, len(samples), promised)
     if channel is not None and channel >= samples.shape[1]:
         raise InputError(f"no channel {channel}: the file has {samples.shape[1]}", file=path)
     mixed = samples.mean(axis=1, dtype=np.float32) if channel is None else np.ascontiguousarray(samples[:, channel])
@@ -173,6 +173,27 @@ def _require_content(path: Path, kind: str) -> None:
         raise InputError(f"{kind} file not found", file=path)
     if path.stat().st_size == 0:
         raise InputError(f"{kind} file is empty (0 bytes)", file=path, remedy="make or fetch it again")
+
+
+def _refuse_truncated(path: Path, rate_hz: int, there: int, promised: int) -> None:
+    """Raise `InputError` for a file that has fewer frames than it says, or is thought to have by its size."""
+    if not _is_mp3_of_unknown_length(path):
+        raise _truncated(path, f"{promised} frames promised, {there} there")
+    if promised - there > ROUNDED_S * rate_hz:
+        what = f"an MP3 file that does not say how long it is: {promised / rate_hz:.2f} s by its size"
+        raise InputError(f"{what}, {there / rate_hz:.2f} s there", file=path, remedy="write it as WAV or FLAC")
+
+
+def _is_mp3_of_unknown_length(path: Path) -> bool:
+    """Whether an MP3 file has none of the headers that count its frames; its length is then a guess from its size."""
+    with path.open("rb") as stream:
+        head = stream.read(10)
+        if head[:3] == b"ID3":
+            stream.seek(10 + sum(byte << 7 * (3 - place) for place, byte in enumerate(head[6:])))
+        else:
+            stream.seek(0)
+        frame = stream.read(4096)
+    return frame[:1] == b"\xff" and not any(name in frame for name in (b"Xing", b"Info", b"VBRI"))
 
 
 def _truncated(path: Path, detail: str) -> InputError:

@@ -14,7 +14,6 @@ import hashlib
 import io
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,7 +24,7 @@ from earwise.data.choices import LETTERS, gold_letter
 from earwise.data.media import decode_image, load_image, resolve, write_bytes_atomic
 from earwise.data.printed_lists import printed_list
 from earwise.data.suffixes import split_suffix
-from earwise.errors import InputError
+from earwise.errors import InputError, about
 from earwise.records import Item
 
 MAX_FIELD_CHARS: Final = 512 * 1024 * 1024
@@ -242,23 +241,15 @@ class _Images:
         if not image.is_file():
             raise InputError(f"image file {name!r} not found", file=self._path, record=_name(row))
         if not self._write_files:
-            with self._errors_of(row):
+            with about(_name(row), self._path):
                 load_image(image)
         return name
 
     def _checked(self, content: bytes, row: Row) -> str:
         """What `_write` would give, for an image that decodes to its last line."""
-        with self._errors_of(row):
+        with about(_name(row), self._path):
             decode_image(io.BytesIO(content), self._path)
         return f"{self._folder}/{hashlib.sha256(content).hexdigest()[:24]}"
-
-    @contextmanager
-    def _errors_of(self, row: Row) -> Iterator[None]:
-        """What is wrong with an image, said of the row that has it."""
-        try:
-            yield
-        except InputError as error:
-            raise InputError(error.what, file=self._path, record=_name(row)) from None
 
     def _write(self, content: bytes, row: Row) -> str:
         try:
@@ -307,10 +298,8 @@ def _item(benchmark: str, layout: Layout, path: Path, row: Row, image: str) -> I
 def _cluster(benchmark: str, kind: str, row: Row, path: Path, image: str) -> str | None:
     """What is resampled as one, where that is not the image."""
     if benchmark == "hallusionbench":
-        try:
+        with about(_name(row), path):
             return f"{kind}/{hallusion_place(row['index'].strip())[0]}"
-        except InputError as error:
-            raise InputError(error.what, file=path, record=_name(row), remedy=error.remedy) from None
     return f"{kind}/{image}" if benchmark == "mme" else None
 
 

@@ -17,7 +17,7 @@ from earwise.data.media import MAX_CLIP_S, resolve
 from earwise.data.prompts import query_text
 from earwise.data.resample import resampled_length
 from earwise.data.video import FrameChoice, frame_files, sound_file
-from earwise.errors import InputError
+from earwise.errors import InputError, about
 from earwise.models.views import HEARD, Sample, Sound, Turn, view_spec
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item, View
 from earwise.speech.clips import read_clips
@@ -144,17 +144,19 @@ class _Media:
         """Silent frames of the item's video; none without one."""
         if item.video is None or not self._shown("video"):
             return ()
-        return tuple(frame_files(resolve(self.folder, item.video), self.choice))
+        with about(item.id):
+            return tuple(frame_files(resolve(self.folder, item.video), self.choice))
 
     def sound(self, item: Item) -> Sound | None:
         """The item's own sound, or that of its video; no more of it than ears can hear."""
         if not self._shown(*HEARD) or (item.audio is None and item.video is None):
             return None
-        path = resolve(self.folder, item.audio) if item.audio is not None else None
-        if path is None:
-            assert item.video is not None
-            path = sound_file(resolve(self.folder, item.video))
-        length, longest = _num_samples(path), MAX_CLIP_S * SAMPLE_RATE_HZ
+        with about(item.id):
+            path = resolve(self.folder, item.audio) if item.audio is not None else None
+            if path is None:
+                assert item.video is not None
+                path = sound_file(resolve(self.folder, item.video))
+            length, longest = _num_samples(path), MAX_CLIP_S * SAMPLE_RATE_HZ
         if length > longest:
             self.cut.append(item.id)
         return Sound(path, min(length, longest))

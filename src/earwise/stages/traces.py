@@ -19,7 +19,7 @@ from typing import Any, Final
 from earwise.data.items import read_items
 from earwise.data.media import resolve
 from earwise.data.video import FrameChoice, frame_files
-from earwise.errors import InputError
+from earwise.errors import InputError, about
 from earwise.models.shipped import model_folder
 from earwise.records import Item, Trace
 from earwise.run import Stage, StageContext
@@ -105,7 +105,8 @@ def draw(
 def _silent(item: Item, settings: Traces, folder: Path) -> tuple[Message, ...]:
     if item.video is None:
         raise InputError("the item has no video for the teacher to watch", file=folder, record=item.id)
-    frames = frame_files(resolve(folder, item.video), FrameChoice(**settings.frames.model_dump()))
+    with about(item.id):
+        frames = frame_files(resolve(folder, item.video), FrameChoice(**settings.frames.model_dump()))
     return teacher_messages(item, Frames(tuple(frames)), settings.system, settings.request)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from earwise.data.items import read_items
 from earwise.data.media import resolve
 from earwise.data.video import sound_file
-from earwise.errors import InputError
+from earwise.errors import InputError, about
 from earwise.records import Item, Trace
 from earwise.run import Stage, StageContext
 from earwise.scale_settings import Scale
@@ -151,7 +151,8 @@ def _sound(item: Item, folder: Path) -> Path:
         return resolve(folder, item.audio)
     if item.video is None:
         raise InputError("the item has neither sound nor video for the checker to hear", file=folder, record=item.id)
-    return sound_file(resolve(folder, item.video))
+    with about(item.id):
+        return sound_file(resolve(folder, item.video))
 
 
 def _of_data(folder: Path, name: str) -> Path:
