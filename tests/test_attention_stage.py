@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from importlib.resources import files
 
 import pytest
 import torch
@@ -15,10 +16,12 @@ from earwise.attention.runner import run_attention
 from earwise.attention.summary import AttentionTable, summarise
 from earwise.errors import InputError
 from earwise.recipe import load_recipe
+from earwise.records import Item
 from earwise.report import build_report
 from earwise.report.attention import attention_section, read_attention
+from earwise.report.attention_charts import line_style
 from earwise.stages import plan
-from earwise.stages.attention import spread
+from earwise.stages.attention import answered, spread
 from earwise.store import Store, read_store
 
 SPOKEN, TYPED = "image_speech", "image_text"
@@ -144,6 +147,7 @@ def test_each_seed_has_a_stage_and_all_together_one(tmp_path):
         ("attention.models=['sfx']", "no model is named 'sfx'"),
         ("attention.baseline=base", "'base' is not among attention.models"),
         ("attention.views=['image_speech']", "image_speech is spoken"),
+        ("attention.views=['image_text', 'sound_text']", "expected one of 'image_text', 'image_spoken_form'"),
         ("attention.layer=[1]", "did you mean 'layers'"),
     ],
 )
@@ -191,6 +195,29 @@ def test_the_answer_follows_from_the_interval(run_folder):
         "Self-KD: farther than SFT by 5.00 points (3.00 to 7.00); "
         "length-matched: no difference from SFT shown (−2.00 to +4.00 points).",
     )
+
+
+def test_answers_name_the_view_where_there_are_several(run_folder):
+    path = run_folder / "attention.json"
+    data = json.loads(path.read_text())
+    data["comparisons"] += [{**c, "view": TYPED} for c in data["comparisons"]]
+    path.write_text(json.dumps(data))
+    told = [answer.split(":")[0] for answer in attention_section(run_folder).answers]
+    assert told == ["Self-KD, spoken", "Self-KD, typed"]
+
+
+def test_no_two_of_sixteen_lines_look_alike_and_only_the_first_is_the_reference():
+    styles = [line_style(rank) for rank in range(16)]
+    assert len(set(styles)) == 16
+    assert [style for style in styles if "line-0" in style] == ["line-0"]
+    css = files("earwise.report").joinpath("attention.css").read_text()
+    assert all(f".{name}" in css for style in styles for name in style.split())
+
+
+def test_items_that_the_base_did_not_answer_are_left_out():
+    items = [Item(id=name, source="s", question="?", answers=("gold",), cluster=name) for name in "abc"]
+    [only] = answered(items, {"a": "yes", "b": ""})
+    assert (only.id, only.answers) == ("a", ("yes",))
 
 
 def test_a_run_without_analysis_has_no_section_and_a_broken_one_is_named(run_folder, tmp_path):

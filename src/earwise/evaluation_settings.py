@@ -16,6 +16,10 @@ CLIP_VIEWS: frozenset[View] = SPOKEN_VIEWS | {"image_spoken_form"}
 """Views that need a clip of the query, to be heard or for its spoken form."""
 
 
+AttentionView = Literal["image_text", "image_spoken_form", "image_speech", "text_only", "speech_only"]
+"""Views of which the attention is measured: what they show is a picture or nothing, and no transcript is needed."""
+
+
 class MMAlign(Settings):
     """How MMAlign's items are drawn from ARO's files."""
 
@@ -66,7 +70,10 @@ class Attention(Settings):
     """`all` is every one of `[evaluate]`."""
     models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
     """`all` is every trained model; the base is always there, as it is what the others are compared with."""
-    views: Annotated[tuple[View, ...], Field(min_length=1), AfterValidator(unique)] = ("image_text", "image_speech")
+    views: Annotated[tuple[AttentionView, ...], Field(min_length=1), AfterValidator(unique)] = (
+        "image_text",
+        "image_speech",
+    )
     """The first one is typed: distances are from the base under it, and the variant `matched` has its query lengths."""
     layers: Literal["all"] | Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(unique)] = "all"
     """Numbers of decoder layers from 0."""

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from earwise.errors import InputError
 from earwise.report.attention_charts import Band, layer_panel, line_style
-from earwise.report.summary import Interval, Part
+from earwise.report.summary import Interval, Part, parse_part
 from earwise.report.words import model_label, number, view_label
 
 FILE = "attention.json"
@@ -145,13 +144,7 @@ def read_attention(folder: Path) -> Attention | None:
     path = folder / FILE
     if not path.exists():
         return None
-    try:
-        return Attention.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or None
-        remedy = "delete it and run again"
-        raise InputError(f"not an attention analysis: {first['msg']}", file=path, record=where, remedy=remedy) from None
+    return parse_part(Attention, path.read_bytes(), "an attention analysis", "delete it and run again", path)
 
 
 @dataclass(frozen=True)
@@ -180,7 +173,7 @@ class SinkLine:
 class Section:
     """What the template shows."""
 
-    attention: Attention
+    found: Attention
     baseline: str | None
     answers: tuple[str, ...]
     legend: tuple[tuple[str, str], ...]
@@ -198,7 +191,7 @@ def attention_section(folder: Path) -> Section | None:
     readers = list(dict.fromkeys((t.model, t.view) for t in found.tokens))
     figures = [(variant, tuple(_panels(found, readers, variant))) for variant in VARIANTS]
     return Section(
-        attention=found,
+        found=found,
         baseline=next((c.baseline for c in found.comparisons), None),
         answers=tuple(_answers(found)),
         legend=tuple((line_style(rank), reader_label(*reader)) for rank, reader in enumerate(readers)),
@@ -237,10 +230,14 @@ def _panels(found: Attention, readers: Sequence[tuple[str, str]], variant: Varia
 
 
 def _answers(found: Attention) -> list[str]:
-    """One sentence per model: is it closer to the typed view than the baseline, in attention from query to vision?"""
+    """One sentence per model, and view where there are several: is it closer to the typed view than the baseline, in
+    attention from query to vision?
+    """
     cells = {(c.model, c.view, c.variant): c for c in found.comparisons if c.flow == FLOWS[0]}
+    several = len({view for _, view, _ in cells}) > 1
     return [
-        f"{model_label(c.model)}: {_verdict(c)}; length-matched: {_verdict(cells[model, view, 'matched'])}."
+        f"{reader_label(model, view) if several else model_label(model)}: {_verdict(c)}; "
+        f"length-matched: {_verdict(cells[model, view, 'matched'])}."
         for (model, view, variant), c in cells.items()
         if variant == "share"
     ]
@@ -257,32 +254,32 @@ def _verdict(c: Closer) -> str:
 
 
 def _table(found: Attention, flow: tuple[str, str]) -> FlowTable:
-    variants = [v for v in VARIANTS if any((d.flow, d.variant) == (flow, v.name) for d in found.distances)]
+    distances = {(d.model, d.view, d.variant): d for d in found.distances if d.flow == flow}
+    closer = {(c.model, c.view, c.variant): c for c in found.comparisons if c.flow == flow}
+    variants = [v for v in VARIANTS if any(name == v.name for _, _, name in distances)]
     readers = dict.fromkeys((d.model, d.view) for d in found.distances)
     rows = []
-    for model, view in readers:
-        cells = tuple(_cell(found, model, view, flow, variant) for variant in variants)
-        rows.append((reader_label(model, view), cells))
+    for reader in readers:
+        keys = [(*reader, variant.name) for variant in variants]
+        cells = (_cell(distances.get(key), closer.get(key), v) for key, v in zip(keys, variants, strict=True))
+        rows.append((reader_label(*reader), tuple(cells)))
     return FlowTable(flow_label(flow), tuple(v.title for v in variants), tuple(rows))
 
 
-def _cell(found: Attention, model: str, view: str, flow: tuple[str, str], variant: Variant) -> tuple[str, str, str]:
-    def same(named: Named) -> bool:
-        return (named.model, named.view, named.flow, named.variant) == (model, view, flow, variant.name)
+def _cell(distance: Distance | None, closer: Closer | None, variant: Variant) -> tuple[str, str, str]:
+    """Distance, its interval, and by how much it is closer than the baseline's, in words; empty where there is none."""
 
-    def ends(ci95: Interval, *, signed: bool) -> str:
-        low, high = (number(variant.scale * end, variant.digits, signed=signed) for end in ci95)
-        return f"{low} to {high}"
+    def told(value: float, *, signed: bool) -> str:
+        return number(variant.scale * value, variant.digits, signed=signed)
 
-    distance = next((d for d in found.distances if same(d)), None)
-    closer = next((c for c in found.comparisons if same(c)), None)
     if distance is None:
         return number(None), "", ""
+    low, high = (told(end, signed=False) for end in distance.ci95)
     than = ""
     if closer is not None:
-        by = number(variant.scale * closer.value, variant.digits, signed=True)
-        than = f"{by} ({ends(closer.ci95, signed=True)})"
-    return number(variant.scale * distance.value, variant.digits), ends(distance.ci95, signed=False), than
+        ends = " to ".join(told(end, signed=True) for end in closer.ci95)
+        than = f"{told(closer.value, signed=True)} ({ends})"
+    return told(distance.value, signed=False), f"{low} to {high}", than
 
 
 def _sink_lines(found: Attention) -> list[SinkLine]:

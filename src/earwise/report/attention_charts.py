@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from earwise.report.charts import nice_axis, tick_text
+from earwise.report.charts import nice_axis, panel, stretched, stroke, tick_text
 from earwise.report.markup import element
 from earwise.report.words import number
 
-COLOURS = 6
-"""Colours in `attention.css`; further lines begin again, dashed."""
+COLOURS = 5
+"""Colours in `attention.css` beside that of the first line; further lines begin again, with the next of `STROKES`."""
+STROKES = ("", " dotted", " long")
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,13 @@ class Band:
     low: tuple[float, ...]
     high: tuple[float, ...]
 
-    @property
-    def style(self) -> str:
-        """Classes of its colour and its dashes."""
-        return line_style(self.rank)
-
 
 def line_style(rank: int) -> str:
-    """Classes of the line that stands at `rank` in the legend."""
-    return f"line-{rank % COLOURS}" + (" dashed" if rank >= COLOURS else "")
+    """Classes of the line that stands at `rank` in the legend: the first one, dashed, is what the others go by."""
+    if rank == 0:
+        return "line-0"
+    again, colour = divmod(rank - 1, COLOURS)
+    return f"line-{colour + 1}{STROKES[again % len(STROKES)]}"
 
 
 def layer_panel(title: str, layers: Sequence[int], bands: Sequence[Band], digits: int) -> Markup:
@@ -42,31 +41,18 @@ def layer_panel(title: str, layers: Sequence[int], bands: Sequence[Band], digits
     span = max(len(layers) - 1, 1)
 
     def points(values: Sequence[float], order: range) -> list[str]:
-        return [f"{100 * n / span:.2f},{100 * (axis.high - values[n]) / (axis.high - axis.low):.2f}" for n in order]
+        return [f"{100 * n / span:.2f},{axis.down(values[n]):.2f}" for n in order]
 
     forward, back = range(len(layers)), range(len(layers) - 1, -1, -1)
-    heights = {tick: 100 * (axis.high - tick) / (axis.high - axis.low) for tick in axis.ticks}
-    parts = [_stroke("line", {"x1": 0, "x2": 100, "y1": y, "y2": y, "class": "grid"}) for y in heights.values()]
+    heights = {tick: axis.down(tick) for tick in axis.ticks}
+    parts = [stroke("line", {"x1": 0, "x2": 100, "y1": y, "y2": y, "class": "grid"}) for y in heights.values()]
     for band in bands:
         around = " ".join(points(band.low, forward) + points(band.high, back))
-        parts.append(element("polygon", {"points": around, "class": f"band {band.style}"}))
+        parts.append(element("polygon", {"points": around, "class": f"band {line_style(band.rank)}"}))
     for band in bands:
         line = " ".join(points(band.mean, forward))
-        parts.append(_stroke("polyline", {"points": line, "class": f"layers {band.style}"}))
+        parts.append(stroke("polyline", {"points": line, "class": f"layers {line_style(band.rank)}"}))
     told = "; ".join(f"{b.label}: {number(b.mean[0], digits)} to {number(b.mean[-1], digits)}" for b in bands)
-    box = {"viewBox": "0 0 100 100", "preserveAspectRatio": "none", "role": "img", "aria-label": f"{title}. {told}"}
-    ticks = [element("span", {"style": f"top:{y:.1f}%"}, tick_text(tick)) for tick, y in heights.items()]
+    ticks = [(y, tick_text(tick)) for tick, y in heights.items()]
     ends = [element("span", {}, f"layer {layers[0]}"), element("span", {}, str(layers[-1]))]
-    return element(
-        "figure",
-        {"class": "panel"},
-        element("figcaption", {}, title),
-        element("div", {"class": "ticks"}, *ticks),
-        element("svg", box, *parts),
-        element("div", {"class": "steps"}, *ends),
-    )
-
-
-def _stroke(name: str, attributes: dict[str, object]) -> Markup:
-    """A line whose width does not follow the panel's."""
-    return element(name, {**attributes, "vector-effect": "non-scaling-stroke"})
+    return panel(title, ticks, stretched(f"{title}. {told}", parts), ends)

@@ -6,7 +6,7 @@ Colours come from CSS variables, so that charts follow dark mode and print.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -21,16 +21,20 @@ MOST_TICKS = 6
 
 @dataclass(frozen=True)
 class Axis:
-    """A horizontal axis; `at` gives a position in percent of the track."""
+    """An axis with round ends."""
 
     low: float
     high: float
     ticks: tuple[float, ...]
 
     def at(self, value: float) -> str:
-        """Position of a value, cut at the ends of the axis."""
+        """Position of a value from the left, in percent of the track, cut at the ends of the axis."""
         share = (value - self.low) / (self.high - self.low)
         return f"{100 * min(max(share, 0.0), 1.0):.2f}%"
+
+    def down(self, value: float) -> float:
+        """Position of a value from the top, in percent of the panel."""
+        return 100 * (self.high - value) / (self.high - self.low)
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,12 @@ class Dot:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a dot chart; `spoken_form` is what a screen reader says instead of the picture."""
+    """One line of a dot chart; `told` is what a screen reader says instead of the picture."""
 
     label: str
     dots: tuple[Dot, ...]
     note: str
-    spoken_form: str
+    told: str
 
 
 def nice_axis(values: Sequence[float], *, ticks: int = 5) -> Axis:
@@ -105,7 +109,7 @@ def _chart_row(row: Row, axis: Axis, line_at: float | None) -> Markup:
         parts.append(element("circle", {"cx": axis.at(dot.value), "cy": middle, "r": 5, "class": f"dot {dot.role}"}))
     if len(row.dots) > 1:
         parts += _value_labels(row.dots, axis, middle)
-    label = {"role": "img", "aria-label": row.spoken_form}
+    label = {"role": "img", "aria-label": row.told}
     track = element("svg", {"class": "track", "height": ROW_HEIGHT, **label}, *parts)
     name = element("div", {"class": "chart-label"}, row.label)
     return element("div", {"class": "chart-row"}, name, track, element("div", {"class": "chart-note"}, row.note))
@@ -125,6 +129,32 @@ def _value_labels(dots: tuple[Dot, ...], axis: Axis, middle: float) -> list[Mark
 
 def _line(x1: str, x2: str, kind: str, y1: float, y2: float) -> Markup:
     return element("line", {"x1": x1, "x2": x2, "y1": y1, "y2": y2, "class": kind})
+
+
+def panel(
+    title: str, ticks: Sequence[tuple[float, str]], plot: Markup, foot: Sequence[Markup], kind: str = ""
+) -> Markup:
+    """A small figure: a title, what stands at the left at which height (percent from the top), the plot, the x axis."""
+    left = [element("span", {"style": f"top:{height:.1f}%"}, text) for height, text in ticks]
+    return element(
+        "figure",
+        {"class": f"panel {kind}".strip()},
+        element("figcaption", {}, title),
+        element("div", {"class": "ticks"}, *left),
+        plot,
+        element("div", {"class": "steps"}, *foot),
+    )
+
+
+def stroke(name: str, attributes: Mapping[str, object]) -> Markup:
+    """A line in a stretched plot: its width does not follow the panel's."""
+    return element(name, {**attributes, "vector-effect": "non-scaling-stroke"})
+
+
+def stretched(told: str, parts: Sequence[Markup]) -> Markup:
+    """A plot of 100 by 100 units that fills its panel; `told` is what a screen reader says instead."""
+    box = {"viewBox": "0 0 100 100", "preserveAspectRatio": "none", "role": "img", "aria-label": told}
+    return element("svg", box, *parts)
 
 
 def tick_text(value: float) -> str:

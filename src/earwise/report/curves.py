@@ -12,7 +12,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from earwise.errors import InputError
-from earwise.report.charts import log_axis, nice_axis, tick_text
+from earwise.report.charts import log_axis, nice_axis, panel, stretched, stroke, tick_text
 from earwise.report.markup import element
 
 LOSS, TERMS = "loss", "terms/"
@@ -106,24 +106,14 @@ def curve_panel(curve: Curve) -> Markup:
     first, last = scaled[0][0], max(scaled[-1][0], scaled[0][0] + 1)
 
     def path(points: Sequence[tuple[float, float]], kind: str) -> Markup:
-        pairs = (
-            f"{100 * (step - first) / (last - first):.2f},{100 * (axis.high - value) / (axis.high - axis.low):.2f}"
-            for step, value in points
-        )
-        return element("polyline", {"points": " ".join(pairs), "class": kind, "vector-effect": "non-scaling-stroke"})
+        pairs = (f"{100 * (step - first) / (last - first):.2f},{axis.down(value):.2f}" for step, value in points)
+        return stroke("polyline", {"points": " ".join(pairs), "class": kind})
 
-    heights = {tick: 100 * (axis.high - tick) / (axis.high - axis.low) for tick in axis.ticks}
-    grid = [
-        element("line", {"x1": 0, "x2": 100, "y1": y, "y2": y, "class": "grid", "vector-effect": "non-scaling-stroke"})
-        for y in heights.values()
-    ]
+    heights = {tick: axis.down(tick) for tick in axis.ticks}
+    grid = [stroke("line", {"x1": 0, "x2": 100, "y1": y, "y2": y, "class": "grid"}) for y in heights.values()]
     start, end = (tick_text(curve.points[i][1]) for i in (0, -1))
-    ends = f"{curve.name}: {start} at step {first}, {end} at step {last}"
-    box = {"viewBox": "0 0 100 100", "preserveAspectRatio": "none", "role": "img", "aria-label": ends}
-    plot = element("svg", box, *grid, path(scaled, "raw"), path(smooth(scaled), "mean"))
-    ticks = [
-        element("span", {"style": f"top:{y:.1f}%"}, tick_text(10**tick if log else tick)) for tick, y in heights.items()
-    ]
-    steps = element("div", {"class": "steps"}, element("span", {}, str(first)), element("span", {}, f"step {last}"))
-    title = element("figcaption", {}, curve.name + (" (log scale)" if log else ""))
-    return element("figure", {"class": "panel"}, title, element("div", {"class": "ticks"}, *ticks), plot, steps)
+    told = f"{curve.name}: {start} at step {first}, {end} at step {last}"
+    plot = stretched(told, [*grid, path(scaled, "raw"), path(smooth(scaled), "mean")])
+    ticks = [(y, tick_text(10**tick if log else tick)) for tick, y in heights.items()]
+    steps = [element("span", {}, str(first)), element("span", {}, f"step {last}")]
+    return panel(curve.name + (" (log scale)" if log else ""), ticks, plot, steps)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from earwise.evaluate.published import Row, rows
-from earwise.report.charts import Axis, Dot, dot_chart, nice_axis, tick_text
+from earwise.report.charts import Axis, Dot, dot_chart, nice_axis, panel, tick_text
 from earwise.report.charts import Row as ChartRow
 from earwise.report.grids import Cell, Grid, GridGroup, GridRow, benchmark_label, share_cell
 from earwise.report.markup import element
@@ -148,22 +148,15 @@ def alpha_panel(title: str, lines: Sequence[Line]) -> Markup:
     """Scores over alpha with intervals; the axis spans the data, so it need not begin at 0."""
     points = [point for line in lines for point in line.points]
     axis = nice_axis([v for p in points for v in (p.value, *(p.ci95 or ()))], ticks=4)
-    heights = {tick: _height(axis, tick) for tick in axis.ticks}
-    parts = [_line(("0%", "100%"), (y, y), "grid") for y in heights.values()]
+    parts = [_line(("0%", "100%"), (y, y), "grid") for y in (_height(axis, tick) for tick in axis.ticks)]
     for line in lines:
         parts += _curve(line, axis)
     told = "; ".join(f"{line.label}: {', '.join(_told(p) for p in line.points)}" for line in lines)
-    ticks = [element("span", {"style": f"top:{y}"}, tick_text(tick)) for tick, y in heights.items()]
+    plot = element("svg", {"role": "img", "aria-label": f"{title}, score over alpha. {told}"}, *parts)
+    ticks = [(axis.down(tick), tick_text(tick)) for tick in axis.ticks]
     alphas = sorted({point.alpha for point in points})
     ends = [element("span", {"style": f"left:{_across(alpha)}"}, f"{alpha:g}") for alpha in alphas]
-    return element(
-        "figure",
-        {"class": "panel alphas"},
-        element("figcaption", {}, title),
-        element("div", {"class": "ticks"}, *ticks),
-        element("svg", {"role": "img", "aria-label": f"{title}, score over alpha. {told}"}, *parts),
-        element("div", {"class": "steps"}, *ends),
-    )
+    return panel(title, ticks, plot, ends, "alphas")
 
 
 def _curve(line: Line, axis: Axis) -> list[Markup]:
@@ -190,7 +183,7 @@ def _across(alpha: float, aside: float = 0.0) -> str:
 
 
 def _height(axis: Axis, value: float) -> str:
-    return f"{100 * (axis.high - value) / (axis.high - axis.low):.2f}%"
+    return f"{axis.down(value):.2f}%"
 
 
 def _told(point: Point) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from earwise.evaluate.estimates import MEAN
 from earwise.evaluate.published import MMALIGN
 from earwise.evaluate.suite import COLUMNS
+from earwise.model_settings import BASE
 from earwise.report.grids import (
     Cell,
     Grid,
@@ -21,8 +22,6 @@ from earwise.report.grids import (
 from earwise.report.study import Regime, Study, Training
 from earwise.report.summary import OVERALL, BenchmarkResult, Comparison, Summary
 from earwise.report.words import model_label, number, p_value
-
-BASE = "base"
 
 
 def paper_columns(summary: Summary) -> tuple[str, ...]:

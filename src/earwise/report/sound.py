@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from earwise.evaluate.sound import MAIN
 from earwise.report.grids import Cell, Grid, GridGroup, GridRow, benchmark_label, count_cell, number_cell, score_cell
 from earwise.report.summary import (
     OVERALL,
@@ -18,7 +19,6 @@ from earwise.report.summary import (
 )
 from earwise.report.words import SPACE, interval, model_label, number, percent, view_label, view_note
 
-MAIN = "sound_text"
 STEPS = {
     "all": "All",
     "well_formed": "Well-formed",

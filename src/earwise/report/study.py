@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from earwise.errors import InputError
 from earwise.evaluation_settings import SPOKEN_VIEWS
-from earwise.report.summary import Pair, Part, Summary
+from earwise.report.summary import Pair, Part, Summary, parse_part
 from earwise.report.words import model_label, number
 
 DATA_LABELS = {"train": "gold answers", "train_other": "other annotator", "transcribe": "transcripts"}
@@ -135,14 +134,9 @@ def read_study(folder: Path, summary: Summary) -> Study | None:
     another schema.
     """
     path = folder / "recipe.json"
-    try:
-        recipe = _Recipe.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or None
-        raise InputError(f"not a recipe: {first['msg']}", file=path, record=where, remedy="run it again") from None
+    recipe = parse_part(_Recipe, path.read_bytes(), "a recipe", "run it again", path)
     report = recipe.report or _Report()
     trained = {
         name: train for name, train in recipe.train.items() if name in summary.models and train.view in SPOKEN_VIEWS

@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple, get_args
+from typing import Annotated, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from earwise.errors import InputError
+from earwise.evaluate.summary import OVERALL as OVERALL
 from earwise.records import View
 
-OVERALL = "all"
-"""The benchmark that stands for all items together."""
 SPOKEN_FORM = "image_spoken_form"
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -41,6 +40,9 @@ class Part(BaseModel):
     """Base of the parts of a summary: immutable, values not coerced, no NaN."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
+
+
+P = TypeVar("P", bound=Part)
 
 
 class ViewScore(Part):
@@ -323,15 +325,19 @@ class Summary(Part):
         return self.pair.order(used)
 
 
-def parse_summary(text: str | bytes, *, file: Path | None = None) -> Summary:
-    """A summary from its JSON text; raises `InputError` that names the first key with a wrong value."""
+def parse_part(kind: type[P], text: str | bytes, named: str, remedy: str, file: Path | None = None) -> P:
+    """A part from its JSON text; raises `InputError` that names the first key with a wrong value, as not `named`."""
     try:
-        return Summary.model_validate_json(text)
+        return kind.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or None
-        remedy = "make it again with `earwise run`"
-        raise InputError(f"not a summary: {first['msg']}", file=file, record=where, remedy=remedy) from None
+        raise InputError(f"not {named}: {first['msg']}", file=file, record=where, remedy=remedy) from None
+
+
+def parse_summary(text: str | bytes, *, file: Path | None = None) -> Summary:
+    """A summary from its JSON text; raises `InputError` that names the first key with a wrong value."""
+    return parse_part(Summary, text, "a summary", "make it again with `earwise run`", file)
 
 
 def read_summary(path: Path) -> Summary:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from earwise.attention.measure import Look
@@ -154,7 +154,7 @@ def _samples(context: StageContext, recipe: Recipe) -> dict[str, list[Sample]]:
     for benchmark in _benchmarks(recipe):
         items = loaded[benchmark]
         if answers is not None:
-            items = [_answered(item, text) for item in items if (text := answers[benchmark, item.id])]
+            items = answered(items, {item: text for (source, item), text in answers.items() if source == benchmark})
         clips = clip_folder(context.folder_of(SPEECH), f"benchmarks/{benchmark}") if recipe.speech else None
         if clips is not None:
             spoken = {clip.item for clip in read_clips(clips).clips}
@@ -177,8 +177,9 @@ def _answers(context: StageContext, recipe: Recipe) -> dict[tuple[str, str], str
     return {(s.source, s.item): s.prediction for s in scores if s.view == recipe.attention.views[0]}
 
 
-def _answered(item: Item, text: str) -> Item:
-    return item.model_copy(update={"answers": (text,)})
+def answered(items: Sequence[Item], answers: Mapping[str, str]) -> list[Item]:
+    """The items that have an answer, by id, that is not empty; it stands as their response."""
+    return [item.model_copy(update={"answers": (text,)}) for item in items if (text := answers.get(item.id))]
 
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:
