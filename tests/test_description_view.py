@@ -1,5 +1,6 @@
 """The sound as text: where a description stands, and what happens without one."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ from tiny import FAMILIES, tiny_model, tiny_samples
 
 from earwise.errors import InputError
 from earwise.models import Sample
+from earwise.stages.descriptions import with_descriptions
 
 DESCRIPTION = "two red stars and a circle"
 
@@ -45,3 +47,21 @@ def test_an_item_without_a_description_is_named(text, tiny_checkpoints, tmp_path
     with pytest.raises(InputError, match="the item has no description") as error:
         model.layouts.build(described(tmp_path, text=text)[0], "description_text", answers=True)
     assert error.value.record == "item-0"
+
+
+def test_descriptions_come_from_a_file_by_item(tmp_path):
+    lines = [{"item": f"item-{n}", "text": f"sound {n}", "source": "a model, greedily"} for n in (1, 0)]
+    path = tmp_path / "descriptions.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    samples = tiny_samples(tmp_path, 3)
+    assert [s.turns[0].description for s in with_descriptions(samples[:2], path)] == ["sound 0", "sound 1"]
+    with pytest.raises(InputError, match="no description of this item") as error:
+        with_descriptions(samples, path)
+    assert (error.value.record, error.value.file) == ("item-2", path)
+
+
+def test_an_item_that_is_described_twice_is_an_error(tmp_path):
+    path = tmp_path / "descriptions.jsonl"
+    path.write_text('{"item": "a", "text": "x", "source": "y"}\n' * 2)
+    with pytest.raises(InputError, match="already on line 1"):
+        with_descriptions([], path)
