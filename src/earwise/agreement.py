@@ -140,6 +140,13 @@ def _grpo(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
     for index, term in enumerate(train.terms):
         if isinstance(term, TaughtTerm):
             yield f"{key}.{index}", f"{term.type} compares views of given answers: it cannot stand beside grpo"
+    replays = train.replay_share or train.copy_share
+    if bool(replays) != any(isinstance(term, SftTerm) for term in train.terms):
+        yield key, "beside grpo, sft is what replayed items are learned by: give both it and replay_share, or none"
+    rewards = {reward.type for reward in terms[0].rewards}
+    describes = recipe.verify is not None and recipe.verify.method == "describe"
+    if rewards & {"claims", "completeness"} and not describes:
+        yield f"{key}.rewards", "claims are rewarded by what a checker hears: give [verify] with method 'describe'"
     updates = terms[0].updates
     if recipe.training is not None and (every := recipe.optimisation(name).save_every) % updates:
         yield "training.save_every", f"{every} is no multiple of the {updates} updates of {key}: rollouts are not saved"

@@ -43,7 +43,8 @@ def asked_views(recipe: Recipe, name: str) -> tuple[View, ...]:
     assert recipe.evaluate is not None
     model = recipe.model
     views = list(recipe.evaluate.views)
-    if name == BASE and not (model is not None and isinstance(model.ears, NativeEars)):
+    native = isinstance(model.ears, NativeEars) if model is not None else recipe.base is not None and recipe.base.hears
+    if name == BASE and not native:
         views = [view for view in views if not is_heard(view)]
     elif name != BASE and not (model is not None and model.trains_decoder):
         views = [view for view in views if is_heard(view)]

@@ -8,20 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from earwise.agreement import train_views
 from earwise.data.items import read_items
-from earwise.distil.cached_teacher import open_teacher
 from earwise.distil.fit import fit
-from earwise.distil.objective import SELF, SNAPSHOT, Objective
-from earwise.distil.schedule import Schedule, draw, group_by_length, mix
-from earwise.distil.teachers import Teacher
+from earwise.distil.objective import Objective
+from earwise.distil.policy import PolicyObjective
+from earwise.distil.schedule import Schedule, draw, group_by_length, mix, repeat_batches
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.evaluation_settings import CLIP_VIEWS
 from earwise.model_settings import ALIGNED, BASE
-from earwise.models.device import best_device
 from earwise.models.omni import OmniModel
 from earwise.models.shipped import model_folder
 from earwise.models.views import Sample, view_spec
@@ -33,6 +30,7 @@ from earwise.stages.data import NAME as DATA
 from earwise.stages.data import data_folder
 from earwise.stages.gate import failures, gate_needed
 from earwise.stages.models import EARS, load_model, load_start
+from earwise.stages.objectives import grpo_of, objective_stages, open_objective, teacher_folders
 from earwise.stages.samples import sample_items
 from earwise.stages.selection import Best
 from earwise.stages.speech import NAME as SPEECH
@@ -76,14 +74,14 @@ def train_stage(recipe: Recipe, name: str, seed: int) -> Stage:
         },
         seed=seed,
         needs=(*_material(recipe, own), *base_stage_needed(recipe, seed), *([start] if start else [])),
-        inputs=local_inputs(recipe) + _teacher_folders(own),
+        inputs=local_inputs(recipe) + teacher_folders(own),
         processes="all",
     )
 
 
 def _check_views(name: str, own: Train) -> None:
     """Raise `InputError` for a view that cannot be shown: before the first stage, not when this one's turn comes."""
-    for view in (own.view, *(term.view for term in own.terms if not isinstance(term, SftTerm))):
+    for view in train_views(own):
         try:
             context = view_spec(view).context
         except InputError as error:
@@ -96,7 +94,8 @@ def _material(recipe: Recipe, own: Train) -> tuple[str, ...]:
     """Stages that make the items and clips that a training learns from."""
     writer = WRITTEN_BY.get(own.data)
     spoken = (SPEECH, *gate_needed(recipe)) if recipe.speech is not None else ()
-    return (DATA, *spoken, *((writer,) if writer else ()))
+    read = (writer, *objective_stages(own)) if writer else objective_stages(own)
+    return (DATA, *spoken, *dict.fromkeys(read))
 
 
 def model_stage(name: str, seed: int) -> str | None:
@@ -113,11 +112,6 @@ def local_inputs(recipe: Recipe) -> tuple[Path, ...]:
     return tuple(path for path in named if path.name and path.is_dir())
 
 
-def _teacher_folders(own: Train) -> tuple[Path, ...]:
-    named = {Path(t.teacher) for t in own.terms if not isinstance(t, SftTerm) and t.teacher not in (SELF, SNAPSHOT)}
-    return tuple(sorted(path for path in named if path.is_dir()))
-
-
 def _align(context: StageContext, recipe: Recipe) -> None:
     settings = recipe.align
     assert settings is not None
@@ -125,6 +119,7 @@ def _align(context: StageContext, recipe: Recipe) -> None:
     samples = _samples(context, recipe, settings.data, [settings.view])
     objective = Objective(settings.view, [make_term(SftTerm(type="sft", weight=1.0))], model)
     order = draw(len(samples), settings.steps * settings.batch_size * settings.accumulate, context.seed)
+    _train_all_that_is_trained(model)
     _fit(context, model, objective, samples, order, settings)
 
 
@@ -134,31 +129,23 @@ def _train(context: StageContext, recipe: Recipe, name: str) -> None:
     views = train_views(own)
     samples = _samples(context, recipe, own.data, views)
     order = draw(len(samples), settings.steps * settings.batch_size * settings.accumulate, context.seed)
+    replayed: list[Sample] = []
     for number, (other, share) in enumerate({"transcribe": own.copy_share, "replay": own.replay_share}.items()):
         if share:
             more, seed = _samples(context, recipe, other, views), context.seed + 2 * number
-            order = mix(order, len(samples) + draw(len(more), len(order), seed + 1), share, seed)
-            samples += more
-    objective = Objective(
-        own.view,
-        [make_term(term) for term in own.terms],
-        model,
-        teachers=_teachers(own, recipe),
-        share_prefix=settings.shared_prefix == "auto",
-    )
+            offset = len(samples) + len(replayed)
+            order = mix(order, offset + draw(len(more), len(order), seed + 1), share, seed)
+            replayed += more
     best = None
     if settings.select is not None:
         held_out = _samples(context, recipe, settings.select.items, [own.view], settings.select.limit)
         best = Best(model, held_out, own.view, settings.select, context.folder, context.say)
-    _fit(context, model, objective, samples, order, settings, best)
-
-
-def _teachers(own: Train, recipe: Recipe) -> dict[str, Teacher]:
-    """Other models that terms name, or their stored states, opened once each; in the type of the base's weights."""
-    assert recipe.model is not None
-    dtype = getattr(torch, recipe.model.dtype)
-    named = {t.teacher for t in own.terms if not isinstance(t, SftTerm) and t.weight > 0} - {SELF, SNAPSHOT}
-    return {name: open_teacher(name, dtype=dtype, device=best_device()) for name in sorted(named)}
+    _train_all_that_is_trained(model)
+    grpo = grpo_of(own)
+    keys = [sample.key for sample in replayed]
+    with open_objective(context, recipe, name, model, [*samples, *replayed], keys) as objective:
+        updates = grpo.updates if grpo is not None else 1
+        _fit(context, model, objective, [*samples, *replayed], order, settings, best, updates)
 
 
 def _samples(
@@ -185,27 +172,35 @@ def _length(sample: Sample) -> int:
     return words * SAMPLE_RATE_HZ // 25 + (sample.sound.num_samples if sample.sound is not None else 0)
 
 
+def _train_all_that_is_trained(model: OmniModel) -> None:
+    """Ears learn wherever anything does; LoRA and decoder are settled when the model is loaded."""
+    assert model.ears is not None
+    model.ears.requires_grad_(True)
+
+
 def _fit(
     context: StageContext,
     model: OmniModel,
-    objective: Objective,
-    samples: list[Sample],
+    objective: Objective | PolicyObjective,
+    samples: Sequence[Sample],
     order: np.ndarray,
     settings: Optimisation,
     best: Best | None = None,
+    updates: int = 1,
 ) -> None:
     """Order the draws, train, and leave the ears as the stage's result."""
     lengths = np.array([_length(sample) for sample in samples])
     batch = settings.batch_size * settings.accumulate
     if settings.group_by_length:
         order = group_by_length(order, lengths, batch, context.seed)
-    assert model.ears is not None
-    model.ears.requires_grad_(True)
+    if updates > 1:
+        order = repeat_batches(order, batch, updates)
     ears = context.folder / EARS
 
     def save() -> None:
         best.take(ears) if best is not None else model.save_ears(ears)
-        objective.save_aids(context.folder / TERMS)
+        if isinstance(objective, Objective):
+            objective.save_aids(context.folder / TERMS)
 
     with telling_how_to_repair(context.run_folder / "stages" / SPEECH):
         fit(

@@ -1,0 +1,131 @@
+"""What a training of `[train]` minimises: terms over views of given answers, or reward of answers of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from earwise.data.media import resolve
+from earwise.data.video import sound_file
+from earwise.distil.cached_teacher import open_teacher
+from earwise.distil.objective import SELF, SNAPSHOT, Objective
+from earwise.distil.policy import PolicyObjective, policy_objective
+from earwise.distil.rewards import Known
+from earwise.distil.rollouts import ServerRollouts
+from earwise.distil.teachers import Teacher
+from earwise.distil.terms import make_term
+from earwise.errors import InputError
+from earwise.grpo_settings import ClaimsReward, CompletenessReward, GrpoTerm
+from earwise.models.device import best_device
+from earwise.models.omni import OmniModel
+from earwise.models.views import Sample
+from earwise.records import Item
+from earwise.run import StageContext
+from earwise.settings import Recipe
+from earwise.stages.data import NAME as DATA
+from earwise.stages.data import data_folder
+from earwise.stages.verify import HEARD
+from earwise.stages.verify import NAME as VERIFY
+from earwise.store import read_jsonl
+from earwise.term_settings import TaughtTerm
+from earwise.traces.describe import Heard
+from earwise.traces.opening import open_client
+from earwise.traces.prompts import student_messages
+from earwise.traces.requests import Message, Sound
+from earwise.training_settings import SftTerm, Train
+
+ANSWERS, ROLLOUTS = "samples.jsonl", "rollouts.jsonl"
+"""Files of a training by reward: some answers of each step with their rewards; what a server answered."""
+
+
+def grpo_of(own: Train) -> GrpoTerm | None:
+    """The term `grpo` of a training, if it has one."""
+    return next((term for term in own.terms if isinstance(term, GrpoTerm)), None)
+
+
+def objective_stages(own: Train) -> tuple[str, ...]:
+    """Stages that an objective reads beside those of the items: what a checker heard, where claims are rewarded."""
+    return (VERIFY,) if _rewards_claims(own) else ()
+
+
+def teacher_folders(own: Train) -> tuple[Path, ...]:
+    """Folders on this disk that hold teachers."""
+    named = {Path(term.teacher) for term in own.terms if isinstance(term, TaughtTerm)}
+    return tuple(sorted(path for path in named if str(path) not in (SELF, SNAPSHOT) and path.is_dir()))
+
+
+@contextmanager
+def open_objective(
+    context: StageContext,
+    recipe: Recipe,
+    name: str,
+    model: OmniModel,
+    samples: Sequence[Sample],
+    replayed: Collection[str],
+) -> Iterator[Objective | PolicyObjective]:
+    """The objective of training `name`, with whatever it asks held open.
+
+    Args:
+        context: of the training's stage.
+        recipe: the whole recipe.
+        name: of the training.
+        model: the student; it must be settled what of it is trained.
+        samples: all that can be drawn.
+        replayed: keys of those that are mixed in; beside a reward they are learned by `sft`.
+    """
+    own, settings = recipe.train[name], recipe.optimisation(name)
+    grpo = grpo_of(own)
+    if grpo is None:
+        terms = [make_term(term) for term in own.terms]
+        share = settings.shared_prefix == "auto"
+        yield Objective(own.view, terms, model, teachers=_teachers(own, recipe), share_prefix=share)
+        return
+    build = partial(
+        policy_objective,
+        [term for term in own.terms if isinstance(term, GrpoTerm | SftTerm)],
+        model,
+        own.view,
+        samples,
+        seed=context.seed,
+        replay=replayed,
+        known=_known(context) if _rewards_claims(own) else None,
+        answers=context.folder / ANSWERS,
+    )
+    if grpo.server is None:
+        yield build()
+        return
+    with open_client(grpo.server, context.folder / ROLLOUTS) as client:
+        prompt = partial(_heard_prompt, folder=data_folder(recipe, context.folder_of(DATA)))
+        source = ServerRollouts(client, model, prompt, max_tokens=grpo.max_tokens, temperature=grpo.temperature)
+        yield build(source=source)
+
+
+def _teachers(own: Train, recipe: Recipe) -> dict[str, Teacher]:
+    """Other models that terms name, or their stored states, opened once each; in the type of the base's weights."""
+    assert recipe.model is not None
+    dtype = getattr(torch, recipe.model.dtype)
+    named = {term.teacher for term in own.terms if isinstance(term, TaughtTerm) and term.weight > 0}
+    others = sorted(named - {SELF, SNAPSHOT})
+    return {name: open_teacher(name, dtype=dtype, device=best_device()) for name in others}
+
+
+def _rewards_claims(own: Train) -> bool:
+    grpo = grpo_of(own)
+    return grpo is not None and any(isinstance(r, ClaimsReward | CompletenessReward) for r in grpo.rewards)
+
+
+def _known(context: StageContext) -> Known:
+    heard = read_jsonl(context.folder_of(VERIFY) / HEARD, Heard)
+    return Known({one.item: frozenset(one.claims) for one in heard})
+
+
+def _heard_prompt(item: Item, folder: Path) -> tuple[Message, ...]:
+    """An item as a server is shown it: its sound and its question."""
+    if item.audio is None and item.video is None:
+        raise InputError("the item has neither sound nor video", file=folder, record=item.id)
+    path = resolve(folder, item.audio) if item.audio else sound_file(resolve(folder, str(item.video)))
+    return student_messages(item, Sound(path))
