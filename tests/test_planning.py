@@ -140,6 +140,35 @@ def test_predicted_activations_are_of_the_size_of_real_ones(tiny_checkpoints, tm
     assert memory.optimiser == 16 * sum(p.numel() for p in model.ears.parameters())
 
 
+def test_under_autocast_the_matrices_that_are_kept_twice_are_counted(tiny_checkpoints, tmp_path):
+    """A frozen float32 decoder is cast for the gradient that passes through it: half of its size comes on top."""
+    model = tiny_model(tiny_checkpoints["internvl"])
+    model.ears.requires_grad_(True)
+    samples = tiny_samples(tmp_path, 2)
+    objective = Objective("image_speech", [make_term(SFT)], model, share_prefix=False)
+    batch = objective.collate(samples)["batch"]
+    matrices = [p for p in (*model.family.backbone.layers.parameters(), *model.ears.parameters()) if p.ndim > 1]
+    shapes = {shape for p in matrices for shape in (p.shape, p.mT.shape)}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.shape in shapes and tensor.dtype == torch.bfloat16:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autocast("cpu", torch.bfloat16), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        values = objective.values(objective.states(model, batch))
+    assert values
+    _, sizes, passes = samples_passes(model, samples)
+    assert sizes.copies == 0
+    copies = Sizes.of(model, bfloat16=True).copies
+    assert copies == pytest.approx(sum(kept.values()), rel=0.1)
+    assert copies >= 2 * sizes.decoder
+    memory = step_memory(passes[0], [0] * 2, Sizes.of(model, bfloat16=True), batch=2)
+    assert memory.weights == sum(p.numel() * 4 for p in model.base.parameters()) + copies
+    assert Sizes.of(model.bfloat16(), bfloat16=True).copies == 0
+
+
 @pytest.fixture
 def corpora(tmp_path, monkeypatch, tiny_checkpoints):
     monkeypatch.chdir(tmp_path)

@@ -52,6 +52,9 @@ class Sizes:
     """Whether its matrices and the head have gradients of their own."""
     base: int
     base_bytes: int
+    copies: int
+    """Bytes of the matrices that are kept a second time, in bfloat16, for the backward pass: autocast casts the float32
+    ones that a gradient passes through, trained or not."""
     value_bytes: int
     """Bytes of one activation in the decoder."""
     keeps_maps: bool
@@ -85,6 +88,7 @@ class Sizes:
             trains_decoder=family.head_weight.requires_grad,
             base=sum(p.numel() for p in base.values()),
             base_bytes=sum(p.numel() * p.element_size() for p in base.values()),
+            copies=_copies(model, embedding) if bfloat16 else 0,
             value_bytes=2 if bfloat16 else family.head_weight.element_size(),
             keeps_maps=model.base.config._attn_implementation == "eager",
             workspace=Tiling.for_device(model.device).workspace_bytes,
@@ -93,6 +97,14 @@ class Sizes:
 
 def _matrices(parameters: Any, without: set[int]) -> list[int]:
     return [p.numel() for p in parameters if p.ndim > 1 and id(p) not in without]
+
+
+def _copies(model: OmniModel, embedding: set[int]) -> int:
+    """Bytes in bfloat16 of the decoder's matrices and of what is trained, as far as they are in float32."""
+    trained = (p for p in model.parameters() if p.requires_grad)
+    wide = {id(p): p for p in (*model.family.backbone.parameters(), *trained) if p.element_size() > 2}
+    added = {id(model.ears.encoder.embed_positions.weight)} if isinstance(model.ears, Ears) else set()
+    return 2 * sum(_matrices(wide.values(), embedding | added))
 
 
 def _ears(model: OmniModel) -> tuple[int, int, int, int]:
@@ -224,6 +236,7 @@ class Memory:
     """Bytes that a training holds on one device."""
 
     weights: float
+    """The base, and what of it and of the ears is kept a second time (`Sizes.copies`)."""
     optimiser: float
     """Trained weights in float32, their gradients and AdamW's two moments."""
     activations: float
@@ -256,4 +269,4 @@ def step_memory(student: Pass, prefixes: Sequence[int], sizes: Sizes, *, batch: 
     encoder = 20 * sizes.ears_layers * sizes.ears_width * states * size
     shared = 2 * sizes.layers * sizes.key_value_width * sum(prefixes) * size
     activations = (decoder + encoder + shared) * batch / len(student.shown)
-    return Memory(sizes.base_bytes, 16 * sizes.trainable, activations, sizes.workspace)
+    return Memory(sizes.base_bytes + sizes.copies, 16 * sizes.trainable, activations, sizes.workspace)
