@@ -212,10 +212,17 @@ def test_the_stage_reads_what_the_filters_left(tmp_path: Path) -> None:
         write_jsonl(tmp_path / name / "decisions.jsonl", [one for one in DECISIONS if one.step in steps])
     write_jsonl(tmp_path / "traces" / "traces.jsonl", TRACES)
     (tmp_path / "verify" / "trust.json").write_text('{"checker": "ear"}')
+    (tmp_path / "traces" / "counts.json").write_text('{"teacher": {"cost": 1}, "failed": {"z": "timeout"}}')
+    (tmp_path / "verify" / "counts.json").write_text('{"checker": {"cost": 2}}')
     (tmp_path / "data").mkdir()
     write_jsonl(tmp_path / "data" / "train.jsonl", ITEMS.values())
     chains = [KnownChain(id=f"c{n}", audio="a.wav", reasoning=TRUE) for n in range(4)]
     write_jsonl(tmp_path / "data" / "truth.jsonl", chains)
     recipe = SimpleNamespace(traces=SimpleNamespace(items="train"), verify=object(), data=None)
     found = report_stage._traces(SimpleNamespace(folder_of=lambda name: tmp_path / name), recipe)  # type: ignore[arg-type]
-    assert found == {**summarise_filters(TRACES, DECISIONS, ITEMS, TRUTH), "trust": {"checker": "ear"}}
+    assert found == {
+        **summarise_filters(TRACES, DECISIONS, ITEMS, TRUTH),
+        "trust": {"checker": "ear"},
+        "failed": 1,
+        "spent": {"teacher": {"cost": 1}, "checker": {"cost": 2}},
+    }

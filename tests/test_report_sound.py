@@ -138,7 +138,8 @@ def run_summary() -> dict[str, Any]:
         "sound": summarise_sound(table),
         "faithfulness": summarise_faithfulness(table, TRUTH, "sound_text"),
         "traces": summarise_filters(TRACES, DECISIONS, ITEMS, TRUTH)
-        | {"trust": {"checker": "ear<b>", "precision": trust, "recall": trust, "accuracy": trust}},
+        | {"trust": {"checker": "ear<b>", "precision": trust, "recall": trust, "accuracy": trust}}
+        | {"failed": 1, "spent": {"teacher": {"prompt_tokens": 1200, "completion_tokens": 30, "cost": 0.5}}},
     }
 
 
@@ -218,7 +219,8 @@ def test_the_page_shows_a_run_on_sounds(tmp_path: Path) -> None:
         "+15.0 better",
         "The checker ear<b> before it judged, on known chains: precision 90.0 %",
         "Held against the truth, on the 5 traces that it judged: precision 66.7 %", "Format: 5 kept; dropped: no 1.",
-        "Agreed, verified and complete", "72 chains are about sounds of which no truth is known",
+        "Agreed, verified and complete", "Teacher: 1,200 tokens read, 30 written, cost 0.50.",
+        "72 chains are about sounds of which no truth is known",
     ):  # fmt: skip
         assert told in visible.replace("\xa0", " "), told
     grid = faithfulness_grid(summary())

@@ -178,7 +178,7 @@ def trace_section(summary: Summary) -> TraceSection | None:
     if any(step.labels and len(step.labels) > LABELS_SHOWN for step in traces.steps.values()):
         notes.append(f"Of the answers the {LABELS_SHOWN} most frequent are shown.")
     grid = Grid("Traces after each filter", "Filter", columns, (GridGroup("", rows),), tuple(notes))
-    return TraceSection(tuple(_checker_sentences(traces)) + tuple(_dropped_sentences(traces)), grid)
+    return TraceSection((*_checker_sentences(traces), *_dropped_sentences(traces), *_spent_sentences(traces)), grid)
 
 
 def _step_cells(step: FilterStep) -> tuple[Cell | None, ...]:
@@ -213,6 +213,16 @@ def _dropped_sentences(traces: TraceFilters) -> list[str]:
         why = [f"{reason} {number:,}" for reason, number in counts.items() if reason != "kept"]
         dropped = f"dropped: {', '.join(why)}" if why else "none dropped"
         told.append(f"{step.capitalize()}: {counts.get('kept', 0):,} kept; {dropped}.")
+    return told
+
+
+def _spent_sentences(traces: TraceFilters) -> list[str]:
+    told = []
+    for name, one in traces.spent.items():
+        cost = f", cost {one.cost:,.2f}" if one.cost else ""
+        told.append(f"{name.capitalize()}: {one.prompt_tokens:,} tokens read, {one.completion_tokens:,} written{cost}.")
+    if traces.failed:
+        told.append(f"{traces.failed:,} items have no full set of samples: the teacher did not answer.")
     return told
 
 

@@ -253,6 +253,14 @@ class Trust(Part):
     accuracy: TrustRate
 
 
+class Spent(Part):
+    """What a model that was asked for traces or verdicts has read and written."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float = 0.0
+
+
 class TraceFilters(Part):
     """The traces of a teacher, and what each filter left of them."""
 
@@ -264,6 +272,9 @@ class TraceFilters(Part):
     """By filter: how many are kept, and how many dropped for each reason."""
     checker: CheckerWorth | None = None
     trust: Trust | None = None
+    failed: int = 0
+    """Items without a full set of samples, as the teacher did not answer."""
+    spent: dict[str, Spent] = {}
 
 
 class Summary(Part):

@@ -30,7 +30,7 @@ from earwise.stages.evaluation import SCORES, asked_views, stage_name
 from earwise.stages.gate import summarise_gate
 from earwise.stages.speech import NAME as SPEECH
 from earwise.stages.speech import clip_folder, spoken_files
-from earwise.stages.traces import DECISIONS, TRACES
+from earwise.stages.traces import COUNTS, DECISIONS, TRACES
 from earwise.stages.traces import NAME as DRAWN
 from earwise.stages.verify import NAME as VERIFY
 from earwise.stages.verify import TRUST
@@ -136,12 +136,15 @@ def _traces(context: StageContext, recipe: Recipe) -> dict[str, Any] | None:
     data, drawn = data_folder(recipe, context.folder_of(DATA)), context.folder_of(DRAWN)
     items = {item.id: item for item in read_items(data / f"{recipe.traces.items}.jsonl")}
     decisions, trust = read_jsonl(drawn / DECISIONS, Decision), None
+    counts = read_json(drawn / COUNTS)
+    spent = {"teacher": counts["teacher"]}
     if recipe.verify is not None:
         checked = context.folder_of(VERIFY)
         decisions += read_jsonl(checked / DECISIONS, Decision)
         trust = read_json(checked / TRUST)
+        spent["checker"] = read_json(checked / COUNTS)["checker"]
     summary = summarise_filters(read_jsonl(drawn / TRACES, Trace), decisions, items, _truth(data))
-    return summary | {"trust": trust}
+    return summary | {"trust": trust, "failed": len(counts["failed"]), "spent": spent}
 
 
 def _voices(context: StageContext, recipe: Recipe, table: ScoreTable, view: View) -> dict[str, object] | None:
@@ -165,7 +168,9 @@ def _shown_items(context: StageContext, recipe: Recipe, scores: list[Score]) -> 
     folder = data_folder(recipe, context.folder_of(DATA)) / "benchmarks"
     benchmarks = benchmark_items(recipe, folder.parent)
     answers: dict[tuple[str, str], dict[str, dict[str, Answer]]] = {}
-    models = [name for name in recipe.evaluated if name != BASE] or [BASE]
+    models = [name for name in recipe.evaluated if name != BASE]
+    if not models or recipe.evaluate.main_view in asked_views(recipe, BASE):
+        models = [BASE, *models]
     for score in scores:
         for model in models if score.model == BASE else [score.model]:
             given = answers.setdefault((score.source, score.item), {}).setdefault(model, {})
