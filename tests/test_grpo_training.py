@@ -1,12 +1,17 @@
 """Whole trainings by reward: resumed, cut up otherwise, in several updates, from a server."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from example_recipe import TEXT
 from grpo_case import asked, curve, learner, objective_of, term_of, trainer_of
+from grpo_processes import logs_of
 from tiny import tiny_model
 
 from earwise.distil.rollouts import Prompt, ServerRollouts
@@ -63,6 +68,21 @@ def test_accumulation_gives_the_same_curve(checkpoint, tmp_path):
     for name in NUMBERS:
         assert curve(cut, name) == pytest.approx(curve(logs, name), rel=1e-3, abs=1e-5), name
     assert [(line["step"], line["text"]) for line in others] == [(line["step"], line["text"]) for line in answers]
+
+
+def test_two_processes_give_the_same_curve(checkpoint, tmp_path):
+    """Completions, dropped groups, replayed samples and what is divided by are those of one process."""
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29523",
+        str(Path(__file__).with_name("grpo_processes.py")), str(checkpoint), str(tmp_path / "two"),
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    together, alone = json.loads((tmp_path / "two" / "logs.json").read_text()), logs_of(checkpoint, tmp_path / "one")
+    for name in (*NUMBERS, "terms/sft", "dropped"):
+        assert curve(together, name) == pytest.approx(curve(alone, name), rel=1e-3, abs=1e-5), name
+    assert max(curve(alone, "terms/sft")) > 0
 
 
 def test_several_updates_learn_from_one_rollout_and_the_clipping_binds(checkpoint, tmp_path):

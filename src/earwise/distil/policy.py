@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from earwise.distil.guard import CollapseGuard
 from earwise.distil.policy_batch import POLICY, REPLAY, Group, PolicyBatch, Rollouts, completed
@@ -120,6 +121,7 @@ class PolicyObjective:
         """
         self._main = rank == 0
         if self._step is None:
+            _check_whole(self._student)
             if self._reference is not None:
                 self._reference.check()
             if self._answers is not None and self._main:
@@ -277,6 +279,12 @@ class PolicyObjective:
             }
             for n, group in places[:_ANSWERS_LOGGED]
         ]
+
+
+def _check_whole(student: OmniModel) -> None:
+    """Raise `InputError` for a student in shards: it is asked outside of the pass in which FSDP2 puts it together."""
+    if any(isinstance(parameter, DTensor) for parameter in student.parameters()):
+        raise InputError("grpo draws from the student, which FSDP2 holds in shards", remedy="train with DDP")
 
 
 def policy_objective(

@@ -1,0 +1,34 @@
+"""One small training by reward, in this process or under `torchrun`: python grpo_processes.py CHECKPOINT OUT."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+from grpo_case import asked, learner, objective_of, term_of, trainer_of
+
+STEPS, BATCH = 3, 4
+
+
+def logs_of(checkpoint, out):
+    """Spoken questions of which two of twelve are replayed; groups without advantage are dropped."""
+    media = out / f"media{os.environ.get('RANK', '0')}"
+    media.mkdir(parents=True)
+    model, samples = learner(checkpoint, train="ears"), asked(media, 12)
+    replay = {samples[1].key, samples[6].key}
+    objective = objective_of(model, term_of(drop_equal=True), view="image_speech", replay=replay)
+    trainer, logs = trainer_of(model, samples, out, objective, steps=STEPS, batch=BATCH, lr=3e-3)
+    trainer.train()
+    return logs
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    checkpoint, out = map(Path, sys.argv[1:])
+    logs = logs_of(checkpoint, out)
+    if os.environ["RANK"] == "0":
+        (out / "logs.json").write_text(json.dumps(logs))
+    # A process that leaves while gloo's threads still run is sometimes aborted.
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
