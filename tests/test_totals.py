@@ -99,3 +99,8 @@ def test_the_gap_of_averages_is_paired():
     speech["mme"] = speech["mme"][1:]
     with pytest.raises(InputError, match="mme: item color-0-0 is scored under one view only"):
         average_gap(text, speech, ("textvqa", "mme"))
+    doubled = {**text, "mme": [*text["mme"], text["mme"][0].model_copy(update={"value": 0.0})]}
+    with pytest.raises(InputError, match=r"mme: item .* is scored twice"):
+        average_gap(text, doubled, ("textvqa", "mme"))
+    with pytest.raises(InputError, match=r"mme: item .* is scored twice"):
+        aggregate_gap("mme", text["mme"], doubled["mme"])

@@ -34,7 +34,7 @@ from earwise.data.tsv import KNOWN_DEFECTS, read_tsv
 from earwise.errors import InputError
 from earwise.evaluate.gap import metric_interval
 from earwise.evaluate.scoring import SCORERS, SPLITS, find_scorer
-from earwise.evaluate.totals import metric
+from earwise.evaluate.totals import metric, partners_by_item
 from earwise.evaluate.yes_no import parse_strict
 from earwise.records import Item, Score, View
 
@@ -146,7 +146,7 @@ def aggregate_gap(
     For numbers that are means this is `gap.paired_gap` times 100; otherwise the difference of the totals. Raises
     `InputError` naming an item that only one side has.
     """
-    partners = {score.item: score for score in second}
+    partners = partners_by_item(second, name)
     if alone := sorted({score.item for score in first} ^ partners.keys()):
         raise InputError("scored under one view only", record=f"item {alone[0]}", remedy="score the same items twice")
     one, two = metric(name, first), metric(name, [partners[score.item] for score in first])

@@ -9,7 +9,7 @@ import numpy as np
 
 from earwise.errors import InputError
 from earwise.evaluate.gap import Floats, Metric, metric_draws
-from earwise.evaluate.totals import metric
+from earwise.evaluate.totals import metric, partners_by_item
 from earwise.records import Score
 
 COLUMNS: Final = (
@@ -55,7 +55,7 @@ def average_gap(
     """
     differences: dict[str, tuple[Metric, Sequence[Score]]] = {}
     for name in _present(first, columns):
-        partners = {score.item: score for score in second.get(name, ())}
+        partners = partners_by_item(second.get(name, ()), name)
         if alone := sorted({score.item for score in first[name]} ^ partners.keys()):
             raise InputError(f"item {alone[0]} is scored under one view only", record=name)
         one = metric(name, first[name])

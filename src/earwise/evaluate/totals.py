@@ -56,6 +56,15 @@ def metric(name: str, scores: Sequence[Score]) -> Metric:
     return _METRICS.get(name, _mean)(scores)
 
 
+def partners_by_item(scores: Sequence[Score], name: str) -> dict[str, Score]:
+    """The scores of benchmark `name` by item, for pairs; raises `InputError` for an item that is scored twice."""
+    partners: dict[str, Score] = {}
+    for score in scores:
+        if partners.setdefault(score.item, score) is not score:
+            raise InputError(f"item {score.item} is scored twice", record=name)
+    return partners
+
+
 def mme_totals(scores: Sequence[Score]) -> dict[str, float]:
     """`perception` (0-2000) and `cognition` (0-800) of MME, as its own tables print them.
 
