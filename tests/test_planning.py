@@ -22,10 +22,12 @@ from earwise.models.layout import shared_prefix
 from earwise.planning import plan
 from earwise.planning.cost import Pass, Shown, Sizes, step_flops, step_memory
 from earwise.recipe import load_recipe
+from earwise.term_settings import LayerMapTerm
 from earwise.training_settings import LogitsTerm, SftTerm
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 SFT, LOGITS = SftTerm(type="sft", weight=0.25), LogitsTerm(type="logits", weight=0.75)
+LAYER_MAP = LayerMapTerm(type="layer_map", weight=0.05)
 VIEWS = ("image_speech", "image_text")
 
 
@@ -39,7 +41,13 @@ def lines_of(path: Path, *overrides: str) -> list[str]:
 def example(tmp_path_factory):
     path = tmp_path_factory.mktemp("example") / "quick.toml"
     path.write_text(EXAMPLE)
-    return lines_of(path, "speech.test_voices=2")
+    return lines_of(path, "speech.test_voices=2", 'gate={ train = "leave_out" }')
+
+
+def test_what_only_the_gate_can_know_is_said(example):
+    said = "what fails the gate is left out, too: `earwise gate` says how much"
+    at = [n for n, line in enumerate(example) if line.strip() == said]
+    assert len(at) == sum(line.startswith("data ") for line in example) == 2
 
 
 def test_every_training_of_the_quickstart_is_planned():
@@ -110,6 +118,7 @@ def test_predicted_operations_are_those_of_real_steps(family, tiny_checkpoints, 
         (passes[:1], [SFT], False),
         (passes, [SFT, LOGITS], False),
         (passes, [SFT, LOGITS], True),
+        (passes, [SFT, LAYER_MAP], False),
     ]:
         real = counted(model, sample, terms, share)
         assert step_flops(one, prefix if share else [0], terms, sizes) == pytest.approx(real, rel=0.06)
