@@ -20,8 +20,8 @@ from earwise.models.families.base import Family, ImageInput
 from earwise.models.layout import AUDIO_ID, Layout, Media, shared_prefix
 
 MIN_PREFIX = 16
-"""Below this many tokens, two short passes cost more than one: the prefix is not split off. Measured on narrow models of
-5 and 24 layers (docs/results/step.md)."""
+"""Below this many tokens, two short passes cost more than one: the prefix is not split off. Measured on narrow models
+of 5 and 24 layers (docs/results/step.md)."""
 
 
 @dataclass
