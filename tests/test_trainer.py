@@ -13,7 +13,7 @@ from earwise.distil.objective import Objective
 from earwise.distil.terms import make_term
 from earwise.training_settings import SftTerm
 
-NUMBERS = ("loss", "grad_norm", "terms/sft", "terms/logits", "terms/layers")
+NUMBERS = ("loss", "grad_norm", "terms/sft", "terms/logits", "terms/layers", "terms/layer_map")
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,7 @@ def test_the_loss_is_the_weighted_sum_of_the_terms_per_response_token(uninterrup
     logs, _, _ = uninterrupted
     for _, numbers in logs[:STEPS]:
         expected = 0.25 * numbers["terms/sft"] + 0.75 * numbers["terms/logits"] + 2.0 * numbers["terms/layers"]
+        expected += 0.5 * numbers["terms/layer_map"]
         assert numbers["loss"] == pytest.approx(expected, rel=1e-4)
 
 
@@ -114,4 +115,4 @@ def test_checkpoints_hold_what_is_trained_and_nothing_else(checkpoint, tmp_path)
     trainer.train()
     saved = load_file(tmp_path / "out" / f"checkpoint-{STEPS}" / "trained.safetensors")
     assert saved
-    assert all(name.startswith("ears.") for name in saved)
+    assert all(name.startswith(("ears.", "aids.")) for name in saved)

@@ -1,6 +1,6 @@
 """One small training, in this process or under `torchrun`.
 
-python training_case.py CHECKPOINT SAMPLES OUT BATCH ACCUMULATE [SAVE_EVERY [CHECKPOINT]]
+python training_case.py CHECKPOINT SAMPLES OUT BATCH ACCUMULATE [SAVE_EVERY [PRECISION [CHECKPOINT]]]
 """
 
 import json
@@ -17,6 +17,7 @@ from earwise.distil.schedule import Schedule, draw
 from earwise.distil.sharding import gather_trained
 from earwise.distil.terms import make_term
 from earwise.distil.trainer import DistilTrainer, training_arguments
+from earwise.term_settings import LayerMapTerm
 from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm, Training
 
 STEPS = 6
@@ -25,13 +26,14 @@ STEPS = 6
 def trainer_of(
     checkpoint, media, out, *, batch, accumulate=1, processes=1, steps=STEPS, save_every=100, precision="float32"
 ):
-    """A trainer of SFT + logits + layers on 12 samples, 4 draws per step whatever the cut, and the list of its logs."""
+    """A trainer of SFT + logits + layers + mapped layers on 12 samples, 4 draws per step whatever the cut, and the list of its logs."""
     model = tiny_model(checkpoint)
     model.ears.requires_grad_(True)
     terms = [
         SftTerm(type="sft", weight=0.25),
         LogitsTerm(type="logits", weight=0.75),
         LayersTerm(type="layers", weight=2.0),
+        LayerMapTerm(type="layer_map", weight=0.5, space="cosine"),  # trains a module of its own
     ]
     objective = Objective("image_speech", [make_term(term) for term in terms], model)
     settings = Training(
@@ -46,12 +48,12 @@ def trainer_of(
     return trainer, logs
 
 
-def main(checkpoint, media, out, batch, accumulate, save_every="100", resume=None) -> None:
+def main(checkpoint, media, out, batch, accumulate, save_every="100", precision="float32", resume=None) -> None:
     torch.set_num_threads(1)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     trainer, logs = trainer_of(
         Path(checkpoint), media, out, batch=int(batch), accumulate=int(accumulate), processes=processes,
-        save_every=int(save_every),
+        save_every=int(save_every), precision=precision,
     )  # fmt: skip
     trainer.train(resume_from_checkpoint=resume)
     sharded = [name for name, p in trainer.model.named_parameters() if isinstance(p, DTensor)]
