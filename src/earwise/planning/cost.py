@@ -18,6 +18,7 @@ from earwise.models.ears import Ears
 from earwise.models.layout import Layout
 from earwise.models.mel import bucket_frames
 from earwise.models.omni import OmniModel
+from earwise.term_settings import LayerMapTerm
 from earwise.training_settings import LogitsTerm, SftTerm, Term
 
 
@@ -208,7 +209,7 @@ def step_flops(passes: Sequence[Pass], prefixes: Sequence[int], terms: Sequence[
             attention = 4 * sizes.ears_layers * sizes.ears_width * shown.squares
             total += (linear + attention) * (2 * again - 1)
     responses = sum(shown.responses for shown in passes[0].shown)
-    products = sum(_products(term) + (sizes.trains_decoder and _products(term) > 0) for term in terms)
+    products = sum(_products(term, sizes) for term in terms)
     return total + products * 2 * sizes.head * responses
 
 
@@ -222,13 +223,16 @@ def _decoder(new: int, before: int, sizes: Sizes, *, learns: bool) -> float:
     return linear * (again if learns else 1) + attention * (3 if learns else 1)
 
 
-def _products(term: Term) -> int:
-    """Products with a frozen head: the student's logits and their gradient, and the teacher's logits. A head that is
-    trained has one more, its gradient.
+def _products(term: Term, sizes: Sizes) -> int:
+    """Products with a frozen head: the student's logits and their gradient, and the teacher's logits; for each layer
+    that is read through the head. A head that is trained has one more, its gradient.
     """
+    trained = 1 if sizes.trains_decoder else 0
     if isinstance(term, SftTerm):
-        return 2
-    return 3 if isinstance(term, LogitsTerm) else 0
+        return 2 + trained
+    if isinstance(term, LayerMapTerm) and term.space == "logit_lens":
+        return (3 + trained) * (sizes.layers // term.every)
+    return 3 + trained if isinstance(term, LogitsTerm) else 0
 
 
 @dataclass(frozen=True)
