@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from earwise.agreement import train_views
+from earwise.data.descriptions import FILE as DESCRIPTIONS
 from earwise.data.items import read_items
 from earwise.distil.fit import fit
 from earwise.distil.objective import Objective
@@ -28,6 +29,7 @@ from earwise.settings import Recipe
 from earwise.stages.base import base_stage_needed
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import data_folder
+from earwise.stages.descriptions import with_descriptions
 from earwise.stages.gate import failures, gate_needed
 from earwise.stages.models import EARS, load_model, load_start
 from earwise.stages.objectives import grpo_of, objective_stages, open_objective, teacher_folders
@@ -161,6 +163,8 @@ def _samples(
     samples = sample_items(items, folder, clips, context.say, views=views, failed=failed)
     if not samples:
         raise InputError("nothing is left to train on", file=file, remedy="see above for what was left out, and why")
+    if any(view_spec(view).context == "description" for view in views):
+        samples = with_descriptions(samples, folder / DESCRIPTIONS)
     return samples
 
 
