@@ -70,10 +70,12 @@ def check_command(words: list[str]) -> None:
         assert set(rest) <= make_targets(), rest
     elif name == "earwise":
         check_earwise(rest)
+    elif name in ("torchrun", "accelerate"):
+        check_earwise(rest[rest.index("earwise") + 1 :])
     elif name in ("pytest", "python"):
         assert (PROJECT / rest[0].partition("::")[0]).exists(), rest
     else:
-        assert name in ("pip", "pre-commit", ".ci/run"), f"a command that no test knows: {words}"
+        assert name in ("pip", "pre-commit", "ray", ".ci/run"), f"a command that no test knows: {words}"
 
 
 @each_document

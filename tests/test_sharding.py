@@ -85,11 +85,20 @@ def test_a_checkpoint_of_shards_is_one_of_a_single_process(checkpoint, alone, sh
 
 
 def test_shards_resume_from_the_checkpoint_of_one_process(checkpoint, alone, sharded, tmp_path):
-    two_processes(checkpoint, tmp_path, tmp_path, 2, 1, 100, alone[2])
+    two_processes(checkpoint, tmp_path, tmp_path, 2, 1, 100, "float32", alone[2])
     logs = json.loads((tmp_path / "logs.json").read_text())
     assert [step for step, numbers in logs if "loss" in numbers] == [4, 5, 6]
     for name in ("loss", "grad_norm"):
         assert curve(logs, name) == pytest.approx(curve(alone[0], name)[3:STEPS], rel=1e-4)
+
+
+def test_mixed_precision_is_autocast_in_shards_too(checkpoint, alone, tmp_path):
+    one, logs = trainer_of(checkpoint, tmp_path, tmp_path / "one", batch=4, precision="bfloat16")
+    one.train()
+    two_processes(checkpoint, tmp_path, tmp_path, 2, 1, 100, "bfloat16")
+    first = curve(json.loads((tmp_path / "logs.json").read_text()), "loss")[0]
+    assert first == pytest.approx(curve(logs, "loss")[0], rel=1e-6)
+    assert first != pytest.approx(curve(alone[0], "loss")[0], rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,9 @@ STEPS = 6
 def trainer_of(
     checkpoint, media, out, *, batch, accumulate=1, processes=1, steps=STEPS, save_every=100, precision="float32"
 ):
-    """A trainer of SFT + logits + layers + mapped layers on 12 samples, 4 draws per step whatever the cut, and the list of its logs."""
+    """A trainer of SFT + logits + layers + mapped layers on 12 samples, 4 draws per step whatever the cut, and the list
+    of its logs.
+    """
     model = tiny_model(checkpoint)
     model.ears.requires_grad_(True)
     terms = [

@@ -63,7 +63,7 @@ class Speech(Settings):
     """espeak's scale of 0 to 99, 50 is the voice's own."""
     seed: int = 0
     workers: Count | None = None
-    """Processes that speak; one per core when absent."""
+    """Workers that speak; one per core when absent."""
     perturb: Perturb | None = None
     """Of training clips."""
     test_perturb: Perturb | None = None

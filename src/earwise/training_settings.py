@@ -20,7 +20,7 @@ class Optimisation(Settings):
     steps: Count
     """Optimiser steps."""
     batch_size: Count
-    """Items per process and forward pass."""
+    """Items per forward pass, over all processes."""
     accumulate: Count = 1
     """Forward passes per optimiser step."""
     lr: float = Field(gt=0)

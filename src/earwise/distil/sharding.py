@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast
 
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin, parse_flag_from_env
 from torch import Tensor, nn
@@ -61,6 +62,19 @@ def _kept_whole(model: OmniModel) -> Iterator[nn.Module]:
     for module in model.base.modules():
         if getattr(module, "weight", None) is model.family.head_weight:
             yield module
+
+
+def autocast_forward(model: nn.Module, accelerator: Accelerator) -> None:
+    """Run the forward pass in mixed precision where it is asked for: `accelerate` leaves that to FSDP2's casts of
+    weights.
+    """
+    forward = model.forward
+
+    def in_autocast(*args: Any, **kwargs: Any) -> Any:
+        with accelerator.autocast():
+            return forward(*args, **kwargs)
+
+    model.forward = in_autocast
 
 
 def whole(tensor: Tensor) -> Tensor:

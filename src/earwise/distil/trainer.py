@@ -14,11 +14,20 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
-from earwise.distil.sharding import allow_on_cpus, laid_out_as, shard_base, sharded_state, whole, whole_state
+from earwise.distil.sharding import (
+    allow_on_cpus,
+    autocast_forward,
+    laid_out_as,
+    shard_base,
+    sharded_state,
+    whole,
+    whole_state,
+)
 from earwise.errors import InputError
 from earwise.models.views import Sample
 from earwise.ranks import process_count
@@ -110,6 +119,7 @@ class DistilTrainer(Trainer):
         )
         if self.is_fsdp_enabled:
             shard_base(self.accelerator.state.fsdp_plugin, model)
+            autocast_forward(model, self.accelerator)
         self._objective = objective
         self._on_log = on_log
         self._sums = {term.name: 0.0 for term in objective.terms}
@@ -142,6 +152,7 @@ class DistilTrainer(Trainer):
     ) -> Tensor:
         """Weighted sum of all terms over this micro-batch, divided by the response tokens of the whole step."""
         batch: Batch = inputs["batch"]
+        assert isinstance(model, FSDPModule) or not self.is_fsdp_enabled
         count = num_items_in_batch if num_items_in_batch is not None else batch.num_responses
         values = self._objective.losses(model, batch)
         loss = torch.zeros((), device=self.args.device)
