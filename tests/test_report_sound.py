@@ -22,7 +22,7 @@ from earwise.evaluate.summary import ScoreTable, compare, summarise_models
 from earwise.evaluation_settings import Evaluate, Report
 from earwise.recipe import load_recipe
 from earwise.records import View
-from earwise.report import Answer, ShownItem, build_report
+from earwise.report import Answer, ShownItem, build_report, console_table
 from earwise.report.sound import faithfulness_grid, gains_grid, sound_section, trace_section
 from earwise.report.summary import Summary, parse_summary
 
@@ -166,9 +166,7 @@ def test_the_best_score_decides_whether_a_benchmark_needs_its_sound() -> None:
         data[part] = {model: {"easy": found["easy"]} for model, found in data[part].items() if model == "base"}
     section = sound_section(parse_summary(json.dumps(data)))
     assert section is not None
-    assert section.sentences[0].startswith(
-        "easy can be answered without its sound: no loss of base is shown under text"
-    )
+    assert section.sentences[0].startswith("easy can be answered as well without its sound: no loss of base is shown")
     hard = run_summary()
     for part in ("models", "sound"):
         hard[part] = {model: {"hard": found["hard"]} for model, found in hard[part].items()}
@@ -234,6 +232,21 @@ def test_the_page_shows_a_run_on_sounds(tmp_path: Path) -> None:
         "40",
     ]
     assert trace_section(summary()) is not None
+
+
+def test_a_gap_between_other_views_is_named_by_them(tmp_path: Path) -> None:
+    data = run_summary() | {"text_view": "text_only", "speech_view": "sound_text"}
+    for results in data["models"].values():
+        for found in results.values():
+            found["gap"] = {"value": -40.0, "ci95": [-45.0, -35.0], "p": 0.001}
+    (tmp_path / "summary.json").write_text(json.dumps(data))
+    page = Page(build_report(tmp_path, [], tmp_path / "report.html").read_text())
+    assert "The gap between the views “text only” and “sound”" in page.text("h2")
+    assert "text only − sound, points" in page.text("small")
+    for word in ("typed −", "spoken", "Spoken", "Recovered"):
+        assert word not in page.visible
+    assert "Sound view: base 82.5 → SFT 90.0; text only 20.0 to 46.9." in page.visible
+    assert console_table(data).columns[-1].header.plain == "gap [95 % CI]"
 
 
 def test_a_run_without_sounds_has_none_of_these_parts() -> None:

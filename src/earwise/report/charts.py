@@ -163,14 +163,17 @@ def tick_text(value: float) -> str:
 
 
 def gap_chart(summary: Summary, benchmark: str) -> Markup | None:
-    """Typed against spoken for every model that has both, on the full scale of 0 to 100."""
+    """Both views of the gap, typed and spoken, for every model that has both, on the full scale of 0 to 100."""
     rows = []
+    first, second = (view_label(view).lower() for view in summary.pair)
     for model, result in summary.on(benchmark).items():
         if not set(summary.pair) <= result.views.keys():
             continue
         typed, spoken = (result.views[view] for view in summary.pair)
         gap = result.gap.value if result.gap else typed.score - spoken.score
-        words = f"{model_label(model)}: typed {number(typed.score)}, spoken {number(spoken.score)}, gap {number(gap)}"
+        words = (
+            f"{model_label(model)}: {first} {number(typed.score)}, {second} {number(spoken.score)}, gap {number(gap)}"
+        )
         dots = (Dot(typed.score, typed.ci95, "typed"), Dot(spoken.score, spoken.ci95, "spoken"))
         rows.append(Row(model_label(model), dots, f"gap {number(gap)}", words))
     return dot_chart(rows, Axis(0, 100, (0, 20, 40, 60, 80, 100))) if rows else None

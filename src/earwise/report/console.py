@@ -34,6 +34,7 @@ def console_table(summary: Summary | Mapping[str, object]) -> Table:
         table.add_column(Text(name), justify="right", no_wrap=True)
     if results.has_gap:
         table.add_column(Text("gap [95 % CI]"), justify="right", no_wrap=True)
+    if results.has_recovered:
         table.add_column("recovered", justify="right", no_wrap=True)
     for row in results.rows:
         table.add_row(Text(model_label(row.model)), *_cells(row, results))
@@ -44,8 +45,9 @@ def _cells(row: ResultRow, results: ResultTable) -> list[Text]:
     """Cells as `Text`, because rich would read the brackets of a string as markup."""
     cells = [number(score.score if score else None) for score in row.scores]
     if results.has_gap:
-        share = row.recovered
-        cells += [_gap_cell(row.result.gap), percent(None if share is None else share / 100)]
+        cells.append(_gap_cell(row.result.gap))
+    if results.has_recovered:
+        cells.append(percent(None if row.recovered is None else row.recovered / 100))
     return [Text(cell) for cell in cells]
 
 

@@ -20,6 +20,13 @@ BENCHMARK_LABELS = {
     "infovqa": "InfographicVQA",
     "mmalign_relation": "MMAlign relation",
     "mmalign_attribute": "MMAlign attribute",
+    "avqa": "AVQA",
+    "music_avqa": "MUSIC-AVQA",
+    "mmau": "MMAU",
+    "mmau_sound": "MMAU sound",
+    "mmau_music": "MMAU music",
+    "mmau_speech": "MMAU speech",
+    "mmar": "MMAR",
     OVERALL: "All items",
     MEAN: "Mean",
 }

@@ -86,7 +86,7 @@ def _not_heard(summary: Summary, benchmark: str) -> list[str]:
     best = max(results, key=lambda model: summary.models[model][benchmark].views[MAIN].score)
     label, told = benchmark_label(benchmark), []
     if lost[best]:
-        told.append(f"{label} can be answered without its sound: {_no_loss(best, lost[best], results[best])}.")
+        told.append(f"{label} can be answered as well without its sound: {_no_loss(best, lost[best], results[best])}.")
     others = [
         _no_loss(model, controls, results[model]) for model, controls in lost.items() if controls and model != best
     ]

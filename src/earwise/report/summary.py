@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from earwise.errors import InputError
 from earwise.evaluate.summary import OVERALL as OVERALL
+from earwise.evaluation_settings import SPOKEN_VIEWS
 from earwise.records import View
 
 SPOKEN_FORM = "image_spoken_form"
@@ -309,6 +310,11 @@ class Summary(Part):
     def pair(self) -> Pair:
         """The views of which the gap is the difference."""
         return Pair(self.text_view, self.speech_view)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether the gap is one between typed and spoken questions, and not between other views."""
+        return self.speech_view in SPOKEN_VIEWS
 
     @property
     def benchmarks(self) -> tuple[str, ...]:

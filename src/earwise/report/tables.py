@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from earwise.report.summary import BenchmarkResult, Summary, ViewScore
+from earwise.report.words import view_label
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,13 @@ class ResultTable:
 
     @property
     def has_gap(self) -> bool:
-        """Whether any model has a typed and a spoken score."""
+        """Whether any model has a score under both views of the gap."""
         return any(row.result.gap for row in self.rows)
+
+    @property
+    def has_recovered(self) -> bool:
+        """Whether any model has a spoken score as a share of its typed one."""
+        return any(row.recovered is not None for row in self.rows)
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -46,10 +52,10 @@ class ResultRow:
 def result_table(summary: Summary, benchmark: str) -> ResultTable:
     """The result table of one benchmark."""
     views = summary.views(benchmark)
-    rows = (
-        ResultRow(model, result, tuple(result.views.get(view) for view in views), result.recovered(summary.pair))
-        for model, result in summary.on(benchmark).items()
-    )
+    rows = []
+    for model, result in summary.on(benchmark).items():
+        recovered = result.recovered(summary.pair) if summary.speaks else None
+        rows.append(ResultRow(model, result, tuple(result.views.get(view) for view in views), recovered))
     return ResultTable(benchmark, views, tuple(rows))
 
 
@@ -63,7 +69,7 @@ class Breakdown:
 
 
 def kind_breakdown(summary: Summary, benchmark: str) -> Breakdown | None:
-    """Typed score by question kind, and that under the view of comparison.
+    """Score by question kind under the first view of the gap, usually typed, and under the view of comparison.
 
     The base model is untouched by training its ears, so the typed score is usually the same for all models: it is then
     one column.
@@ -75,13 +81,13 @@ def kind_breakdown(summary: Summary, benchmark: str) -> Breakdown | None:
     text, heard_view = summary.pair.text, summary.compared_view
     heard = any(heard_view in scores for by_kind in results.values() for scores in by_kind.values())
     typed = {model: tuple(_score(by_kind, kind, text) for kind in kinds) for model, by_kind in results.items()}
-    columns: list[tuple[str, tuple[float | None, ...]]] = []
     if not any(score is not None for scores in typed.values() for score in scores):
-        pass
-    elif len(set(typed.values())) == 1:
-        columns.append(("typed", next(iter(typed.values()))))
+        typed = {}
+    columns: list[tuple[str, tuple[float | None, ...]]] = []
+    if len(set(typed.values())) == 1:
+        columns.append((view_label(text).lower(), next(iter(typed.values()))))
     else:
-        columns += [(f"{model} \N{MIDDLE DOT} typed", scores) for model, scores in typed.items()]
+        columns += [(f"{model} \N{MIDDLE DOT} {view_label(text).lower()}", scores) for model, scores in typed.items()]
     if heard:
         columns += [(model, tuple(_score(by_kind, k, heard_view) for k in kinds)) for model, by_kind in results.items()]
     counts = (next((by_kind[k].get("n") for by_kind in results.values() if k in by_kind), None) for k in kinds)

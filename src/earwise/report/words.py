@@ -126,7 +126,7 @@ def verdict(summary: Summary) -> Verdict:
     view = summary.compared_view if summary.compared_view in views else views[0]
     relevant = [c for c in summary.comparisons if c.benchmark == summary.main and c.view == view]
     sentences = [_scores_line(summary, view)]
-    if view == summary.pair.speech:
+    if view == summary.pair.speech and summary.speaks:
         sentences.append(_gap_line(summary, relevant))
     notes = [comparison_sentence(c) for c in relevant[:MOST_NOTES]]
     if len(relevant) > MOST_NOTES:
