@@ -10,6 +10,8 @@ from tiny_families import write_tiny_family
 
 from earwise.cli import execute
 from earwise.data.media import save_wav
+from earwise.planning import plan
+from earwise.recipe import load_recipe
 
 RECIPE = """
 name = "source_layer"
@@ -74,6 +76,14 @@ def test_the_published_objective_runs_from_a_recipe(recipe, tmp_path):
     assert steps[0]["terms/acoustic"] < 1e-6 < steps[1]["terms/acoustic"]
     assert load_file(stage / "terms" / "layer_map_2.safetensors")["linear.weight"].shape == (48, 64)
     assert (stage / "ears" / "ears.safetensors").is_file()
+
+
+def test_its_plan_shows_the_sound_beside_its_description(recipe):
+    lines = [line.plain for line in plan(load_recipe(recipe, ()))]
+    (head,) = [line for line in lines if line.startswith("sound_text: ")][:1]
+    assert "description_text: " in head
+    assert any("[description" in line for line in lines)
+    assert any("tokens per step under description_text (teacher)" in line for line in lines)
 
 
 def test_an_item_without_a_description_ends_the_run_with_its_name(recipe, tmp_path, capsys):

@@ -10,12 +10,14 @@ from typing import Final
 
 import numpy as np
 
+from earwise.agreement import train_views
+from earwise.data.descriptions import FILE as DESCRIPTIONS
 from earwise.data.items import read_items
 from earwise.data.llava import TYPED
 from earwise.data.media import Waveform
 from earwise.data_settings import CorporaData, FolderData, MicroData, MicroSounds
-from earwise.models.views import Sample
-from earwise.records import SAMPLE_RATE_HZ, Item
+from earwise.models.views import Sample, view_spec
+from earwise.records import SAMPLE_RATE_HZ, Item, View
 from earwise.settings import Recipe
 from earwise.speech.clips import make_clips
 from earwise.speech.drop import Drop
@@ -26,6 +28,7 @@ from earwise.speech.voices import split_voices
 from earwise.speech_settings import EspeakEngine, Speech
 from earwise.stages.corpora import MEDIA, link, open_pool, pools
 from earwise.stages.data import used_item_files, write_micro, write_micro_sounds
+from earwise.stages.descriptions import with_descriptions
 from earwise.stages.samples import sample_items
 
 SAMPLED: Final = 24
@@ -133,7 +136,7 @@ def _material(
     """`items`, whose media paths are relative to `root`, with clips of the first of them."""
     few = _spread(items, SAMPLED) if unit == "items" else items
     if recipe.speech is None:
-        return Material(name, total, unit, sample_items(few, root, None, notes.append), notes)
+        return Material(name, total, unit, _samples(recipe, name, few, root, None, notes.append), notes)
     notes = [*notes, *_unspeakable(_spread(items, READ))]
     clips = folder / "clips" / name
     how, made = _speak(recipe.speech, few, root, clips)
@@ -142,7 +145,22 @@ def _material(
     notes += [] if lost else [f"of {len(few)} that were spoken, none is dropped"]
     if recipe.gate is not None and recipe.gate.train == "leave_out":
         notes.append("what fails the gate is left out, too: `earwise gate` says how much")
-    return Material(name, total, unit, sample_items(few, root, clips, lambda _: None), [*notes, how])
+    return Material(name, total, unit, _samples(recipe, name, few, root, clips, lambda _: None), [*notes, how])
+
+
+def _samples(
+    recipe: Recipe, name: str, items: Sequence[Item], root: Path, clips: Path | None, say: Callable[[str], None]
+) -> list[Sample]:
+    """Samples of the item file `name`, made ready for every view under which a training shows them."""
+    views: set[View] = set()
+    for train in recipe.train.values():
+        mixed = {"transcribe": train.copy_share, "replay": train.replay_share}.get(name, 0)
+        if train.data == name or mixed:
+            views.update(train_views(train))
+    samples = sample_items(items, root, clips, say, views=views)
+    if any(view_spec(view).context == "description" for view in views):
+        return with_descriptions(samples, root / DESCRIPTIONS)
+    return samples
 
 
 def _spread(items: Sequence[Item], count: int) -> list[Item]:
