@@ -86,7 +86,7 @@ def test_trainings_are_compared_with_plain_sft(example):
     assert "1.00 of the cost of plain SFT on the same items\n" in sft
     shared, full = map(float, re.search(r"(\d\.\d\d) of the cost.*with full passes (\d\.\d\d)", self_kd).groups())
     assert shared < full
-    assert "10 steps, 1.33 epochs per process" in self_kd
+    assert "10 steps, 1.33 epochs" in self_kd
 
 
 def samples_passes(model, samples):

@@ -208,7 +208,7 @@ def _terms(job: Job) -> str:
 
 def _steps(job: Job, material: Material) -> str:
     drawn = job.settings.steps * job.settings.batch_size * job.settings.accumulate
-    return f"{job.settings.steps:,} steps, {drawn / max(1, material.total):.2f} epochs per process"
+    return f"{job.settings.steps:,} steps, {drawn / max(1, material.total):.2f} epochs"
 
 
 def _size(count: float) -> str:
