@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from chat_server import ChatServer, reply
 from tiny import ENCODER
+from tiny_families import write_tiny_family
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 from earwise.cli import execute
 from earwise.micro.lab import LabSize, write_lab
+from earwise.micro.sounds.lab import SoundLabSize, write_sound_lab
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -70,3 +73,47 @@ def test_a_base_is_trained_from_nothing(tmp_path):
     model = tmp_path / "run" / "stages" / "seed0" / "base" / "model"
     assert (model / "model.safetensors").stat().st_size > 10_000
     assert list(json.loads((tmp_path / "run" / "summary.json").read_text())["models"]) == ["base"]
+
+
+def reasoned_or_confirmed(body):
+    """Teacher and checker in one: every question is answered with A, every statement confirmed."""
+    text = body["messages"][-1]["content"][-1]["text"]
+    if text.startswith("Statement"):
+        return reply("yes. It is so.")
+    return reply(*["<think>A bell rings.</think><answer>A</answer>"] * body.get("n", 1))
+
+
+def test_the_published_settings_of_sightsound_run(tmp_path):
+    size = SoundLabSize(4, 4, 4, 1, 1, 1, 8, 2, 1)
+    write_sound_lab(tmp_path / "data", 0, size)
+    student = write_tiny_family(tmp_path / "qwen2_audio", "qwen2_audio")
+    with ChatServer(reasoned_or_confirmed, models=("teacher", "checker")) as chat:
+        small = [
+            f"data.benchmarks={tmp_path / 'data' / 'benchmarks'}",
+            f"data.train.parts.0.path={tmp_path / 'data' / 'train_qa.json'}",
+            f"data.validation.parts.0.path={tmp_path / 'data' / 'validation_qa.json'}",
+            f"traces.teacher.base_url={chat.url}",
+            "traces.teacher.model=teacher",
+            f"verify.checker.base_url={chat.url}",
+            "verify.checker.model=checker",
+            f"verify.known={tmp_path / 'data' / 'known.jsonl'}",
+            "verify.bar={precision=0.0, recall=0.0, accuracy=0.0}",
+            f"model.base={student}",
+            "training.steps=1",
+            "training.batch_size=2",
+            "training.select={every=1, limit=2, max_new_tokens=2}",
+            "train.sightsound_r1.steps=1",
+            "train.sightsound_r1.batch_size=1",
+            "train.sightsound_r1.terms.0.max_tokens=3",
+            "train.sightsound_r1.terms.0.guard={max_kl=100.0}",
+            "evaluate.limit=4",
+            "evaluate.benchmarks=['avqa', 'mmau']",
+            "evaluate.max_new_tokens=2",
+        ]
+        assert execute(RECIPES / "sightsound" / "paper.toml", small, tmp_path / "run") == 0
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert list(summary["ablation"]) == [
+        "direct", "sft_labels", "sft_distilled_labels", "sft_traces", "sft_traces_agreed_verified", "sightsound_r1"
+    ]  # fmt: skip
+    assert {*summary["ablation"]["direct"]["avqa"]} == {"score", "ci95", "n"}
+    assert summary["traces"]["steps"]["agreed_verified"]["traces"] == 4 * summary["traces"]["items"]

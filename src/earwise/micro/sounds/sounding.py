@@ -35,7 +35,7 @@ class Conditions:
 HOME = Conditions(noise=(0.004, 0.01), color=0.0, gain_db=(-2.0, 2.0), delay_s=(0.0, 0.03), overlap=0.0)
 """The training domain."""
 
-AWAY = Conditions(noise=(0.02, 0.05), color=1.0, gain_db=(-6.0, 2.0), delay_s=(-0.04, 0.08), overlap=0.4)
+AWAY = Conditions(noise=(0.006, 0.018), color=0.5, gain_db=(-5.0, 2.0), delay_s=(-0.02, 0.05), overlap=0.25)
 """The shifted domain: louder noise of another colour, things further off, late or early, and over one another. The
 timbres are the same."""
 
