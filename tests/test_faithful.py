@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from earwise.evaluate.faithful import Chain, faithfulness, judge_chain, read_truth, summarise_faithfulness
+from earwise.evaluate.faithful import (
+    Chain,
+    compare_faithfulness,
+    faithfulness,
+    judge_chain,
+    read_truth,
+    summarise_faithfulness,
+)
 from earwise.evaluate.filters import summarise_filters
 from earwise.evaluate.shares import pooled_share
 from earwise.evaluate.summary import ScoreTable
@@ -226,3 +233,19 @@ def test_the_stage_reads_what_the_filters_left(tmp_path: Path) -> None:
         "failed": 1,
         "spent": {"teacher": {"cost": 1}, "checker": {"cost": 2}},
     }
+
+
+def test_models_that_reason_are_compared_by_what_they_say_that_is_true() -> None:
+    """Over two seeds and three items: one is true in 2 and 1 of 3, two in 3 and 2; an answer alone is not true."""
+    good, bad = answer("A bell rings at one."), answer("A dog barks.")
+    said = {"one": [[good, good, "bell"], [good, bad, bad]], "two": [[good, good, good], [good, bad, good]]}
+    scores = {
+        seed: [score(n, 1.0, model=model, said=text) for model in said for n, text in enumerate(said[model][seed])]
+        + [score(n, 1.0, model="direct", said="bell") for n in range(3)]
+        for seed in (0, 1)
+    }
+    compared = compare_faithfulness(ScoreTable.of(scores, "base"), TRUTH, "sound_text")
+    assert list(compared) == ["two"]
+    found = compared["two"]["one"]["sounds"]
+    assert (found["value"], found["n"], found["by_seed"]) == (pytest.approx(1 / 3), 3, pytest.approx([1 / 3, 1 / 3]))
+    assert found["ci95"] == pytest.approx([0, 1])  # all differences are in the third item

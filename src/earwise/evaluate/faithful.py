@@ -7,13 +7,14 @@ this is for chains of a closed grammar.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from earwise.evaluate.estimates import MEAN, Cells, clusters
+from earwise.evaluate.gap import metric_draws
 from earwise.evaluate.shares import pooled_share
 from earwise.evaluate.summary import Json, ScoreTable
 from earwise.records import View
@@ -91,6 +92,56 @@ def faithfulness(cells: Cells, truth: Truth) -> Json:
         "reasons": pooled_share(reasons, np.ones_like(reasons), groups),
         **chain_shares(judged, groups),
     }
+
+
+def compare_faithfulness(table: ScoreTable, truth: Truth, view: View) -> dict[str, dict[str, dict[str, Json]]]:
+    """`{MODEL: {OTHER: {BENCHMARK: {"value", "ci95", "n", "by_seed"}}}}` of models that reason, each minus every one
+    before it: the difference in the share of all answers that are reasoned without a claim that is not true.
+
+    An answer without reasoning counts as not true, so that the same items are compared; paired by item, seeds averaged
+    item by item, intervals over clusters. Items about sounds of which no truth is known are left out.
+    """
+    true = {name: _true_answers(table, name, truth, view) for name in table.models}
+    reasoning = [name for name, found in true.items() if any(rows.sum() for rows, _ in found.values())]
+    compared: dict[str, dict[str, dict[str, Json]]] = {}
+    for place, model in enumerate(reasoning):
+        for other in reasoning[:place]:
+            compared.setdefault(model, {})[other] = {
+                benchmark: _difference(rows - true[other][benchmark][0], groups)
+                for benchmark, (rows, groups) in true[model].items()
+                if benchmark in true[other]
+            }
+    return compared
+
+
+def _true_answers(
+    table: ScoreTable, model: str, truth: Truth, view: View
+) -> dict[str, tuple[np.ndarray, Sequence[Hashable]]]:
+    """By benchmark, (S, N) 1 for an answer that is reasoned and true in all it claims, else 0; and N clusters."""
+    found: dict[str, tuple[np.ndarray, Sequence[Hashable]]] = {}
+    for benchmark in (name for name in table.benchmarks if name != MEAN):
+        cells = [[score for score in cell if score.cluster in truth] for cell in table.get(model, benchmark, view)]
+        if not cells or not cells[0]:
+            continue
+        rows = [[_is_true(score.prediction, truth[score.cluster]) for score in cell] for cell in cells]
+        found[benchmark] = np.array(rows, dtype=np.float64), clusters(cells[0])
+    return found
+
+
+def _is_true(prediction: str, true: frozenset[str]) -> bool:
+    reasoning = _chain(prediction)
+    return reasoning is not None and {*claims_of(reasoning)} <= true
+
+
+def _difference(rows: np.ndarray, groups: Sequence[Hashable]) -> Json:
+    """The mean of (S, N) differences."""
+    mean = rows.mean(axis=0)
+    ci95 = None
+    if len(set(groups)) > 1:
+        draws = metric_draws(lambda weights: weights @ mean / weights.sum(axis=1), groups)
+        ci95 = np.percentile(draws, (2.5, 97.5)).tolist()
+    by_seed = [float(row.mean()) for row in rows]
+    return {"value": float(mean.mean()), "ci95": ci95, "n": rows.shape[1], "by_seed": by_seed}
 
 
 def chain_shares(judged: Sequence[Sequence[Chain | None]], groups: Sequence[str]) -> Json:

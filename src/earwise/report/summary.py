@@ -299,6 +299,8 @@ class Summary(Part):
     sound: dict[str, dict[str, dict[str, ControlScore]]] = {}
     """Model, benchmark and control."""
     faithfulness: dict[str, dict[str, Faithfulness]] = {}
+    faithfulness_gains: dict[str, dict[str, dict[str, JsonValue]]] = {}
+    """Model, the one it is compared with, benchmark."""
     traces: TraceFilters | None = None
 
     @property

@@ -13,7 +13,7 @@ from earwise.data.items import read_items
 from earwise.data.media import resolve
 from earwise.data.video import sound_file
 from earwise.evaluate.ablation import ablation_gains, ablation_rows
-from earwise.evaluate.faithful import Truth, read_truth, summarise_faithfulness
+from earwise.evaluate.faithful import Truth, compare_faithfulness, read_truth, summarise_faithfulness
 from earwise.evaluate.filters import summarise_filters
 from earwise.evaluate.sound import MAIN, summarise_sound
 from earwise.evaluate.summary import ScoreTable, compare, per_voice, summarise_models
@@ -99,7 +99,7 @@ def _summary(
         "ablation_baseline": baseline,
         "ablation_gains": ablation_gains(table, rows, baseline, main) if baseline else {},
         "sound": summarise_sound(table),
-        "faithfulness": _faithfulness(context, recipe, table, main),
+        **_faithfulness(context, recipe, table, main),
         "traces": _traces(context, recipe),
         "voices": _voices(context, recipe, table, speech),
         "gate": summarise_gate(context, recipe, scores, text, speech),
@@ -124,9 +124,12 @@ def _truth(folder: Path) -> Truth:
     return read_truth(path) if path.is_file() else {}
 
 
-def _faithfulness(context: StageContext, recipe: Recipe, table: ScoreTable, view: View) -> dict[str, dict[str, Any]]:
+def _faithfulness(context: StageContext, recipe: Recipe, table: ScoreTable, view: View) -> dict[str, Any]:
     truth = _truth(data_folder(recipe, context.folder_of(DATA)) / "benchmarks")
-    return summarise_faithfulness(table, truth, view) if truth else {}
+    return {
+        "faithfulness": summarise_faithfulness(table, truth, view) if truth else {},
+        "faithfulness_gains": compare_faithfulness(table, truth, view) if truth else {},
+    }
 
 
 def _traces(context: StageContext, recipe: Recipe) -> dict[str, Any] | None:
