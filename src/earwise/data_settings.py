@@ -109,6 +109,14 @@ class AvqaPart(_Part):
     """What questions are about: `audio` stands in place of "video", as published."""
 
 
+class CotaPart(_Part):
+    """Records of CoTA: sounds with questions whose answers plan, describe, reason and sum up before they respond."""
+
+    format: Literal["cota"]
+    audio: NonEmpty | None = None
+    """Folder that sounds' paths start from; the file's own when absent."""
+
+
 class _AsrPart(_Part):
     long: Literal["drop", "cut"] = "drop"
     """What happens to a recording of more than 30 s; a cut keeps its first 30 s and as great a share of its words."""
@@ -161,7 +169,8 @@ class TrainPool(_Pool):
     """What the models learn to answer."""
 
     parts: Annotated[
-        tuple[Annotated[LlavaPart | AvqaPart | ItemsPart, Field(discriminator="format")], ...], Field(min_length=1)
+        tuple[Annotated[LlavaPart | AvqaPart | CotaPart | ItemsPart, Field(discriminator="format")], ...],
+        Field(min_length=1),
     ]  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from earwise.data.asr_datasets import dataset_files, read_dataset
 from earwise.data.asr_folders import common_voice_file, librispeech_files, read_common_voice, read_librispeech
 from earwise.data.asr_manifests import read_lhotse, read_nemo
 from earwise.data.avqa import read_avqa
+from earwise.data.cota import CotaFile
 from earwise.data.drops import Drops
 from earwise.data.items import read_items
 from earwise.data.llava import LlavaFile, LlavaOptions
@@ -33,6 +34,7 @@ from earwise.data_settings import (
     AsrPart,
     AvqaPart,
     CommonVoicePart,
+    CotaPart,
     DatasetPart,
     ItemsPart,
     LibriSpeechPart,
@@ -42,7 +44,9 @@ from earwise.data_settings import (
 from earwise.errors import InputError
 from earwise.records import Item
 
-PartSettings = LlavaPart | AvqaPart | ItemsPart | LibriSpeechPart | CommonVoicePart | ManifestPart | DatasetPart
+PartSettings = (
+    LlavaPart | AvqaPart | CotaPart | ItemsPart | LibriSpeechPart | CommonVoicePart | ManifestPart | DatasetPart
+)
 
 
 class Part(Source[tuple[Item, ...]], Protocol):
@@ -106,6 +110,9 @@ def open_part(settings: PartSettings, *, media: str, extracted: Path, seed: int 
             drops = Drops()
             asked = read_avqa(settings.path, wording=settings.wording, drops=drops)
             return OpenPart(name, ReadyItems(asked, drops, name, media), Path(settings.path).parent)
+        case CotaPart():
+            sounds = Path(settings.audio or Path(settings.path).parent)
+            return OpenPart(name, CotaFile(settings.path, sounds, name, media), sounds)
         case ItemsPart():
             own = read_items(settings.path)
             for item in own:

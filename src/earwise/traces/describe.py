@@ -6,14 +6,14 @@ fits chains of a closed grammar, in which one event can be told in one way only;
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from earwise.records import NonEmpty, Record
 from earwise.traces.checker import Case, Judgement, Word
 from earwise.traces.claims import sentences
 from earwise.traces.client import Client
-from earwise.traces.requests import Message, Request, Sampling, Sound
+from earwise.traces.requests import Message, Request, Response, Sampling, Sound
 
 
 class Heard(Record):
@@ -38,6 +38,29 @@ def claims_of(reasoning: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, map(plain, sentences(reasoning)))))
 
 
+def listen(
+    client: Client, sounds: Mapping[Path, str], request: str, max_tokens: int
+) -> dict[Path, tuple[Response | None, str]]:
+    """What a model says when it is asked `request` about each of `sounds`: without randomness, once per sound.
+
+    Args:
+        client: the model.
+        sounds: what each is called in errors.
+        request: what it is asked.
+        max_tokens: of an answer.
+
+    Returns the response, and why there is none where it is None.
+    """
+    sampling = Sampling(max_tokens=max_tokens, temperature=0.0)
+    requests = [Request(name, (Message("user", (Sound(path), request)),), sampling) for path, name in sounds.items()]
+    completions = client.complete(requests, f"{client.engine.model} listens to {len(sounds)} sounds")
+    answered = {}
+    for path, completion in zip(sounds, completions, strict=True):
+        (response,) = completion.responses
+        answered[path] = (response, "" if response else completion.failure or "no answer")
+    return answered
+
+
 class DescribingChecker:
     """An audio language model behind any `Client`, asked to describe; without randomness, once per sound.
 
@@ -49,8 +72,7 @@ class DescribingChecker:
 
     def __init__(self, client: Client, request: str, max_tokens: int) -> None:
         self.name = client.engine.model
-        self._client, self._request = client, request
-        self._sampling = Sampling(max_tokens=max_tokens, temperature=0.0)
+        self._client, self._request, self._max_tokens = client, request, max_tokens
         self._heard: dict[Path, frozenset[str] | str] = {}
 
     def judge(self, cases: Sequence[Case]) -> list[Judgement]:
@@ -76,11 +98,6 @@ class DescribingChecker:
         asked = {sound: name for sound, name in sounds.items() if sound not in self._heard}
         if not asked:
             return
-        requests = [
-            Request(name, (Message("user", (Sound(sound), self._request)),), self._sampling)
-            for sound, name in asked.items()
-        ]
-        completions = self._client.complete(requests, f"{self.name} listens to {len(asked)} sounds")
-        for sound, completion in zip(asked, completions, strict=True):
-            (response,) = completion.responses
-            self._heard[sound] = frozenset(claims_of(response.text)) if response else completion.failure or "no answer"
+        answered = listen(self._client, asked, self._request, self._max_tokens)
+        for sound, (response, failure) in answered.items():
+            self._heard[sound] = frozenset(claims_of(response.text)) if response else failure

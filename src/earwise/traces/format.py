@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from earwise.data.cota import is_cota, parse_cota
+
 TAGS: Final = ("think", "answer")
 
 
@@ -77,9 +79,11 @@ def render(reasoning: str, answer: str) -> str:
 
 
 def said(text: str) -> str | None:
-    """The answer that `text` gives: that of its answer block, or all of it where it has no tag; None where it cannot be
-    told. So models that reason and models that do not are scored by one rule.
+    """The answer that `text` gives: that of its answer block, or of RESPONSE in CoTA's format, or all of it where it
+    has no tag; None where it cannot be told. So models that reason and models that do not are scored by one rule.
     """
+    if is_cota(text):
+        return parse_cota(text).response
     if not any(mark in text for tag in TAGS for mark in _marks(tag)):
         return text.strip()
     return parse(text).answer
