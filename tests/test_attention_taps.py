@@ -7,11 +7,12 @@ from tiny_families import PARTS, write_tiny_family
 
 from earwise.attention.measure import Look, measure, token_kinds
 from earwise.attention.records import KINDS
-from earwise.attention.taps import Probe, attention_layers, tapped
+from earwise.attention.taps import Probe, tapped
 from earwise.errors import EarwiseError, InputError
 from earwise.models.batch import collate
 from earwise.models.families import FAMILIES
 from earwise.models.omni import fresh_cache
+from earwise.models.tapping import attention_layers
 
 TYPED, SPOKEN = 0, 1
 """Places in `views_of`."""

@@ -19,6 +19,8 @@ class TaughtTerm(Settings):
     model; also the folder of a teacher's stored states."""
     view: View = "image_text"
     """What the teacher sees."""
+    answers: Literal["all", "given", "drawn"] = "all"
+    """Beside `on_policy`: whether the term learns from all answers, from those of the items or from the student's."""
 
 
 class LayerMapTerm(TaughtTerm):
@@ -32,6 +34,44 @@ class LayerMapTerm(TaughtTerm):
     after a learned projection of the student's states. `cka`: 1 - linear centred kernel alignment over the batch."""
     reduce: Literal["sum", "mean"] = "sum"
     """Over the compared layers."""
+
+
+class AttentionTerm(TaughtTerm):
+    """Where and how much response positions attend to the image, against the same weights under the teacher's view."""
+
+    type: Literal["attention"]
+    every: Count = 1
+    """Layers that are compared: each, or each k-th."""
+    heads: Literal["mean", "each"] = "mean"
+    """Whether the heads' mean is compared, or each head."""
+    mass: bool = True
+    """Whether what all other keys take together counts as one more outcome; else attention is normalised over the image
+    keys, and only where in the image is compared."""
+
+    @model_validator(mode="after")
+    def _of_one_model(self) -> Self:
+        if self.teacher not in ("self", "snapshot"):
+            raise ValueError("attention is compared between two views of one model: set teacher = 'self'")
+        return self
+
+
+class FirstTokenTerm(TaughtTerm):
+    """The last hidden state that predicts a response's first token, against the teacher's."""
+
+    type: Literal["first_token"]
+    distance: Literal["squared", "norm"] = "squared"
+    """`squared`: squared distance relative to the teacher's squared norm. `norm`: the distance itself."""
+
+
+class InputAlignmentTerm(Settings):
+    """What the ears make of a spoken question, against the input embeddings of the same question typed."""
+
+    type: Literal["input_alignment"]
+    weight: float = Field(ge=0)
+    pool: Literal["mean", "last"] = "mean"
+    """`mean`: means of both. `last`: the clip's last embeddings, as many as the text has, one by one."""
+    distance: Literal["squared", "norm"] = "squared"
+    """As in `first_token`; relative to the text's."""
 
 
 class AcousticTerm(TaughtTerm):

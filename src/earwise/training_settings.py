@@ -11,7 +11,14 @@ from earwise.grpo_settings import GrpoTerm
 from earwise.model_settings import ALIGNED
 from earwise.records import NonEmpty, View
 from earwise.schema import Count, Name, Settings, Share
-from earwise.term_settings import AcousticTerm, LayerMapTerm, TaughtTerm
+from earwise.term_settings import (
+    AcousticTerm,
+    AttentionTerm,
+    FirstTokenTerm,
+    InputAlignmentTerm,
+    LayerMapTerm,
+    TaughtTerm,
+)
 
 
 class Optimisation(Settings):
@@ -116,7 +123,16 @@ class LayersTerm(TaughtTerm):
 
 
 Term = Annotated[
-    SftTerm | LogitsTerm | LayersTerm | LayerMapTerm | AcousticTerm | GrpoTerm, Field(discriminator="type")
+    SftTerm
+    | LogitsTerm
+    | LayersTerm
+    | LayerMapTerm
+    | AttentionTerm
+    | FirstTokenTerm
+    | InputAlignmentTerm
+    | AcousticTerm
+    | GrpoTerm,
+    Field(discriminator="type"),
 ]
 
 
@@ -127,8 +143,22 @@ WRITTEN_BY: Final[Mapping[str, str]] = {
     "traces_verified": "verify",
     "traces_agreed_verified": "verify",
     "traces_complete": "verify",
+    "written": "answers",
 }
 """Item files that another stage than `data` writes, and which: the table of that name must be there."""
+
+
+class OnPolicy(Settings):
+    """Answers by the student itself, as it is at that step, in place of a share of the given ones (GKD, arXiv
+    2306.13649): its teachers score the tokens that it drew, from their own views.
+    """
+
+    share: Share
+    """Of the items, each decided by itself: GKD's lambda."""
+    max_tokens: Count
+    """Of an answer, stop token included."""
+    temperature: float = Field(default=1.0, ge=0)
+    """Divides the logits when answers are drawn; 0 is greedy."""
 
 
 class Train(Settings):
@@ -142,14 +172,16 @@ class Train(Settings):
     """`aligned`, `base` (new ears) or the name of another training."""
     data: Literal[
         "train", "train_other", "transcribe", "distilled", "traces", "traces_agreed", "traces_verified",
-        "traces_agreed_verified", "traces_complete",
+        "traces_agreed_verified", "traces_complete", "written",
     ] = "train"  # fmt: skip
     """Item file to learn from; `train_other` has the questions of `train` with another annotator's answers. The others
     are what a teacher left: `distilled` its answers, `traces` its chains that are well formed, and of these those that
-    agree, that a checker verified, both, and both without an omission."""
+    agree, that a checker verified, both, and both without an omission; `written` has the answers of `[answers]`."""
     view: View = "image_speech"
     """What the student sees."""
     terms: Annotated[tuple[Term, ...], Field(min_length=1)]
+    on_policy: OnPolicy | None = None
+    """Answers that the student draws; all answers are given when absent."""
     copy_share: Share = 0.0
     """Share of the items that are taken from the transcription set, so that the model keeps its transcripts."""
     replay_share: Share = 0.0

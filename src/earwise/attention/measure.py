@@ -11,11 +11,12 @@ import torch
 
 from earwise.attention.records import KINDS, SOURCES, AttentionRow, Flow, Kind, Sink, Source
 from earwise.attention.shares import make_flow, seen_by
-from earwise.attention.taps import Probe, Taps, attention_layers, tapped
+from earwise.attention.taps import Probe, Taps, tapped
 from earwise.errors import InputError
 from earwise.models.batch import Pass, collate
 from earwise.models.layout import AUDIO_ID, Layout
 from earwise.models.omni import OmniModel
+from earwise.models.tapping import attention_layers
 from earwise.models.views import Sample
 from earwise.records import View
 

@@ -23,6 +23,7 @@ from earwise.distil.terms import Side, Term
 from earwise.distil.vocabulary import shared_vocabulary
 from earwise.errors import InputError
 from earwise.models.batch import ViewBatch, collate
+from earwise.models.image_attention import AttentionAsk
 from earwise.models.omni import Hearing, OmniModel, States
 from earwise.models.views import Sample
 from earwise.records import View
@@ -86,6 +87,8 @@ class Objective:
         self.snapshot_ears = self._snapshot(student)
         self.shared = {name: self._shared_vocabulary(name) for name in self.teachers}
         self.student_shape = shape_of(student.family)
+        self.attention = self._attention()
+        self.needs_inputs = any(term.needs_inputs for term in self.terms)
         self.aids = student.aids
         for term in self.terms:
             if term.teacher is not None and (aid := self._prepare(term, self._shape(term.teacher))) is not None:
@@ -98,6 +101,19 @@ class Objective:
             what = f"{term.name} reads layers {', '.join(map(str, missing))} of the teacher, which are not stored"
             raise InputError(what, file=term.teacher, remedy="store the states of these layers, too")
         return term.aid(self.student_shape, teacher)
+
+    def _attention(self) -> dict[str, AttentionAsk]:
+        """What is asked of each pass's attention."""
+        asks: dict[str, AttentionAsk] = {}
+        for term in self.terms:
+            if (ask := term.attends(self.student_shape)) is None:
+                continue
+            if term.teacher in self.teachers:
+                what = f"{term.name} compares two views of one model, and this teacher is another one"
+                raise InputError(what, file=term.teacher, remedy="set teacher = 'self'")
+            for name in (self.student_pass, f"{term.teacher}/{term.view}"):
+                asks[name] = asks[name] | ask if name in asks else ask
+        return asks
 
     def _shared_vocabulary(self, name: str) -> int:
         """How many words, from the first one on, the student and the teacher `name` have in common."""
@@ -171,6 +187,8 @@ class Objective:
             layers=self.needs_layers,
             audio=list(batch.own.views) if self.needs_audio else [],
             ears={n: ears for n, ears in heard_otherwise.items() if ears is not None},
+            attention=self.attention,
+            inputs=[self.student_pass] if self.needs_inputs else [],
         )
         for name, taught in batch.others.items():
             who, _, view = name.rpartition("/")

@@ -24,6 +24,19 @@ MIN_PREFIX = 16
 of 5 and 24 layers (docs/results/step.md)."""
 
 
+@dataclass(frozen=True)
+class Spoken:
+    """A spoken question of a pass."""
+
+    row: int
+    """Row of the batch."""
+    start: int
+    stop: int
+    """Its placeholders are the tokens `start:stop` of the row."""
+    words: Tensor
+    """(W,) ids of what it says, typed."""
+
+
 @dataclass
 class Pass:
     """Tokens that go through the decoder together. `starts` is how many tokens of each row lie in the prefix before
@@ -48,6 +61,13 @@ class Pass:
     audio_mask: Tensor
     images: list[ImageInput]
     waveforms: list[Tensor]
+    spoken: list[Spoken]
+
+    @property
+    def turns(self) -> Tensor:
+        """(N,) which response of the batch each token of `targets` belongs to, from 0: responses never touch."""
+        begins = self.predicts & ~torch.nn.functional.pad(self.predicts, (1, -1))
+        return begins[self.predicts].cumsum(0) - 1
 
     def to(self, device: torch.device | str) -> Self:
         """Move the index tensors; media move when they are encoded."""
@@ -116,6 +136,7 @@ def _pass(
     targets: list[int] = []
     images: list[ImageInput] = []
     clips: list[Tensor] = []
+    spoken: list[Spoken] = []
     for b, (layout, start, stop) in enumerate(zip(layouts, starts, stops, strict=True)):
         count = stop - start
         row = torch.tensor(layout.ids[start:stop], dtype=torch.long)
@@ -128,6 +149,9 @@ def _pass(
                 where = audio_mask if medium.kind == "audio" else image_mask
                 where[b, medium.start - start : medium.stop - start] = True
                 _take(medium, images, clips, waveforms)
+                if medium.words:
+                    words = torch.tensor(medium.words)
+                    spoken.append(Spoken(b, medium.start - start, medium.stop - start, words))
         response = [i for i in layout.response if start < i < stop]
         predicts[b, [i - start - 1 for i in response]] = True
         targets.extend(layout.ids[i] for i in response)
@@ -143,6 +167,7 @@ def _pass(
         audio_mask=audio_mask,
         images=images,
         waveforms=clips,
+        spoken=spoken,
     )
 
 

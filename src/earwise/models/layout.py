@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -50,6 +50,8 @@ class Media:
     num_samples: int = 0
     """Of a clip, as its record says; of a sound, how much of it is heard."""
     heard: Heard = "clip"
+    words: tuple[int, ...] = ()
+    """Ids of what a spoken question says, as if it were typed."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,9 @@ class LayoutBuilder:
                 assert turn is not None
                 if turn is turns[-1] and not answers:
                     break
+                if turn.drawn is not None:
+                    draft.add("response", turn.drawn)
+                    break  # Whether an end-of-turn token belongs to it was decided when it was drawn.
                 draft.add("response", self._encode(turn.item.answers[0]))
             elif images and piece == self.family.image_placeholder:
                 self._image(draft, next(pictures))
@@ -266,6 +271,7 @@ class LayoutBuilder:
         draft.add("query", self._encode(before))
         clip = Sound(turn.clip, turn.num_samples)
         self._audio(draft, "query", clip, "clip", turn.item.id, "shorten the question")
+        draft.media[-1] = replace(draft.media[-1], words=tuple(self._encode(turn.text)))
         draft.add("query", self._encode(after + turn.suffix))
 
     def _encode(self, text: str) -> list[int]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, cast
+from typing import NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +19,12 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from earwise.errors import EarwiseError, InputError
 from earwise.models.batch import Pass, ViewBatch, collate
+from earwise.models.clip_inputs import ClipInputs, clip_inputs
 from earwise.models.decode import greedy, require
 from earwise.models.decoder import Decoder
 from earwise.models.ears import Ears
 from earwise.models.families import Family, OwnEars, load_family, read_description
+from earwise.models.image_attention import AttentionAsk, ImageAttention, image_attention
 from earwise.models.layout import Layout, LayoutBuilder
 from earwise.models.lora import Lora
 from earwise.models.views import Sample
@@ -55,6 +57,20 @@ class States:
     """None unless asked for, and for a view that lets nothing be heard."""
     aided: dict[str, Tensor] = field(default_factory=dict)
     """What the modules in `OmniModel.aids` make of `layers`; of views that are learned from."""
+    turns: Tensor | None = None
+    """(N,) which response of the batch each token belongs to, counted from 0; of the model's own passes."""
+    attention: ImageAttention | None = None
+    inputs: ClipInputs | None = None
+    """Both None unless asked for."""
+
+
+class _Wanted(NamedTuple):
+    """What is asked of one view's pass, as in `OmniModel.forward`."""
+
+    layers: bool
+    audio: bool
+    inputs: bool
+    attention: AttentionAsk | None
 
 
 KeyValues = list[tuple[Tensor, Tensor]]
@@ -174,6 +190,8 @@ class OmniModel(nn.Module):
         layers: bool = False,
         audio: Collection[str] = (),
         ears: Mapping[str, Hearing] | None = None,
+        attention: Mapping[str, AttentionAsk] | None = None,
+        inputs: Collection[str] = (),
     ) -> dict[str, States]:
         """States of every view of the batch; gradients flow only through the views named in `learn`.
 
@@ -181,12 +199,15 @@ class OmniModel(nn.Module):
         decoder that is trained whole is its own teacher, as it is at this step.
         `layers` asks for every layer's states, and `audio` for those at the audio positions of the views it names;
         `ears` names views that are heard with other ears than the model's own
-        (a snapshot of them). Raises `EarwiseError` when a shared prefix is asked for while gradient checkpointing is
-        on: Hugging Face models then drop the cache without an error.
+        (a snapshot of them). `attention` says what is asked of views' attention to their images, `inputs` which views'
+        clips are wanted as embeddings. Raises `EarwiseError` when a shared prefix or attention is asked for while
+        gradient checkpointing is on: Hugging Face models then drop the cache without an error, and run layers twice.
         """
-        learn = set(learn)
+        learn, attention = set(learn), attention or {}
         if batch.prefix is not None and torch.is_grad_enabled():
             self._check_prefix_in_training()
+        if attention and self._checkpoints_gradients:
+            raise EarwiseError("gradient checkpointing runs layers twice, attention terms read them once: turn one off")
         past = self._prefix(batch.prefix) if batch.prefix is not None else None
         states = {}
         for name, view in batch.views.items():
@@ -196,7 +217,8 @@ class OmniModel(nn.Module):
                 self.lora.switched_off() if self.lora is not None and teaches else nullcontext(),
             ):
                 heard_with = (ears or {}).get(name, self.ears)
-                found = self._states(view, batch.prefix, past, layers=layers, audio=name in audio, ears=heard_with)
+                wanted = _Wanted(layers, name in audio, name in inputs, attention.get(name))
+                found = self._states(view, batch.prefix, past, wanted, ears=heard_with)
                 if name in learn and found.layers is not None:
                     found.aided = {term: aid(found.layers) for term, aid in self.aids.items()}
                 states[name] = found
@@ -208,10 +230,17 @@ class OmniModel(nn.Module):
             self.decode(self.embed(prefix, self.ears), prefix.mask, prefix.positions, cache)
         return [(require(layer.keys), require(layer.values)) for layer in _layers(cache)]
 
+    @property
+    def _checkpoints_gradients(self) -> bool:
+        """The flag that Hugging Face models set in their modules; the name of the property over it has changed."""
+        return self.base.training and any(
+            getattr(part, "gradient_checkpointing", False) for part in self.base.modules()
+        )
+
     def _check_prefix_in_training(self) -> None:
         if self.no_shared_prefix:
             raise EarwiseError(f"the prefix cannot be shared: {self.no_shared_prefix}")
-        if self.base.training and getattr(self.base, "is_gradient_checkpointing", False):
+        if self._checkpoints_gradients:
             raise EarwiseError("gradient checkpointing drops the shared prefix: turn one of the two off")
 
     def _states(
@@ -219,9 +248,8 @@ class OmniModel(nn.Module):
         view: Pass,
         prefix: Pass | None,
         past: KeyValues | None,
+        wanted: _Wanted,
         *,
-        layers: bool,
-        audio: bool,
         ears: Hearing | None,
     ) -> States:
         mask = view.mask if prefix is None else torch.cat([prefix.mask, view.mask], dim=1)
@@ -229,10 +257,15 @@ class OmniModel(nn.Module):
         embeds = self.embed(view, ears)
         if view.segments is not None:
             mask = segment_mask(mask, view.segments, embeds.dtype)
-        audio = audio and bool(view.audio_mask.any())
-        out = self.decode(embeds, mask, view.positions, cache, output_hidden_states=layers or audio)
-        every = _at(view.predicts, out) if layers else None
+        audio = wanted.audio and bool(view.audio_mask.any())
+        ask = wanted.attention
+        with image_attention(self.family.backbone, ask, view, prefix) if ask else nullcontext() as attention:
+            out = self.decode(embeds, mask, view.positions, cache, output_hidden_states=wanted.layers or audio)
+        every = _at(view.predicts, out) if wanted.layers else None
         states = States(require(out.last_hidden_state)[view.predicts], every, view.targets)
+        states.turns, states.attention = view.turns, attention
+        if wanted.inputs:
+            states.inputs = clip_inputs(view, embeds, self.family.embed, ears)
         if audio:
             rows, responses = view.audio_mask.nonzero()[:, 0], view.predicts.nonzero()[:, 0]
             states.audio = AudioStates(_at(view.audio_mask, out), rows, responses)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from earwise.distil.terms.acoustic import Acoustic
+from earwise.distil.terms.attention import Attention
 from earwise.distil.terms.base import Side, Term
+from earwise.distil.terms.first_token import FirstToken
+from earwise.distil.terms.input_alignment import InputAlignment
 from earwise.distil.terms.layer_map import LayerMap
 from earwise.distil.terms.layers import Layers
 from earwise.distil.terms.logits import Logits
 from earwise.distil.terms.sft import Sft
 from earwise.errors import EarwiseError
 from earwise.grpo_settings import GrpoTerm
-from earwise.term_settings import AcousticTerm, LayerMapTerm
+from earwise.term_settings import AcousticTerm, AttentionTerm, FirstTokenTerm, InputAlignmentTerm, LayerMapTerm
 from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm
 from earwise.training_settings import Term as TermSettings
 
@@ -28,6 +31,12 @@ def make_term(config: TermSettings) -> Term:
             return Layers(config)
         case LayerMapTerm():
             return LayerMap(config)
+        case AttentionTerm():
+            return Attention(config)
+        case FirstTokenTerm():
+            return FirstToken(config)
+        case InputAlignmentTerm():
+            return InputAlignment(config)
         case AcousticTerm():
             return Acoustic(config)
         case GrpoTerm():

@@ -8,10 +8,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor, nn
 
 from earwise.distil.teachers import Shape
+from earwise.models.image_attention import AttentionAsk
 from earwise.models.omni import States
 from earwise.records import View
 
@@ -48,16 +50,24 @@ class Term(ABC):
     """Who teaches (`self`, `snapshot`, a folder); None for a term without a teacher."""
     view: View | None = None
     """What the teacher sees."""
+    answers: Literal["all", "given", "drawn"] = "all"
+    """On which response tokens it counts where some answers were drawn by the student (`distil.on_policy`)."""
     needs_layers: bool = False
     """Whether it reads `States.layers` of both sides."""
     needs_audio: bool = False
     """Whether it reads `States.audio` of both sides."""
+    needs_inputs: bool = False
+    """Whether it reads `States.inputs` of the student."""
 
     def teacher_layers(self, student: Shape, teacher: Shape) -> Sequence[int]:
         """Numbers of the teacher's layers that the term reads, from 1. Raises `InputError` where the two models cannot
         be compared.
         """
         return range(1, teacher.depth + 1) if self.needs_layers else ()
+
+    def attends(self, student: Shape) -> AttentionAsk | None:
+        """What it reads of `States.attention` of both sides; None for nothing."""
+        return None
 
     def aid(self, student: Shape, teacher: Shape) -> nn.Module | None:
         """A module to train beside the student, (K, N, H) states to what the term reads from `States.aided`; None for

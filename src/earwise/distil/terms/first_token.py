@@ -1,0 +1,64 @@
+"""The two views' states where they begin to answer (as in DiVA, arXiv 2410.02678): one position for each response.
+
+Shapes: N response tokens, H width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from earwise.distil.teachers import Shape
+from earwise.distil.terms.base import Side, Term
+from earwise.errors import InputError
+from earwise.term_settings import FirstTokenTerm
+
+
+class FirstToken(Term):
+    """Distance of the hidden states, after the final norm, at the position that predicts a response's first token.
+
+    `squared` is |h_S - h_T|^2 / |h_T|^2, without unit; `norm` is |h_S - h_T|, in units of the states, as in DiVA. Where
+    the head is shared and frozen, equal states are equal predictions, so no product with the vocabulary is needed.
+
+    Normaliser: each token of a response carries the distance at its first token, so that the trainer's division by the
+    step's response tokens gives the mean over responses, weighted by their length as every other term is. A value
+    depends on its own response alone.
+    """
+
+    name = "first_token"
+
+    def __init__(self, settings: FirstTokenTerm) -> None:
+        self.weight = settings.weight
+        self.teacher = settings.teacher
+        self.view = settings.view
+        self._distance = settings.distance
+
+    def teacher_layers(self, student: Shape, teacher: Shape) -> Sequence[int]:
+        """None beside the last; raises `InputError` for a teacher of another width."""
+        if student.width != teacher.width:
+            raise InputError(
+                f"the first_token term compares states of one width: the teacher has {teacher.width}, the student "
+                f"{student.width}",
+                remedy="let the student teach itself",
+            )
+        return ()
+
+    def __call__(self, student: Side, teacher: Side | None) -> Tensor:
+        """(N,) values."""
+        assert teacher is not None
+        turns = student.states.turns
+        assert turns is not None
+        first = torch.searchsorted(turns, torch.arange(int(turns.max()) + 1, device=turns.device))
+        mine, theirs = student.states.hidden[first], teacher.states.hidden[first].detach()
+        return distance(mine, theirs, self._distance)[turns]
+
+
+def distance(mine: Tensor, theirs: Tensor, how: str) -> Tensor:
+    """(...) of two (..., H): `squared`, relative to the squared norm of `theirs`, or `norm`; in float32 or wider."""
+    wide = torch.promote_types(mine.dtype, torch.float32)
+    apart = mine.to(wide) - theirs.to(wide)
+    if how == "norm":
+        return torch.linalg.vector_norm(apart, dim=-1)
+    return apart.square().sum(-1) / theirs.to(wide).square().sum(-1)

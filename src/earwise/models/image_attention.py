@@ -1,0 +1,126 @@
+"""How response positions share their attention between an image's keys and all others, with gradients.
+
+Computed beside the decoder's own attention from the queries after the rotary embedding (`models/tapping.py`), for the
+rows that predict response tokens only. Within a pass that is learned from, gradients flow through these rows' queries
+and through those keys that carry one: image keys of a shared prefix carry none.
+
+Shapes: B samples, L tokens of the pass, C keys (cached ones first), R response positions of a sample, I image keys of a
+sample, K asked layers, H query heads, G groups of them per key head, D head width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
+
+from earwise.errors import EarwiseError
+from earwise.models.batch import Pass
+from earwise.models.families.base import ImageInput
+from earwise.models.tapping import attention_layers, hide_unseen, tapping
+
+ROWS_AT_ONCE = 64
+"""Rows of one sample whose attention to all keys exists at the same time, as (H, ROWS_AT_ONCE, C)."""
+
+
+@dataclass(frozen=True)
+class AttentionAsk:
+    """What is wanted of one view's attention to its images."""
+
+    layers: tuple[int, ...]
+    """Numbers of the decoder's layers, from 1."""
+    each_head: bool = False
+    """Whether heads stay apart; else their mean is kept, which takes H times less memory."""
+
+    def __or__(self, other: AttentionAsk) -> AttentionAsk:
+        """What serves both."""
+        return AttentionAsk(tuple(sorted({*self.layers, *other.layers})), self.each_head or other.each_head)
+
+
+@dataclass
+class ImageAttention:
+    """What one view's response positions attend to."""
+
+    layers: tuple[int, ...]
+    """Numbers of the layers, from 1."""
+    samples: list[Tensor]
+    """For each sample (K, H or 1, R, I + 1) natural logarithms of the share of a row's attention that each image key
+    takes, in the order of the tokens, and in the last column of the share that all other keys take together."""
+    images: list[ImageInput] = field(default_factory=list)
+    """The images of all samples, those of a shared prefix first."""
+
+
+class _Taken:
+    """Collects the layers of one pass."""
+
+    def __init__(self, view: Pass, image_keys: Tensor, each_head: bool) -> None:
+        self._rows = [row.nonzero()[:, 0] for row in view.predicts]
+        self._image_keys, self._each_head = image_keys, each_head
+        self.layers: dict[nn.Module, list[Tensor]] = {}
+
+    def take(self, layer: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
+        """All samples of one layer; arguments as in `tapping.Take`."""
+        self.layers[layer] = [self._sample(b, query[b], key[b], mask, scaling) for b in range(len(query))]
+
+    def _sample(self, b: int, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> Tensor:
+        """(H or 1, R, I + 1) of one sample. With gradients, nothing with a column per key is kept for the backward
+        pass: it is computed again there.
+        """
+        found = []
+        for rows in self._rows[b].split(ROWS_AT_ONCE):
+            arguments = (query[:, rows], key, mask, scaling, b, rows, query.shape[1])
+            if torch.is_grad_enabled() and query.requires_grad:
+                found.append(checkpoint(self._shares, *arguments, use_reentrant=False, preserve_rng_state=False))
+            else:
+                found.append(self._shares(*arguments))
+        return torch.cat(found, dim=1)
+
+    def _shares(
+        self, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float, b: int, rows: Tensor, length: int
+    ) -> Tensor:
+        """(H or 1, r, I + 1) for the queries (H, r, D) of the `rows` (r,) of sample `b`, in float32 or wider."""
+        with torch.autocast(query.device.type, enabled=False):
+            wide = torch.promote_types(query.dtype, torch.float32)
+            heads, count, width = query.shape
+            keys = key.to(wide).transpose(-1, -2)  # (H / G, D, C): the heads of a group share it
+            asked = query.to(wide).reshape(len(key), heads // len(key) * count, width)
+            scores = (asked @ keys).mul_(scaling).unflatten(1, (heads // len(key), count))
+            scores = hide_unseen(scores, mask, b, rows, length).flatten(0, 1)
+            image = self._image_keys[b]
+            rest = scores.masked_fill(image, float("-inf")).logsumexp(-1, keepdim=True)
+            shares = torch.cat([scores[..., image], rest], dim=-1).log_softmax(-1)
+            return shares if self._each_head else mean_of_heads(shares)
+
+
+def mean_of_heads(shares: Tensor) -> Tensor:
+    """(..., 1, R, I + 1) logarithms of the mean over heads of (..., H, R, I + 1) logarithms."""
+    return shares.logsumexp(-3, keepdim=True) - math.log(shares.shape[-3])
+
+
+@contextmanager
+def image_attention(
+    decoder: PreTrainedModel, ask: AttentionAsk, view: Pass, prefix: Pass | None
+) -> Iterator[ImageAttention]:
+    """What the response positions of `view` attend to in the one pass that runs inside the block; filled at its end.
+
+    Raises `InputError` as `tapping`, `EarwiseError` if the block ends without a pass through every asked layer.
+    """
+    modules = attention_layers(decoder, [number - 1 for number in ask.layers])
+    masks = [view.image_mask] if prefix is None else [prefix.image_mask, view.image_mask]
+    taken = _Taken(view, torch.cat(masks, dim=1), ask.each_head)
+    found = ImageAttention(ask.layers, [], [*(prefix.images if prefix is not None else ()), *view.images])
+    with tapping(decoder, modules, taken.take):
+        yield found
+    found.samples += _by_sample(taken.layers, modules)
+
+
+def _by_sample(layers: dict[nn.Module, list[Tensor]], modules: Sequence[nn.Module]) -> list[Tensor]:
+    if missing := [module for module in modules if module not in layers]:
+        raise EarwiseError(f"no attention passed through {len(missing)} of {len(modules)} tapped layers")
+    return [torch.stack(sample) for sample in zip(*(layers[module] for module in modules), strict=True)]

@@ -1,0 +1,95 @@
+"""What stands between a decoder's attention layers and the attention function that they call.
+
+`tapping` hands the queries and keys of chosen layers to a function and then calls the attention function as it would
+have been called: the model's output is the same, bit for bit.
+
+Shapes: B samples, L tokens of the pass, C keys (cached ones first), r rows, H query heads, G groups of them per key
+head, D head width.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from earwise.errors import InputError
+
+Take = Callable[[nn.Module, Tensor, Tensor, Tensor | None, float], None]
+"""Given the attention module, its queries (B, H, L, D) and keys (B, H / G, C, D), both after the rotary embedding, the
+mask ((B or 1, 1, L, C), True where a row sees a key or added to the scores; None: causality alone) and the scaling."""
+
+_IMPLEMENTATIONS = ("eager", "sdpa")
+
+
+@contextmanager
+def tapping(decoder: PreTrainedModel, layers: Sequence[nn.Module], take: Take) -> Iterator[None]:
+    """Call `take` for every pass through one of `layers`, attention modules of `decoder`, inside the block.
+
+    The tap is put in for the whole process, as Hugging Face keeps its attention functions in one table, and passes
+    everything but these layers on untouched. Raises `InputError` for an implementation other than eager and SDPA.
+    """
+    name = str(decoder.config._attn_implementation)
+    if name not in _IMPLEMENTATIONS:
+        raise InputError(
+            f"attention cannot be tapped in the implementation {name!r}",
+            remedy=f"load the model with {' or '.join(_IMPLEMENTATIONS)}",
+        )
+    table = _scope(layers[0])["ALL_ATTENTION_FUNCTIONS"]
+    before = table.get(name)
+    table[name] = _with_tap(before, set(layers), take)
+    try:
+        yield
+    finally:
+        del table[name]
+        if table.get(name) is not before:  # another tap is open around this one
+            table[name] = before
+
+
+def attention_layers(decoder: PreTrainedModel, layers: Sequence[int] | None = None) -> list[nn.Module]:
+    """The attention modules of the decoder's layers, or of those named by number from 0."""
+    every = [cast(nn.Module, layer.self_attn) for layer in cast(nn.ModuleList, decoder.layers)]
+    for number in layers or ():
+        if not 0 <= number < len(every):
+            raise InputError(f"there is no layer {number}", remedy=f"the decoder has layers 0 to {len(every) - 1}")
+    return every if layers is None else [every[number] for number in layers]
+
+
+def hide_unseen(scores: Tensor, mask: Tensor | None, sample: int, rows: Tensor, length: int) -> Tensor:
+    """`scores` (H / G, G, r, C) of keys that the `rows` (r,) of one sample do not see become negligible; in place.
+
+    `mask` is as in `Take`, `length` L.
+    """
+    if mask is None:  # the attention function goes by causality alone: the pass is the last `length` of all tokens
+        columns = torch.arange(scores.shape[-1], device=scores.device)
+        return scores.masked_fill_(columns > rows[:, None] + (scores.shape[-1] - length), float("-inf"))
+    own = mask[sample if mask.shape[0] > 1 else 0, 0][rows, : scores.shape[-1]]
+    return scores.masked_fill_(~own, float("-inf")) if own.dtype == torch.bool else scores.add_(own)
+
+
+def _with_tap(before: Callable | None, chosen: set[nn.Module], take: Take) -> Callable:
+    """The attention function `before` with a tap on the layers of `chosen`.
+
+    Plain attention is in no table: each file passes its own as a default, so that is what is called in its place, for
+    other modules too (a vision tower that looks up the same name).
+    """
+
+    def attend(
+        module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **options: Any
+    ) -> Any:
+        if module in chosen:
+            take(module, query, key, attention_mask, options["scaling"])
+        function = before or _scope(module)["eager_attention_forward"]
+        return function(module, query, key, value, attention_mask, **options)
+
+    return attend
+
+
+def _scope(attention: nn.Module) -> dict[str, Any]:
+    """Names in the file of an attention class: its table of attention functions, and its plain one."""
+    return inspect.unwrap(type(attention).forward).__globals__
