@@ -31,7 +31,7 @@ LAYERS = (
     },
     {"grpo_settings"},
     {"training_settings", "evaluation_settings"},
-    {"base_settings"},
+    {"answers_settings", "base_settings"},
     {"settings"},
     {"agreement"},
     {"recipe"},

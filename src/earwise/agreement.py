@@ -22,11 +22,13 @@ def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
     yield from _tables(recipe)
     yield from base_disagreements(recipe.base) if recipe.base is not None else ()
     yield from _trained_parts(recipe)
+    yield from _answers(recipe)
     for name, train in recipe.train.items():
         yield from _start(recipe, name, train)
         yield from _material(recipe, name, train)
         yield from _terms(f"train.{name}", train)
         yield from _grpo(recipe, name, train)
+        yield from _on_policy(f"train.{name}", train)
     yield from _evaluation(recipe)
     yield from _attention(recipe)
     yield from _ablation(recipe)
@@ -114,6 +116,11 @@ def _material(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]
         yield key, "only verify.method 'describe' tells what a chain leaves out"
 
 
+def questions_file(recipe: Recipe, name: str) -> str:
+    """The item file of the data folder whose questions, and so whose clips, item file `name` has."""
+    return recipe.answers.items if name == "written" and recipe.answers is not None else name
+
+
 def train_views(train: Train) -> tuple[View, ...]:
     """The student's view and its teachers'."""
     return tuple(dict.fromkeys([train.view, *(term.view for term in train.terms if isinstance(term, TaughtTerm))]))
@@ -150,6 +157,33 @@ def _grpo(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
     updates = terms[0].updates
     if recipe.training is not None and (every := recipe.optimisation(name).save_every) % updates:
         yield "training.save_every", f"{every} is no multiple of the {updates} updates of {key}: rollouts are not saved"
+
+
+def _on_policy(key: str, train: Train) -> Iterator[Disagreement]:
+    """Terms and the answers that they learn from: there are drawn ones only beside on_policy."""
+    taught = [term for term in train.terms if isinstance(term, TaughtTerm) and term.weight > 0]
+    if train.on_policy is None:
+        if any(term.answers != "all" for term in taught):
+            yield f"{key}.on_policy", "missing table, which the 'answers' of a term need"
+        return
+    if any(isinstance(term, GrpoTerm) for term in train.terms):
+        yield f"{key}.on_policy", "grpo draws answers of its own: it cannot stand beside on_policy"
+        return
+    if all(term.answers == "given" for term in taught):
+        yield f"{key}.on_policy", "no term learns from drawn answers: sft does not, and a teacher is needed"
+    given = any(isinstance(term, SftTerm) and term.weight > 0 for term in train.terms)
+    if train.on_policy.share == 1 and (given or any(term.answers == "given" for term in taught)):
+        yield f"{key}.on_policy.share", "1 leaves no given answers, and a term learns from those only"
+
+
+def _answers(recipe: Recipe) -> Iterator[Disagreement]:
+    """Answers have somebody who writes them and somebody who learns from them."""
+    if recipe.answers is None:
+        return
+    if recipe.answers.model == BASE and recipe.model is None and recipe.base is None:
+        yield "model", "missing table, which [answers] needs"
+    if recipe.train and all(train.data != "written" for train in recipe.train.values()):
+        yield "answers", "no training learns from these answers: set data = 'written' in one"
 
 
 def _evaluation(recipe: Recipe) -> Iterator[Disagreement]:

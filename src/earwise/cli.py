@@ -35,6 +35,7 @@ VERBS = {
     "verify": "Measure a checker, then let it hear whether the teacher's reasoning is right.",
     "base": "Train the base vision-language model, where the recipe does.",
     "encoder": "Train the Whisper encoder, where the recipe does.",
+    "answers": "Let a model write the answers that trainings learn from.",
     "align": "Align fresh ears by writing down speech.",
     "train": "Train each model of the recipe.",
     "evaluate": "Answer the benchmarks under each view and score the answers.",

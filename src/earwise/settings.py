@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from earwise.answers_settings import Answers
 from earwise.base_settings import Base
 from earwise.data_settings import CorporaData, FolderData, MicroData, MicroSounds
 from earwise.evaluation_settings import Attention, Evaluate, Report
@@ -39,6 +40,7 @@ class Recipe(Settings):
     training: Training | None = None
     base: Base | None = None
     encoder: Encoder | None = None
+    answers: Answers | None = None
     align: Align | None = None
     train: dict[Name, Train] = Field(default={})
     evaluate: Evaluate | None = None

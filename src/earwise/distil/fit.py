@@ -69,7 +69,7 @@ def fit(
 
     trainer = DistilTrainer(model, objective, schedule, training_arguments(settings, folder, seed), on_log)
     if trainer.is_fsdp_enabled and (callbacks or isinstance(objective, Stepwise)):
-        what = "a model in shards cannot answer questions in the middle of its training, as `select` and `grpo` want"
+        what = "a model in shards cannot answer questions within its training: no `select`, `grpo` or `on_policy`"
         raise InputError(what, file="accelerate's configuration", remedy="train without FSDP")
     trainer.remove_callback(PrinterCallback)
     with Ticker(settings.steps, what) as ticker:

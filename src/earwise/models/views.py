@@ -77,6 +77,9 @@ class Turn:
     """What describes the sound that the question is about; the first turn's counts for the conversation."""
     suffix: str = ""
     """Answer-format request that stays typed under every view; empty when the recipe shows none."""
+    drawn: tuple[int, ...] | None = None
+    """Tokens that a model answered, in place of the item's answer: the one that ended it included, if it did. Only of
+    the last turn, as nothing can follow."""
 
     @property
     def typed(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from earwise.agreement import train_views
+from earwise.agreement import questions_file, train_views
 from earwise.data.descriptions import FILE as DESCRIPTIONS
 from earwise.data.items import read_items
 from earwise.data.llava import TYPED
@@ -155,7 +155,7 @@ def _samples(
     views: set[View] = set()
     for train in recipe.train.values():
         mixed = {"transcribe": train.copy_share, "replay": train.replay_share}.get(name, 0)
-        if train.data == name or mixed:
+        if questions_file(recipe, train.data) == name or mixed:
             views.update(train_views(train))
     samples = sample_items(items, root, clips, say, views=views)
     if any(view_spec(view).context == "description" for view in views):

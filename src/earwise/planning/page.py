@@ -16,6 +16,7 @@ from typing import Final
 from rich.text import Text
 from transformers.utils import logging as transformers_logging
 
+from earwise.agreement import questions_file
 from earwise.distil.objective import SELF
 from earwise.metrics import Metrics
 from earwise.model_settings import ALIGNED, BASE
@@ -61,7 +62,8 @@ def jobs(recipe: Recipe) -> list[Job]:
         terms = tuple(term for term in own.terms if term.weight > 0)
         taught = dict.fromkeys((term.teacher, term.view) for term in terms if isinstance(term, TaughtTerm))
         settings = recipe.optimisation(name)
-        found.append(Job(name, own.data, own.view, (*taught,), terms, settings, settings.shared_prefix == "auto"))
+        file = questions_file(recipe, own.data)
+        found.append(Job(name, file, own.view, (*taught,), terms, settings, settings.shared_prefix == "auto"))
     return found
 
 

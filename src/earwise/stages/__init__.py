@@ -10,7 +10,20 @@ from transformers.utils import logging as transformers_logging
 
 from earwise.run import Stage
 from earwise.settings import Recipe
-from earwise.stages import attention, base, data, encoder, evaluation, gate, report, speech, traces, training, verify
+from earwise.stages import (
+    answers,
+    attention,
+    base,
+    data,
+    encoder,
+    evaluation,
+    gate,
+    report,
+    speech,
+    traces,
+    training,
+    verify,
+)
 
 
 def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
@@ -30,6 +43,8 @@ def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
             stages.append(base.stage(recipe, seed))
         if recipe.encoder is not None:
             stages.append(encoder.stage(recipe, seed))
+        if recipe.answers is not None and (recipe.base is not None or seed == recipe.seeds[0]):
+            stages.append(answers.stage(recipe, seed))
         if recipe.align is not None:
             stages.append(training.align_stage(recipe, seed))
         stages.extend(training.train_stage(recipe, name, seed) for name in _by_start(recipe))

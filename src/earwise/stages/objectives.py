@@ -13,11 +13,12 @@ from earwise.data.media import resolve
 from earwise.data.video import sound_file
 from earwise.distil.cached_teacher import open_teacher
 from earwise.distil.objective import SELF, SNAPSHOT, Objective
+from earwise.distil.on_policy import OnPolicyObjective
 from earwise.distil.policy import PolicyObjective, policy_objective
 from earwise.distil.rewards import Known
 from earwise.distil.rollouts import ServerRollouts
 from earwise.distil.teachers import Teacher
-from earwise.distil.terms import make_term
+from earwise.distil.terms import Term, make_term
 from earwise.errors import InputError
 from earwise.grpo_settings import ClaimsReward, CompletenessReward, GrpoTerm
 from earwise.models.device import best_device
@@ -36,7 +37,7 @@ from earwise.traces.describe import Heard
 from earwise.traces.opening import open_client
 from earwise.traces.prompts import student_messages
 from earwise.traces.requests import Message, Sound
-from earwise.training_settings import SftTerm, Train
+from earwise.training_settings import OnPolicy, SftTerm, Train
 
 ANSWERS, ROLLOUTS = "samples.jsonl", "rollouts.jsonl"
 """Files of a training by reward: some answers of each step with their rewards; what a server answered."""
@@ -66,7 +67,7 @@ def open_objective(
     model: OmniModel,
     samples: Sequence[Sample],
     replayed: Collection[str],
-) -> Iterator[Objective | PolicyObjective]:
+) -> Iterator[Objective | OnPolicyObjective | PolicyObjective]:
     """The objective of training `name`, with whatever it asks held open.
 
     Args:
@@ -80,9 +81,9 @@ def open_objective(
     own, settings = recipe.train[name], recipe.optimisation(name)
     grpo = grpo_of(own)
     if grpo is None:
-        terms = [make_term(term) for term in own.terms]
         share = settings.shared_prefix == "auto"
-        yield Objective(own.view, terms, model, teachers=_teachers(own, recipe), share_prefix=share)
+        objective = Objective(own.view, _terms(own), model, teachers=_teachers(own, recipe), share_prefix=share)
+        yield objective if own.on_policy is None else _on_policy(own.on_policy, objective, model, samples, context.seed)
         return
     build = partial(
         policy_objective,
@@ -102,6 +103,23 @@ def open_objective(
         prompt = partial(_heard_prompt, folder=data_folder(recipe, context.folder_of(DATA)))
         source = ServerRollouts(client, model, prompt, max_tokens=grpo.max_tokens, temperature=grpo.temperature)
         yield build(source=source)
+
+
+def _terms(own: Train) -> list[Term]:
+    terms = [make_term(settings) for settings in own.terms]
+    for term, settings in zip(terms, own.terms, strict=True):
+        if isinstance(settings, TaughtTerm):
+            term.answers = settings.answers
+    return terms
+
+
+def _on_policy(
+    settings: OnPolicy, objective: Objective, model: OmniModel, samples: Sequence[Sample], seed: int
+) -> OnPolicyObjective:
+    """`objective` with answers drawn by the student; all `samples` are checked first."""
+    drawing = OnPolicyObjective(objective, model, settings, seed=seed)
+    drawing.check(samples)
+    return drawing
 
 
 def _teachers(own: Train, recipe: Recipe) -> dict[str, Teacher]:

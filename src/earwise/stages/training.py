@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from earwise.agreement import train_views
+from earwise.agreement import questions_file, train_views
 from earwise.data.descriptions import FILE as DESCRIPTIONS
 from earwise.data.items import read_items
 from earwise.distil.fit import fit
 from earwise.distil.objective import Objective
+from earwise.distil.on_policy import OnPolicyObjective
 from earwise.distil.policy import PolicyObjective
 from earwise.distil.schedule import Schedule, draw, group_by_length, mix, repeat_batches
 from earwise.distil.terms import make_term
@@ -37,8 +38,8 @@ from earwise.stages.samples import sample_items
 from earwise.stages.selection import Best
 from earwise.stages.speech import NAME as SPEECH
 from earwise.stages.speech import clip_folder, telling_how_to_repair
-from earwise.stages.taught import read_taught
-from earwise.training_settings import WRITTEN_BY, Optimisation, SftTerm, Train
+from earwise.stages.taught import read_taught, writer_stage
+from earwise.training_settings import Optimisation, SftTerm, Train
 
 ALIGN_NAME = "align"
 TERMS = "terms"
@@ -75,7 +76,7 @@ def train_stage(recipe: Recipe, name: str, seed: int) -> Stage:
             "model": recipe.model.for_stage(),
         },
         seed=seed,
-        needs=(*_material(recipe, own), *base_stage_needed(recipe, seed), *([start] if start else [])),
+        needs=(*_material(recipe, own, seed), *base_stage_needed(recipe, seed), *([start] if start else [])),
         inputs=local_inputs(recipe) + teacher_folders(own),
         processes="all",
     )
@@ -92,9 +93,9 @@ def _check_views(name: str, own: Train) -> None:
             raise InputError(f"{view!r} is a control", record=f"train.{name}", remedy="train on the sound itself")
 
 
-def _material(recipe: Recipe, own: Train) -> tuple[str, ...]:
+def _material(recipe: Recipe, own: Train, seed: int) -> tuple[str, ...]:
     """Stages that make the items and clips that a training learns from."""
-    writer = WRITTEN_BY.get(own.data)
+    writer = writer_stage(own.data, recipe, seed)
     spoken = (SPEECH, *gate_needed(recipe)) if recipe.speech is not None else ()
     read = (writer, *objective_stages(own)) if writer else objective_stages(own)
     return (DATA, *spoken, *dict.fromkeys(read))
@@ -155,11 +156,12 @@ def _samples(
 ) -> list[Sample]:
     """Samples of item file `name`, made ready for `views`; with the clips of their queries where a view needs them."""
     folder = data_folder(recipe, context.folder_of(DATA))
-    writer, file = WRITTEN_BY.get(name), folder / f"{name}.jsonl"
+    writer, file = writer_stage(name, recipe, context.seed), folder / f"{name}.jsonl"
     items = (read_taught(context.folder_of(writer), name) if writer else read_items(file))[:limit]
     clips, failed = None, {}
     if any(view in CLIP_VIEWS for view in views):
-        clips, failed = clip_folder(context.folder_of(SPEECH), name), failures(context, recipe, name)
+        asked = questions_file(recipe, name)
+        clips, failed = clip_folder(context.folder_of(SPEECH), asked), failures(context, recipe, asked)
     samples = sample_items(items, folder, clips, context.say, views=views, failed=failed)
     if not samples:
         raise InputError("nothing is left to train on", file=file, remedy="see above for what was left out, and why")
@@ -185,7 +187,7 @@ def _train_all_that_is_trained(model: OmniModel) -> None:
 def _fit(
     context: StageContext,
     model: OmniModel,
-    objective: Objective | PolicyObjective,
+    objective: Objective | OnPolicyObjective | PolicyObjective,
     samples: Sequence[Sample],
     order: np.ndarray,
     settings: Optimisation,
@@ -203,7 +205,7 @@ def _fit(
 
     def save() -> None:
         best.take(ears) if best is not None else model.save_ears(ears)
-        if isinstance(objective, Objective):
+        if not isinstance(objective, PolicyObjective):
             objective.save_aids(context.folder / TERMS)
 
     with telling_how_to_repair(context.run_folder / "stages" / SPEECH):

@@ -13,6 +13,7 @@ class Sft(Term):
     """-log S(y) per response token, end-of-turn token included, in nats."""
 
     name = "sft"
+    answers = "given"
 
     def __init__(self, settings: SftTerm) -> None:
         self.weight = settings.weight

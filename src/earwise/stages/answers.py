@@ -1,0 +1,189 @@
+"""Stage `answers`: a model writes the answers that trainings learn from, under a typed view.
+
+answers.jsonl      every answer, as it was generated
+counts.json        items kept, and dropped by reason
+written.jsonl in items/: the items with these answers in place of their own (`earwise.stages.taught`)
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import torch
+from pydantic import JsonValue
+
+from earwise.answers_settings import Answers
+from earwise.data.descriptions import FILE as DESCRIPTIONS
+from earwise.data.items import read_items
+from earwise.distil.rollouts import LocalRollouts, Prompt, seed_of
+from earwise.model_settings import BASE
+from earwise.models.device import best_device
+from earwise.models.omni import OmniModel
+from earwise.models.shipped import model_folder
+from earwise.models.views import Sample, Turn, view_spec
+from earwise.progress import track
+from earwise.records import Item, NonEmpty, Record
+from earwise.run import Stage, StageContext
+from earwise.settings import Recipe
+from earwise.stages.base import base_stage_needed
+from earwise.stages.data import NAME as DATA
+from earwise.stages.data import data_folder
+from earwise.stages.descriptions import with_descriptions
+from earwise.stages.models import load_base
+from earwise.stages.samples import sample_items
+from earwise.stages.taught import WRITTEN, write_taught, writer_stage
+from earwise.stages.traces import COUNTS, in_words
+from earwise.store import Store, read_store, write_atomic
+
+ANSWERS: Final = "answers.jsonl"
+EMPTY, CUT, BEHIND = "empty", "not ended", "behind a dropped answer of its conversation"
+"""Why an item is dropped. An answer that the limit cut would teach to stop in the middle of a sentence."""
+
+
+class WrittenAnswer(Record):
+    """What the model answered to one item."""
+
+    item: NonEmpty
+    text: str
+    ended: bool
+    """Whether the model ended it; otherwise the token limit did."""
+
+    @property
+    def key(self) -> str:
+        """The item's id."""
+        return self.item
+
+    @property
+    def fault(self) -> str | None:
+        """Why nothing can be learned from it, if so."""
+        if not self.ended:
+            return CUT
+        return None if self.text else EMPTY
+
+
+def stage(recipe: Recipe, seed: int) -> Stage:
+    """The stage of `[answers]`; of seed `seed` where each seed has a base of its own."""
+    settings = recipe.answers
+    assert settings is not None
+    name = writer_stage(WRITTEN, recipe, seed)
+    assert name is not None
+    return Stage(
+        name=name,
+        work=lambda context: _work(context, recipe),
+        settings={**settings.for_stage(), "base": _base(recipe, settings)},
+        seed=seed if recipe.base is not None else 0,  # nothing else of the answers depends on a training's seed
+        needs=(DATA, *base_stage_needed(recipe, seed)),
+        inputs=_local_model(recipe, settings),
+    )
+
+
+def _base(recipe: Recipe, settings: Answers) -> JsonValue:
+    """What decides the base's answers: not its ears, as the view is typed."""
+    if recipe.model is None or settings.model != BASE:
+        return None
+    of = recipe.model.for_stage()
+    return {key: of[key] for key in ("base", "revision", "family", "dtype", "trust_remote_code")}
+
+
+def _local_model(recipe: Recipe, settings: Answers) -> tuple[Path, ...]:
+    """A model in a folder may change under its name."""
+    name = settings.model if settings.model != BASE or recipe.model is None else recipe.model.base
+    path = Path(model_folder(name))
+    return (path,) if name != BASE and path.is_dir() else ()
+
+
+def _work(context: StageContext, recipe: Recipe) -> None:
+    settings = recipe.answers
+    assert settings is not None
+    folder = data_folder(recipe, context.folder_of(DATA))
+    items = read_items(folder / f"{settings.items}.jsonl")
+    samples = sample_items(items, folder, None, context.say, views=[settings.view])
+    if view_spec(settings.view).context == "description":
+        samples = with_descriptions(samples, folder / DESCRIPTIONS)
+    path = context.folder / ANSWERS
+    with Store(path, WrittenAnswer) as store:
+        write_answers(_model(context, recipe), samples, settings, store)
+    written, counts = written_items(samples, read_store(path, WrittenAnswer))
+    write_taught(context.folder, WRITTEN, written)
+    write_atomic(context.folder / COUNTS, json.dumps(counts, indent=2) + "\n")
+    context.say(f"answers: {in_words(counts)} of {len(items)} items")
+
+
+def _model(context: StageContext, recipe: Recipe) -> OmniModel:
+    settings = recipe.answers
+    assert settings is not None
+    if settings.model == BASE:
+        return load_base(recipe, context).eval()
+    dtype = getattr(torch, recipe.model.dtype if recipe.model is not None else "float32")
+    return OmniModel.from_pretrained(settings.model, dtype=dtype).to(best_device()).eval()
+
+
+def write_answers(model: OmniModel, samples: Sequence[Sample], settings: Answers, store: Store[WrittenAnswer]) -> None:
+    """Answer every item of `samples` that is not in `store` yet, conversations turn by turn on top of the answers to
+    their earlier turns. A conversation ends at an answer that nothing can be learned from.
+
+    Batches are cut from all samples, whatever is done already, so that a resumed run computes what an uninterrupted one
+    does.
+    """
+    source = LocalRollouts(model, max_tokens=settings.max_new_tokens, temperature=settings.temperature)
+    known = {answer.item: answer for answer in read_store(store.path, WrittenAnswer)}
+    for turn in range(max((len(sample.turns) for sample in samples), default=0)):
+        asked = [(n, begun) for n, sample in enumerate(samples) if (begun := _begun(sample, turn, known)) is not None]
+        batches = [asked[i : i + settings.batch_size] for i in range(0, len(asked), settings.batch_size)]
+        for batch in track(batches, len(batches), f"answers, turn {turn + 1}" if turn else "answers"):
+            if all(sample.turns[turn].item.id in known for _, sample in batch):
+                continue
+            build = model.layouts.build
+            prompts = [Prompt(sample, build(sample, settings.view, answers=False)) for _, sample in batch]
+            drawn = source.draw(prompts, [seed_of(settings.seed, turn, n) for n, _ in batch], 1)
+            for (_, sample), (completion,) in zip(batch, drawn, strict=True):
+                item = sample.turns[turn].item.id
+                ids = list(completion.ids[:-1] if completion.ended else completion.ids)
+                text = str(model.family.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+                if item not in known:
+                    known[item] = WrittenAnswer(item=item, text=text, ended=completion.ended)
+                    store.append(known[item])
+
+
+def _begun(sample: Sample, turn: int, known: dict[str, WrittenAnswer]) -> Sample | None:
+    """`sample` up to `turn`, with the answers that were written to the turns before; None where it ends before."""
+    if turn >= len(sample.turns):
+        return None
+    before = [known.get(one.item.id) for one in sample.turns[:turn]]
+    if any(answer is None or answer.fault for answer in before):
+        return None
+    turns = [_answered(one, answer.text) for one, answer in zip(sample.turns, before, strict=False) if answer]
+    return replace(sample, turns=(*turns, sample.turns[turn]))
+
+
+def _answered(turn: Turn, text: str) -> Turn:
+    return replace(turn, item=turn.item.model_copy(update={"answers": (text,)}))
+
+
+def written_items(samples: Sequence[Sample], answers: Sequence[WrittenAnswer]) -> tuple[list[Item], dict[str, int]]:
+    """The items with what was answered in place of their gold answers, and how many were kept and dropped, by reason.
+
+    Ids stay, so that an item finds its clip.
+    """
+    known = {answer.item: answer for answer in answers}
+    kept, counts = [], Counter({"kept": 0})
+    for item, fault in _faults(samples, known):
+        counts[fault or "kept"] += 1
+        if fault is None:
+            kept.append(item.model_copy(update={"answers": (known[item.id].text,)}))
+    return kept, dict(counts)
+
+
+def _faults(samples: Sequence[Sample], known: dict[str, WrittenAnswer]) -> Iterator[tuple[Item, str | None]]:
+    """Every item, and why nothing can be learned from its answer, if so."""
+    for sample in samples:
+        ended = False
+        for turn in sample.turns:
+            fault = BEHIND if ended else known[turn.item.id].fault
+            ended = fault is not None
+            yield turn.item, fault
