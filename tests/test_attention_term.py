@@ -140,10 +140,10 @@ def test_every_second_layer_and_heads_that_another_term_asks_for(tiny_checkpoint
     torch.testing.assert_close(found["attention_2"], naive(model, samples, "each", False), rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_view_beside_itself_has_neither_value_nor_gradient(family, tiny_checkpoints, tmp_path):
+@pytest.mark.parametrize(("family", "teacher"), [("internvl", "self"), ("qwen2_vl", "self"), ("qwen2_vl", "snapshot")])
+def test_a_view_beside_itself_has_neither_value_nor_gradient(family, teacher, tiny_checkpoints, tmp_path):
     model = trainable(tiny_checkpoints[family])
-    objective = Objective(VIEWS[0], [term_of(view=VIEWS[0])], model)
+    objective = Objective(VIEWS[0], [term_of(view=VIEWS[0], teacher=teacher)], model)
     value = losses(objective, model, tiny_samples(tmp_path, 2))["attention"]
     assert value.abs().max() < 1e-6
     value.sum().backward()
@@ -165,6 +165,46 @@ def test_neighbours_order_and_prefix_change_nothing_and_the_output_stays(family,
     objective.attention = {}
     for name, states in objective.states(model, batch).items():
         assert torch.equal(states.hidden, asked[name].hidden)
+
+
+def test_where_the_base_is_trained_a_gradient_reaches_its_keys_too(tiny_checkpoints, tmp_path):
+    model, samples = trainable(tiny_checkpoints["internvl"]), tiny_samples(tmp_path, 2)
+    model.family.backbone.double().requires_grad_(True)
+    weight = model.family.backbone.layers[0].self_attn.k_proj.weight
+    objective = Objective(VIEWS[0], [term_of()], model)
+    assert objective.collate(samples)["batch"].own.prefix is None
+    (mine,) = torch.autograd.grad(losses(objective, model, samples)["attention"].sum(), weight)
+    (expected,) = torch.autograd.grad(naive(model, samples, "mean", True).sum(), weight)
+    assert expected.abs().max() > 1e-4
+    torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+def test_independent_turns_look_as_if_asked_alone(implementation, tiny_checkpoints, tmp_path):
+    model, samples = trainable(tiny_checkpoints["qwen2_vl"]), tiny_samples(tmp_path, 3)
+    model.base.set_attn_implementation(implementation)
+    alone = [replace(one, image=samples[0].image) for one in samples]
+    together = replace(alone[0], turns=tuple(turn for one in alone for turn in one.turns), independent=True)
+    objective = Objective(VIEWS[0], [term_of()], model)
+    expected = torch.cat([losses(objective, model, [one])["attention"] for one in alone])
+    torch.testing.assert_close(losses(objective, model, [together])["attention"], expected, rtol=1e-3, atol=1e-6)
+
+
+def test_nothing_with_a_column_per_key_is_kept_for_the_backward_pass(tiny_checkpoints, tmp_path):
+    model, samples = trainable(tiny_checkpoints["internvl"]), tiny_samples(tmp_path, 1)
+    objective = Objective(VIEWS[0], [term_of()], model)
+    batch = objective.collate(samples)["batch"]
+    keys = batch.own.prefix.mask.shape[1] + batch.own.views[objective.student_pass].mask.shape[1]
+    kept = []
+
+    def keep(tensor):
+        kept.append(tuple(tensor.shape))
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        value = objective.losses(model, batch)["attention"]
+    assert kept
+    assert [shape for shape in kept if shape[-2:] == (len(value), keys)] == []
 
 
 def test_training_through_fit_reduces_the_term(tiny_checkpoints, tmp_path):
