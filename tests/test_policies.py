@@ -29,7 +29,7 @@ LAYERS = (
         "term_settings",
         "traces_settings",
     },
-    {"grpo_settings"},
+    {"description_settings", "grpo_settings"},
     {"training_settings", "evaluation_settings"},
     {"answers_settings", "base_settings"},
     {"settings"},

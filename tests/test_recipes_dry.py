@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from chat_server import ChatServer, reply
+from text_models import write_text_model
 from tiny import ENCODER
 from tiny_families import write_tiny_family
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
 from earwise.cli import execute
+from earwise.data.descriptions import read_descriptions
 from earwise.micro.lab import LabSize, write_lab
 from earwise.micro.sounds.lab import SoundLabSize, write_sound_lab
 
@@ -117,3 +119,48 @@ def test_the_published_settings_of_sightsound_run(tmp_path):
     ]  # fmt: skip
     assert {*summary["ablation"]["direct"]["avqa"]} == {"score", "ci95", "n"}
     assert summary["traces"]["steps"]["agreed_verified"]["traces"] == 4 * summary["traces"]["items"]
+
+
+def write_cota(folder, sounds):
+    """Questions about `sounds` in the format of CoTA."""
+    inner = "".join(f"<{tag}> red </{tag}> " for tag in ("PLANNING", "CAPTION", "REASONING", "SUMMARY"))
+    answer = f"<THINK> {inner}</THINK> <RESPONSE> two </RESPONSE>"
+    records = [{"query": "<audio>what color is it?", "response": answer, "audios": [name]} for name in sounds]
+    (folder / "cota.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def test_the_published_settings_of_source_and_layer_wise_distillation_run(tmp_path):
+    data = tmp_path / "data"
+    write_sound_lab(data, 0, SoundLabSize(4, 4, 4, 1, 1, 1, 8, 2, 1))
+    sounds = sorted(path.relative_to(data) for path in (data / "audios").glob("*.wav"))[:3]
+    write_cota(data, [str(path) for path in (*sounds, sounds[0])])
+    student = write_tiny_family(tmp_path / "omni", "qwen2_5_omni")
+    teacher = write_text_model(tmp_path / "text", width=48, layers=3)
+    shipped = (RECIPES / "source_layer" / "paper.toml").read_text()
+    recipe = tmp_path / "paper.toml"
+    recipe.write_text(shipped.replace("Qwen/Qwen3-8B", str(teacher)))
+    with ChatServer(lambda _: reply("a red circle"), models=("describer",)) as chat:
+        small = [
+            f"data.benchmarks={data / 'benchmarks'}",
+            f"data.train.parts.0.path={data / 'cota.jsonl'}",
+            f"descriptions.model.base_url={chat.url}",
+            "descriptions.model.model=describer",
+            f"model.base={student}",
+            "training.steps=1",
+            "training.batch_size=2",
+            "train.text_skip.terms.1.every=2",
+            "evaluate.limit=2",
+            "evaluate.max_new_tokens=2",
+        ]
+        assert execute(recipe, small, tmp_path / "run") == 0
+        asked = len(chat.requests)
+    stages = tmp_path / "run" / "stages"
+    described = [read_descriptions(path) for path in (stages / "descriptions").rglob("descriptions.jsonl")]
+    assert sorted(map(len, described)) == [2, 2, 2, 4]
+    assert asked == 3 + 3 * 2, "a sound that two items are about is described once"
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert list(summary["ablation"]) == ["base", "sft", "text_top", "text_skip", "text_all", "text_all_acoustic"]
+    assert {*summary["ablation"]["text_all"]["mmau_sound"]} == {"score", "ci95", "n"}
+    assert summary["models"]["sft"]["mmau_sound"]["gap"] is not None
+    assert list(summary["guards"]) == ["sft", "text_top", "text_skip", "text_all", "text_all_acoustic"]
+    assert {*summary["guards"]["text_all"]["mmau_speech"]} == {"value", "ci95", "p", "n", "verdict", "than"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from earwise.base_settings import base_disagreements
-from earwise.evaluation_settings import CLIP_VIEWS, SPOKEN_VIEWS
+from earwise.data_settings import CorporaData
+from earwise.evaluation_settings import CLIP_VIEWS, DESCRIBED_VIEWS, SPOKEN_VIEWS
 from earwise.grpo_settings import GrpoTerm
 from earwise.model_settings import ALIGNED, BASE, NativeEars
 from earwise.records import View
@@ -29,7 +30,9 @@ def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
         yield from _terms(f"train.{name}", train)
         yield from _grpo(recipe, name, train)
         yield from _on_policy(f"train.{name}", train)
+        yield from _descriptions(recipe, name, train)
     yield from _evaluation(recipe)
+    yield from _guards(recipe)
     yield from _attention(recipe)
     yield from _ablation(recipe)
 
@@ -114,6 +117,26 @@ def _material(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]
         )
     elif recipe.verify is not None and train.data == "traces_complete" and recipe.verify.method != "describe":
         yield key, "only verify.method 'describe' tells what a chain leaves out"
+
+
+def _descriptions(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
+    """Every item file that a training shows by description is described."""
+    if not DESCRIBED_VIEWS & {*train_views(train)}:
+        return
+    if recipe.descriptions is None:
+        if isinstance(recipe.data, CorporaData):
+            yield "descriptions", f"missing table, which train.{name} needs for description_text"
+        return
+    mixed = {train.data: 1.0, "transcribe": train.copy_share, "replay": train.replay_share}
+    for file in [described_file(recipe, file) for file, share in mixed.items() if share]:
+        if file not in recipe.descriptions.items:
+            yield "descriptions.items", f"'{file}' is not among them, and train.{name} shows its descriptions"
+
+
+def described_file(recipe: Recipe, name: str) -> str:
+    """The item file whose descriptions serve item file `name`: of what a teacher left, the one it was asked about."""
+    asked = {"traces": recipe.traces, "verify": recipe.traces, "answers": recipe.answers}.get(WRITTEN_BY.get(name, ""))
+    return asked.items if asked is not None else name
 
 
 def questions_file(recipe: Recipe, name: str) -> str:
@@ -201,6 +224,37 @@ def _evaluation(recipe: Recipe) -> Iterator[Disagreement]:
         yield "evaluate.views", f"{spoken[0]} needs a model with ears, and only '{BASE}' is evaluated"
     if recipe.evaluate.text_view == recipe.evaluate.speech_view:
         yield "evaluate.speech_view", "is the same as evaluate.text_view: the gap would always be 0"
+
+
+def _guards(recipe: Recipe) -> Iterator[Disagreement]:
+    """Guards are asked of a model before and after, and are not what is trained on."""
+    if recipe.guards is None:
+        return
+    if recipe.evaluate is None:
+        yield "evaluate", "missing table, which [guards] needs"
+        return
+    for name in recipe.guards.benchmarks:
+        if name not in recipe.evaluate.benchmarks:
+            yield "guards.benchmarks", f"'{name}' is not among evaluate.benchmarks"
+        elif name == recipe.evaluate.benchmarks[0]:
+            yield "guards.benchmarks", f"'{name}' is the first of evaluate.benchmarks, which is in-domain"
+    if recipe.evaluate.main_view not in recipe.evaluate.views:
+        yield "guards", f"models are compared under {recipe.evaluate.main_view}, which is not among evaluate.views"
+    elif not guard_pairs(recipe):
+        yield "guards", "no training is evaluated together with the model that it started from"
+
+
+def guard_pairs(recipe: Recipe) -> dict[str, str]:
+    """By name of each training that is evaluated the model that it is compared with: the one that it started from, or
+    the base where that one is not evaluated. Where neither can be asked under the view of comparison, there is none.
+    """
+    if recipe.evaluate is None:
+        return {}
+    deaf = recipe.model is None or not isinstance(recipe.model.ears, NativeEars)
+    heard = recipe.evaluate.main_view in (*SPOKEN_VIEWS, "sound_text")
+    asked = {*recipe.evaluated} - {BASE} | (set() if deaf and heard else {BASE})
+    pairs = {name: train.start if train.start in asked else BASE for name, train in recipe.train.items()}
+    return {name: before for name, before in pairs.items() if name in asked and before in asked}
 
 
 def _attention(recipe: Recipe) -> Iterator[Disagreement]:

@@ -31,6 +31,7 @@ VERBS = {
     "data": "Make or read the items and benchmarks.",
     "speech": "Speak the queries of all items.",
     "gate": "Check the clips: signal, and a round trip through a speech recogniser.",
+    "descriptions": "Write down what is heard, for models that only read.",
     "traces": "Let a teacher reason about silent videos, and keep what its samples agree on.",
     "verify": "Measure a checker, then let it hear whether the teacher's reasoning is right.",
     "base": "Train the base vision-language model, where the recipe does.",

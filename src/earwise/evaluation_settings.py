@@ -16,6 +16,9 @@ CLIP_VIEWS: frozenset[View] = SPOKEN_VIEWS | {"image_spoken_form"}
 """Views that need a clip of the query, to be heard or for its spoken form."""
 
 
+DESCRIBED_VIEWS: frozenset[View] = frozenset({"description_text"})
+"""Views that show a text in the place of the sound."""
+
 AttentionView = Literal["image_text", "image_spoken_form", "image_speech", "text_only", "speech_only"]
 """Views of which the attention is measured: what they show is a picture or nothing, and no transcript is needed."""
 
@@ -59,6 +62,13 @@ class Evaluate(Settings):
     def main_view(self) -> View:
         """The view under which models are compared: `speech_view`, or `sound_text` where only that is asked."""
         return "sound_text" if self.speech_view not in self.views and "sound_text" in self.views else self.speech_view
+
+
+class Guards(Settings):
+    """Benchmarks on which a training is not to lose: each model is compared with the one that it started from."""
+
+    benchmarks: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)]
+    """Of `[evaluate]`, without its first one, which is in-domain."""
 
 
 class Attention(Settings):

@@ -14,7 +14,8 @@ from pydantic import AfterValidator, Field
 from earwise.answers_settings import Answers
 from earwise.base_settings import Base
 from earwise.data_settings import CorporaData, FolderData, MicroData, MicroSounds
-from earwise.evaluation_settings import Attention, Evaluate, Report
+from earwise.description_settings import Descriptions
+from earwise.evaluation_settings import Attention, Evaluate, Guards, Report
 from earwise.gate_settings import Gate
 from earwise.model_settings import ALIGNED, BASE, Model
 from earwise.scale_settings import Scale
@@ -36,6 +37,7 @@ class Recipe(Settings):
     gate: Gate | None = None
     traces: Traces | None = None
     verify: Verify | None = None
+    descriptions: Descriptions | None = None
     model: Model | None = None
     training: Training | None = None
     base: Base | None = None
@@ -44,6 +46,7 @@ class Recipe(Settings):
     align: Align | None = None
     train: dict[Name, Train] = Field(default={})
     evaluate: Evaluate | None = None
+    guards: Guards | None = None
     attention: Attention | None = None
     report: Report | None = None
     scale: Scale | None = None

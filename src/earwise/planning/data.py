@@ -11,12 +11,12 @@ from typing import Final
 import numpy as np
 
 from earwise.agreement import questions_file, train_views
-from earwise.data.descriptions import FILE as DESCRIPTIONS
 from earwise.data.items import read_items
 from earwise.data.llava import TYPED
 from earwise.data.media import Waveform
 from earwise.data_settings import CorporaData, FolderData, MicroData, MicroSounds
-from earwise.models.views import Sample, view_spec
+from earwise.evaluation_settings import DESCRIBED_VIEWS
+from earwise.models.views import Sample
 from earwise.records import SAMPLE_RATE_HZ, Item, View
 from earwise.settings import Recipe
 from earwise.speech.clips import make_clips
@@ -28,7 +28,7 @@ from earwise.speech.voices import split_voices
 from earwise.speech_settings import EspeakEngine, Speech
 from earwise.stages.corpora import MEDIA, link, open_pool, pools
 from earwise.stages.data import used_item_files, write_micro, write_micro_sounds
-from earwise.stages.descriptions import with_descriptions
+from earwise.stages.descriptions import planned_descriptions
 from earwise.stages.samples import sample_items
 
 SAMPLED: Final = 24
@@ -158,9 +158,7 @@ def _samples(
         if questions_file(recipe, train.data) == name or mixed:
             views.update(train_views(train))
     samples = sample_items(items, root, clips, say, views=views)
-    if any(view_spec(view).context == "description" for view in views):
-        return with_descriptions(samples, root / DESCRIPTIONS)
-    return samples
+    return planned_descriptions(recipe, samples, root, say) if DESCRIBED_VIEWS & views else samples
 
 
 def _spread(items: Sequence[Item], count: int) -> list[Item]:

@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from earwise.errors import InputError
+from earwise.evaluate.guards import Verdict
 from earwise.evaluate.summary import OVERALL as OVERALL
 from earwise.evaluation_settings import SPOKEN_VIEWS
 from earwise.records import View
@@ -215,6 +216,18 @@ class Faithfulness(Part):
     complete_chains: PooledShare | None = None
 
 
+class GuardChange(Part):
+    """By how many points a training changed one guard."""
+
+    value: float
+    ci95: Interval
+    p: float | None = None
+    n: int
+    verdict: Verdict
+    than: str
+    """The model that it is compared with."""
+
+
 class FilterStep(Part):
     """The traces that are left after a filter."""
 
@@ -299,6 +312,8 @@ class Summary(Part):
     sound: dict[str, dict[str, dict[str, ControlScore]]] = {}
     """Model, benchmark and control."""
     faithfulness: dict[str, dict[str, Faithfulness]] = {}
+    guards: dict[str, dict[str, GuardChange]] = {}
+    """Model and benchmark."""
     faithfulness_gains: dict[str, dict[str, dict[str, JsonValue]]] = {}
     """Model, the one it is compared with, benchmark."""
     traces: TraceFilters | None = None

@@ -15,6 +15,7 @@ from earwise.stages import (
     attention,
     base,
     data,
+    descriptions,
     encoder,
     evaluation,
     gate,
@@ -34,6 +35,8 @@ def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
         stages.append(speech.stage(recipe))
     if recipe.gate is not None:
         stages.extend(gate.stages(recipe))
+    if recipe.descriptions is not None:
+        stages.append(descriptions.stage(recipe))
     if recipe.traces is not None:
         stages.append(traces.stage(recipe))
     if recipe.verify is not None:

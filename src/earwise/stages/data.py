@@ -117,6 +117,7 @@ def used_item_files(recipe: Recipe) -> list[str]:
     used: list[str] = [train.data for train in recipe.train.values() if train.data not in WRITTEN_BY]
     used += ["replay"] if any(train.replay_share for train in recipe.train.values()) else []
     used += [recipe.traces.items] if recipe.traces else []
+    used += recipe.descriptions.items if recipe.descriptions else []
     used += [recipe.answers.items] if recipe.answers else []
     used += [recipe.training.select.items] if recipe.training and recipe.training.select else []
     used += [recipe.align.data] if recipe.align else []

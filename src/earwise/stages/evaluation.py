@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from earwise.evaluate.controls import with_controls
 from earwise.evaluate.runner import Asker, is_heard, run_benchmark
+from earwise.evaluation_settings import DESCRIBED_VIEWS
 from earwise.model_settings import BASE, NativeEars
 from earwise.models.views import Sample
 from earwise.records import Item, Score, View
@@ -13,6 +14,7 @@ from earwise.speech.clips import read_clips
 from earwise.stages.base import base_stage_needed
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import benchmark_items, data_folder, transcribe_instruction
+from earwise.stages.descriptions import BENCHMARKS, described, descriptions_needed
 from earwise.stages.models import load_base, load_start
 from earwise.stages.samples import sample_items
 from earwise.stages.speech import NAME as SPEECH
@@ -70,6 +72,7 @@ def _stage(recipe: Recipe, name: str, seed: int) -> Stage:
         needs=(
             DATA,
             *([SPEECH] if recipe.speech else []),
+            *descriptions_needed(recipe, recipe.evaluate.views),
             *base_stage_needed(recipe, seed),
             *([own] if own else []),
         ),
@@ -100,10 +103,13 @@ def _samples(
     context: StageContext, recipe: Recipe, benchmark: str, items: list[Item], views: tuple[View, ...]
 ) -> tuple[list[Sample], dict[str, str]]:
     """Samples of a benchmark, only of items that every view can be asked about, and the voice of each."""
-    folder = data_folder(recipe, context.folder_of(DATA)) / "benchmarks"
+    folder, name = data_folder(recipe, context.folder_of(DATA)) / BENCHMARKS, f"{BENCHMARKS}/{benchmark}"
     assert recipe.evaluate is not None
-    if recipe.speech is None:
-        return sample_items(items, folder, None, context.say, suffix=recipe.evaluate.suffix, views=views), {}
-    clips = clip_folder(context.folder_of(SPEECH), f"benchmarks/{benchmark}")
-    voices = {clip.item: clip.voice for clip in read_clips(clips).clips}
-    return sample_items(items, folder, clips, context.say, suffix=recipe.evaluate.suffix, views=views), voices
+    clips, voices = None, {}
+    if recipe.speech is not None:
+        clips = clip_folder(context.folder_of(SPEECH), name)
+        voices = {clip.item: clip.voice for clip in read_clips(clips).clips}
+    samples = sample_items(items, folder, clips, context.say, suffix=recipe.evaluate.suffix, views=views)
+    if DESCRIBED_VIEWS & {*recipe.evaluate.views}:  # not `views`: models that share answers are asked the same items
+        samples = described(context, recipe, name, samples)
+    return samples, voices

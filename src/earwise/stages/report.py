@@ -9,18 +9,20 @@ from typing import Any, Final
 
 from rich import get_console
 
+from earwise.agreement import guard_pairs
 from earwise.data.items import read_items
 from earwise.data.media import resolve
 from earwise.data.video import sound_file
 from earwise.evaluate.ablation import ablation_gains, ablation_rows
 from earwise.evaluate.faithful import Truth, compare_faithfulness, read_truth, summarise_faithfulness
 from earwise.evaluate.filters import summarise_filters
+from earwise.evaluate.guards import guard_changes
 from earwise.evaluate.sound import MAIN, summarise_sound
 from earwise.evaluate.summary import ScoreTable, compare, per_voice, summarise_models
 from earwise.model_settings import BASE
 from earwise.provenance import versions
 from earwise.records import Clip, Item, Score, Trace, View
-from earwise.report import Answer, ShownItem, build_report, console_table
+from earwise.report import Answer, ShownItem, build_report, console_table, guard_lines
 from earwise.run import Stage, StageContext
 from earwise.settings import Recipe
 from earwise.speech.clips import read_clips
@@ -51,6 +53,7 @@ def stage(recipe: Recipe, before: Sequence[str]) -> Stage:
         work=lambda context: _work(context, recipe),
         settings={
             "report": recipe.report.for_stage() if recipe.report else {},
+            "guards": recipe.guards.for_stage() if recipe.guards else {},
             "text_view": recipe.evaluate.text_view,
             "speech_view": recipe.evaluate.speech_view,
         },
@@ -67,6 +70,8 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     shown = _shown_items(context, recipe, scores[recipe.seeds[0]])
     build_report(context.run_folder, shown, context.run_folder / PAGE)
     get_console().print(console_table(summary))
+    for line in guard_lines(summary):
+        context.say(line)
     context.say(f"report: {context.run_folder / PAGE}")
 
 
@@ -98,6 +103,7 @@ def _summary(
         "ablation": ablation_rows(models, rows, main),
         "ablation_baseline": baseline,
         "ablation_gains": ablation_gains(table, rows, baseline, main) if baseline else {},
+        "guards": guard_changes(table, guard_pairs(recipe), recipe.guards.benchmarks, main) if recipe.guards else {},
         "sound": summarise_sound(table),
         **_faithfulness(context, recipe, table, main),
         "traces": _traces(context, recipe),

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from earwise.agreement import questions_file, train_views
-from earwise.data.descriptions import FILE as DESCRIPTIONS
+from earwise.agreement import described_file, questions_file, train_views
 from earwise.data.items import read_items
 from earwise.distil.fit import fit
 from earwise.distil.objective import Objective
@@ -19,7 +18,7 @@ from earwise.distil.policy import PolicyObjective
 from earwise.distil.schedule import Schedule, draw, group_by_length, mix, repeat_batches
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
-from earwise.evaluation_settings import CLIP_VIEWS
+from earwise.evaluation_settings import CLIP_VIEWS, DESCRIBED_VIEWS
 from earwise.model_settings import ALIGNED, BASE
 from earwise.models.omni import OmniModel
 from earwise.models.shipped import model_folder
@@ -30,7 +29,7 @@ from earwise.settings import Recipe
 from earwise.stages.base import base_stage_needed
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import data_folder
-from earwise.stages.descriptions import with_descriptions
+from earwise.stages.descriptions import described, descriptions_needed
 from earwise.stages.gate import failures, gate_needed
 from earwise.stages.models import EARS, load_model, load_start
 from earwise.stages.objectives import grpo_of, objective_stages, open_objective, teacher_folders
@@ -98,7 +97,7 @@ def _material(recipe: Recipe, own: Train, seed: int) -> tuple[str, ...]:
     writer = writer_stage(own.data, recipe, seed)
     spoken = (SPEECH, *gate_needed(recipe)) if recipe.speech is not None else ()
     read = (writer, *objective_stages(own)) if writer else objective_stages(own)
-    return (DATA, *spoken, *dict.fromkeys(read))
+    return (DATA, *spoken, *descriptions_needed(recipe, train_views(own)), *dict.fromkeys(read))
 
 
 def model_stage(name: str, seed: int) -> str | None:
@@ -165,8 +164,8 @@ def _samples(
     samples = sample_items(items, folder, clips, context.say, views=views, failed=failed)
     if not samples:
         raise InputError("nothing is left to train on", file=file, remedy="see above for what was left out, and why")
-    if any(view_spec(view).context == "description" for view in views):
-        samples = with_descriptions(samples, folder / DESCRIPTIONS)
+    if DESCRIBED_VIEWS & {*views}:
+        samples = described(context, recipe, described_file(recipe, name), samples)
     return samples
 
 

@@ -1,0 +1,43 @@
+"""Guards: what a training costs, or gains, on benchmarks that it was not made for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
+
+from earwise.evaluate.summary import Json, ScoreTable, compare
+from earwise.records import View
+
+Verdict = Literal["better", "no difference", "worse"]
+
+_KEPT: Final = ("value", "ci95", "p", "n")
+
+
+def guard_changes(
+    table: ScoreTable, pairs: Mapping[str, str], benchmarks: Sequence[str], view: View
+) -> dict[str, dict[str, Json]]:
+    """`{MODEL: {BENCHMARK: {"value", "ci95", "p", "n", "verdict", "than"}}}`: models minus those of `pairs`, in points.
+
+    Paired by item under `view`, seeds averaged item by item, intervals over clusters; `verdict` goes by the interval.
+    Nothing is corrected for how many guards there are: of twenty that nothing happened to, one is expected to be told
+    as a change.
+    """
+    changes: dict[str, dict[str, Json]] = {}
+    for after, before in pairs.items():
+        found = [one for name in benchmarks for one in compare(table, [(after, before)], name, view)]
+        changes[after] = {
+            one["benchmark"]: {
+                **{key: one[key] for key in _KEPT},
+                "verdict": verdict(one["ci95"][0], one["ci95"][1]),
+                "than": before,
+            }
+            for one in found
+        }
+    return changes
+
+
+def verdict(low: float, high: float) -> Verdict:
+    """What a difference with the 95 % interval from `low` to `high` is called."""
+    if low > 0:
+        return "better"
+    return "worse" if high < 0 else "no difference"
