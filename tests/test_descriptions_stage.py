@@ -16,7 +16,8 @@ from earwise.description_settings import ByModel, Descriptions
 from earwise.errors import InputError
 from earwise.recipe import load_recipe
 from earwise.records import Item
-from earwise.stages.descriptions import describe, planned_descriptions, with_descriptions
+from earwise.stages.data import _check_described
+from earwise.stages.descriptions import describe, described, planned_descriptions, with_descriptions
 
 
 @pytest.fixture
@@ -147,6 +148,32 @@ start = "base"
 view = "sound_text"
 terms = [{ type = "logits", weight = 1.0, teacher = "t", view = "description_text" }]
 """
+
+
+def test_without_a_stage_benchmarks_bring_descriptions_of_their_own(tmp_path):
+    path, data = tmp_path / "recipe.toml", tmp_path / "data"
+    path.write_text(
+        RECIPE.replace('source = "corpora"', f'source = "folder"\npath = "{data}"')
+        .replace('benchmarks = "b"', "")
+        .partition("[data.train]")[0]
+        + '[model]\nbase = "b"\nears = { encoder = "native" }\n[evaluate]\nbenchmarks = ["own"]\nbatch_size = 1\n'
+        'views = ["description_text"]\nmax_new_tokens = 1\n'
+    )
+    recipe, folder = load_recipe(path), data / "benchmarks"
+    folder.mkdir(parents=True)
+    samples = tiny_samples(tmp_path, 2)
+    items = [sample.turns[0].item for sample in samples]
+    stage = SimpleNamespace(folder_of=lambda _: tmp_path)
+    with pytest.raises(InputError, match=r"benchmarks/descriptions\.jsonl"):
+        _check_described(recipe, "own", items, folder)
+    lines = [{"item": one.id, "text": f"sound of {one.id}", "source": "own"} for one in items]
+    (folder / "descriptions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    _check_described(recipe, "own", items, folder)
+    shown = described(stage, recipe, "benchmarks/own", samples)
+    assert [sample.turns[0].description for sample in shown] == ["sound of item-0", "sound of item-1"]
+    with pytest.raises(InputError, match="no description of this item") as error:
+        _check_described(recipe, "own", [*items, item("other")], folder)
+    assert error.value.record == "other"
 
 
 def test_a_training_that_shows_descriptions_needs_its_item_file_described(tmp_path):

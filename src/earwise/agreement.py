@@ -30,7 +30,7 @@ def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
         yield from _terms(f"train.{name}", train)
         yield from _grpo(recipe, name, train)
         yield from _on_policy(f"train.{name}", train)
-        yield from _descriptions(recipe, name, train)
+    yield from _descriptions(recipe)
     yield from _evaluation(recipe)
     yield from _guards(recipe)
     yield from _attention(recipe)
@@ -119,18 +119,21 @@ def _material(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]
         yield key, "only verify.method 'describe' tells what a chain leaves out"
 
 
-def _descriptions(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
-    """Every item file that a training shows by description is described."""
-    if not DESCRIBED_VIEWS & {*train_views(train)}:
-        return
-    if recipe.descriptions is None:
-        if isinstance(recipe.data, CorporaData):
-            yield "descriptions", f"missing table, which train.{name} needs for description_text"
-        return
-    mixed = {train.data: 1.0, "transcribe": train.copy_share, "replay": train.replay_share}
-    for file in [described_file(recipe, file) for file, share in mixed.items() if share]:
-        if file not in recipe.descriptions.items:
-            yield "descriptions.items", f"'{file}' is not among them, and train.{name} shows its descriptions"
+def _descriptions(recipe: Recipe) -> Iterator[Disagreement]:
+    """Every item file that is shown by description is described."""
+    shown: dict[str, str] = {}
+    for name, train in recipe.train.items():
+        mixed = {train.data: 1.0, "transcribe": train.copy_share, "replay": train.replay_share}
+        if DESCRIBED_VIEWS & {*train_views(train)}:
+            files = [described_file(recipe, file) for file, share in mixed.items() if share]
+            shown = {**dict.fromkeys(files, f"train.{name}"), **shown}
+    if recipe.answers is not None and recipe.answers.view in DESCRIBED_VIEWS:
+        shown.setdefault(recipe.answers.items, "answers")
+    for file, table in shown.items():
+        if recipe.descriptions is None and isinstance(recipe.data, CorporaData):
+            yield "descriptions", f"missing table, which {table} needs for description_text"
+        elif recipe.descriptions is not None and file not in recipe.descriptions.items:
+            yield "descriptions.items", f"'{file}' is not among them, and {table} shows its descriptions"
 
 
 def described_file(recipe: Recipe, name: str) -> str:

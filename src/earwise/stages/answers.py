@@ -18,14 +18,14 @@ import torch
 from pydantic import JsonValue
 
 from earwise.answers_settings import Answers
-from earwise.data.descriptions import FILE as DESCRIPTIONS
 from earwise.data.items import read_items
 from earwise.distil.rollouts import LocalRollouts, Prompt, seed_of
+from earwise.evaluation_settings import DESCRIBED_VIEWS
 from earwise.model_settings import BASE
 from earwise.models.device import best_device
 from earwise.models.omni import OmniModel
 from earwise.models.shipped import model_folder
-from earwise.models.views import Sample, Turn, view_spec
+from earwise.models.views import Sample, Turn
 from earwise.progress import track
 from earwise.records import Item, NonEmpty, Record
 from earwise.run import Stage, StageContext
@@ -33,7 +33,7 @@ from earwise.settings import Recipe
 from earwise.stages.base import base_stage_needed
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import data_folder
-from earwise.stages.descriptions import with_descriptions
+from earwise.stages.descriptions import described, descriptions_needed
 from earwise.stages.models import load_base
 from earwise.stages.samples import sample_items
 from earwise.stages.taught import WRITTEN, write_taught, writer_stage
@@ -77,7 +77,7 @@ def stage(recipe: Recipe, seed: int) -> Stage:
         work=lambda context: _work(context, recipe),
         settings={**settings.for_stage(), "base": _base(recipe, settings)},
         seed=seed if recipe.base is not None else 0,  # nothing else of the answers depends on a training's seed
-        needs=(DATA, *base_stage_needed(recipe, seed)),
+        needs=(DATA, *descriptions_needed(recipe, [settings.view]), *base_stage_needed(recipe, seed)),
         inputs=_local_model(recipe, settings),
     )
 
@@ -103,8 +103,8 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     folder = data_folder(recipe, context.folder_of(DATA))
     items = read_items(folder / f"{settings.items}.jsonl")
     samples = sample_items(items, folder, None, context.say, views=[settings.view])
-    if view_spec(settings.view).context == "description":
-        samples = with_descriptions(samples, folder / DESCRIPTIONS)
+    if settings.view in DESCRIBED_VIEWS:
+        samples = described(context, recipe, settings.items, samples)
     path = context.folder / ANSWERS
     with Store(path, WrittenAnswer) as store:
         write_answers(_model(context, recipe), samples, settings, store)

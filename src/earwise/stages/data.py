@@ -8,12 +8,14 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from earwise.data.aro import Draw
+from earwise.data.descriptions import FILE as DESCRIPTIONS
+from earwise.data.descriptions import read_descriptions
 from earwise.data.items import read_items
 from earwise.data.media import load_image, resolve
 from earwise.data_settings import CorporaData, FolderData, MicroData, MicroSounds
 from earwise.errors import InputError
 from earwise.evaluate.benchmarks import load_benchmark
-from earwise.evaluation_settings import MMAlign
+from earwise.evaluation_settings import DESCRIBED_VIEWS, MMAlign
 from earwise.micro.lab import LabSize, write_lab
 from earwise.micro.sounds.lab import SoundLabSize, write_sound_lab
 from earwise.models.views import HEARD, view_spec
@@ -54,6 +56,7 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     for name, items in benchmark_items(recipe, folder).items():
         context.say(f"data: benchmark {name}: {len(items)} items")
         _check_media(recipe, name, items, folder / "benchmarks")
+        _check_described(recipe, name, items, folder / "benchmarks")
         images |= _images(items, folder / "benchmarks")
     if not isinstance(recipe.data, MicroData | MicroSounds):
         _check_images(context, images)
@@ -71,6 +74,18 @@ def _check_media(recipe: Recipe, name: str, items: Iterable[Item], folder: Path)
                 raise InputError(
                     f"the item has no {lacking} for view {view!r}", file=folder / name, record=item.id, remedy=remedy
                 )
+
+
+def _check_described(recipe: Recipe, name: str, items: Iterable[Item], folder: Path) -> None:
+    """Where no stage describes sounds, benchmarks that are asked by description bring a file of their own."""
+    assert recipe.evaluate is not None
+    if recipe.descriptions is not None or not DESCRIBED_VIEWS & {*recipe.evaluate.views}:
+        return
+    texts = read_descriptions(folder / DESCRIPTIONS)
+    for item in items:
+        if item.id not in texts:
+            remedy = f"describe the sounds of {name}, there or by a table [descriptions]"
+            raise InputError("no description of this item", file=folder / DESCRIPTIONS, record=item.id, remedy=remedy)
 
 
 def _images(items: Iterable[Item], folder: Path) -> dict[Path, str]:
