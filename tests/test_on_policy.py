@@ -204,7 +204,7 @@ def trained(checkpoint, folder, *, train="ears", resume=None):
     return logs, {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
 
 
-@pytest.mark.parametrize("train", ["ears", "lora"])
+@pytest.mark.parametrize("train", ["ears", "lora", "decoder"])
 def test_resuming_gives_the_same_curve_and_weights_bit_for_bit(train, checkpoint, tmp_path):
     logs, weights = trained(checkpoint, tmp_path, train=train)
     after, resumed = trained(checkpoint, tmp_path, train=train, resume=2)
