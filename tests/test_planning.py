@@ -234,3 +234,13 @@ def test_the_command_prints_it_and_leaves_nothing_behind(corpora):
     assert wrong.code == 2
     assert wrong.stderr.startswith("earwise: nowhere: no such model folder")
     assert wrong.stderr.count("\n") == 1
+
+
+def test_a_training_by_reward_is_planned_by_what_it_draws(tmp_path):
+    """The items of the teacher's labels are those of the file it answers; no cost is claimed for answers unknown."""
+    small = ["data.train_clips=4", "data.validation_clips=2", "data.test_clips=2", "data.known_clips=1"]
+    recipe = load_recipe(RECIPES / "sightsound" / "micro.toml", [*small, "data.guard_items=4"])
+    lines = [line.plain for line in plan(recipe)]
+    at = next(n for n, line in enumerate(lines) if line.startswith("training sightsound_r1"))
+    assert lines[at + 2].split() == "128 answers are drawn per step, of 48 tokens at most".split()
+    assert not any("cost of plain SFT" in line for line in lines[at : at + 4])

@@ -144,7 +144,9 @@ def described_file(recipe: Recipe, name: str) -> str:
 
 def questions_file(recipe: Recipe, name: str) -> str:
     """The item file of the data folder whose questions, and so whose clips, item file `name` has."""
-    return recipe.answers.items if name == "written" and recipe.answers is not None else name
+    if name == "written" and recipe.answers is not None:
+        return recipe.answers.items
+    return recipe.traces.items if name in WRITTEN_BY and recipe.traces is not None else name
 
 
 def train_views(train: Train) -> tuple[View, ...]:

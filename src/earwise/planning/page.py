@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from earwise.agreement import questions_file
 from earwise.distil.objective import SELF
+from earwise.grpo_settings import GrpoTerm
 from earwise.metrics import Metrics
 from earwise.model_settings import ALIGNED, BASE
 from earwise.models.batch import MIN_PREFIX
@@ -169,6 +170,9 @@ def _costs(job: Job, model: OmniModel, material: Material) -> Iterator[Text]:
     if not material.samples:
         yield Text("  nothing to learn from")
         return
+    if grpo := next((term for term in job.terms if isinstance(term, GrpoTerm)), None):
+        yield from _rollouts(job, model, material, grpo)
+        return
     sizes = Sizes.of(model, bfloat16=job.settings.precision == "bfloat16")
     views = [job.view, *(view for _, view in job.teachers)]
     rows = [[model.layouts.build(s, view, answers=True) for view in views] for s in material.samples]
@@ -194,6 +198,15 @@ def _costs(job: Job, model: OmniModel, material: Material) -> Iterator[Text]:
     yield Text(f"  {_size(memory.total):>12} of memory, about: {said}")
     if others := [who for who, _ in job.teachers if who not in (SELF, "snapshot")]:
         yield Text(f"  the weights of {', '.join(others)} come on top")
+
+
+def _rollouts(job: Job, model: OmniModel, material: Material, grpo: GrpoTerm) -> Iterator[Text]:
+    """What a step draws and learns from; its cost depends on how long the answers become, so none is given."""
+    prompts = job.settings.batch_size * job.settings.accumulate
+    lengths = [len(model.layouts.build(sample, job.view, answers=False)) for sample in material.samples]
+    yield Text(f"  {prompts * sum(lengths) / len(lengths):>12,.0f} tokens of prompts per step under {job.view}")
+    yield Text(f"  {prompts * grpo.group:>12,.0f} answers are drawn per step, of {grpo.max_tokens} tokens at most")
+    yield Text(f"  cost and memory depend on how long answers become, and are not told; {_steps(job, material)}")
 
 
 def _prefixes(job: Job, model: OmniModel, rows: Sequence[Sequence[Layout]]) -> list[int]:
