@@ -1,5 +1,7 @@
 """Guards: what a training changed on benchmarks that it was not made for, by hand, and the lines that say it."""
 
+import json
+
 import pytest
 from example_recipe import TEXT
 from test_faithful import score
@@ -9,7 +11,7 @@ from earwise.errors import InputError
 from earwise.evaluate.guards import guard_changes, verdict
 from earwise.evaluate.summary import ScoreTable
 from earwise.recipe import load_recipe
-from earwise.report import guard_lines
+from earwise.report import build_report, guard_lines
 
 SUMMARY = {"recipe": "r", "models": {}}
 
@@ -49,24 +51,37 @@ def test_the_interval_decides_the_verdict():
     ]  # fmt: skip
 
 
-def test_one_line_says_what_got_better_and_what_got_worse():
-    def change(value, low, high, said, than="base"):
-        return {"value": value, "ci95": [low, high], "p": 0.5, "n": 9, "verdict": said, "than": than}
+def change(value, low, high, said, than="base"):
+    return {"value": value, "ci95": [low, high], "p": 0.5, "n": 9, "verdict": said, "than": than}
 
-    guards = {
-        "no_regret": {
-            "speech": change(-11, -14.2, -8, "worse"),
-            "avqa": change(4.06, 1.9, 6.3, "better"),
-            "music": change(0.04, -1, 1.1, "no difference"),
-        },
-        "second": {"avqa": change(1, 0.5, 2, "better", "no_regret")},
-        "unasked": {},
-    }
-    assert guard_lines({**SUMMARY, "guards": guards}) == [
-        "no_regret: better on avqa +4.1 [1.9, 6.3]; no difference on music +0.0 [-1.0, 1.1]; "
-        "worse on speech -11.0 [-14.2, -8.0]",
-        "second (than no_regret): better on avqa +1.0 [0.5, 2.0]",
-    ]
+
+GUARDS = {
+    "no_regret": {
+        "speech": change(-11, -14.2, -8, "worse"),
+        "avqa": change(4.06, 1.9, 6.3, "better"),
+        "music": change(0.04, -1, 1.1, "no difference"),
+    },
+    "second": {"avqa": change(1, 0.5, 2, "better", "no_regret")},
+    "unasked": {},
+}
+LINES = [
+    "no_regret: better on avqa +4.1 [1.9, 6.3]; no difference on music +0.0 [-1.0, 1.1]; "
+    "worse on speech -11.0 [-14.2, -8.0]",
+    "second (than no_regret): better on avqa +1.0 [0.5, 2.0]",
+]
+
+
+def test_one_line_says_what_got_better_and_what_got_worse():
+    assert guard_lines({**SUMMARY, "guards": GUARDS}) == LINES
+    assert guard_lines(SUMMARY) == []
+
+
+def test_the_page_has_the_same_lines(tmp_path):
+    for guards, shown in ((GUARDS, True), ({}, False)):
+        (tmp_path / "summary.json").write_text(json.dumps({**SUMMARY, "guards": guards}))
+        page = build_report(tmp_path, [], tmp_path / "report.html").read_text()
+        assert ('id="guards"' in page) == shown
+        assert all((f"<li>{line}</li>" in page) == shown for line in LINES)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from earwise.report.attention import attention_section
 from earwise.report.curves import curve_panel, read_trainings
 from earwise.report.gate import gate_section
 from earwise.report.grids import benchmark_label
+from earwise.report.guards import guard_lines
 from earwise.report.items import ShownItem, make_gallery
 from earwise.report.origin import read_origin
 from earwise.report.paper import paper_section
@@ -70,6 +71,7 @@ def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
             ],
             ablation=charts.ablation_charts(summary),
             gains=gains_grid(summary),
+            guards=guard_lines(summary),
             sound=sound_section(summary),
             faithfulness=faithfulness_grid(summary),
             traces=trace_section(summary),
