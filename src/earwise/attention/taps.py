@@ -83,7 +83,8 @@ class Taps:
         for rows in probe.rows.to(key.device).split(ROWS_AT_ONCE):
             asked = query[:, rows].float().reshape(keys.shape[0], -1, keys.shape[1])  # (H / G, G * r, D)
             scores = (asked @ keys).mul_(scaling).unflatten(1, (-1, len(rows)))  # (H / G, G, r, C)
-            attention = hide_unseen(scores, mask, probe.sample, rows, query.shape[1]).softmax(-1).mean((0, 1))
+            hide_unseen(scores[None], mask, [probe.sample], rows[None], query.shape[1])
+            attention = scores.softmax(-1).mean((0, 1))
             shares.append(attention @ one_hot)
             received += attention.sum(0)
         return torch.cat(shares), received / len(probe.rows)

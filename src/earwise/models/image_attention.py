@@ -25,8 +25,8 @@ from earwise.models.batch import Pass
 from earwise.models.families.base import ImageInput
 from earwise.models.tapping import attention_layers, hide_unseen, tapping
 
-ROWS_AT_ONCE = 64
-"""Rows of one sample whose attention to all keys exists at the same time, as (H, ROWS_AT_ONCE, C)."""
+ROWS_AT_ONCE = 16
+"""Rows of each sample whose attention to all keys exists at the same time, as (B, H, ROWS_AT_ONCE, C)."""
 
 
 @dataclass(frozen=True)
@@ -57,45 +57,67 @@ class ImageAttention:
 
 
 class _Taken:
-    """Collects the layers of one pass."""
+    """Collects the layers of one pass, all samples of a layer at once."""
 
     def __init__(self, view: Pass, image_keys: Tensor, each_head: bool) -> None:
-        self._rows = [row.nonzero()[:, 0] for row in view.predicts]
-        self._image_keys, self._each_head = image_keys, each_head
-        self.layers: dict[nn.Module, list[Tensor]] = {}
+        self._rows, self._num_rows = _places(view.predicts)
+        self._image, self._num_image = _places(image_keys)
+        columns = torch.arange(self._image.shape[1], device=image_keys.device)
+        self._no_image = (columns >= torch.tensor(self._num_image, device=columns.device)[:, None])[:, None, None]
+        self._image_keys, self._each_head = image_keys[:, None, None], each_head
+        self.layers: dict[nn.Module, Tensor] = {}
 
     def take(self, layer: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
-        """All samples of one layer; arguments as in `tapping.Take`."""
-        self.layers[layer] = [self._sample(b, query[b], key[b], mask, scaling) for b in range(len(query))]
-
-    def _sample(self, b: int, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> Tensor:
-        """(H or 1, R, I + 1) of one sample. With gradients, nothing with a column per key is kept for the backward
-        pass: it is computed again there.
+        """One layer; arguments as in `tapping.Take`. With gradients, nothing with a column per key is kept for the
+        backward pass: it is computed again there.
         """
         found = []
-        for rows in self._rows[b].split(ROWS_AT_ONCE):
-            arguments = (query[:, rows], key, mask, scaling, b, rows, query.shape[1])
+        for rows in self._rows.split(ROWS_AT_ONCE, dim=1):
+            asked = query.take_along_dim(rows[:, None, :, None], dim=2)
+            arguments = (asked, key, mask, scaling, rows, query.shape[2])
             if torch.is_grad_enabled() and query.requires_grad:
                 found.append(checkpoint(self._shares, *arguments, use_reentrant=False, preserve_rng_state=False))
             else:
                 found.append(self._shares(*arguments))
-        return torch.cat(found, dim=1)
+        self.layers[layer] = torch.cat(found, dim=2)
+
+    def by_sample(self, modules: Sequence[nn.Module]) -> list[Tensor]:
+        """(K, H or 1, R, I + 1) of each sample, layers in the order of `modules`."""
+        if missing := [module for module in modules if module not in self.layers]:
+            raise EarwiseError(f"no attention passed through {len(missing)} of {len(modules)} tapped layers")
+        every = torch.stack([self.layers[module] for module in modules])
+        samples = []
+        for b, (rows, image) in enumerate(zip(self._num_rows, self._num_image, strict=True)):
+            own = every[:, b, :, :rows]
+            samples.append(torch.cat([own[..., :image], own[..., -1:]], dim=-1))
+        return samples
 
     def _shares(
-        self, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float, b: int, rows: Tensor, length: int
+        self, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float, rows: Tensor, length: int
     ) -> Tensor:
-        """(H or 1, r, I + 1) for the queries (H, r, D) of the `rows` (r,) of sample `b`, in float32 or wider."""
+        """(B, H or 1, r, the most I + 1) for the queries (B, H, r, D) of the `rows` (B, r), in float32 or wider."""
         with torch.autocast(query.device.type, enabled=False):
             wide = torch.promote_types(query.dtype, torch.float32)
-            heads, count, width = query.shape
-            keys = key.to(wide).transpose(-1, -2)  # (H / G, D, C): the heads of a group share it
-            asked = query.to(wide).reshape(len(key), heads // len(key) * count, width)
-            scores = (asked @ keys).mul_(scaling).unflatten(1, (heads // len(key), count))
-            scores = hide_unseen(scores, mask, b, rows, length).flatten(0, 1)
-            image = self._image_keys[b]
-            rest = scores.masked_fill(image, float("-inf")).logsumexp(-1, keepdim=True)
-            shares = torch.cat([scores[..., image], rest], dim=-1).log_softmax(-1)
+            batch, heads, count, width = query.shape
+            groups = heads // key.shape[1]
+            keys = key.to(wide).transpose(-1, -2)  # (B, H / G, D, C): the heads of a group share it
+            asked = query.to(wide).reshape(batch, -1, groups * count, width)
+            scores = (asked @ keys).mul_(scaling).unflatten(2, (groups, count))
+            scores = hide_unseen(scores, mask, range(batch), rows, length).flatten(1, 2)  # (B, H, r, C)
+            rest = scores.masked_fill(self._image_keys, float("-inf")).logsumexp(-1, keepdim=True)
+            image = scores.take_along_dim(self._image[:, None, None], dim=-1)
+            # Finite also where nothing is: infinities would give NaN as gradients of what nobody reads.
+            image = image.masked_fill(self._no_image, float("-inf")).clamp_min(torch.finfo(wide).min / 2)
+            shares = torch.cat([image, rest], dim=-1).log_softmax(-1)
             return shares if self._each_head else mean_of_heads(shares)
+
+
+def _places(mask: Tensor) -> tuple[Tensor, list[int]]:
+    """(B, most of a row) where `mask` (B, n) is True, rows filled up with their first place; and how many are real."""
+    found = [row.nonzero()[:, 0] for row in mask]
+    counts = [len(places) for places in found]
+    filled = [torch.cat([p, (p[:1] if len(p) else p.new_zeros(1)).expand(max(counts) - len(p))]) for p in found]
+    return torch.stack(filled), counts
 
 
 def mean_of_heads(shares: Tensor) -> Tensor:
@@ -117,10 +139,4 @@ def image_attention(
     found = ImageAttention(ask.layers, [], [*(prefix.images if prefix is not None else ()), *view.images])
     with tapping(decoder, modules, taken.take):
         yield found
-    found.samples += _by_sample(taken.layers, modules)
-
-
-def _by_sample(layers: dict[nn.Module, list[Tensor]], modules: Sequence[nn.Module]) -> list[Tensor]:
-    if missing := [module for module in modules if module not in layers]:
-        raise EarwiseError(f"no attention passed through {len(missing)} of {len(modules)} tapped layers")
-    return [torch.stack(sample) for sample in zip(*(layers[module] for module in modules), strict=True)]
+    found.samples += taken.by_sample(modules)

@@ -3,8 +3,8 @@
 `tapping` hands the queries and keys of chosen layers to a function and then calls the attention function as it would
 have been called: the model's output is the same, bit for bit.
 
-Shapes: B samples, L tokens of the pass, C keys (cached ones first), r rows, H query heads, G groups of them per key
-head, D head width.
+Shapes: B samples, S of them, L tokens of the pass, C keys (cached ones first), r rows, H query heads, G groups of them
+per key head, D head width.
 """
 
 from __future__ import annotations
@@ -60,15 +60,16 @@ def attention_layers(decoder: PreTrainedModel, layers: Sequence[int] | None = No
     return every if layers is None else [every[number] for number in layers]
 
 
-def hide_unseen(scores: Tensor, mask: Tensor | None, sample: int, rows: Tensor, length: int) -> Tensor:
-    """`scores` (H / G, G, r, C) of keys that the `rows` (r,) of one sample do not see become negligible; in place.
-
-    `mask` is as in `Take`, `length` L.
+def hide_unseen(scores: Tensor, mask: Tensor | None, samples: Sequence[int], rows: Tensor, length: int) -> Tensor:
+    """`scores` (S, H / G, G, r, C) of keys that the `rows` (S, r) of the `samples` do not see become negligible; in
+    place. `mask` is as in `Take`, `length` L.
     """
     if mask is None:  # the attention function goes by causality alone: the pass is the last `length` of all tokens
         columns = torch.arange(scores.shape[-1], device=scores.device)
-        return scores.masked_fill_(columns > rows[:, None] + (scores.shape[-1] - length), float("-inf"))
-    own = mask[sample if mask.shape[0] > 1 else 0, 0][rows, : scores.shape[-1]]
+        hidden = columns > rows[..., None] + (scores.shape[-1] - length)
+        return scores.masked_fill_(hidden[:, None, None], float("-inf"))
+    which = torch.tensor(samples if mask.shape[0] > 1 else [0] * len(samples), device=rows.device)
+    own = mask[which[:, None], 0, rows][:, None, None, :, : scores.shape[-1]]  # of (S, r, C): never all L rows
     return scores.masked_fill_(~own, float("-inf")) if own.dtype == torch.bool else scores.add_(own)
 
 
