@@ -12,6 +12,7 @@ from tiny_recipe import MODEL, NAMED_VOICES
 from earwise.answers_settings import Answers
 from earwise.cli import execute
 from earwise.data.items import read_items
+from earwise.distil.on_policy import chance_of
 from earwise.distil.rollouts import Completion
 from earwise.errors import InputError
 from earwise.models import OmniModel
@@ -42,13 +43,15 @@ max_new_tokens = 100
 temperature = 1.0
 batch_size = 3
 [training]
-steps = 1
-batch_size = 2
+steps = 2
+batch_size = 4
 lr = 1e-3
+log_every = 1
 [train.own]
 start = "base"
 data = "written"
-terms = [{ type = "logits", weight = 1.0 }]
+terms = [{ type = "logits", weight = 1.0, answers = "drawn" }, { type = "sft", weight = 1.0 }]
+on_policy = { share = 0.5, max_tokens = 3 }
 """
 )
 
@@ -81,6 +84,16 @@ def test_a_training_learns_from_written_answers_through_the_clips_of_their_quest
         assert item.model_copy(update={"answers": ("?",)}) == gold[item.id].model_copy(update={"answers": ("?",)})
     assert any(item.answers != gold[item.id].answers for item in items)
     assert (run / "seed0" / "train.own" / "ears" / "ears.safetensors").is_file()
+
+
+def test_the_same_training_draws_a_share_of_its_answers(run):
+    """Which ones, is what the choices by seed, step and place say; each term counts on its own kind."""
+    lines = [json.loads(line) for line in (run / "seed0" / "train.own" / "metrics.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if "loss" in line]
+    drawn = [sum(chance_of(0, step, place) < 0.5 for place in range(4)) for step in range(2)]
+    assert [line["drawn"] for line in steps] == [count / 4 for count in drawn]
+    assert [line["terms/logits"] > 0 for line in steps] == [count > 0 for count in drawn]
+    assert [line["terms/sft"] > 0 for line in steps] == [count < 4 for count in drawn]
 
 
 def test_a_killed_stage_goes_on_to_the_same_files(run, workplace):
