@@ -76,7 +76,6 @@ def write_tiny(
         "vision_layers": vision_layers,
         "vision_heads": vision_heads,
         "image_size": image_size,
-        "image_mean": _BACKGROUND[vocabulary],
     }
     audio = {
         "audio_hidden_size": audio_hidden_size,
@@ -85,13 +84,14 @@ def write_tiny(
         "audio_heads": audio_heads,
         "mel_bins": mel_bins,
     }
+    mean = _BACKGROUND[vocabulary]
     parts: tuple[Any, ...]
     if family == "qwen2_audio":
         parts = build_qwen2_audio(seed, words=words, reasoning=reasoning, **decoder, **audio)
     elif family == "qwen2_vl":
-        parts = build_qwen2_vl(seed, words=words, reasoning=reasoning, **decoder, **vision)
+        parts = build_qwen2_vl(seed, words=words, reasoning=reasoning, image_mean=mean, **decoder, **vision)
     else:
-        parts = build_internvl(seed, words=words, reasoning=reasoning, **decoder, **vision)
+        parts = build_internvl(seed, words=words, reasoning=reasoning, image_mean=mean, **decoder, **vision)
     for part in parts:
         part.save_pretrained(folder)
     return folder
