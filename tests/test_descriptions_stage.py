@@ -165,14 +165,14 @@ def test_without_a_stage_benchmarks_bring_descriptions_of_their_own(tmp_path):
     items = [sample.turns[0].item for sample in samples]
     stage = SimpleNamespace(folder_of=lambda _: tmp_path)
     with pytest.raises(InputError, match=r"benchmarks/descriptions\.jsonl"):
-        _check_described(recipe, "own", items, folder)
+        _check_described(recipe, recipe.evaluate.views, items, folder)
     lines = [{"item": one.id, "text": f"sound of {one.id}", "source": "own"} for one in items]
     (folder / "descriptions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    _check_described(recipe, "own", items, folder)
+    _check_described(recipe, recipe.evaluate.views, items, folder)
     shown = described(stage, recipe, "benchmarks/own", samples)
     assert [sample.turns[0].description for sample in shown] == ["sound of item-0", "sound of item-1"]
     with pytest.raises(InputError, match="no description of this item") as error:
-        _check_described(recipe, "own", [*items, item("other")], folder)
+        _check_described(recipe, recipe.evaluate.views, [*items, item("other")], folder)
     assert error.value.record == "other"
 
 

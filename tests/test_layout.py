@@ -86,7 +86,7 @@ def test_a_missing_clip_or_missing_ears_is_one_clear_line(model, tmp_path, tiny_
         deaf.layouts.build(sample, "image_speech", answers=False)
     with pytest.raises(InputError, match="no transcript"):
         model.layouts.build(sample, "image_transcript", answers=False)
-    with pytest.raises(InputError, match="'description_text' is not available"):
+    with pytest.raises(InputError, match="the item has no description"):
         model.layouts.build(sample, "description_text", answers=False)
 
 

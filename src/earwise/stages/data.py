@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import JsonValue
 
+from earwise.agreement import questions_file, train_views
 from earwise.data.aro import Draw
 from earwise.data.descriptions import FILE as DESCRIPTIONS
 from earwise.data.descriptions import read_descriptions
@@ -19,7 +20,7 @@ from earwise.evaluation_settings import DESCRIBED_VIEWS, MMAlign
 from earwise.micro.lab import LabSize, write_lab
 from earwise.micro.sounds.lab import SoundLabSize, write_sound_lab
 from earwise.models.views import HEARD, view_spec
-from earwise.records import Item
+from earwise.records import Item, View
 from earwise.run import Stage, StageContext
 from earwise.settings import Recipe
 from earwise.stages.corpora import check_pools, input_files, write_corpora
@@ -52,39 +53,46 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     for name in used_item_files(recipe):
         items = read_items(folder / f"{name}.jsonl")
         context.say(f"data: {name}: {len(items)} items")
+        for train, own in recipe.train.items():
+            if questions_file(recipe, own.data) == name:
+                _check_media(train_views(own), f"train.{train}", items, folder / f"{name}.jsonl")
+                _check_described(recipe, train_views(own), items, folder)
         images |= _images(items, folder)
     for name, items in benchmark_items(recipe, folder).items():
         context.say(f"data: benchmark {name}: {len(items)} items")
-        _check_media(recipe, name, items, folder / "benchmarks")
-        _check_described(recipe, name, items, folder / "benchmarks")
+        assert recipe.evaluate is not None
+        _check_media(recipe.evaluate.views, "evaluate.views", items, folder / "benchmarks" / name)
+        _check_described(recipe, recipe.evaluate.views, items, folder / "benchmarks")
         images |= _images(items, folder / "benchmarks")
     if not isinstance(recipe.data, MicroData | MicroSounds):
         _check_images(context, images)
 
 
-def _check_media(recipe: Recipe, name: str, items: Iterable[Item], folder: Path) -> None:
-    """Views of sounds and videos need items that have them: found here, not after the trainings."""
-    assert recipe.evaluate is not None
-    for view in recipe.evaluate.views:
+def _check_media(views: Sequence[View], key: str, items: Iterable[Item], file: Path) -> None:
+    """Views of sounds and videos, which the recipe names at `key`, need items that have them: found here, not when they
+    are shown.
+    """
+    for view in views:
         context = view_spec(view).context
         for item in items:
             if (context in HEARD and not (item.audio or item.video)) or (context == "video" and not item.video):
                 lacking = "sound" if context in HEARD else "video"
-                remedy = f"leave {view!r} out of evaluate.views, or name the item's media"
+                remedy = f"leave {view!r} out of {key}, or name the item's media"
                 raise InputError(
-                    f"the item has no {lacking} for view {view!r}", file=folder / name, record=item.id, remedy=remedy
+                    f"the item has no {lacking} for view {view!r}", file=file, record=item.id, remedy=remedy
                 )
 
 
-def _check_described(recipe: Recipe, name: str, items: Iterable[Item], folder: Path) -> None:
-    """Where no stage describes sounds, benchmarks that are asked by description bring a file of their own."""
-    assert recipe.evaluate is not None
-    if recipe.descriptions is not None or not DESCRIBED_VIEWS & {*recipe.evaluate.views}:
+def _check_described(recipe: Recipe, views: Sequence[View], items: Iterable[Item], folder: Path) -> None:
+    """Where no stage describes sounds, items that are shown by description bring a file of their own."""
+    if recipe.descriptions is not None or not DESCRIBED_VIEWS & {*views}:
         return
+    remedy = "describe the sounds there, or by a table [descriptions]"
+    if not (folder / DESCRIPTIONS).is_file():
+        raise InputError("no such file, and a view shows descriptions", file=folder / DESCRIPTIONS, remedy=remedy)
     texts = read_descriptions(folder / DESCRIPTIONS)
     for item in items:
         if item.id not in texts:
-            remedy = f"describe the sounds of {name}, there or by a table [descriptions]"
             raise InputError("no description of this item", file=folder / DESCRIPTIONS, record=item.id, remedy=remedy)
 
 
