@@ -239,7 +239,7 @@ def test_clips_that_failed_are_left_out_of_training_and_counted(made):
     failed = {one.item for one in checks if not one.passed}
     assert 0 < len(failed) < len(checks)
     said = []
-    context = SimpleNamespace(folder_of=lambda name: done.folder / "stages" / name, say=said.append)
+    context = SimpleNamespace(seed=0, folder_of=lambda name: done.folder / "stages" / name, say=said.append)
     # The clips of the other annotator's questions are those of `train`.
     samples = training._samples(context, done.recipe, "train_other", ["image_speech"])
     assert {turn.item.id for sample in samples for turn in sample.turns} == {one.item for one in checks} - failed
