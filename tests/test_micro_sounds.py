@@ -89,7 +89,7 @@ def test_sounds_can_be_told_apart_in_both_domains_and_the_domains_differ():
 
     shifted = events(slots_of(test, AWAY, 1))
     assert nearest_centroid(events(away), shifted) > 0.9, "nothing is lost in the noise"
-    assert nearest_centroid(events(home), shifted) < 0.6
+    assert nearest_centroid(events(home), shifted) < 0.9, "who learned at home loses something"
 
 
 def test_noise_has_the_level_and_the_colour_of_its_domain():
@@ -104,7 +104,7 @@ def test_noise_has_the_level_and_the_colour_of_its_domain():
         return np.log2(high / low) / 3
 
     assert slope(home) == pytest.approx(0, abs=0.15)
-    assert slope(away) == pytest.approx(-1, abs=0.2)
+    assert slope(away) == pytest.approx(-AWAY.color, abs=0.15)
 
 
 @pytest.fixture(scope="module")
