@@ -142,9 +142,7 @@ def test_an_mp3_file_without_its_length_is_read_where_its_size_tells_it(tmp_path
     assert len(load_audio(write_mp3(tmp_path / "a.mp3", seconds=4, header=True))) == 64_000
     assert len(load_audio(write_mp3(tmp_path / "b.mp3", seconds=4, header=False))) == pytest.approx(64_000, abs=1_000)
     path = write_mp3(tmp_path / "c.mp3", seconds=4, header=None)
-    with pytest.raises(
-        InputError, match=r"c\.mp3: an MP3 file that does not say how long it is: .* by its size, 4\."
-    ):
+    with pytest.raises(InputError, match=r"c\.mp3: an MP3 file that does not say how long it is: .* by its size, 4\."):
         load_audio(path)
 
 
