@@ -1,6 +1,8 @@
-# Everything a person needs to type. Variables: PYTHON (3.11 or newer), THREADS (of torch, in tests and benches).
+# Everything a person needs to type. Variables: PYTHON (3.11 or newer), THREADS (of torch, in benches), WORKERS (of the tests,
+# with one thread each).
 PYTHON ?= python3
 THREADS ?= 2
+WORKERS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
@@ -24,7 +26,7 @@ quickstart: env ## Run recipes/quickstart.toml: two CPU cores, ten minutes, runs
 	$(BIN)/earwise run recipes/quickstart.toml
 
 test: env ## Run the tests, offline
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=$(THREADS) $(BIN)/pytest -q
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
 
 check: env ## Lint, formatting and types
 	$(BIN)/ruff check .
