@@ -4,9 +4,10 @@ import pytest
 from grpo_case import term_of
 from pydantic import ValidationError
 
-from earwise.distil.rewards import Known, make_rewards, plain_claim, reasoning_of, value
+from earwise.distil.rewards import Known, make_rewards, reasoning_of, value
 from earwise.errors import InputError
 from earwise.records import Item
+from earwise.traces.describe import plain
 from earwise.traces.format import render
 
 ITEM = Item(id="a", source="s", question="Which?", answers=("the dog",), choices=("the dog", "the cat"), cluster="a")
@@ -68,7 +69,7 @@ def test_length_is_a_gaussian_of_the_words_of_the_reasoning():
 def test_claims_and_completeness_by_hand():
     """Two distinct claims are stated, one of them known; one of the three known ones is stated."""
     text = render(CHAIN, "A")
-    assert plain_claim(" A dog  barks!") == "a dog barks"
+    assert plain(" A dog  barks!") == "a dog barks"
     assert reward_of(KNOWN, type="claims")(text, ITEM) == 1 / 2
     assert reward_of(KNOWN, type="completeness")(text, ITEM) == 1 / 3
     assert reward_of(KNOWN, type="claims")("<think>It is loud; a bell rings first</think>", ITEM) == 1.0

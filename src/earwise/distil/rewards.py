@@ -24,6 +24,7 @@ from earwise.grpo_settings import Reward as RewardSettings
 from earwise.records import Item
 from earwise.traces.agreement import canonical
 from earwise.traces.claims import Splitter, sentences
+from earwise.traces.describe import plain
 from earwise.traces.format import Outcome, parse, said
 
 _OPEN: Final = "<think>"
@@ -38,20 +39,15 @@ class Known:
     split: Splitter = sentences
 
     def of(self, item: Item) -> frozenset[str]:
-        """The claims about the item's sound, in the form of `plain_claim`. Raises `InputError` for an unknown item."""
+        """The claims about the item's sound, in the form of `describe.plain`. Raises `InputError` for one unknown."""
         if item.id not in self.claims:
             what = "the checker knows no claims about the sound of this item, so claims cannot be rewarded"
             raise InputError(what, record=item.id, remedy="leave the item out, or describe its sound first")
-        return frozenset(map(plain_claim, self.claims[item.id]))
+        return frozenset(map(plain, self.claims[item.id]))
 
     def stated(self, text: str) -> frozenset[str]:
-        """The claims that the reasoning of `text` states, in the form of `plain_claim`."""
-        return frozenset(map(plain_claim, self.split(reasoning_of(text) or "")))
-
-
-def plain_claim(claim: str) -> str:
-    """A claim without case, outer marks and doubled spaces: how claims are compared."""
-    return " ".join(claim.casefold().split()).strip(" .,;:!?")
+        """The claims that the reasoning of `text` states, in the form of `describe.plain`."""
+        return frozenset(map(plain, self.split(reasoning_of(text) or "")))
 
 
 def reasoning_of(text: str) -> str | None:
