@@ -45,11 +45,13 @@ class BasePhase(Optimisation):
 class Base(Settings):
     """Training of a small model of a real architecture from nothing, phase after phase."""
 
-    family: Literal["internvl", "qwen2_vl", "qwen2_audio"]
-    view: Literal["image_text", "video_text", "sound_text"] = "image_text"
+    family: Literal["internvl", "qwen2_vl", "qwen2_audio", "causal_lm"]
+    """`causal_lm` is a text model, of the Qwen3 architecture."""
+    view: Literal["image_text", "video_text", "sound_text", "description_text"] = "image_text"
     """What it is shown."""
-    vocabulary: Literal["scenes", "sounds"] = "scenes"
-    """Words of the laboratory of pictures, or of that of sounds with what reasoning is written with."""
+    vocabulary: Literal["scenes", "sounds", "feelings"] = "scenes"
+    """Words of the laboratory of pictures, of that of sounds with what reasoning is written with, or of that of
+    feelings, which has those of sounds and more."""
     width: Count
     feed_forward: Count
     """Width of the feed-forward layers."""
@@ -74,8 +76,13 @@ class Base(Settings):
 
     @property
     def hears(self) -> bool:
-        """Whether the family hears by itself; the others see."""
+        """Whether the family hears by itself; the others see or only read."""
         return self.family == "qwen2_audio"
+
+    @property
+    def sees(self) -> bool:
+        """Whether the family sees."""
+        return self.family in ("internvl", "qwen2_vl")
 
 
 _VISION: Final = ("vision_width", "vision_feed_forward", "vision_layers", "vision_heads")
@@ -88,15 +95,19 @@ _OF_SCENES: Final = ("copy_share", "stretch", "stretch_share", "scan_share", "sc
 def base_disagreements(base: Base) -> Iterator[tuple[str, str]]:
     """Dotted keys of `[base]` that contradict each other, and what is wrong with them."""
     yield from _sizes(base)
-    if base.hears != (base.view == "sound_text"):
-        wanted = "'sound_text', as it only hears" if base.hears else "'image_text' or 'video_text', as it only sees"
-        yield "base.view", f"a base of the family '{base.family}' is shown {wanted}"
+    wanted = ("image_text", "video_text") if base.sees else ("sound_text",) if base.hears else ("description_text",)
+    if base.view not in wanted:
+        only = "sees" if base.sees else "hears" if base.hears else "reads"
+        named = " or ".join(f"'{view}'" for view in wanted)
+        yield "base.view", f"a base of the family '{base.family}' is shown {named}, as it only {only}"
     for number, phase in enumerate(base.phases):
         yield from _phase(base, phase, f"base.phases.{number}")
 
 
 def _sizes(base: Base) -> Iterator[tuple[str, str]]:
-    needed, useless = (_AUDIO, (*_VISION, "image_size")) if base.hears else (_VISION, _AUDIO)
+    vision = (*_VISION, "image_size")
+    needed: tuple[str, ...] = _VISION if base.sees else _AUDIO if base.hears else ()
+    useless = _AUDIO if base.sees else vision if base.hears else (*vision, *_AUDIO)
     for key in needed:
         if getattr(base, key) is None:
             yield f"base.{key}", f"missing key, which the family '{base.family}' needs"

@@ -19,17 +19,20 @@ from transformers.models.internvl.configuration_internvl import InternVLVisionCo
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from earwise.micro.build_audio import build_qwen2_audio
+from earwise.micro.build_text import build_causal_lm
+from earwise.micro.feelings.words import FEELING_VOCABULARY
 from earwise.micro.scenes import IMAGE_SIZE
 from earwise.micro.sounds.words import SOUND_VOCABULARY
 from earwise.micro.tokenizer import Family, build_tokenizer
 from earwise.micro.weights import draw_weights, stop_at_turn_end, text_sizes
 from earwise.micro.words import VOCABULARY
 
-Vocabulary = Literal["scenes", "sounds"]
-"""Of the laboratory of pictures, or of that of sounds, whose models also reason."""
+Vocabulary = Literal["scenes", "sounds", "feelings"]
+"""Of the laboratory of pictures; of that of sounds, whose models also reason; or of that of feelings, which has the
+words of sounds and more."""
 
 _STD = [0.3, 0.3, 0.3]
-_BACKGROUND: dict[Vocabulary, float] = {"scenes": 0.9, "sounds": 0.2}
+_BACKGROUND: dict[Vocabulary, float] = {"scenes": 0.9, "sounds": 0.2, "feelings": 0.2}
 """What most of a picture is, from black to white; it is subtracted. Otherwise the vision tower sees little else: with
 0.9 for frames of the laboratory of sounds a viewer learned nothing in 900 steps."""
 
@@ -60,7 +63,7 @@ def write_tiny(
 
     Works for all families at any size; the defaults are what tests want, a model built in milliseconds. A picture of
     `image_size` pixels becomes (image_size / 16)^2 tokens: 16 of a scene's 64 pixels, 4 of a frame's 32. A family uses
-    the sizes of what it has: Qwen2-Audio those of hearing, the others those of vision.
+    the sizes of what it has: Qwen2-Audio those of hearing, a text model neither, the others those of vision.
     """
     words, reasoning = vocabulary_words(vocabulary)
     decoder = {
@@ -86,7 +89,9 @@ def write_tiny(
     }
     mean = _BACKGROUND[vocabulary]
     parts: tuple[Any, ...]
-    if family == "qwen2_audio":
+    if family == "causal_lm":
+        parts = build_causal_lm(seed, words=words, reasoning=reasoning, **decoder)
+    elif family == "qwen2_audio":
         parts = build_qwen2_audio(seed, words=words, reasoning=reasoning, **decoder, **audio)
     elif family == "qwen2_vl":
         parts = build_qwen2_vl(seed, words=words, reasoning=reasoning, image_mean=mean, **decoder, **vision)
@@ -99,7 +104,9 @@ def write_tiny(
 
 def vocabulary_words(vocabulary: Vocabulary) -> tuple[Sequence[str], bool]:
     """All words of a laboratory, and whether its models reason."""
-    return (VOCABULARY, False) if vocabulary == "scenes" else (SOUND_VOCABULARY, True)
+    if vocabulary == "scenes":
+        return VOCABULARY, False
+    return (SOUND_VOCABULARY if vocabulary == "sounds" else FEELING_VOCABULARY), True
 
 
 def build_internvl(

@@ -36,7 +36,8 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
-Family = Literal["internvl", "qwen2_vl", "qwen2_audio"]
+Family = Literal["internvl", "qwen2_vl", "qwen2_audio", "causal_lm"]
+"""`causal_lm` neither sees nor hears: a text model, which has the special tokens of a conversation only."""
 
 REASONING: Final = ("<think>", "</think>", "<answer>", "</answer>", ".")
 """What a chain of reasoning is written with, beside words."""
@@ -65,7 +66,8 @@ _SPECIAL = (
     "<|vision_start|>",
     "<|vision_end|>",
 )
-
+_OF_A_TURN = ("<|im_end|>", "<|im_start|>")
+"""The first special token is that of all families, the second is not: as published models of one vocabulary differ."""
 
 _AUDIO_WORD = "audio"
 _AUDIO = ("<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>")
@@ -75,19 +77,22 @@ def build_tokenizer(
     family: Family = "internvl", words: Sequence[str] = VOCABULARY, *, reasoning: bool = False
 ) -> PreTrainedTokenizerFast:
     """The laboratory's tokenizer for one family, of these `words`; token ids are the same for all families that get the
-    same arguments, but that without `reasoning` only a family that hears has the audio tokens, behind all others.
+    same arguments, but that without `reasoning` only a family that hears has the audio tokens, behind all others. A
+    text model (`causal_lm`) shares the words and the token that ends a turn, and has its own few special tokens then.
 
-    With `reasoning`, the text of a chain (`REASONING`) is tokens too; without it, that is dropped as punctuation.
+    With `reasoning`, the text of a chain (`REASONING`) is tokens too; without it, and for a text model, that is dropped
+    as punctuation.
     """
     hears = reasoning or family == "qwen2_audio"
+    reads = family == "causal_lm"
     known = list(dict.fromkeys(["<|endoftext|>", "<unk>", *_ROLES, *words, *([_AUDIO_WORD] if hears else [])]))
     core = Tokenizer(models.WordLevel({word: index for index, word in enumerate(known)}, unk_token="<unk>"))
     core.normalizer = normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace(Regex(r"[^a-z]+"), " ")])
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    core.add_special_tokens(list(_SPECIAL))
-    if reasoning:
+    core.add_special_tokens(list(_OF_A_TURN if reads else _SPECIAL))
+    if reasoning and not reads:
         core.add_tokens([AddedToken(text, normalized=False) for text in REASONING])
-    if hears:
+    if hears and not reads:
         core.add_special_tokens(list(_AUDIO))
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
@@ -95,12 +100,14 @@ def build_tokenizer(
         pad_token="<|endoftext|>",
         eos_token="<|im_end|>",
         clean_up_tokenization_spaces=False,
-        extra_special_tokens=_INTERNVL if family == "internvl" else _QWEN2_VL,
+        extra_special_tokens={} if reads else _INTERNVL if family == "internvl" else _QWEN2_VL,
         chat_template=_chat_template(family),
     )
 
 
 def _chat_template(family: Family) -> str:
+    if family == "causal_lm":
+        return CHAT_TEMPLATE
     if family in _IMAGE_PART:
         return CHAT_TEMPLATE.replace("IMAGE", _IMAGE_PART[family])
     audio = "{% if part['type'] == 'audio' %}{% set sounds.number = sounds.number + 1 %}" + _AUDIO_PART

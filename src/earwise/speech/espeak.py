@@ -65,7 +65,7 @@ EXCLUDED_ACCENTS: Final[dict[str, str]] = {
 _SYNCHRONOUS_OUTPUT: Final = 2
 _DONT_EXIT: Final = 0x8000
 _UTF8_WITH_PHONEMES: Final = 0x0001 | 0x0100
-_RATE, _PITCH = 1, 3
+_RATE, _PITCH, _RANGE = 1, 3, 4
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 _ONE_AT_A_TIME = threading.RLock()
@@ -88,18 +88,22 @@ class EspeakEngine:
         """`ACCENT+VARIANT` for all accents and variants, e.g. `en-gb-scotland+f2`, sorted."""
         return sorted(_voices())
 
-    def speak(self, spoken: str, voice: str, rate: float, pitch: float, seed: int) -> Waveform:
+    def speak(
+        self, spoken: str, voice: str, rate: float, pitch: float, seed: int, *, pitch_range: float | None = None
+    ) -> Waveform:
         """`spoken` as 16 kHz samples; espeak's own 22,050 Hz are resampled to `n * 16000 / 22050`, rounded to nearest.
 
-        `rate` in words per minute and `pitch` are rounded to whole numbers, as espeak takes them. `seed` moves the
-        noise of breathy variants and nothing else.
+        `rate` in words per minute and `pitch` are rounded to whole numbers, as espeak takes them; so is `pitch_range`,
+        0 to 99, how far pitch moves within a sentence: the voice's own when absent. `seed` moves the noise of breathy
+        variants and nothing else.
         Raises `InputError` for an unknown voice and for a rate or pitch outside of espeak's limits.
         """
         _check_voice(voice)
         pace = _check_number("rate", rate, RATE_WPM_LIMITS)
         height = _check_number("pitch", pitch, PITCH_LIMITS)
+        span = None if pitch_range is None else _check_number("pitch range", pitch_range, PITCH_LIMITS)
         with _ONE_AT_A_TIME, _fresh_library() as library:
-            samples, rate_hz = _synthesise(library, with_letters(spoken), voice, pace, height, seed)
+            samples, rate_hz = _synthesise(library, with_letters(spoken), voice, pace, height, span, seed)
         return to_16_khz(samples, rate_hz)
 
 
@@ -206,7 +210,9 @@ def _is_loaded(path: str) -> bool:
     return True
 
 
-def _synthesise(library: ctypes.CDLL, text: str, voice: str, rate: int, pitch: int, seed: int) -> tuple[Waveform, int]:
+def _synthesise(
+    library: ctypes.CDLL, text: str, voice: str, rate: int, pitch: int, pitch_range: int | None, seed: int
+) -> tuple[Waveform, int]:
     """Samples in [-1, 1] and their rate in Hz, from a library in its initial state."""
     parts: list[bytes] = []
 
@@ -226,6 +232,8 @@ def _synthesise(library: ctypes.CDLL, text: str, voice: str, rate: int, pitch: i
     call("espeak_SetVoiceByName", voice.encode())
     call("espeak_SetParameter", _RATE, rate, 0)
     call("espeak_SetParameter", _PITCH, pitch, 0)
+    if pitch_range is not None:
+        call("espeak_SetParameter", _RANGE, pitch_range, 0)
     data = text.encode()
     call("espeak_Synth", data, ctypes.c_size_t(len(data) + 1), 0, 1, 0, _UTF8_WITH_PHONEMES, None, None)
     call("espeak_Synchronize")

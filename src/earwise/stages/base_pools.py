@@ -11,12 +11,15 @@ from typing import Protocol
 import numpy as np
 
 from earwise.base_settings import BasePhase
+from earwise.data.descriptions import FILE as DESCRIPTIONS
 from earwise.data.items import read_items
 from earwise.distil.schedule import draw, group_by_length, mix, shortest_first
 from earwise.errors import InputError
+from earwise.evaluation_settings import DESCRIBED_VIEWS
 from earwise.micro.lab import spoken_words
 from earwise.models.views import Sample, Turn
 from earwise.records import View
+from earwise.stages.descriptions import with_descriptions
 from earwise.stages.samples import conversations, sample_items
 
 Say = Callable[[str], None]
@@ -87,8 +90,13 @@ class Files:
     @classmethod
     def read(cls, folder: Path, phase: BasePhase, view: View, say: Say) -> Files:
         """One conversation for each cluster of the files that the phase names, with what `view` shows."""
-        named = {name: folder / f"{name}.jsonl" for name in phase.files}
-        return cls({n: conversations(read_items(path), folder, views=(view,), say=say) for n, path in named.items()})
+        by_name = {}
+        for name in phase.files:
+            items = read_items(folder / f"{name}.jsonl")
+            by_name[name] = conversations(items, folder, views=(view,), say=say)
+            if view in DESCRIBED_VIEWS:
+                by_name[name] = with_descriptions(by_name[name], folder / DESCRIPTIONS)
+        return cls(by_name)
 
     def order(self, phase: BasePhase, seed: int) -> tuple[list[Sample], np.ndarray]:
         """The files by their shares, exact but for rounding, in a shuffled order."""
@@ -123,6 +131,7 @@ def by_length(order: np.ndarray, lengths: np.ndarray, phase: BasePhase, seed: in
 def sample_length(sample: Sample, audio_tokens: Callable[[int], int] | None) -> int:
     """Words of a sample, and tokens of the sound that it is about; images and frames are all of one size."""
     words = sum(len(turn.text.split()) + len(turn.item.answers[0].split()) for turn in sample.turns)
+    words += len((sample.turns[0].description or "").split())
     heard = audio_tokens(sample.sound.num_samples) if sample.sound is not None and audio_tokens is not None else 0
     return words + heard
 

@@ -27,7 +27,7 @@ TRAIN_VOICES: Final = 32
 TEST_VOICES: Final = 8
 """Voices of the test items; their variants are not among those of the training items, whatever the seed."""
 
-_UNSTEADY: Final = frozenset({"Reed", "caleb"})
+UNSTEADY: Final = frozenset({"Reed", "caleb"})
 """Variants that never sound quite the same twice: a clip must be a function of its seed."""
 
 NOTES: Final = (2, 5)
@@ -56,7 +56,7 @@ class Speaker:
 
     def __init__(self, side: Literal["train", "test"]) -> None:
         self._engine = EspeakEngine()
-        steady = [voice for voice in self._engine.voices() if variant(voice) not in _UNSTEADY]
+        steady = [voice for voice in self._engine.voices() if variant(voice) not in UNSTEADY]
         train, test = split_voices(steady, TRAIN_VOICES, TEST_VOICES)
         self.voices = train if side == "train" else test
 

@@ -77,9 +77,9 @@ def write_sound_lab(folder: Path, seed: int = 0, size: SoundLabSize = SoundLabSi
     seen = write_clips(folder, Group("seen", size.seen_clips, "train", replace(shares, honest=True), audio=None), seed)
     write_jsonl(folder / "seen.jsonl", _seen(questions_about(seen, asked)))
     listen = write_clips(folder, Group("listen", size.listen_clips, "train", shares, video=None), seed)
-    write_jsonl(folder / "listen.jsonl", (_item(*one) for one in questions_about(listen, asked)))
+    write_jsonl(folder / "listen.jsonl", (question_item(*one) for one in questions_about(listen, asked)))
     events = write_clips(folder, Group("events", size.event_clips, "train", shares, video=None), seed)
-    write_jsonl(folder / "events.jsonl", map(_events, events))
+    write_jsonl(folder / "events.jsonl", map(events_item, events))
     known = write_clips(folder, Group("known", size.known_clips, "train", shares, video=None), seed)
     write_lines(folder / "known.jsonl", (chain_line(c.name, str(c.audio), c.scene.heard) for c in known))
     write_jsonl(folder / "replay.jsonl", _replay(folder, seed, size.guard_items // 2))
@@ -100,7 +100,7 @@ def _write_avqa(folder: Path, group: Group, seed: int, questions: int) -> list[C
     return clips
 
 
-def _item(clip: Clip, key: str, question: Question) -> Item:
+def question_item(clip: Clip, key: str, question: Question) -> Item:
     """A question with its media, spelled out."""
     item = Item(
         id=key,
@@ -123,10 +123,11 @@ def _seen(asked: Iterable[tuple[Clip, str, Question]]) -> Iterator[Item]:
         answer = question.answer_for(clip.scene.seen)
         assert answer is not None, "in these clips everything that is heard is seen"
         written = target(chain_of(clip.scene.seen), answer)
-        yield _item(clip, key, question).model_copy(update={"answers": (written,)})
+        yield question_item(clip, key, question).model_copy(update={"answers": (written,)})
 
 
-def _events(clip: Clip) -> Item:
+def events_item(clip: Clip) -> Item:
+    """Asks to write down everything that is heard in a clip."""
     return Item(
         id=clip.name,
         source="events",
