@@ -11,7 +11,8 @@ from earwise.grpo_settings import GrpoTerm
 from earwise.model_settings import ALIGNED, BASE, NativeEars
 from earwise.records import View
 from earwise.settings import Recipe
-from earwise.training_settings import WRITTEN_BY, SftTerm, TaughtTerm, Train
+from earwise.term_settings import TeacherServer
+from earwise.training_settings import WRITTEN_BY, Part, SftTerm, TaughtTerm, Train, portions
 
 Disagreement = tuple[str, str]
 """A dotted key, and what is wrong with it."""
@@ -27,7 +28,10 @@ def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
     for name, train in recipe.train.items():
         yield from _start(recipe, name, train)
         yield from _material(recipe, name, train)
-        yield from _terms(f"train.{name}", train)
+        for part_key, part in keyed_parts(f"train.{name}", train):
+            yield from _terms(part_key, part)
+        yield from _parts(recipe, name, train)
+        yield from _servers(f"train.{name}", train)
         yield from _grpo(recipe, name, train)
         yield from _on_policy(f"train.{name}", train)
     yield from _descriptions(recipe)
@@ -107,15 +111,21 @@ def _material(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]
     shown = train_views(train)
     if recipe.speech is None and (needy := [view for view in shown if view in CLIP_VIEWS]):
         yield "speech", f"missing table, which train.{name} needs for {needy[0]}"
-    key, table = f"train.{name}.data", WRITTEN_BY.get(train.data)
+    for key, part in keyed_parts(f"train.{name}", train):
+        yield from _written(recipe, f"{key}.data", part.data)
+
+
+def _written(recipe: Recipe, key: str, data: str) -> Iterator[Disagreement]:
+    """An item file that a teacher leaves has the tables that it takes."""
+    table = WRITTEN_BY.get(data)
     if table is not None and getattr(recipe, table) is None:
-        yield table, f"missing table, which {key} = '{train.data}' needs"
-    elif recipe.verify is not None and train.data == "traces_verified" and recipe.verify.agreed_only:
+        yield table, f"missing table, which {key} = '{data}' needs"
+    elif recipe.verify is not None and data == "traces_verified" and recipe.verify.agreed_only:
         yield (
             key,
             "verify.agreed_only leaves traces that do not agree unjudged: set it to false, or take those that agree",
         )
-    elif recipe.verify is not None and train.data == "traces_complete" and recipe.verify.method != "describe":
+    elif recipe.verify is not None and data == "traces_complete" and recipe.verify.method != "describe":
         yield key, "only verify.method 'describe' tells what a chain leaves out"
 
 
@@ -123,10 +133,11 @@ def _descriptions(recipe: Recipe) -> Iterator[Disagreement]:
     """Every item file that is shown by description is described."""
     shown: dict[str, str] = {}
     for name, train in recipe.train.items():
-        mixed = {train.data: 1.0, "transcribe": train.copy_share, "replay": train.replay_share}
-        if DESCRIBED_VIEWS & {*train_views(train)}:
-            files = [described_file(recipe, file) for file, share in mixed.items() if share]
-            shown = {**dict.fromkeys(files, f"train.{name}"), **shown}
+        mixed = {"transcribe": train.copy_share, "replay": train.replay_share}
+        read: list[str] = [part.data for part in train.each if DESCRIBED_VIEWS & {*part_views(part)}]
+        if read:
+            read += [file for file, share in mixed.items() if share]
+            shown = {**dict.fromkeys([described_file(recipe, file) for file in read], f"train.{name}"), **shown}
     if recipe.answers is not None and recipe.answers.view in DESCRIBED_VIEWS:
         shown.setdefault(recipe.answers.items, "answers")
     for file, table in shown.items():
@@ -149,17 +160,58 @@ def questions_file(recipe: Recipe, name: str) -> str:
     return recipe.traces.items if name in WRITTEN_BY and recipe.traces is not None else name
 
 
+def keyed_parts(key: str, train: Train) -> Iterator[tuple[str, Part]]:
+    """The parts of the training at `key` with a key each; a training without parts is one part, at `key` itself."""
+    names = [f"{key}.parts.{name}" for name in train.parts] or [key]
+    yield from zip(names, train.each, strict=True)
+
+
 def train_views(train: Train) -> tuple[View, ...]:
+    """Every view of the student and of its teachers."""
+    return tuple(dict.fromkeys(view for part in train.each for view in part_views(part)))
+
+
+def part_views(part: Part) -> tuple[View, ...]:
     """The student's view and its teachers'."""
-    return tuple(dict.fromkeys([train.view, *(term.view for term in train.terms if isinstance(term, TaughtTerm))]))
+    return tuple(dict.fromkeys([part.view, *(term.view for term in part.terms if isinstance(term, TaughtTerm))]))
 
 
-def _terms(key: str, train: Train) -> Iterator[Disagreement]:
-    if sum(term.weight for term in train.terms) <= 0:
+def _terms(key: str, part: Part) -> Iterator[Disagreement]:
+    if sum(term.weight for term in part.terms) <= 0:
         yield f"{key}.terms", "all weights are 0: nothing would be learned"
-    for index, term in enumerate(train.terms):
-        if isinstance(term, TaughtTerm) and term.teacher == "self" and term.view == train.view:
-            yield f"{key}.terms.{index}.view", f"teacher and student both see {train.view}: nothing would be learned"
+    for index, term in enumerate(part.terms):
+        if isinstance(term, TaughtTerm) and term.teacher == "self" and term.view == part.view:
+            yield f"{key}.terms.{index}.view", f"teacher and student both see {part.view}: nothing would be learned"
+
+
+def _parts(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
+    """Parts learn from given answers, each from some items of every step, and steps are not chosen."""
+    if not train.parts:
+        return
+    for key, part in keyed_parts(f"train.{name}", train):
+        for index, term in enumerate(part.terms):
+            if isinstance(term, GrpoTerm):
+                yield f"{key}.terms.{index}", "grpo draws answers of its own: give it a training without parts"
+    if recipe.training is None:
+        return
+    settings = recipe.optimisation(name)
+    items = settings.batch_size * settings.accumulate
+    for part_name, count in zip(train.parts, portions(items, [p.share for p in train.each]), strict=True):
+        if not count:
+            yield f"train.{name}.parts.{part_name}.share", f"less than one of the {items} items of an optimiser step"
+    if settings.select is not None:
+        yield "training.select", f"chooses steps by one view, and train.{name} has parts with views of their own"
+
+
+def _servers(key: str, train: Train) -> Iterator[Disagreement]:
+    """A server's model is asked in one way by all terms of a training."""
+    asked: dict[str, TeacherServer] = {}
+    for part_key, part in keyed_parts(key, train):
+        for index, term in enumerate(part.terms):
+            if not isinstance(term, TaughtTerm) or not isinstance(term.teacher, TeacherServer):
+                continue
+            if asked.setdefault(term.teacher_name, term.teacher) != term.teacher:
+                yield f"{part_key}.terms.{index}.teacher", f"another term asks {term.teacher.model!r} in another way"
 
 
 def _grpo(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
@@ -191,7 +243,7 @@ def _on_policy(key: str, train: Train) -> Iterator[Disagreement]:
     """Terms and the answers that they learn from: there are drawn ones only beside on_policy."""
     taught = [term for term in train.terms if isinstance(term, TaughtTerm) and term.weight > 0]
     if train.on_policy is None:
-        if any(term.answers != "all" for term in taught):
+        if any(term.answers != "all" for term in train.every_term if isinstance(term, TaughtTerm) and term.weight > 0):
             yield f"{key}.on_policy", "missing table, which the 'answers' of a term need"
         return
     if any(isinstance(term, GrpoTerm) for term in train.terms):
@@ -210,7 +262,7 @@ def _answers(recipe: Recipe) -> Iterator[Disagreement]:
         return
     if recipe.answers.model == BASE and recipe.model is None and recipe.base is None:
         yield "model", "missing table, which [answers] needs"
-    if recipe.train and all(train.data != "written" for train in recipe.train.values()):
+    if recipe.train and all(part.data != "written" for train in recipe.train.values() for part in train.each):
         yield "answers", "no training learns from these answers: set data = 'written' in one"
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from earwise.records import View
 from earwise.schema import Count, Name, Settings, Share, unique
 
-SPOKEN_VIEWS: frozenset[View] = frozenset({"image_speech", "image_transcript", "speech_only"})
+SPOKEN_VIEWS: frozenset[View] = frozenset({"image_speech", "image_transcript", "video_speech", "speech_only"})
 """Views under which the query is heard."""
 
 CLIP_VIEWS: frozenset[View] = SPOKEN_VIEWS | {"image_spoken_form"}

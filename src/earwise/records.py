@@ -20,6 +20,7 @@ View = Literal[
     "image_speech",
     "image_transcript",
     "video_text",
+    "video_speech",
     "sound_text",
     "description_text",
     "speech_only",

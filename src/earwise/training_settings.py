@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from earwise.grpo_settings import GrpoTerm
 from earwise.model_settings import ALIGNED
@@ -161,8 +162,26 @@ class OnPolicy(Settings):
     """Divides the logits when answers are drawn; 0 is greedy."""
 
 
+ItemFile = Literal[
+    "train", "train_other", "transcribe", "seen", "listen", "events", "replay", "distilled", "traces", "traces_agreed",
+    "traces_verified", "traces_agreed_verified", "traces_complete", "written",
+]  # fmt: skip
+"""What trainings learn from."""
+
+
+class Part(Settings):
+    """A share of the items of every optimiser step, with data, view and terms of its own."""
+
+    share: float = Field(gt=0, le=1)
+    """Of the items of an optimiser step; the shares of all parts sum to 1."""
+    data: ItemFile = "train"
+    view: View = "image_speech"
+    """What the student sees."""
+    terms: Annotated[tuple[Term, ...], Field(min_length=1)]
+
+
 class Train(Settings):
-    """One training: where it starts, what the student sees, and the terms of its objective.
+    """One training: where it starts, what the student sees, and the terms of its objective; or several such parts.
 
     With the weight alpha of Self-KD (arXiv 2503.00059), `logits` weighs alpha and `sft` weighs 1 - alpha: both are
     written out in the recipe.
@@ -170,16 +189,17 @@ class Train(Settings):
 
     start: Name = ALIGNED
     """`aligned`, `base` (new ears) or the name of another training."""
-    data: Literal[
-        "train", "train_other", "transcribe", "distilled", "traces", "traces_agreed", "traces_verified",
-        "traces_agreed_verified", "traces_complete", "written",
-    ] = "train"  # fmt: skip
+    data: ItemFile = "train"
     """Item file to learn from; `train_other` has the questions of `train` with another annotator's answers. The others
     are what a teacher left: `distilled` its answers, `traces` its chains that are well formed, and of these those that
-    agree, that a checker verified, both, and both without an omission; `written` has the answers of `[answers]`."""
+    agree, that a checker verified, both, and both without an omission; `written` has the answers of `[answers]`.
+    `seen`, `listen`, `events` and `replay` are files of the laboratory of sounds."""
     view: View = "image_speech"
     """What the student sees."""
-    terms: Annotated[tuple[Term, ...], Field(min_length=1)]
+    terms: tuple[Term, ...] = ()
+    """Needed by a training without parts."""
+    parts: dict[Name, Part] = Field(default={})
+    """Several things that are learned at once, in place of `data`, `view` and `terms`."""
     on_policy: OnPolicy | None = None
     """Answers that the student draws; all answers are given when absent."""
     copy_share: Share = 0.0
@@ -192,3 +212,43 @@ class Train(Settings):
     """In place of `[training] lr`."""
     batch_size: Count | None = None
     """In place of `[training] batch_size`."""
+
+    @model_validator(mode="after")
+    def _terms_or_parts(self) -> Self:
+        if not self.parts:
+            if not self.terms:
+                raise ValueError("nothing is to be learned: give terms, or parts")
+            return self
+        for key in ("data", "view", "terms", "on_policy", "copy_share", "replay_share"):
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{key} has no effect beside parts: each part has data, view and terms of its own")
+        if not math.isclose(total := math.fsum(part.share for part in self.parts.values()), 1.0, abs_tol=1e-6):
+            raise ValueError(f"the shares of the parts sum to {total:g}, not to 1")
+        return self
+
+    @property
+    def each(self) -> tuple[Part, ...]:
+        """Its parts; a training without any is one part."""
+        return tuple(self.parts.values()) or (Part(share=1.0, data=self.data, view=self.view, terms=self.terms),)
+
+    @property
+    def every_term(self) -> tuple[Term, ...]:
+        """The terms of all parts."""
+        return tuple(term for part in self.each for term in part.terms)
+
+    def for_stage(self) -> dict[str, JsonValue]:
+        """As in `Settings`; a training without parts says nothing of them."""
+        found = super().for_stage()
+        return found if self.parts else {key: value for key, value in found.items() if key != "parts"}
+
+
+def portions(total: int, shares: Sequence[float]) -> list[int]:
+    """Whole numbers in proportion to `shares` (which sum to 1) that sum to `total`: by the largest remainders, the
+    first of equal ones.
+    """
+    exact = [total * share for share in shares]
+    whole = [math.floor(value + 1e-9) for value in exact]
+    by_remainder = sorted(range(len(shares)), key=lambda place: whole[place] - exact[place])
+    for place in by_remainder[: total - sum(whole)]:
+        whole[place] += 1
+    return whole

@@ -129,8 +129,9 @@ class Objective:
     def save_aids(self, folder: Path) -> None:
         """Write `TERM.safetensors` for each term that trained a module of its own; nothing where none did."""
         for name, aid in self.aids.items():
-            folder.mkdir(parents=True, exist_ok=True)
-            save_file({k: v.contiguous() for k, v in aid.state_dict().items()}, folder / f"{name}.safetensors")
+            path = folder / f"{name}.safetensors"  # The name of a part's term has that of its part before a slash.
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file({k: v.contiguous() for k, v in aid.state_dict().items()}, path)
 
     def _snapshot(self, student: OmniModel) -> Hearing | None:
         """A frozen copy of what is trained: of the ears alone while the base is frozen, else of the whole model."""

@@ -47,6 +47,18 @@ def mix(first: np.ndarray, second: np.ndarray, share: float, seed: int) -> np.nd
     return mixed
 
 
+def braid(orders: Sequence[np.ndarray], counts: Sequence[int]) -> np.ndarray:
+    """Draws of several parts as one order in which every optimiser step has `counts[p]` draws of `orders[p]`, in their
+    order.
+
+    Within a step the parts are spread evenly, so that a micro-batch of a step, or what one process gets of it, has
+    nearly its share of each.
+    """
+    places = np.concatenate([(np.arange(count) + 0.5) / count for count in counts])
+    steps = np.concatenate([order.reshape(-1, count) for order, count in zip(orders, counts, strict=True)], axis=1)
+    return steps[:, np.argsort(places, kind="stable")].reshape(-1)
+
+
 def repeat_batches(order: np.ndarray, batch: int, times: int) -> np.ndarray:
     """`order` with each global batch of `batch` draws `times` times in a row: several steps on the same samples.
 

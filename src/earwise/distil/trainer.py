@@ -74,6 +74,14 @@ class Learnable(Protocol):
 
 
 @runtime_checkable
+class Parted(Protocol):
+    """What a batch may add to `Batch`: not every term counts on all of its response tokens."""
+
+    def responses_of(self, term: str) -> int:
+        """Tokens on which `term` counts: its logged mean is over these."""
+
+
+@runtime_checkable
 class Stepwise(Protocol):
     """What an objective may add to `Learnable`: it makes something ready for each optimiser step, and has numbers of
     its own.
@@ -123,7 +131,7 @@ class DistilTrainer(Trainer):
         self._objective = objective
         self._on_log = on_log
         self._sums = {term.name: 0.0 for term in objective.terms}
-        self._tokens = 0.0
+        self._tokens = dict.fromkeys(self._sums, 0.0)
 
     def create_accelerator_and_postprocess(self) -> None:
         """As in `Trainer`, with FSDP2 on CPUs, too."""
@@ -160,18 +168,22 @@ class DistilTrainer(Trainer):
             total = values[term.name].sum()
             self._sums[term.name] += float(total.detach())
             loss = loss + term.weight * total / count
-        self._tokens += batch.num_responses
+            self._tokens[term.name] += (
+                batch.responses_of(term.name) if isinstance(batch, Parted) else batch.num_responses
+            )
         return loss * self.accelerator.num_processes  # DDP averages gradients over processes; this undoes it
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add each term's mean per response token since the last log."""
         if "loss" in logs:
-            totals = torch.tensor([*self._sums.values(), self._tokens], dtype=torch.float64, device=self.args.device)
+            counted = [*self._sums.values(), *self._tokens.values()]
+            totals = torch.tensor(counted, dtype=torch.float64, device=self.args.device)
             if self.args.world_size > 1:
                 totals = self.accelerator.reduce(totals)
-            *sums, tokens = totals.tolist()
-            logs |= {f"terms/{name}": value / max(tokens, 1) for name, value in zip(self._sums, sums, strict=True)}
-            self._sums, self._tokens = dict.fromkeys(self._sums, 0.0), 0.0
+            for place, name in enumerate(self._sums):
+                value, tokens = totals[place].item(), totals[len(self._sums) + place].item()
+                logs[f"terms/{name}"] = value / max(tokens, 1)
+            self._sums, self._tokens = dict.fromkeys(self._sums, 0.0), dict.fromkeys(self._tokens, 0.0)
             logs |= self._own_numbers()
             if self.is_world_process_zero():
                 self._on_log(self.state.global_step, {key: float(value) for key, value in logs.items()})

@@ -43,6 +43,7 @@ VIEWS: dict[View, ViewSpec] = {
     "image_speech": ViewSpec("image", "speech"),
     "image_transcript": ViewSpec("image", "transcript"),
     "video_text": ViewSpec("video", "text"),
+    "video_speech": ViewSpec("video", "speech"),
     "sound_text": ViewSpec("sound", "text"),
     "sound_off": ViewSpec("silence", "text"),
     "sound_swapped": ViewSpec("other_sound", "text"),
@@ -109,6 +110,8 @@ class Sample:
     sound: Sound | None = None
     other_sound: Sound | None = None
     """Another item's sound, under `sound_swapped`."""
+    part: str = ""
+    """The part of a training that it is drawn for; empty where a training has none."""
 
     @property
     def key(self) -> str:

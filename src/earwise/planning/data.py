@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from earwise.agreement import questions_file, train_views
+from earwise.agreement import part_views, questions_file, train_views
 from earwise.data.items import read_items
 from earwise.data.llava import TYPED
 from earwise.data.media import Waveform
@@ -155,8 +155,11 @@ def _samples(
     views: set[View] = set()
     for train in recipe.train.values():
         mixed = {"transcribe": train.copy_share, "replay": train.replay_share}.get(name, 0)
-        if questions_file(recipe, train.data) == name or mixed:
+        if mixed:
             views.update(train_views(train))
+        for part in train.each:
+            if questions_file(recipe, part.data) == name:
+                views.update(part_views(part))
     samples = sample_items(items, root, clips, say, views=views)
     return planned_descriptions(recipe, samples, root, say) if DESCRIBED_VIEWS & views else samples
 

@@ -33,7 +33,7 @@ from earwise.settings import Recipe
 from earwise.stages import base
 from earwise.stages.checks import check_model
 from earwise.stages.models import load_base, load_start
-from earwise.training_settings import Optimisation, SftTerm, TaughtTerm, Term
+from earwise.training_settings import Optimisation, SftTerm, TaughtTerm, Term, portions
 
 SHOWN: Final = 3
 _SFT: Final = (SftTerm(type="sft", weight=1.0),)
@@ -41,7 +41,7 @@ _SFT: Final = (SftTerm(type="sft", weight=1.0),)
 
 @dataclass(frozen=True)
 class Job:
-    """One training of a recipe, as far as a plan is concerned."""
+    """One training of a recipe, or a part of one, as far as a plan is concerned."""
 
     name: str
     data: str
@@ -60,11 +60,17 @@ def jobs(recipe: Recipe) -> list[Job]:
         align = recipe.align
         found.append(Job(ALIGNED, align.data, align.view, (), _SFT, align, False))
     for name, own in recipe.train.items():
-        terms = tuple(term for term in own.terms if term.weight > 0)
-        taught = dict.fromkeys((term.teacher, term.view) for term in terms if isinstance(term, TaughtTerm))
         settings = recipe.optimisation(name)
-        file = questions_file(recipe, own.data)
-        found.append(Job(name, file, own.view, (*taught,), terms, settings, settings.shared_prefix == "auto"))
+        items = settings.batch_size * settings.accumulate
+        counts = portions(items, [part.share for part in own.each])
+        names = [f"{name}, part {part}" for part in own.parts] or [name]
+        for title, part, count in zip(names, own.each, counts, strict=True):
+            terms = tuple(term for term in part.terms if term.weight > 0)
+            taught = dict.fromkeys((term.teacher, term.view) for term in terms if isinstance(term, TaughtTerm))
+            file, shares_prefix = questions_file(recipe, part.data), settings.shared_prefix == "auto"
+            shared_out = {"batch_size": count, "accumulate": 1} if own.parts else {}
+            alone = settings.model_copy(update=shared_out)
+            found.append(Job(title, file, part.view, (*taught,), terms, alone, shares_prefix))
     return found
 
 

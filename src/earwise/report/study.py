@@ -130,8 +130,8 @@ class Study:
 def read_study(folder: Path, summary: Summary) -> Study | None:
     """The study of a run folder; None without `recipe.json`, for a recipe that asks for none, or without trainings.
 
-    Only trainings on spoken questions that `summary` has scores of are told. Raises `InputError` for a recipe of
-    another schema.
+    Only trainings on spoken questions that `summary` has scores of are told, and none that has parts. Raises
+    `InputError` for a recipe of another schema.
     """
     path = folder / "recipe.json"
     if not path.exists():
@@ -139,7 +139,9 @@ def read_study(folder: Path, summary: Summary) -> Study | None:
     recipe = parse_part(_Recipe, path.read_bytes(), "a recipe", "run it again", path)
     report = recipe.report or _Report()
     trained = {
-        name: train for name, train in recipe.train.items() if name in summary.models and train.view in SPOKEN_VIEWS
+        name: train
+        for name, train in recipe.train.items()
+        if name in summary.models and train.terms and train.view in SPOKEN_VIEWS
     }
     if not trained or not (report.ablation or report.published):
         return None

@@ -24,6 +24,7 @@ VIEW_LABELS = {
     "image_speech": ("Spoken", "picture, spoken question"),
     "image_transcript": ("Transcript", "picture, own transcript"),
     "video_text": ("Silent video", "video without sound, typed question"),
+    "video_speech": ("Silent video, spoken", "video without sound, spoken question"),
     "sound_text": ("Sound", "sound, typed question"),
     "description_text": ("Description", "the sound in words, typed question"),
     "speech_only": ("Speech only", "control: no picture"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from earwise.agreement import questions_file, train_views
+from earwise.agreement import keyed_parts, part_views, questions_file
 from earwise.data.aro import Draw
 from earwise.data.descriptions import FILE as DESCRIPTIONS
 from earwise.data.descriptions import read_descriptions
@@ -54,9 +54,10 @@ def _work(context: StageContext, recipe: Recipe) -> None:
         items = read_items(folder / f"{name}.jsonl")
         context.say(f"data: {name}: {len(items)} items")
         for train, own in recipe.train.items():
-            if questions_file(recipe, own.data) == name:
-                _check_media(train_views(own), f"train.{train}", items, folder / f"{name}.jsonl")
-                _check_described(recipe, train_views(own), items, folder)
+            for key, part in keyed_parts(f"train.{train}", own):
+                if questions_file(recipe, part.data) == name:
+                    _check_media(part_views(part), key, items, folder / f"{name}.jsonl")
+                    _check_described(recipe, part_views(part), items, folder)
         images |= _images(items, folder)
     for name, items in benchmark_items(recipe, folder).items():
         context.say(f"data: benchmark {name}: {len(items)} items")
@@ -137,7 +138,8 @@ def data_folder(recipe: Recipe, stage_folder: Path) -> Path:
 
 def used_item_files(recipe: Recipe) -> list[str]:
     """Names of the item files that trainings of the recipe read, without their ending."""
-    used: list[str] = [train.data for train in recipe.train.values() if train.data not in WRITTEN_BY]
+    parts = [part for train in recipe.train.values() for part in train.each]
+    used: list[str] = [part.data for part in parts if part.data not in WRITTEN_BY]
     used += ["replay"] if any(train.replay_share for train in recipe.train.values()) else []
     used += [recipe.traces.items] if recipe.traces else []
     used += recipe.descriptions.items if recipe.descriptions else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from earwise.data.video import sound_file
 from earwise.distil.cached_teacher import open_teacher
 from earwise.distil.objective import SELF, SNAPSHOT, Objective
 from earwise.distil.on_policy import OnPolicyObjective
+from earwise.distil.parts import PartsObjective
 from earwise.distil.policy import PolicyObjective, policy_objective
 from earwise.distil.rewards import Known
 from earwise.distil.rollouts import ServerRollouts
@@ -38,6 +39,7 @@ from earwise.traces.opening import open_client
 from earwise.traces.prompts import student_messages
 from earwise.traces.requests import Message, Sound
 from earwise.training_settings import OnPolicy, SftTerm, Train
+from earwise.training_settings import Term as TermSettings
 
 ANSWERS, ROLLOUTS = "samples.jsonl", "rollouts.jsonl"
 """Files of a training by reward: some answers of each step with their rewards; what a server answered."""
@@ -55,7 +57,7 @@ def objective_stages(own: Train) -> tuple[str, ...]:
 
 def teacher_folders(own: Train) -> tuple[Path, ...]:
     """Folders on this disk that hold teachers."""
-    named = {Path(term.teacher) for term in own.terms if isinstance(term, TaughtTerm)}
+    named = {Path(term.teacher) for term in own.every_term if isinstance(term, TaughtTerm)}
     return tuple(sorted(path for path in named if str(path) not in (SELF, SNAPSHOT) and path.is_dir()))
 
 
@@ -67,7 +69,7 @@ def open_objective(
     model: OmniModel,
     samples: Sequence[Sample],
     replayed: Collection[str],
-) -> Iterator[Objective | OnPolicyObjective | PolicyObjective]:
+) -> Iterator[Objective | PartsObjective | OnPolicyObjective | PolicyObjective]:
     """The objective of training `name`, with whatever it asks held open.
 
     Args:
@@ -82,7 +84,11 @@ def open_objective(
     grpo = grpo_of(own)
     if grpo is None:
         share = settings.shared_prefix == "auto"
-        objective = Objective(own.view, _terms(own), model, teachers=_teachers(own, recipe), share_prefix=share)
+        teachers = _teachers(own.every_term, recipe)
+        if own.parts:
+            yield _by_parts(own, teachers, model, share)
+            return
+        objective = Objective(own.view, _terms(own.terms), model, teachers=teachers, share_prefix=share)
         yield objective if own.on_policy is None else _on_policy(own.on_policy, objective, model, samples, context.seed)
         return
     build = partial(
@@ -105,9 +111,22 @@ def open_objective(
         yield build(source=source)
 
 
-def _terms(own: Train) -> list[Term]:
-    terms = [make_term(settings) for settings in own.terms]
-    for term, settings in zip(terms, own.terms, strict=True):
+def _by_parts(own: Train, teachers: Mapping[str, Teacher], model: OmniModel, share_prefix: bool) -> PartsObjective:
+    """An objective for each part; a teacher that several parts name is opened once."""
+    objectives = {}
+    for name, part in own.parts.items():
+        terms = _terms(part.terms)
+        for term in terms:
+            term.name = f"{name}/{term.name}"
+        asked = {term.teacher for term in terms if term.weight > 0}
+        known = {teacher: opened for teacher, opened in teachers.items() if teacher in asked}
+        objectives[name] = Objective(part.view, terms, model, teachers=known, share_prefix=share_prefix)
+    return PartsObjective(objectives)
+
+
+def _terms(listed: Sequence[TermSettings]) -> list[Term]:
+    terms = [make_term(settings) for settings in listed]
+    for term, settings in zip(terms, listed, strict=True):
         if isinstance(settings, TaughtTerm):
             term.answers = settings.answers
     return terms
@@ -122,11 +141,11 @@ def _on_policy(
     return drawing
 
 
-def _teachers(own: Train, recipe: Recipe) -> dict[str, Teacher]:
+def _teachers(terms: Sequence[TermSettings], recipe: Recipe) -> dict[str, Teacher]:
     """Other models that terms name, or their stored states, opened once each; in the type of the base's weights."""
     assert recipe.model is not None
     dtype = getattr(torch, recipe.model.dtype)
-    named = {term.teacher for term in own.terms if isinstance(term, TaughtTerm) and term.weight > 0}
+    named = {term.teacher for term in terms if isinstance(term, TaughtTerm) and term.weight > 0}
     others = sorted(named - {SELF, SNAPSHOT})
     return {name: open_teacher(name, dtype=dtype, device=best_device()) for name in others}
 

@@ -117,9 +117,9 @@ def _summary(
 def _pairs(recipe: Recipe) -> list[tuple[str, str]]:
     """Which models are compared: every training with the first one on the same data, and that one with the start."""
     pairs = []
-    first: dict[str, str] = {}
+    first: dict[tuple[str, ...], str] = {}
     for name, train in recipe.train.items():
-        baseline = first.setdefault(train.data, name)
+        baseline = first.setdefault(tuple(part.data for part in train.each), name)
         pairs.append((name, train.start if baseline == name else baseline))
     return [(a, b) for a, b in pairs if {a, b} <= set(recipe.evaluated)]
 
@@ -160,7 +160,8 @@ def _voices(context: StageContext, recipe: Recipe, table: ScoreTable, view: View
     if recipe.speech is None or recipe.evaluate is None:
         return None
     folder = context.folder_of(SPEECH)
-    used = {"train" if t.data == "train_other" else t.data for t in recipe.train.values()}
+    parts = [part for train in recipe.train.values() for part in train.each]
+    used: set[str] = {"train" if part.data == "train_other" else part.data for part in parts}
     used |= {recipe.align.data} if recipe.align else set()
     used &= set(spoken_files(recipe))
     train = {clip.voice for name in used for clip in read_clips(clip_folder(folder, name)).clips}

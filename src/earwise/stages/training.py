@@ -5,17 +5,19 @@ objective.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from earwise.agreement import described_file, questions_file, train_views
+from earwise.agreement import described_file, keyed_parts, part_views, questions_file, train_views
 from earwise.data.items import read_items
 from earwise.distil.fit import fit
 from earwise.distil.objective import Objective
 from earwise.distil.on_policy import OnPolicyObjective
+from earwise.distil.parts import PartsObjective
 from earwise.distil.policy import PolicyObjective
-from earwise.distil.schedule import Schedule, draw, group_by_length, mix, repeat_batches
+from earwise.distil.schedule import Schedule, braid, draw, group_by_length, mix, repeat_batches
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.evaluation_settings import CLIP_VIEWS, DESCRIBED_VIEWS
@@ -38,11 +40,13 @@ from earwise.stages.selection import Best
 from earwise.stages.speech import NAME as SPEECH
 from earwise.stages.speech import clip_folder, telling_how_to_repair
 from earwise.stages.taught import read_taught, writer_stage
-from earwise.training_settings import Optimisation, SftTerm, Train
+from earwise.training_settings import Optimisation, SftTerm, Train, portions
 
 ALIGN_NAME = "align"
 TERMS = "terms"
 """Folder of what terms trained of their own, where any did; nothing reads it but people."""
+_SEEDS = 7_919
+"""Between the seeds of two parts' draws: more than a study has seeds."""
 
 
 def align_stage(recipe: Recipe, seed: int) -> Stage:
@@ -83,21 +87,22 @@ def train_stage(recipe: Recipe, name: str, seed: int) -> Stage:
 
 def _check_views(name: str, own: Train) -> None:
     """Raise `InputError` for a view that cannot be shown: before the first stage, not when this one's turn comes."""
-    for view in train_views(own):
-        try:
-            context = view_spec(view).context
-        except InputError as error:
-            raise InputError(error.what, record=f"train.{name}", remedy=error.remedy) from None
-        if context in ("silence", "other_sound"):
-            raise InputError(f"{view!r} is a control", record=f"train.{name}", remedy="train on the sound itself")
+    for key, part in keyed_parts(f"train.{name}", own):
+        for view in part_views(part):
+            try:
+                context = view_spec(view).context
+            except InputError as error:
+                raise InputError(error.what, record=key, remedy=error.remedy) from None
+            if context in ("silence", "other_sound"):
+                raise InputError(f"{view!r} is a control", record=key, remedy="train on the sound itself")
 
 
 def _material(recipe: Recipe, own: Train, seed: int) -> tuple[str, ...]:
     """Stages that make the items and clips that a training learns from."""
-    writer = writer_stage(own.data, recipe, seed)
+    writers = [writer_stage(part.data, recipe, seed) for part in own.each]
     spoken = (SPEECH, *gate_needed(recipe)) if recipe.speech is not None else ()
-    read = (writer, *objective_stages(own)) if writer else objective_stages(own)
-    return (DATA, *spoken, *descriptions_needed(recipe, train_views(own)), *dict.fromkeys(read))
+    read = dict.fromkeys([*filter(None, writers), *objective_stages(own)])
+    return (DATA, *spoken, *descriptions_needed(recipe, train_views(own)), *read)
 
 
 def model_stage(name: str, seed: int) -> str | None:
@@ -128,6 +133,13 @@ def _align(context: StageContext, recipe: Recipe) -> None:
 def _train(context: StageContext, recipe: Recipe, name: str) -> None:
     own, settings = recipe.train[name], recipe.optimisation(name)
     model = load_start(recipe, context, model_stage(own.start, context.seed))
+    if own.parts:
+        samples, order = _by_parts(context, recipe, own, settings)
+        _train_all_that_is_trained(model)
+        with open_objective(context, recipe, name, model, samples, ()) as objective:
+            # Each part is grouped by length already.
+            _fit(context, model, objective, samples, order, settings.model_copy(update={"group_by_length": False}))
+        return
     views = train_views(own)
     samples = _samples(context, recipe, own.data, views)
     order = draw(len(samples), settings.steps * settings.batch_size * settings.accumulate, context.seed)
@@ -148,6 +160,26 @@ def _train(context: StageContext, recipe: Recipe, name: str) -> None:
     with open_objective(context, recipe, name, model, [*samples, *replayed], keys) as objective:
         updates = grpo.updates if grpo is not None else 1
         _fit(context, model, objective, [*samples, *replayed], order, settings, best, updates)
+
+
+def _by_parts(
+    context: StageContext, recipe: Recipe, own: Train, settings: Optimisation
+) -> tuple[list[Sample], np.ndarray]:
+    """Samples of all parts, and the order in which they are drawn: in every optimiser step some of each part."""
+    items = settings.batch_size * settings.accumulate
+    counts = portions(items, [part.share for part in own.each])
+    samples: list[Sample] = []
+    orders = []
+    for number, (name, part) in enumerate(own.parts.items()):
+        found = _samples(context, recipe, part.data, part_views(part))
+        some, seed = [replace(sample, part=name) for sample in found], context.seed + _SEEDS * number
+        order = draw(len(some), settings.steps * counts[number], seed)
+        if settings.group_by_length:
+            order = group_by_length(order, np.array([_length(sample) for sample in some]), counts[number], seed)
+        context.say(f"part {name}: {counts[number]} of {items} items of a step, of {len(some)} from {part.data}")
+        orders.append(len(samples) + order)
+        samples += some
+    return samples, braid(orders, counts)
 
 
 def _samples(
@@ -186,7 +218,7 @@ def _train_all_that_is_trained(model: OmniModel) -> None:
 def _fit(
     context: StageContext,
     model: OmniModel,
-    objective: Objective | OnPolicyObjective | PolicyObjective,
+    objective: Objective | PartsObjective | OnPolicyObjective | PolicyObjective,
     samples: Sequence[Sample],
     order: np.ndarray,
     settings: Optimisation,
