@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from earwise.records import NonEmpty
-from earwise.schema import Count, Name, Settings, Share
+from earwise.schema import Count, Name, Session, Settings, Share, unique
 
 
 class MicroData(Settings):
@@ -117,6 +117,20 @@ class CotaPart(_Part):
     """Folder that sounds' paths start from; the file's own when absent."""
 
 
+class MeldPart(_Part):
+    """A table of MELD, such as `train_sent_emo.csv`, with its folder of clips beside it."""
+
+    format: Literal["meld"]
+
+
+class IemocapPart(_Part):
+    """The folder of IEMOCAP's release: the sessions that are learned from."""
+
+    format: Literal["iemocap"]
+    sessions: Annotated[tuple[Session, ...], Field(min_length=1), AfterValidator(unique)] = (1, 2, 3, 4)
+    """None of which may be tested (`[evaluate.iemocap]`)."""
+
+
 class _AsrPart(_Part):
     long: Literal["drop", "cut"] = "drop"
     """What happens to a recording of more than 30 s; a cut keeps its first 30 s and as great a share of its words."""
@@ -169,7 +183,12 @@ class TrainPool(_Pool):
     """What the models learn to answer."""
 
     parts: Annotated[
-        tuple[Annotated[LlavaPart | AvqaPart | CotaPart | ItemsPart, Field(discriminator="format")], ...],
+        tuple[
+            Annotated[
+                LlavaPart | AvqaPart | CotaPart | MeldPart | IemocapPart | ItemsPart, Field(discriminator="format")
+            ],
+            ...,
+        ],
         Field(min_length=1),
     ]  # fmt: skip
 

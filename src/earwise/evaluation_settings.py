@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from earwise.records import View
-from earwise.schema import Count, Name, Settings, Share, unique
+from earwise.schema import Count, Name, Session, Settings, Share, unique
 
 SPOKEN_VIEWS: frozenset[View] = frozenset({"image_speech", "image_transcript", "video_speech", "speech_only"})
 """Views under which the query is heard."""
@@ -35,6 +35,12 @@ class MMAlign(Settings):
     """Relations that hold both ways, so that both captions are right."""
 
 
+class Iemocap(Settings):
+    """Which sessions of IEMOCAP are tested: those that nothing is learned from."""
+
+    sessions: Annotated[tuple[Session, ...], Field(min_length=1), AfterValidator(unique)] = (5,)
+
+
 class Evaluate(Settings):
     """Which models answer which benchmarks under which views."""
 
@@ -51,6 +57,8 @@ class Evaluate(Settings):
     """Items per benchmark; all of them when absent."""
     mmalign: MMAlign | None = None
     """As far as it is published, and our choice in the rest, when absent."""
+    iemocap: Iemocap | None = None
+    """The fifth session when absent."""
     profile: Literal["strict", "vlmevalkit", "lmms_eval", "official"] = "strict"
     suffix: Literal["none", "text", "spoken"] = "none"
     """How the answer-format request of an item is given."""
@@ -62,6 +70,10 @@ class Evaluate(Settings):
     def main_view(self) -> View:
         """The view under which models are compared: `speech_view`, or `sound_text` where only that is asked."""
         return "sound_text" if self.speech_view not in self.views and "sound_text" in self.views else self.speech_view
+
+    def for_stage(self) -> dict[str, JsonValue]:
+        """A recipe that says nothing of IEMOCAP has the fingerprint that it had before there was anything to say."""
+        return {name: value for name, value in super().for_stage().items() if name != "iemocap" or value is not None}
 
 
 class Guards(Settings):

@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Session = Annotated[int, Field(ge=1, le=5)]
+"""One of the five of IEMOCAP."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 

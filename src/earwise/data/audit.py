@@ -7,17 +7,29 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from earwise.data.aro import DEFAULT_COUNT, Type, check_case, is_symmetric, load_cases, read_aro
+from earwise.data.audit_emotions import (
+    IEMOCAP,
+    MELD_OTHERS,
+    MELD_TEST,
+    iemocap_extras,
+    meld_extras,
+    read_every_session,
+)
 from earwise.data.avqa import read_avqa
 from earwise.data.choices import LETTERS
 from earwise.data.fields import Refuse
+from earwise.data.findings import Finding as Finding
+from earwise.data.findings import Level
+from earwise.data.iemocap import SESSIONS, listing_files, read_iemocap
 from earwise.data.media import load_audio
+from earwise.data.meld import read_meld
 from earwise.data.mmar import read_mmar
 from earwise.data.mmau import read_mmau
 from earwise.data.music_avqa import edition, read_music_avqa
@@ -31,8 +43,6 @@ ANNOTATORS: Final = 10
 
 QUESTIONS_PER_IMAGE: Final = 2
 """Questions that MME asks about each image of a category."""
-
-Level = Literal["error", "warning"]
 
 
 class ReadSounds(Protocol):
@@ -58,6 +68,18 @@ class PublicFile:
     """For a file of ARO."""
     sounds: ReadSounds | None = None
     """For questions about sounds: what reads the file."""
+    others: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Counts of other files of the same form, by name."""
+    folder: bool = False
+    """Whether it is a folder."""
+    whole: ReadSounds | None = None
+    """What reads all that is there, where `sounds` reads the tested part of it."""
+    extras: Callable[[Path, Sequence[Item], list[Finding]], dict[str, int]] | None = None
+    """What else there is to count and to find."""
+
+    def there(self, path: Path) -> bool:
+        """Whether there is such a file, or folder, at `path`."""
+        return path.is_dir() if self.folder else path.is_file()
 
 
 _CHARTQA: Final = "c902e0aa9be5582a7aad6dcf52734b42"
@@ -132,18 +154,18 @@ PUBLIC: Final[Mapping[str, PublicFile]] = {
         },
         sounds=read_music_avqa,
     ),
+    "meld": PublicFile("test_sent_emo.csv", None, MELD_TEST, sounds=read_meld, others=MELD_OTHERS, extras=meld_extras),
+    "iemocap": PublicFile(
+        "IEMOCAP_full_release",
+        None,
+        IEMOCAP,
+        sounds=read_iemocap,
+        folder=True,
+        whole=read_every_session,
+        extras=iemocap_extras,
+    ),
 }
 """Benchmark -> its public file. Hashes are from VLMEvalKit's source, counts from the benchmarks' papers and files."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing wrong (`error`) or to be doubted (`warning`) about a record or, where that is empty, the whole file."""
-
-    check: str
-    level: Level
-    record: str
-    what: str
 
 
 @dataclass(frozen=True)
@@ -166,16 +188,18 @@ def audit_file(benchmark: str, path: str | Path, *, own: bool = False) -> FileAu
     """Read all of `path` as `benchmark` (a key of `PUBLIC`) and name everything that is wrong with it.
 
     Images are decoded to their last line. With `own` the file is somebody's own in the public format: neither hash nor
-    counts are expected. Raises `InputError` only for a file that is not there.
+    counts are expected. Hashes and size of a folder are those of the files that list its records, one after the other.
+    Raises `InputError` only for a file that is not there.
     """
     path, public = Path(path), PUBLIC[benchmark]
-    if not path.is_file():
+    if not public.there(path):
         raise InputError(f"no file of benchmark {benchmark!r}", file=path)
-    md5, sha256 = _hashes(path)
+    listing = _listing(path) if public.folder else [path]
+    md5, sha256 = _hashes(listing)
     findings: list[Finding] = []
     try:
         if public.sounds is not None:
-            items, counts = _sounds(path, benchmark, public.sounds, findings)
+            items, counts = _sounds(path, benchmark, public, findings)
         elif public.aro is not None:
             items, counts = _aro(path, public.aro, findings)
         else:
@@ -183,7 +207,7 @@ def audit_file(benchmark: str, path: str | Path, *, own: bool = False) -> FileAu
     except InputError as error:
         items, counts = [], {}
         findings.append(Finding("file", "error", str(error.record or ""), _said(error)))
-    expected = {} if own or not counts else public.counts
+    expected = {} if own or not counts else public.others.get(path.name, public.counts)
     for what, right in expected.items():
         if (found := counts.get(what, 0)) != right:
             findings.append(Finding("count", "error", "", f"{found:,} {what}, the public file has {right:,}"))
@@ -191,15 +215,21 @@ def audit_file(benchmark: str, path: str | Path, *, own: bool = False) -> FileAu
         findings.append(Finding("hash", "warning", "", f"MD5 {md5}, VLMEvalKit expects {public.md5}"))
     findings += _repeated(items)
     expected_md5 = None if own else public.md5
-    return FileAudit(path, path.stat().st_size, md5, sha256, expected_md5, counts, expected, items, findings)
+    size = sum(file.stat().st_size for file in listing)
+    return FileAudit(path, size, md5, sha256, expected_md5, counts, expected, items, findings)
 
 
-def _hashes(path: Path) -> tuple[str, str]:
+def _listing(release: Path) -> list[Path]:
+    return listing_files(release, [session for session in SESSIONS if (release / f"Session{session}").is_dir()])
+
+
+def _hashes(files: Sequence[Path]) -> tuple[str, str]:
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            md5.update(block)
-            sha256.update(block)
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                md5.update(block)
+                sha256.update(block)
     return md5.hexdigest(), sha256.hexdigest()
 
 
@@ -269,18 +299,29 @@ def _aro(path: Path, type_: Type, findings: list[Finding]) -> tuple[list[Item], 
     return items, counts | {"items": len(items), "gold A": sum(item.answers[0] == "A" for item in items)}
 
 
-def _sounds(path: Path, benchmark: str, read: ReadSounds, findings: list[Finding]) -> tuple[list[Item], dict[str, int]]:
+def _sounds(
+    path: Path, benchmark: str, public: PublicFile, findings: list[Finding]
+) -> tuple[list[Item], dict[str, int]]:
     """Items, and how many of each kind and difficulty there are; every record that is refused becomes a finding."""
     refused: list[InputError] = []
+    read = public.whole or public.sounds
+    assert read is not None
     items = read(path, refuse=refused.append)
-    findings += [Finding("row", "error", str(error.record), _said(error)) for error in refused]
-    findings += _media(path.parent, items)
+    findings += [Finding("row", "error", _record(public, error), _said(error)) for error in refused]
+    findings += _media(path.absolute().parent, items)
     rows = len(items) + len(refused)
     counts = {"rows": rows} | Counter(item.kind for item in items)
     counts |= Counter(str(level) for item in items if (level := item.meta.get("difficulty")))
     if benchmark == "music_avqa":
         findings += _music_avqa(items, rows)
+    if public.extras is not None:
+        counts |= public.extras(path, items, findings)
     return items, counts
+
+
+def _record(public: PublicFile, error: InputError) -> str:
+    """The record that is refused, with its file if that is one of several."""
+    return f"{Path(error.file).name}: {error.record}" if public.folder and error.file else str(error.record)
 
 
 def _media(folder: Path, items: Sequence[Item]) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,12 +124,29 @@ def read_each(
 
     Raises `InputError` for a file that cannot be read as a whole and for one without records.
     """
+    records = (Fields(path, f"record {number}", values) for number, (_, values) in enumerate(scan_records(path)))
+    return make_each(path, records, make, refuse=refuse, drops=drops)
+
+
+def make_each(
+    path: Path,
+    records: Iterable[Fields],
+    make: Callable[[Fields], Item | None],
+    *,
+    refuse: Refuse | None = None,
+    drops: Drops | None = None,
+) -> list[Item]:
+    """`read_each` for records that were taken out of the file or folder `path` in whatever way.
+
+    `make` gives None for a record that is no part of what is asked for, and counts it itself.
+    """
     items: dict[str, Item] = {}
-    number = -1
-    for number, (_, values) in enumerate(scan_records(path)):
-        fields = Fields(path, f"record {number}", values)
+    fields = None
+    for fields in records:
         try:
             item = make(fields)
+            if item is None:
+                continue
             if item.id in items:
                 raise fields.error(f"its id stands twice: {item.id}")
             items[item.id] = item
@@ -140,6 +157,6 @@ def read_each(
                 refuse(error)
             else:
                 raise
-    if number < 0:
+    if fields is None:
         raise InputError("no records", file=path)
     return list(items.values())

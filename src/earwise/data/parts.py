@@ -26,9 +26,11 @@ from earwise.data.asr_manifests import read_lhotse, read_nemo
 from earwise.data.avqa import read_avqa
 from earwise.data.cota import CotaFile
 from earwise.data.drops import Drops
+from earwise.data.iemocap import listing_files, read_iemocap
 from earwise.data.items import read_items
 from earwise.data.llava import LlavaFile, LlavaOptions
 from earwise.data.media import MAX_CLIP_S
+from earwise.data.meld import read_meld
 from earwise.data.mixture import Source
 from earwise.data_settings import (
     AsrPart,
@@ -36,17 +38,18 @@ from earwise.data_settings import (
     CommonVoicePart,
     CotaPart,
     DatasetPart,
+    IemocapPart,
     ItemsPart,
     LibriSpeechPart,
     LlavaPart,
     ManifestPart,
+    MeldPart,
 )
 from earwise.errors import InputError
 from earwise.records import Item
 
-PartSettings = (
-    LlavaPart | AvqaPart | CotaPart | ItemsPart | LibriSpeechPart | CommonVoicePart | ManifestPart | DatasetPart
-)
+TalkPart = LlavaPart | AvqaPart | CotaPart | MeldPart | IemocapPart | ItemsPart
+PartSettings = TalkPart | LibriSpeechPart | CommonVoicePart | ManifestPart | DatasetPart
 
 
 class Part(Source[tuple[Item, ...]], Protocol):
@@ -85,6 +88,8 @@ def part_files(settings: PartSettings) -> tuple[Path, ...]:
             return (common_voice_file(path, settings.split),)
         case DatasetPart():
             return tuple(dataset_files(path))
+        case IemocapPart():
+            return tuple(listing_files(path, settings.sessions))
         case ManifestPart() if settings.recordings is not None:
             return path, Path(settings.recordings)
         case _:
@@ -110,6 +115,14 @@ def open_part(settings: PartSettings, *, media: str, extracted: Path, seed: int 
             drops = Drops()
             asked = read_avqa(settings.path, wording=settings.wording, drops=drops)
             return OpenPart(name, ReadyItems(asked, drops, name, media), Path(settings.path).parent)
+        case MeldPart():
+            drops = Drops()
+            uttered = read_meld(settings.path, drops=drops)
+            return OpenPart(name, ReadyItems(uttered, drops, name, media), Path(settings.path).parent)
+        case IemocapPart():
+            drops = Drops()
+            turns = read_iemocap(settings.path, sessions=settings.sessions, drops=drops)
+            return OpenPart(name, ReadyItems(turns, drops, name, media), Path(settings.path).absolute().parent)
         case CotaPart():
             sounds = Path(settings.audio or Path(settings.path).parent)
             return OpenPart(name, CotaFile(settings.path, sounds, name, media), sounds)

@@ -108,6 +108,12 @@ def check_video(path: str | Path, *, sound: bool = True) -> None:
         _extent(Path(path), "audio")
 
 
+def sound_seconds(path: str | Path) -> float:
+    """How long the sound of a video is; raises `InputError` as `read_sound` does. Nothing is decoded."""
+    start_s, stop_s = _extent(Path(path), "audio")
+    return stop_s - start_s
+
+
 def frame_files(path: str | Path, choice: FrameChoice = FrameChoice()) -> list[Path]:
     """`read_frames` as JPEG files, written once."""
     path = Path(path)

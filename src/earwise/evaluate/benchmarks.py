@@ -14,6 +14,8 @@
 | `mmar` | `MMAR-meta.jsonl` | accuracy |
 | `avqa` | `val_qa.json` | accuracy |
 | `music_avqa` | `avqa-test.json` of folder `json_update` | accuracy; `by_kind` for the nine cells |
+| `meld` | `test_sent_emo.csv` | unweighted accuracy; `emotion.emotion_totals` has more |
+| `iemocap` | folder `IEMOCAP_full_release` | the same |
 | any other NAME | `NAME.jsonl`, one `Item` per line | exact match, or accuracy of the option letter |
 """
 
@@ -29,6 +31,8 @@ import numpy as np
 from earwise.data.aro import PUBLISHED, Draw, read_aro
 from earwise.data.audit import PUBLIC
 from earwise.data.choices import LETTERS
+from earwise.data.iemocap import TEST as IEMOCAP_TEST
+from earwise.data.iemocap import read_iemocap
 from earwise.data.items import read_items
 from earwise.data.tsv import KNOWN_DEFECTS, read_tsv
 from earwise.errors import InputError
@@ -42,19 +46,24 @@ YES_NO: Final = frozenset({"mme", "hallusionbench"})
 """Benchmarks whose share of yes is reported."""
 
 
-def load_benchmark(name: str, folder: str | Path, draw: Draw = PUBLISHED) -> list[Item]:
+def load_benchmark(
+    name: str, folder: str | Path, draw: Draw = PUBLISHED, sessions: Sequence[int] = IEMOCAP_TEST
+) -> list[Item]:
     """Items of benchmark `name` from its public file in `folder`, media paths relative to `folder`, `source` = `name`.
 
     Images that are inside the file, or are parts of a picture, are written to a folder beside it once. `draw` says how
-    MMAlign is made. Raises `InputError` naming the file that is looked for, or the record that is broken.
+    MMAlign is made, `sessions` which of IEMOCAP are tested. Raises `InputError` naming the file that is looked for, or
+    the record that is broken.
     """
     public = PUBLIC.get(name)
     path = Path(folder) / (public.name if public else f"{name}.jsonl")
-    if not path.is_file():
+    if not (public.there(path) if public else path.is_file()):
         known = "" if public else f", or use one of: {', '.join(PUBLIC)}"
         raise InputError(f"no file for benchmark {name!r}", file=path, remedy=f"put {path.name} there{known}")
     if public is None:
         items = read_items(path)
+    elif name == "iemocap":
+        items = read_iemocap(path, sessions=sessions)
     elif public.sounds is not None:
         items = public.sounds(path)
     elif public.aro is not None:
@@ -72,10 +81,10 @@ def scorer_name(name: str) -> str:
 def gold_answers(name: str, item: Item) -> tuple[str, ...]:
     """Accepted answers in the form that the scorer of benchmark `name` takes them without doubt.
 
-    Options of MMAU and MMAR may be letters themselves (chords), so their gold option is given by its text; AVQA's by
-    its place from 0.
+    Options of MMAU and MMAR may be letters themselves (chords), so their gold option is given by its text, and so are
+    emotions; AVQA's by its place from 0.
     """
-    if SPLITS.get(name, name) not in ("mmau", "mmar", "avqa") or not item.choices:
+    if SPLITS.get(name, name) not in ("mmau", "mmar", "avqa", "meld", "iemocap") or not item.choices:
         return item.answers
     place = LETTERS.index(item.answers[0])
     return (str(place) if name == "avqa" else item.choices[place],)

@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
+from earwise.data.choices import LETTERS, gold_letter
 from earwise.errors import InputError
+from earwise.evaluate.multiple_choice import parse_strict
 
 _NUMBERS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _INSTRUMENTS: Final = """accordion; acoustic guitar; bagpipe; banjo; bass; bassoon; cello; clarinet; congas; drum;
@@ -84,14 +86,30 @@ def music_avqa(golds: Sequence[str], prediction: str, choices: Sequence[str]) ->
 
 
 def emotion(labels: Mapping[str, str]) -> Callable[[Sequence[str], str, Sequence[str]], float | None]:
-    """A scorer that looks for the words of `labels` in an answer; those found must all mean one label, else None."""
+    """A scorer that compares `named_emotion` with the gold one, which is given by a word or by an option's letter."""
 
     def score_emotion(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
-        gold = labels.get(golds[0].strip().lower())
+        word = golds[0].strip()
+        letter = gold_letter(word, choices) if choices else None
+        gold = labels.get((choices[LETTERS.index(letter)] if letter else word).lower())
         if gold is None:
             remedy = f"known: {', '.join(dict.fromkeys(labels.values()))}"
             raise InputError(f"unknown emotion {golds[0]!r}", remedy=remedy)
-        named = {labels[word] for word in _WORD.findall(prediction.lower()) if word in labels}
-        return float(named == {gold}) if len(named) == 1 else None
+        named = named_emotion(labels, prediction, choices)
+        return None if named is None else float(named == gold)
 
     return score_emotion
+
+
+def named_emotion(labels: Mapping[str, str], prediction: str, choices: Sequence[str] = ()) -> str | None:
+    """The label that an answer names: the words of `labels` in it must all mean one label, else None.
+
+    An answer without such a word may say the letter of an option, in any writing that `multiple_choice.parse_strict`
+    reads.
+    """
+    words = _WORD.findall(prediction.lower())
+    if choices and not any(word in labels for word in words):
+        letter = parse_strict(prediction, choices, LETTERS[: len(choices)])
+        words = [choices[LETTERS.index(letter)].lower()] if letter else []
+    named = {labels[word] for word in words if word in labels}
+    return named.pop() if len(named) == 1 else None

@@ -15,6 +15,7 @@ from scipy import stats
 
 from earwise.errors import InputError
 from earwise.evaluate.benchmarks import YES_NO, by_kind, invalid_rate, yes_rate
+from earwise.evaluate.emotion import LABELS, emotion_totals
 from earwise.evaluate.estimates import MEAN, Cells, clusters, columns_of, estimate, number, yes_interval
 from earwise.evaluate.gap import paired_gap
 from earwise.evaluate.published import MMALIGN
@@ -99,7 +100,8 @@ def summarise_models(table: ScoreTable, text_view: View, speech_view: View) -> d
     """`{MODEL: {BENCHMARK: {"n", "views", "gap", "gaps", "kinds", ...}}}`; scores are 0-100, rates are shares.
 
     Benchmarks stand in the order of `ScoreTable.benchmarks`. `MEAN` has `columns`, the benchmarks that it averages;
-    yes/no benchmarks have `yes_truth`, the share of gold answers that say yes; MMAlign has `kind_ci95`.
+    yes/no benchmarks have `yes_truth`, the share of gold answers that say yes; MMAlign has `kind_ci95`; views of MELD
+    and IEMOCAP have `totals` (`emotion.emotion_totals`).
     """
     truths = {name: _yes_truth(table, name) for name in table.benchmarks if name in YES_NO}
     return {
@@ -140,6 +142,7 @@ def _benchmark(table: ScoreTable, model: str, benchmark: str, text_view: View, s
 
 def _view(benchmark: str, cells: Cells) -> Json:
     one = estimate(benchmark, cells)
+    totals = {"totals": emotion_totals(benchmark, cells)} if benchmark in LABELS else {}
     yes = [yes_rate(benchmark, cell) for cell in cells]
     return {
         "score": one.value,
@@ -148,6 +151,7 @@ def _view(benchmark: str, cells: Cells) -> Json:
         "yes_rate": None if None in yes else float(np.mean([rate for rate in yes if rate is not None])) / 100,
         "yes_ci95": None if None in yes else list(yes_interval(cells)),
         "by_seed": [number(benchmark, cell) for cell in cells],
+        **totals,
     }
 
 

@@ -27,9 +27,14 @@ BENCHMARK_LABELS = {
     "mmau_music": "MMAU music",
     "mmau_speech": "MMAU speech",
     "mmar": "MMAR",
+    "meld": "MELD, UA",
+    "iemocap": "IEMOCAP, UA",
     OVERALL: "All items",
     MEAN: "Mean",
 }
+
+TOTAL_LABELS = {"wa": "WA", "weighted_f1": "weighted F1"}
+"""Numbers that stand below a score."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +88,21 @@ def benchmark_label(name: str) -> str:
 
 
 def score_cell(score: ViewScore | None) -> Cell | None:
-    """A score with its interval, and each seed's where there are several."""
-    return number_cell(score.score, score.ci95, score.by_seed) if score else None
+    """A score with its interval, and each seed's where there are several; below them what else is reported of it."""
+    if score is None:
+        return None
+    cell = number_cell(score.score, score.ci95, score.by_seed)
+    return Cell(cell.text, (*cell.small, *_totals(score)))
+
+
+def _totals(score: ViewScore) -> list[str]:
+    """`WA 48.1 (46.2 to 50.0)`, one line for each number that is not the score itself."""
+    told = []
+    for name, label in TOTAL_LABELS.items():
+        if name in score.totals:
+            one = score.totals[name]
+            told.append(f"{label} {number(one.value)}" + (f" ({interval(one.ci95)})" if one.ci95 else ""))
+    return told
 
 
 def gap_cell(gap: GapScore | None) -> Cell | None:

@@ -47,6 +47,14 @@ class Part(BaseModel):
 P = TypeVar("P", bound=Part)
 
 
+class Total(Part):
+    """One more number of the same answers."""
+
+    value: float
+    ci95: Interval | None = None
+    by_seed: tuple[float, ...] = ()
+
+
 class ViewScore(Part):
     """One model on one benchmark under one view."""
 
@@ -57,6 +65,8 @@ class ViewScore(Part):
     """Share of "yes" among the answers; None where the questions do not ask for yes or no."""
     yes_ci95: tuple[Share, Share] | None = None
     by_seed: tuple[float, ...] = ()
+    totals: dict[str, Total] = {}
+    """What else is reported of these answers, by name (`wa`, `ua`, `weighted_f1`)."""
 
 
 class GapScore(Part):

@@ -20,7 +20,7 @@ from earwise.settings import Recipe
 from earwise.speech.clips import read_clips
 from earwise.stages.base import base_stage_needed
 from earwise.stages.data import NAME as DATA
-from earwise.stages.data import benchmark_items, data_folder, mmalign_settings
+from earwise.stages.data import benchmark_items, data_folder, iemocap_settings, mmalign_settings
 from earwise.stages.evaluation import SCORES
 from earwise.stages.evaluation import stage_name as evaluation_of
 from earwise.stages.models import load_base, load_start
@@ -48,6 +48,7 @@ def stage(recipe: Recipe, seed: int) -> Stage:
             "benchmarks": list(_benchmarks(recipe)),
             "limit": recipe.evaluate.limit,
             "mmalign": mmalign_settings(recipe),
+            **iemocap_settings(recipe),
             "suffix": recipe.evaluate.suffix,
             "model": recipe.model.for_stage() if recipe.model else None,
         },

@@ -12,8 +12,9 @@ from earwise.data.items import write_items
 from earwise.data.llava import CONVERSATION
 from earwise.data.mixture import Mixture
 from earwise.data.parts import OpenPart, open_part, part_files, part_name
-from earwise.data_settings import CorporaData, TrainPool, TranscribePool
+from earwise.data_settings import CorporaData, IemocapPart, TrainPool, TranscribePool
 from earwise.errors import InputError
+from earwise.evaluation_settings import Iemocap
 from earwise.records import Item
 from earwise.run import StageContext
 from earwise.settings import Recipe
@@ -44,6 +45,19 @@ def check_pools(recipe: Recipe, source: CorporaData, used: list[str]) -> None:
         raise InputError(f"missing table, a training reads {missing[0]!r}", record=f"data.{missing[0]}")
     if recipe.evaluate is not None and source.benchmarks is None:
         raise InputError("missing, [evaluate] reads the benchmarks there", record="data.benchmarks")
+    _check_sessions(recipe, source)
+
+
+def _check_sessions(recipe: Recipe, source: CorporaData) -> None:
+    """A session of IEMOCAP has its own two speakers, so who learns from it is not tested on it."""
+    if recipe.evaluate is None or "iemocap" not in recipe.evaluate.benchmarks:
+        return
+    tested = (recipe.evaluate.iemocap or Iemocap()).sessions
+    for name, pool in pools(source).items():
+        for part in pool.parts:
+            if isinstance(part, IemocapPart) and (both := sorted({*part.sessions} & {*tested})):
+                what = f"session {both[0]} of IEMOCAP is learned from, and tested by [evaluate]"
+                raise InputError(what, record=f"data.{name}.parts", remedy="leave it out of sessions here or there")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from earwise.data.media import load_image, resolve
 from earwise.data_settings import CorporaData, FolderData, MicroData, MicroSounds
 from earwise.errors import InputError
 from earwise.evaluate.benchmarks import load_benchmark
-from earwise.evaluation_settings import DESCRIBED_VIEWS, MMAlign
+from earwise.evaluation_settings import DESCRIBED_VIEWS, Iemocap, MMAlign
 from earwise.micro.lab import LabSize, write_lab
 from earwise.micro.sounds.lab import SoundLabSize, write_sound_lab
 from earwise.models.views import HEARD, view_spec
@@ -160,8 +160,9 @@ def benchmark_items(recipe: Recipe, folder: Path) -> dict[str, list[Item]]:
     loaded = {}
     asked = recipe.evaluate.mmalign or MMAlign()
     draw = Draw(None if asked.count == "all" else asked.count, asked.seed, asked.crop, asked.symmetric)
+    sessions = (recipe.evaluate.iemocap or Iemocap()).sessions
     for name in recipe.evaluate.benchmarks:
-        items = load_benchmark(name, folder / "benchmarks", draw)[: recipe.evaluate.limit]
+        items = load_benchmark(name, folder / "benchmarks", draw, sessions)[: recipe.evaluate.limit]
         if len({item.cluster for item in items}) < 2:
             what = f"{len(items)} items of one cluster: no interval can be given"
             remedy = "a benchmark needs items about two images at least"
@@ -174,6 +175,12 @@ def mmalign_settings(recipe: Recipe) -> dict[str, JsonValue] | None:
     """How MMAlign is drawn, for the fingerprints of the stages that read it."""
     drawn = recipe.evaluate.mmalign if recipe.evaluate is not None else None
     return drawn.for_stage() if drawn is not None else None
+
+
+def iemocap_settings(recipe: Recipe) -> dict[str, JsonValue]:
+    """Which sessions of IEMOCAP are tested, for the same fingerprints; nothing where the recipe does not say."""
+    tested = recipe.evaluate.iemocap if recipe.evaluate is not None else None
+    return {"iemocap": tested.for_stage()} if tested is not None else {}
 
 
 def transcribe_instruction(folder: Path) -> str:

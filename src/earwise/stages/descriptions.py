@@ -33,7 +33,7 @@ from earwise.run import Stage, StageContext
 from earwise.scale_settings import Scale
 from earwise.settings import Recipe
 from earwise.stages.data import NAME as DATA
-from earwise.stages.data import benchmark_items, data_folder, mmalign_settings
+from earwise.stages.data import benchmark_items, data_folder, iemocap_settings, mmalign_settings
 from earwise.stages.scale import pool_of
 from earwise.stages.traces import COUNTS, RESPONSES, generator_inputs, spent, write_counts
 from earwise.store import read_json, write_atomic, write_jsonl
@@ -61,6 +61,7 @@ def stage(recipe: Recipe) -> Stage:
             "benchmarks": list(recipe.evaluate.benchmarks),
             "limit": recipe.evaluate.limit,
             "mmalign": mmalign_settings(recipe),
+            **iemocap_settings(recipe),
         }
     return Stage(
         name=NAME,

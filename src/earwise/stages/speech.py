@@ -23,7 +23,7 @@ from earwise.speech.voices import split_voices, variant
 from earwise.speech_settings import Perturb
 from earwise.stages.checks import check_model
 from earwise.stages.data import NAME as DATA
-from earwise.stages.data import benchmark_items, data_folder, mmalign_settings, used_item_files
+from earwise.stages.data import benchmark_items, data_folder, iemocap_settings, mmalign_settings, used_item_files
 from earwise.stages.scale import cores, pool_of
 from earwise.store import read_json
 
@@ -61,6 +61,7 @@ def stage(recipe: Recipe) -> Stage:
             "benchmarks": list(recipe.evaluate.benchmarks) if recipe.evaluate else [],
             "limit": recipe.evaluate.limit if recipe.evaluate else None,
             "mmalign": mmalign_settings(recipe),
+            **iemocap_settings(recipe),
             "speak_suffix": speaks_suffix(recipe),
         },
         needs=(DATA,),
