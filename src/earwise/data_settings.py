@@ -65,6 +65,41 @@ class MicroSounds(Settings):
         return self
 
 
+class MicroFeelings(Settings):
+    """Sounds, and speech with a feeling in the voice, made by the micro laboratory of feelings."""
+
+    source: Literal["micro_feelings"]
+    seed: int = 0
+    """Of the clips; the seeds at the top of a recipe are those of training."""
+    train_clips: Count
+    """Clips of sounds that `train` asks about."""
+    train_utterances: Count
+    """Utterances that `train` asks about, one question each: about the words or about the feeling."""
+    validation_clips: Count
+    validation_utterances: Count
+    test_clips: Count
+    """Clips of sounds in the benchmarks, of the shifted domain."""
+    test_utterances: Count
+    """Utterances in each benchmark of speech: words (`mmau_speech`) and feelings (`iemocap`)."""
+    listen_clips: Count
+    """Clips of sounds with which a student is trained from nothing (`listen`)."""
+    event_clips: Count
+    """Sounds that are to be written down (`events`)."""
+    talk_utterances: Count
+    """Utterances with which a student is trained from nothing, two questions each (`talk`)."""
+    say_utterances: Count
+    """Utterances that are to be written down (`say`)."""
+    read_texts: int = Field(ge=2)
+    """Descriptions with which a reader is trained from nothing (`read`): half of sounds, half of speech."""
+    questions_per_clip: Count
+    """About each clip of sounds."""
+    feeling_share: Share = 0.4
+    """Of the questions about utterances in `train` and `validation`, how many are about the feeling."""
+    neutral_words: Share = 0.4
+    """Of the utterances, how many have words that say no feeling; those of the others say one that has nothing to do
+    with the voice's."""
+
+
 class FolderData(Settings):
     """A folder with `train.jsonl`, `transcribe.jsonl`, `validation.jsonl` (one `Item` per line) and `benchmarks/`."""
 

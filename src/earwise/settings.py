@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 
 from earwise.answers_settings import Answers
 from earwise.base_settings import Base
-from earwise.data_settings import CorporaData, FolderData, MicroData, MicroSounds
+from earwise.data_settings import CorporaData, FolderData, MicroData, MicroFeelings, MicroSounds
 from earwise.description_settings import Descriptions
 from earwise.evaluation_settings import Attention, Evaluate, Guards, Report
 from earwise.gate_settings import Gate
@@ -32,7 +32,7 @@ class Recipe(Settings):
     description: str = ""
     seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(unique)] = (0,)
     """Of training; the whole training and evaluation is repeated for each."""
-    data: Annotated[MicroData | MicroSounds | FolderData | CorporaData, Field(discriminator="source")]
+    data: Annotated[MicroData | MicroSounds | MicroFeelings | FolderData | CorporaData, Field(discriminator="source")]
     speech: Speech | None = None
     gate: Gate | None = None
     traces: Traces | None = None

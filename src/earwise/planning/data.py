@@ -14,7 +14,7 @@ from earwise.agreement import part_views, questions_file, train_views
 from earwise.data.items import read_items
 from earwise.data.llava import TYPED
 from earwise.data.media import Waveform
-from earwise.data_settings import CorporaData, FolderData, MicroData, MicroSounds
+from earwise.data_settings import CorporaData, FolderData, MicroData, MicroFeelings, MicroSounds
 from earwise.evaluation_settings import DESCRIBED_VIEWS
 from earwise.models.views import Sample
 from earwise.records import SAMPLE_RATE_HZ, Item, View
@@ -27,7 +27,7 @@ from earwise.speech.spoken_form import spoken_form
 from earwise.speech.voices import split_voices
 from earwise.speech_settings import EspeakEngine, Speech
 from earwise.stages.corpora import MEDIA, link, open_pool, pools
-from earwise.stages.data import used_item_files, write_micro, write_micro_sounds
+from earwise.stages.data import used_item_files, write_micro, write_micro_feelings, write_micro_sounds
 from earwise.stages.descriptions import planned_descriptions
 from earwise.stages.samples import sample_items
 
@@ -75,6 +75,8 @@ def look(recipe: Recipe, folder: Path) -> dict[str, Material]:
         return _look_at_lab(recipe, source, names, folder)
     if isinstance(source, MicroSounds):
         return _look_at_sounds(recipe, source, names, folder)
+    if isinstance(source, MicroFeelings):
+        return _look_at_feelings(recipe, source, names, folder)
     if isinstance(source, FolderData):
         root = Path(source.path)
         found = {name: read_items(root / f"{name}.jsonl") for name in names}
@@ -102,6 +104,26 @@ def _look_at_sounds(recipe: Recipe, source: MicroSounds, names: Sequence[str], f
     clips = {name: getattr(source, f"{name}_clips") for name in ("train", "validation", "seen", "listen")}
     totals = {name: count * source.questions_per_clip for name, count in clips.items()}
     totals |= {"events": source.event_clips, "replay": source.guard_items}
+    return {
+        name: _material(recipe, name, read_items(lab / f"{name}.jsonl"), totals[name], [_SMALL], lab, folder)
+        for name in names
+    }
+
+
+def _look_at_feelings(recipe: Recipe, source: MicroFeelings, names: Sequence[str], folder: Path) -> dict[str, Material]:
+    lab = folder / "lab"
+    counted = [key for key in MicroFeelings.model_fields if key.endswith(("_clips", "_utterances", "_texts"))]
+    write_micro_feelings(lab, source.model_copy(update={key: min(getattr(source, key), SAMPLED) for key in counted}))
+    each = source.questions_per_clip
+    totals = {
+        "train": source.train_clips * each + source.train_utterances,
+        "validation": source.validation_clips * each + source.validation_utterances,
+        "listen": source.listen_clips * each,
+        "talk": source.talk_utterances * 2,
+        "events": source.event_clips,
+        "say": source.say_utterances,
+        "read": source.read_texts * (each + 1),
+    }
     return {
         name: _material(recipe, name, read_items(lab / f"{name}.jsonl"), totals[name], [_SMALL], lab, folder)
         for name in names
