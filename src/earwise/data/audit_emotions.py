@@ -146,7 +146,7 @@ def _known(finding: Finding, clips: Sequence[str]) -> Finding:
 def _encoding(files: Sequence[Path]) -> Iterator[Finding]:
     for file in files:
         if mended := read_legacy_text(file).mended:
-            what = f"{mended:,} characters of Windows-1252 that are not stored as UTF-8: read as what they stand for"
+            what = f"{mended:,} of its characters are Windows-1252, not UTF-8: read as what they stand for"
             yield Finding("encoding", "warning", file.name, what)
 
 

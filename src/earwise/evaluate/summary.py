@@ -217,7 +217,7 @@ def _difference(benchmark: str, first: list[list[Score]], second: list[list[Scor
     one = estimate(benchmark, first, second)
     gap = paired_gap(_item_means(first), _item_means(second), clusters(first[0]))
     p = gap.mcnemar_p if gap.mcnemar_p is not None else _z_test(gap.value, gap.se)
-    if benchmark == MEAN:  # benchmarks weigh the same there, not items
+    if benchmark == MEAN or benchmark in LABELS:  # benchmarks or emotions weigh the same there, not items
         p = _z_test(one.value, one.se)
     result: Json = {"value": one.value, "ci95": [one.low, one.high], "p": p}
     result["by_seed"] = [number(benchmark, x) - number(benchmark, y) for x, y in zip(first, second, strict=True)]
