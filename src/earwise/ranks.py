@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 END: Final = -1
@@ -68,6 +69,20 @@ def process_count() -> int:
 def process_rank() -> int:
     """Number of this process among them, from 0."""
     return int(os.environ.get("RANK", "0"))
+
+
+def own_file(path: Path) -> Path:
+    """Where this process keeps what each of several has for itself: `path` in the first, `NAME@RANK` in others."""
+    rank = process_rank()
+    return path.with_stem(f"{path.stem}@{rank}") if rank else path
+
+
+def wait_for_others() -> None:
+    """Wait until all processes that were started together are here, however long that takes; all must call this."""
+    if process_count() > 1:
+        import torch
+
+        torch.distributed.barrier(torch.distributed.new_group(backend="gloo", timeout=_LONGEST_WAIT))
 
 
 @contextmanager

@@ -2,25 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from earwise.records import NonEmpty, View
 from earwise.schema import Count, Settings
+from earwise.traces_settings import Seconds
+
+
+class TeacherServer(Settings):
+    """A text teacher behind an OpenAI-compatible server, which lists the likeliest words at every response token."""
+
+    type: Literal["server"]
+    base_url: NonEmpty
+    model: NonEmpty
+    tokenizer: str | None = None
+    """Folder or hub id with the config and tokenizer that the server's model has; `model` when absent."""
+    top_k: Count
+    """Words that are listed at each token. What they leave of the probability is one more outcome, the rest."""
+    reply: Literal["prompt_logprobs", "echo"] = "prompt_logprobs"
+    """How the server is asked: by vLLM's `prompt_logprobs`, which names tokens by id, or by OpenAI's `echo` with
+    `logprobs`, which names them by text."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key; a key itself never stands in a recipe."""
+    concurrency: Count = 16
+    timeout_s: Seconds = 300.0
+    max_attempts: Count = 6
+
+    speed_only: ClassVar[frozenset[str]] = frozenset(
+        {"base_url", "api_key_env", "concurrency", "timeout_s", "max_attempts"}
+    )
+
+
+def _is_of(teacher: object) -> str:
+    """Which of both a teacher is meant to be, so that only that one's errors are told."""
+    return "table" if isinstance(teacher, dict | TeacherServer) else "name"
 
 
 class TaughtTerm(Settings):
     """What every term with a teacher says."""
 
     weight: float = Field(ge=0)
-    teacher: NonEmpty = "self"
+    teacher: Annotated[
+        Annotated[NonEmpty, Tag("name")] | Annotated[TeacherServer, Tag("table")], Discriminator(_is_of)
+    ] = "self"
     """`self` (same weights), `snapshot` (frozen copy of the student at the start), or the folder or hub id of another
-    model; also the folder of a teacher's stored states."""
+    model; also the folder of a teacher's stored states; for `logits` also the table of a server."""
     view: View = "image_text"
     """What the teacher sees."""
     answers: Literal["all", "given", "drawn"] = "all"
     """Beside `on_policy`: whether the term learns from all answers, from those of the items or from the student's."""
+
+    @property
+    def teacher_name(self) -> str:
+        """What the teacher is called in passes and errors."""
+        return f"server {self.teacher.model}" if isinstance(self.teacher, TeacherServer) else self.teacher
+
+    @model_validator(mode="after")
+    def _reads_what_a_server_has(self) -> Self:
+        """Only `logits`, whose schema is `training_settings.LogitsTerm`, can do with a server."""
+        if isinstance(self.teacher, TeacherServer) and (kind := getattr(self, "type", "")) != "logits":
+            raise ValueError(f"{kind} reads hidden states, and a server gives log-probabilities only: name a model")
+        return self
 
 
 class LayerMapTerm(TaughtTerm):

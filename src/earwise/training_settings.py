@@ -19,6 +19,7 @@ from earwise.term_settings import (
     InputAlignmentTerm,
     LayerMapTerm,
     TaughtTerm,
+    TeacherServer,
 )
 
 
@@ -114,6 +115,14 @@ class LogitsTerm(TaughtTerm):
     def _share_is_for_jsd(self) -> Self:
         if self.divergence != "jsd" and self.teacher_share != 0.5:
             raise ValueError(f"teacher_share has no effect on {self.divergence}")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_enough_of_a_server(self) -> Self:
+        """`reverse_kl` and a temperature need the probability of every word, and a server lists some."""
+        if isinstance(self.teacher, TeacherServer) and (self.divergence == "reverse_kl" or self.temperature != 1):
+            asked = "reverse_kl" if self.divergence == "reverse_kl" else "a temperature"
+            raise ValueError(f"{asked} needs every word's probability, and a server lists the likeliest top_k only")
         return self
 
 

@@ -16,12 +16,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
+from earwise.distil.skeleton import skeleton
 from earwise.distil.teacher_cache import DESCRIPTION, HEAD, INDEX, TEACHER, CacheDescription, StoredStates, hash_ids
 from earwise.distil.teachers import LiveTeacher, Shape, TaughtBatch, Teacher
 from earwise.errors import InputError
-from earwise.models.families.causal_lm import CausalLM
 from earwise.models.layout import LayoutBuilder
 from earwise.models.omni import OmniModel, States
 from earwise.models.views import Sample
@@ -58,7 +58,7 @@ class CachedTeacher:
     def __init__(self, folder: Path, device: torch.device | str = "cpu") -> None:
         self.folder = folder
         self.description = CacheDescription.read(folder)
-        self._family = _skeleton(folder / TEACHER)
+        self._family = skeleton(str(folder / TEACHER))
         self._layouts = LayoutBuilder(self._family, None)
         tensors = load_file(folder / HEAD, device=str(device))
         self._head = tensors.pop("head")
@@ -144,14 +144,6 @@ class CachedTeacher:
             every = hidden.new_full((self._family.depth + 1, *hidden.shape), float("nan"))
             every[list(self.description.layers)] = batch.stored
         return States(hidden, every, batch.targets)
-
-
-def _skeleton(folder: Path) -> CausalLM:
-    """The teacher's architecture without weights, with its tokenizer: all that layouts need."""
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
-    model.generation_config = GenerationConfig.from_pretrained(folder)
-    return CausalLM(model, AutoTokenizer.from_pretrained(folder))
 
 
 def open_teacher(

@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from earwise.distil.server_teacher import ServerTeacher
 from earwise.distil.teachers import LiveTeacher, Shape, TaughtBatch, Teacher, shape_of
 from earwise.distil.terms import Side, Term
 from earwise.distil.vocabulary import shared_vocabulary
@@ -96,6 +97,9 @@ class Objective:
 
     def _prepare(self, term: Term, teacher: Shape) -> nn.Module | None:
         """Check that the teacher has what `term` reads; what the term trains of its own."""
+        if isinstance(self.teachers.get(term.teacher or ""), ServerTeacher) and not term.reads_listed:
+            what = f"{term.name} reads hidden states, and a server gives log-probabilities only"
+            raise InputError(what, file=term.teacher, remedy="name a model in place of the server")
         read = term.teacher_layers(self.student_shape, teacher)
         if missing := sorted(set(read) - (teacher.stored if teacher.stored is not None else {*read})):
             what = f"{term.name} reads layers {', '.join(map(str, missing))} of the teacher, which are not stored"

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from earwise.distil.listed_divergence import Listed
 from earwise.models.batch import ViewBatch, collate
 from earwise.models.families import Family
 from earwise.models.omni import OmniModel, States
@@ -29,6 +30,14 @@ class Shape(NamedTuple):
     """H"""
     stored: frozenset[int] | None = None
     """Layers whose states there are, from 1; None: all."""
+
+
+class ListedStates(States):
+    """What a server tells of N response tokens in place of states."""
+
+    def __init__(self, listed: Listed, targets: Tensor) -> None:
+        super().__init__(torch.empty(len(targets), 0), None, targets)
+        self.listed = listed
 
 
 class TaughtBatch(Protocol):

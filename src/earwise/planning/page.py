@@ -66,7 +66,7 @@ def jobs(recipe: Recipe) -> list[Job]:
         names = [f"{name}, part {part}" for part in own.parts] or [name]
         for title, part, count in zip(names, own.each, counts, strict=True):
             terms = tuple(term for term in part.terms if term.weight > 0)
-            taught = dict.fromkeys((term.teacher, term.view) for term in terms if isinstance(term, TaughtTerm))
+            taught = dict.fromkeys((term.teacher_name, term.view) for term in terms if isinstance(term, TaughtTerm))
             file, shares_prefix = questions_file(recipe, part.data), settings.shared_prefix == "auto"
             shared_out = {"batch_size": count, "accumulate": 1} if own.parts else {}
             alone = settings.model_copy(update=shared_out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from earwise.distil.parts import PartsObjective
 from earwise.distil.policy import PolicyObjective, policy_objective
 from earwise.distil.rewards import Known
 from earwise.distil.rollouts import ServerRollouts
+from earwise.distil.server_teacher import ServerTeacher, open_server_teacher
 from earwise.distil.teachers import Teacher
 from earwise.distil.terms import Term, make_term
 from earwise.errors import InputError
@@ -33,7 +34,7 @@ from earwise.stages.data import data_folder
 from earwise.stages.verify import HEARD
 from earwise.stages.verify import NAME as VERIFY
 from earwise.store import read_jsonl
-from earwise.term_settings import TaughtTerm
+from earwise.term_settings import TaughtTerm, TeacherServer
 from earwise.traces.describe import Heard
 from earwise.traces.opening import open_client
 from earwise.traces.prompts import student_messages
@@ -43,6 +44,8 @@ from earwise.training_settings import Term as TermSettings
 
 ANSWERS, ROLLOUTS = "samples.jsonl", "rollouts.jsonl"
 """Files of a training by reward: some answers of each step with their rewards; what a server answered."""
+SCORES = "teachers"
+"""Folder of a run: what servers scored for its trainings, found by the tokens that they were shown."""
 
 
 def grpo_of(own: Train) -> GrpoTerm | None:
@@ -57,7 +60,8 @@ def objective_stages(own: Train) -> tuple[str, ...]:
 
 def teacher_folders(own: Train) -> tuple[Path, ...]:
     """Folders on this disk that hold teachers."""
-    named = {Path(term.teacher) for term in own.every_term if isinstance(term, TaughtTerm)}
+    taught = [term.teacher for term in own.every_term if isinstance(term, TaughtTerm)]
+    named = {Path((one.tokenizer or one.model) if isinstance(one, TeacherServer) else one) for one in taught}
     return tuple(sorted(path for path in named if str(path) not in (SELF, SNAPSHOT) and path.is_dir()))
 
 
@@ -69,6 +73,7 @@ def open_objective(
     model: OmniModel,
     samples: Sequence[Sample],
     replayed: Collection[str],
+    drawn: Sequence[int],
 ) -> Iterator[Objective | PartsObjective | OnPolicyObjective | PolicyObjective]:
     """The objective of training `name`, with whatever it asks held open.
 
@@ -79,17 +84,26 @@ def open_objective(
         model: the student; it must be settled what of it is trained.
         samples: all that can be drawn.
         replayed: keys of those that are mixed in; beside a reward they are learned by `sft`.
+        drawn: numbers of the samples that are drawn: what a server is asked to score before the training.
     """
     own, settings = recipe.train[name], recipe.optimisation(name)
     grpo = grpo_of(own)
     if grpo is None:
         share = settings.shared_prefix == "auto"
-        teachers = _teachers(own.every_term, recipe)
-        if own.parts:
-            yield _by_parts(own, teachers, model, share)
-            return
-        objective = Objective(own.view, _terms(own.terms), model, teachers=teachers, share_prefix=share)
-        yield objective if own.on_policy is None else _on_policy(own.on_policy, objective, model, samples, context.seed)
+        with ExitStack() as servers:
+            teachers = {**_teachers(own.every_term, recipe), **_servers(own.every_term, context, servers)}
+            if own.parts:
+                by_parts = _by_parts(own, teachers, model, share)
+                for name, part in by_parts.objectives.items():
+                    _score(part, [samples[n] for n in drawn if samples[n].part == name], context)
+                yield by_parts
+                return
+            objective = Objective(own.view, _terms(own.terms), model, teachers=teachers, share_prefix=share)
+            if own.on_policy is None:
+                _score(objective, [samples[n] for n in drawn], context)
+                yield objective
+            else:
+                yield _on_policy(own.on_policy, objective, model, samples, context.seed)
         return
     build = partial(
         policy_objective,
@@ -145,9 +159,24 @@ def _teachers(terms: Sequence[TermSettings], recipe: Recipe) -> dict[str, Teache
     """Other models that terms name, or their stored states, opened once each; in the type of the base's weights."""
     assert recipe.model is not None
     dtype = getattr(torch, recipe.model.dtype)
-    named = {term.teacher for term in terms if isinstance(term, TaughtTerm) and term.weight > 0}
-    others = sorted(named - {SELF, SNAPSHOT})
+    taught = [term.teacher for term in terms if isinstance(term, TaughtTerm) and term.weight > 0]
+    others = sorted({one for one in taught if not isinstance(one, TeacherServer)} - {SELF, SNAPSHOT})
     return {name: open_teacher(name, dtype=dtype, device=best_device()) for name in others}
+
+
+def _servers(terms: Sequence[TermSettings], context: StageContext, stack: ExitStack) -> dict[str, Teacher]:
+    """Servers that terms name, each asked through a store that all trainings of the run share."""
+    taught = [term for term in terms if isinstance(term, TaughtTerm) and term.weight > 0]
+    named = {term.teacher_name: term.teacher for term in taught if isinstance(term.teacher, TeacherServer)}
+    folder = context.run_folder / SCORES
+    return {name: stack.enter_context(open_server_teacher(one, folder)) for name, one in named.items()}
+
+
+def _score(objective: Objective, samples: Sequence[Sample], context: StageContext) -> None:
+    """Have the servers among the teachers score `samples`, so that the training does not wait for them."""
+    for who, view in objective.passes:
+        if isinstance(teacher := objective.teachers.get(who), ServerTeacher):
+            teacher.prepare(samples, view, context.say)
 
 
 def _rewards_claims(own: Train) -> bool:

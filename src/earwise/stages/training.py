@@ -136,7 +136,7 @@ def _train(context: StageContext, recipe: Recipe, name: str) -> None:
     if own.parts:
         samples, order = _by_parts(context, recipe, own, settings)
         _train_all_that_is_trained(model)
-        with open_objective(context, recipe, name, model, samples, ()) as objective:
+        with open_objective(context, recipe, name, model, samples, (), np.unique(order).tolist()) as objective:
             # Each part is grouped by length already.
             _fit(context, model, objective, samples, order, settings.model_copy(update={"group_by_length": False}))
         return
@@ -157,7 +157,8 @@ def _train(context: StageContext, recipe: Recipe, name: str) -> None:
     _train_all_that_is_trained(model)
     grpo = grpo_of(own)
     keys = [sample.key for sample in replayed]
-    with open_objective(context, recipe, name, model, [*samples, *replayed], keys) as objective:
+    drawn = np.unique(order).tolist()
+    with open_objective(context, recipe, name, model, [*samples, *replayed], keys, drawn) as objective:
         updates = grpo.updates if grpo is not None else 1
         _fit(context, model, objective, [*samples, *replayed], order, settings, best, updates)
 

@@ -32,7 +32,7 @@ class Acoustic(Term):
 
     def __init__(self, settings: AcousticTerm) -> None:
         self.weight = settings.weight
-        self.teacher = settings.teacher
+        self.teacher = settings.teacher_name
         self.view = settings.view
         self._distance = settings.distance
 

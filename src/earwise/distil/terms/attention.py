@@ -38,7 +38,7 @@ class Attention(Term):
 
     def __init__(self, settings: AttentionTerm) -> None:
         self.weight = settings.weight
-        self.teacher = settings.teacher
+        self.teacher = settings.teacher_name
         self.view = settings.view
         self._every, self._mass, self._each_head = settings.every, settings.mass, settings.heads == "each"
 

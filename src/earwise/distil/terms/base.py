@@ -52,6 +52,8 @@ class Term(ABC):
     """What the teacher sees."""
     answers: Literal["all", "given", "drawn"] = "all"
     """On which response tokens it counts where some answers were drawn by the student (`distil.on_policy`)."""
+    reads_listed: bool = False
+    """Whether it can learn from a teacher of whom only some words are known (`distil.server_teacher`)."""
     needs_layers: bool = False
     """Whether it reads `States.layers` of both sides."""
     needs_audio: bool = False

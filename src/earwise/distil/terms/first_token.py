@@ -31,7 +31,7 @@ class FirstToken(Term):
 
     def __init__(self, settings: FirstTokenTerm) -> None:
         self.weight = settings.weight
-        self.teacher = settings.teacher
+        self.teacher = settings.teacher_name
         self.view = settings.view
         self._distance = settings.distance
 

@@ -39,7 +39,7 @@ class LayerMap(Term):
 
     def __init__(self, settings: LayerMapTerm) -> None:
         self.weight = settings.weight
-        self.teacher = settings.teacher
+        self.teacher = settings.teacher_name
         self.view = settings.view
         self._settings = settings
 

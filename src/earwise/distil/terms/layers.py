@@ -24,7 +24,7 @@ class Layers(Term):
 
     def __init__(self, settings: LayersTerm) -> None:
         self.weight = settings.weight
-        self.teacher = settings.teacher
+        self.teacher = settings.teacher_name
         self.view = settings.view
 
     def __call__(self, student: Side, teacher: Side | None) -> Tensor:

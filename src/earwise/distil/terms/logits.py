@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from earwise.distil.divergence import linear_divergence
+from earwise.distil.listed_divergence import listed_divergence
+from earwise.distil.teachers import ListedStates
 from earwise.distil.terms.base import Side, Term, shared_rows
 from earwise.training_settings import LogitsTerm
 
@@ -17,16 +19,19 @@ class Logits(Term):
     """
 
     name = "logits"
+    reads_listed = True
 
     def __init__(self, settings: LogitsTerm) -> None:
         self.weight = settings.weight
-        self.teacher = settings.teacher
+        self.teacher = settings.teacher_name
         self.view = settings.view
         self._settings = settings
 
     def __call__(self, student: Side, teacher: Side | None) -> Tensor:
         """(N,) nats."""
         assert teacher is not None
+        if isinstance(teacher.states, ListedStates):
+            return self._of_listed(student, teacher.states, shared_rows(student, teacher))
         return linear_divergence(
             student.states.hidden,
             teacher.states.hidden,
@@ -36,4 +41,17 @@ class Logits(Term):
             temperature=self._settings.temperature,
             teacher_share=self._settings.teacher_share,
             vocab_size=shared_rows(student, teacher),
+        )
+
+    def _of_listed(self, student: Side, teacher: ListedStates, vocabulary: int | None) -> Tensor:
+        """(N,) nats, over the words that a server listed and the rest."""
+        settings = self._settings
+        assert settings.divergence != "reverse_kl"  # the recipe's schema refuses it for a server
+        return listed_divergence(
+            student.states.hidden,
+            student.head,
+            teacher.listed,
+            settings.divergence,
+            settings.teacher_share,
+            vocab_size=vocabulary,
         )

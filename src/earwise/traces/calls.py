@@ -1,0 +1,214 @@
+"""Many calls to an OpenAI-compatible server at a time: its check at the start, workers, what is worth trying again.
+
+What is asked and what comes of it is the affair of whoever asks: answers (`traces.server`), scores (`traces.scoring`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+import openai
+from pydantic import BaseModel, ValidationError
+
+from earwise.errors import InputError
+from earwise.traces.backoff import pause_s
+from earwise.traces.wire import FramesAs, Usage
+
+W = TypeVar("W")
+E = TypeVar("E")
+
+_PASSING: Final = (408, 409, 425, 429)
+_EXPLAINED: Final = (400, 413, 422)
+"""Refusals whose text is about the request (too long, an unknown parameter), so it is shown; others may hold a key."""
+_SHOWN: Final = 200
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where a server is and how it is asked.
+
+    The key is read from the environment variable `api_key_env` and is written nowhere: not in stores, logs or errors.
+    """
+
+    base_url: str
+    model: str
+    api_key_env: str | None = None
+    concurrency: int = 16
+    """Calls under way at once."""
+    timeout_s: float = 300.0
+    """For a whole call, however slowly its reply trickles in."""
+    max_attempts: int = 6
+    """Calls in a row that bring nothing new before the rest of a request is given up."""
+    frames_as: FramesAs = "images"
+    check_s: float = 10.0
+    """For the question which models the server has."""
+
+
+class Fault(Exception):
+    """A call that brought nothing; `passing` if it is worth making again."""
+
+    def __init__(
+        self, reason: str, *, passing: bool = True, retry_after: str | None = None, usage: Usage | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.reason, self.passing, self.retry_after, self.usage = reason, passing, retry_after, usage or Usage()
+
+
+class ServerCalls(ABC, Generic[W, E]):
+    """Does pieces of work W by calls to a `Server`, of which each brings events E, some at once.
+
+    Statuses 408, 409, 425, 429 and 5xx, broken connections and timeouts are passing faults: they are worth another try,
+    after the time that `Retry-After` asks for or a doubling pause with jitter.
+    """
+
+    def __init__(self, server: Server) -> None:
+        key = os.environ.get(server.api_key_env, "") if server.api_key_env else "none"
+        if not key:
+            raise InputError(f"the environment variable {server.api_key_env} with the key of the server is not set")
+        self.model = server.model
+        self._server, self._key = server, key
+        self._rng = random.Random()  # of pauses only: it decides no result
+
+    @abstractmethod
+    async def settle(self, client: openai.AsyncOpenAI, piece: W, bring: Callable[[E], None]) -> None:
+        """Ask until `piece` is done or the server has failed too often in a row."""
+
+    def run(self, pieces: Sequence[W]) -> Iterator[E]:
+        """Settle all `pieces`; events in the order in which they come.
+
+        Raises `InputError` if the server cannot be reached at the start, refuses the key or has no such model.
+        """
+        work = iter(pieces)
+        workers = min(self._server.concurrency, len(pieces))
+        arrived: asyncio.Queue[E | asyncio.Task[None]] = asyncio.Queue()
+
+        async def begin() -> tuple[openai.AsyncOpenAI, list[asyncio.Task[None]]]:
+            client = self._client()
+            try:
+                await self._check(client)
+            except BaseException:
+                await client.close()
+                raise
+            tasks = [asyncio.create_task(self._work(client, work, arrived)) for _ in range(workers)]
+            for task in tasks:
+                # A worker that ends puts itself in the queue, with the error that ended it, if there was one.
+                task.add_done_callback(arrived.put_nowait)
+            return client, tasks
+
+        with asyncio.Runner() as runner:
+            client, tasks = runner.run(begin())
+            try:
+                while tasks:
+                    for event in runner.run(_all_of(arrived)):
+                        if isinstance(event, asyncio.Task):
+                            event.result()
+                            tasks.remove(event)
+                        else:
+                            yield event
+            finally:
+                runner.run(client.close())
+
+    def _client(self) -> openai.AsyncOpenAI:
+        return openai.AsyncOpenAI(
+            base_url=self._server.base_url, api_key=self._key, timeout=self._server.timeout_s, max_retries=0
+        )
+
+    async def _check(self, client: openai.AsyncOpenAI) -> None:
+        """One clear line for what would make every request fail; servers that list no models are taken at their
+        word.
+        """
+        where = self._server.base_url
+        for attempt in range(1, self._server.max_attempts + 1):
+            try:
+                async with asyncio.timeout(self._server.check_s):
+                    reply = await client.models.with_raw_response.list()
+                break
+            except openai.APIStatusError as error:
+                if error.status_code in (401, 403):
+                    key = f"the key in {self._server.api_key_env}" if self._server.api_key_env else "a call without key"
+                    raise InputError(f"the server refuses {key}", file=where) from None
+                if not _passes(error.status_code):
+                    return
+                wait = error.response.headers.get("Retry-After")
+            except (openai.APIConnectionError, TimeoutError):
+                if attempt == 2:
+                    remedy = "start the server, or correct the address"
+                    raise InputError("the server cannot be reached", file=where, remedy=remedy) from None
+                wait = None
+            await asyncio.sleep(pause_s(attempt, wait, self._rng))
+        else:
+            return
+        offered = _models(reply.http_response.content)
+        if offered and self.model not in offered:
+            remedy = f"it has {', '.join(offered[:5])}"
+            raise InputError(f"the server has no model {self.model!r}", file=where, remedy=remedy)
+
+    async def _work(
+        self, client: openai.AsyncOpenAI, work: Iterator[W], arrived: asyncio.Queue[E | asyncio.Task[None]]
+    ) -> None:
+        for piece in work:
+            await self.settle(client, piece, arrived.put_nowait)
+
+    async def reach(self, call: Awaitable[Any]) -> bytes:
+        """What a call replies, as it stands; raises `Fault` where it does not."""
+        try:
+            async with asyncio.timeout(self._server.timeout_s):
+                raw = await call
+        except openai.APIStatusError as error:
+            passing = _passes(error.status_code)
+            raise Fault(
+                self._refusal(error), passing=passing, retry_after=error.response.headers.get("Retry-After")
+            ) from None
+        except (openai.APITimeoutError, TimeoutError):
+            raise Fault("no answer in time") from None
+        except openai.APIConnectionError:
+            raise Fault("the connection broke or the server cannot be reached") from None
+        content: bytes = raw.http_response.content
+        return content
+
+    async def pause(self, attempt: int, fault: Fault) -> None:
+        """Wait before the next try after `attempt` failed ones."""
+        await asyncio.sleep(pause_s(attempt, fault.retry_after, self._rng))
+
+    def _refusal(self, error: openai.APIStatusError) -> str:
+        status = f"status {error.status_code}"
+        if error.status_code not in _EXPLAINED:
+            return status
+        said = " ".join(error.message.split()).replace(self._key, "***")
+        return f"{status}: {said[:_SHOWN]}"
+
+
+async def _all_of(arrived: asyncio.Queue[E | asyncio.Task[None]]) -> list[E | asyncio.Task[None]]:
+    """Everything that has arrived, at least one thing. Calls go on only while this is awaited, so whoever takes one
+    thing at a time falls behind, and what waits in the queue is lost when the process is killed.
+    """
+    events = [await arrived.get()]
+    while not arrived.empty():
+        events.append(arrived.get_nowait())
+    return events
+
+
+def _passes(status: int) -> bool:
+    return status in _PASSING or status >= 500
+
+
+class _Model(BaseModel):
+    id: str
+
+
+class _Models(BaseModel):
+    data: list[_Model]
+
+
+def _models(content: bytes) -> list[str]:
+    """Models that a server says it has; none if it says so in another form."""
+    try:
+        return [model.id for model in _Models.model_validate_json(content).data]
+    except ValidationError:
+        return []
