@@ -273,9 +273,12 @@ def _evaluation(recipe: Recipe) -> Iterator[Disagreement]:
     for name in recipe.evaluated:
         if name not in known:
             yield "evaluate.models", f"no model is named '{name}': choose from {', '.join(known)}"
-    if recipe.speech is None and (needy := [view for view in recipe.evaluate.views if view in CLIP_VIEWS]):
+    if recipe.speech is None and (needy := [view for view in recipe.evaluate.every_view if view in CLIP_VIEWS]):
         yield "speech", f"missing table, which evaluate.views needs for {needy[0]}"
-    spoken = [view for view in recipe.evaluate.views if view in SPOKEN_VIEWS]
+    for name in recipe.evaluate.views_of:
+        if name not in recipe.evaluate.benchmarks:
+            yield f"evaluate.views_of.{name}", "is not among evaluate.benchmarks"
+    spoken = [view for view in recipe.evaluate.every_view if view in SPOKEN_VIEWS]
     deaf = recipe.model is None or not isinstance(recipe.model.ears, NativeEars)
     if spoken and deaf and not {*recipe.evaluated} - {BASE}:
         yield "evaluate.views", f"{spoken[0]} needs a model with ears, and only '{BASE}' is evaluated"
@@ -295,7 +298,8 @@ def _guards(recipe: Recipe) -> Iterator[Disagreement]:
             yield "guards.benchmarks", f"'{name}' is not among evaluate.benchmarks"
         elif name == recipe.evaluate.benchmarks[0]:
             yield "guards.benchmarks", f"'{name}' is the first of evaluate.benchmarks, which is in-domain"
-    if recipe.evaluate.main_view not in recipe.evaluate.views:
+    plain = [name for name in recipe.guards.benchmarks if name not in recipe.evaluate.views_of]
+    if plain and recipe.evaluate.main_view not in recipe.evaluate.views:
         yield "guards", f"models are compared under {recipe.evaluate.main_view}, which is not among evaluate.views"
     elif not guard_pairs(recipe):
         yield "guards", "no training is evaluated together with the model that it started from"

@@ -95,9 +95,11 @@ _OF_SCENES: Final = ("copy_share", "stretch", "stretch_share", "scan_share", "sc
 def base_disagreements(base: Base) -> Iterator[tuple[str, str]]:
     """Dotted keys of `[base]` that contradict each other, and what is wrong with them."""
     yield from _sizes(base)
-    wanted = ("image_text", "video_text") if base.sees else ("sound_text",) if base.hears else ("description_text",)
+    wanted = ("sound_text",) if base.hears else ("description_text",)
+    if base.sees:
+        wanted = ("image_text", "video_text", "description_text")
     if base.view not in wanted:
-        only = "sees" if base.sees else "hears" if base.hears else "reads"
+        only = "sees and reads" if base.sees else "hears" if base.hears else "reads"
         named = " or ".join(f"'{view}'" for view in wanted)
         yield "base.view", f"a base of the family '{base.family}' is shown {named}, as it only {only}"
     for number, phase in enumerate(base.phases):

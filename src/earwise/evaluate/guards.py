@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Literal
 
 from earwise.evaluate.summary import Json, ScoreTable, compare
@@ -14,17 +15,21 @@ _KEPT: Final = ("value", "ci95", "p", "n")
 
 
 def guard_changes(
-    table: ScoreTable, pairs: Mapping[str, str], benchmarks: Sequence[str], view: View
+    table: ScoreTable,
+    pairs: Mapping[str, str],
+    benchmarks: Sequence[str],
+    view: View,
+    views: Mapping[str, View] = MappingProxyType({}),
 ) -> dict[str, dict[str, Json]]:
     """`{MODEL: {BENCHMARK: {"value", "ci95", "p", "n", "verdict", "than"}}}`: models minus those of `pairs`, in points.
 
-    Paired by item under `view`, seeds averaged item by item, intervals over clusters; `verdict` goes by the interval.
-    Nothing is corrected for how many guards there are: of twenty that nothing happened to, one is expected to be told
-    as a change.
+    Paired by item under `view`, or what `views` has for a benchmark, seeds averaged item by item, intervals over
+    clusters; `verdict` goes by the interval. Nothing is corrected for how many guards there are: of twenty that nothing
+    happened to, one is expected to be told as a change.
     """
     changes: dict[str, dict[str, Json]] = {}
     for after, before in pairs.items():
-        found = [one for name in benchmarks for one in compare(table, [(after, before)], name, view)]
+        found = [one for name in benchmarks for one in compare(table, [(after, before)], name, views.get(name, view))]
         changes[after] = {
             one["benchmark"]: {
                 **{key: one[key] for key in _KEPT},

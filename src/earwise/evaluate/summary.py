@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,9 @@ class ScoreTable:
         return list(dict.fromkeys(v for _, m, b, v in self.cells if (m, b) == (model, benchmark)))
 
 
-def summarise_models(table: ScoreTable, text_view: View, speech_view: View) -> dict[str, dict[str, Json]]:
+def summarise_models(
+    table: ScoreTable, text_view: View, speech_view: View, pairs: Mapping[str, tuple[View, View]] = MappingProxyType({})
+) -> dict[str, dict[str, Json]]:
     """`{MODEL: {BENCHMARK: {"n", "views", "gap", "gaps", "kinds", ...}}}`; scores are 0-100, rates are shares.
 
     Benchmarks stand in the order of `ScoreTable.benchmarks`. `MEAN` has `columns`, the benchmarks that it averages;
@@ -106,7 +109,7 @@ def summarise_models(table: ScoreTable, text_view: View, speech_view: View) -> d
     truths = {name: _yes_truth(table, name) for name in table.benchmarks if name in YES_NO}
     return {
         model: {
-            benchmark: _benchmark(table, model, benchmark, text_view, speech_view)
+            benchmark: _benchmark(table, model, benchmark, *pairs.get(benchmark, (text_view, speech_view)))
             | ({"yes_truth": truths[benchmark]} if benchmark in truths else {})
             for benchmark in table.benchmarks
             if table.views(model, benchmark)
@@ -120,7 +123,7 @@ def _benchmark(table: ScoreTable, model: str, benchmark: str, text_view: View, s
     views = {view: cells for view, cells in views.items() if cells}
     first = next(iter(views.values()))
     result: Json = {
-        "n": len(first[0]),
+        "n": len(views.get(speech_view, first)[0]),
         "views": {view: _view(benchmark, cells) for view, cells in views.items()},
         "gap": None,
         "gaps": {
@@ -130,7 +133,7 @@ def _benchmark(table: ScoreTable, model: str, benchmark: str, text_view: View, s
         },
         "kinds": _kinds(benchmark, views),
     }
-    if text_view in views and speech_view in views:
+    if text_view in views and speech_view in views and text_view != speech_view:
         result["gap"] = _difference(benchmark, views[text_view], views[speech_view])
     if benchmark == MEAN:
         result["columns"] = columns_of(first[0])

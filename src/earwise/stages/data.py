@@ -13,10 +13,11 @@ from earwise.data.descriptions import FILE as DESCRIPTIONS
 from earwise.data.descriptions import read_descriptions
 from earwise.data.items import read_items
 from earwise.data.media import load_image, resolve
-from earwise.data_settings import CorporaData, FolderData, MicroData, MicroSounds
+from earwise.data_settings import CorporaData, FolderData, MicroData, MicroFeelings, MicroSounds
 from earwise.errors import InputError
 from earwise.evaluate.benchmarks import load_benchmark
 from earwise.evaluation_settings import DESCRIBED_VIEWS, Iemocap, MMAlign
+from earwise.micro.feelings.lab import FeelingsLabSize, write_feelings_lab
 from earwise.micro.lab import LabSize, write_lab
 from earwise.micro.sounds.lab import SoundLabSize, write_sound_lab
 from earwise.models.views import HEARD, view_spec
@@ -46,6 +47,8 @@ def _work(context: StageContext, recipe: Recipe) -> None:
         write_micro(context.folder, recipe.data)
     elif isinstance(recipe.data, MicroSounds):
         write_micro_sounds(context.folder, recipe.data)
+    elif isinstance(recipe.data, MicroFeelings):
+        write_micro_feelings(context.folder, recipe.data)
     elif isinstance(recipe.data, CorporaData):
         write_corpora(context, recipe.data)
     folder = data_folder(recipe, context.folder)
@@ -62,10 +65,12 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     for name, items in benchmark_items(recipe, folder).items():
         context.say(f"data: benchmark {name}: {len(items)} items")
         assert recipe.evaluate is not None
-        _check_media(recipe.evaluate.views, "evaluate.views", items, folder / "benchmarks" / name)
-        _check_described(recipe, recipe.evaluate.views, items, folder / "benchmarks")
+        shown, key = recipe.evaluate.asked(name), "evaluate.views"
+        key = f"{key}_of.{name}" if name in recipe.evaluate.views_of else key
+        _check_media(shown, key, items, folder / "benchmarks" / name)
+        _check_described(recipe, shown, items, folder / "benchmarks")
         images |= _images(items, folder / "benchmarks")
-    if not isinstance(recipe.data, MicroData | MicroSounds):
+    if not isinstance(recipe.data, MicroData | MicroSounds | MicroFeelings):
         _check_images(context, images)
 
 
@@ -129,6 +134,11 @@ def write_micro(folder: Path, settings: MicroData) -> None:
 def write_micro_sounds(folder: Path, settings: MicroSounds) -> None:
     """The laboratory of sounds that `settings` describe."""
     write_sound_lab(folder, settings.seed, SoundLabSize(**settings.model_dump(exclude={"source", "seed"})))
+
+
+def write_micro_feelings(folder: Path, settings: MicroFeelings) -> None:
+    """The laboratory of feelings that `settings` describe."""
+    write_feelings_lab(folder, settings.seed, FeelingsLabSize(**settings.model_dump(exclude={"source", "seed"})))
 
 
 def data_folder(recipe: Recipe, stage_folder: Path) -> Path:

@@ -78,7 +78,7 @@ def descriptions_needed(recipe: Recipe, views: Collection[View]) -> tuple[str, .
 
 
 def _benchmarks_are_described(recipe: Recipe) -> bool:
-    return recipe.evaluate is not None and bool(DESCRIBED_VIEWS & {*recipe.evaluate.views})
+    return recipe.evaluate is not None and bool(DESCRIBED_VIEWS & {*recipe.evaluate.every_view})
 
 
 def _work(context: StageContext, recipe: Recipe) -> None:

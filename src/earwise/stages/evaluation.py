@@ -44,7 +44,7 @@ def asked_views(recipe: Recipe, name: str) -> tuple[View, ...]:
     """
     assert recipe.evaluate is not None
     model = recipe.model
-    views = list(recipe.evaluate.views)
+    views = list(recipe.evaluate.every_view)
     native = isinstance(model.ears, NativeEars) if model is not None else recipe.base is not None and recipe.base.hears
     if name == BASE and not native:
         views = [view for view in views if not is_heard(view)]
@@ -72,7 +72,7 @@ def _stage(recipe: Recipe, name: str, seed: int) -> Stage:
         needs=(
             DATA,
             *([SPEECH] if recipe.speech else []),
-            *descriptions_needed(recipe, recipe.evaluate.views),
+            *descriptions_needed(recipe, recipe.evaluate.every_view),
             *base_stage_needed(recipe, seed),
             *([own] if own else []),
         ),
@@ -91,10 +91,12 @@ def _work(context: StageContext, recipe: Recipe, name: str) -> None:
     instruction = transcribe_instruction(folder) if "image_transcript" in views else ""
     with Store(context.folder / SCORES, Score) as store:
         for benchmark, items in benchmark_items(recipe, folder).items():
-            samples, voices = _samples(context, recipe, benchmark, items, with_controls(views))
-            ask = Asker(
-                views, settings.batch_size, settings.max_new_tokens, settings.profile, instruction, voices, context.seed
-            )
+            shown = tuple(view for view in views if view in settings.asked(benchmark))
+            if not shown:
+                continue
+            samples, voices = _samples(context, recipe, benchmark, items, with_controls(shown))
+            limit, rule = settings.max_new_tokens, settings.profile
+            ask = Asker(shown, settings.batch_size, limit, rule, instruction, voices, context.seed)
             with telling_how_to_repair(context.run_folder / "stages" / SPEECH):
                 run_benchmark(model, name, benchmark, samples, ask, store)
 
@@ -110,6 +112,7 @@ def _samples(
         clips = clip_folder(context.folder_of(SPEECH), name)
         voices = {clip.item: clip.voice for clip in read_clips(clips).clips}
     samples = sample_items(items, folder, clips, context.say, suffix=recipe.evaluate.suffix, views=views)
-    if DESCRIBED_VIEWS & {*recipe.evaluate.views}:  # not `views`: models that share answers are asked the same items
+    asked = recipe.evaluate.asked(benchmark)  # not `views`: models that share answers are asked the same items
+    if DESCRIBED_VIEWS & {*asked}:
         samples = described(context, recipe, name, samples)
     return samples, voices

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,6 +56,7 @@ def stage(recipe: Recipe, before: Sequence[str]) -> Stage:
             "guards": recipe.guards.for_stage() if recipe.guards else {},
             "text_view": recipe.evaluate.text_view,
             "speech_view": recipe.evaluate.speech_view,
+            **({"views_of": {n: list(v) for n, v in own.items()}} if (own := recipe.evaluate.views_of) else {}),
         },
         needs=tuple(before),
         outputs=(SUMMARY, PAGE),
@@ -87,7 +88,8 @@ def _summary(
 ) -> dict[str, object]:
     assert recipe.evaluate is not None
     text, speech, main = recipe.evaluate.text_view, recipe.evaluate.speech_view, recipe.evaluate.main_view
-    models = summarise_models(table, text, speech)
+    own = {name: (views[0], views[-1]) for name, views in recipe.evaluate.views_of.items()}
+    models, last = summarise_models(table, text, speech, own), {name: view for name, (_, view) in own.items()}
     pairs = _pairs(recipe)
     rows = recipe.report.rows if recipe.report else {}
     baseline = (recipe.report and recipe.report.ablation_baseline) or next(iter(rows), None)
@@ -99,11 +101,11 @@ def _summary(
         "speech_view": speech,
         "main_view": main,
         "models": models,
-        "comparisons": [c for name in table.benchmarks for c in compare(table, pairs, name, main)],
-        "ablation": ablation_rows(models, rows, main),
+        "comparisons": [c for name in table.benchmarks for c in compare(table, pairs, name, last.get(name, main))],
+        "ablation": ablation_rows(models, rows, main, last),
         "ablation_baseline": baseline,
-        "ablation_gains": ablation_gains(table, rows, baseline, main) if baseline else {},
-        "guards": guard_changes(table, guard_pairs(recipe), recipe.guards.benchmarks, main) if recipe.guards else {},
+        "ablation_gains": ablation_gains(table, rows, baseline, main, last) if baseline else {},
+        "guards": _guards(recipe, table, last),
         "sound": summarise_sound(table),
         **_faithfulness(context, recipe, table, main),
         "traces": _traces(context, recipe),
@@ -112,6 +114,13 @@ def _summary(
         "timings_s": context.timings_s,
         "versions": versions(),
     }
+
+
+def _guards(recipe: Recipe, table: ScoreTable, last: Mapping[str, View]) -> dict[str, Any]:
+    """What trainings did to the guards; nothing for a recipe without any."""
+    if recipe.guards is None or recipe.evaluate is None:
+        return {}
+    return guard_changes(table, guard_pairs(recipe), recipe.guards.benchmarks, recipe.evaluate.main_view, last)
 
 
 def _pairs(recipe: Recipe) -> list[tuple[str, str]]:

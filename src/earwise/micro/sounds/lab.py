@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import random
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from earwise.data.avqa import read_avqa
 from earwise.data.choices import LETTERS
+from earwise.data.descriptions import FILE as DESCRIPTIONS
+from earwise.data.descriptions import Description
+from earwise.data.items import read_items
 from earwise.data.media import save_wav
+from earwise.micro.lab import spoken_words
 from earwise.micro.sounds.benchmarks import avqa_records, guards, write_benchmarks, write_json
 from earwise.micro.sounds.chains import chain_of, target
 from earwise.micro.sounds.clips import (
@@ -22,12 +27,17 @@ from earwise.micro.sounds.clips import (
 )
 from earwise.micro.sounds.guards import Guard
 from earwise.micro.sounds.questions import Question
+from earwise.micro.sounds.words import SOUND_VOCABULARY
 from earwise.micro.sounds.world import Shares
 from earwise.records import Item
 from earwise.store import write_jsonl
 
 WRITE_DOWN = "write down what you hear"
 """Asks for the true chain of a sound."""
+WRITE_WORDS = "Write down what is said:"
+"""Typed before words that are to be written down as they are heard."""
+_RANDOM_WORDS = 6
+"""In the longest random string that is to be written down."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +71,13 @@ def write_sound_lab(folder: Path, seed: int = 0, size: SoundLabSize = SoundLabSi
     - `listen.jsonl`: sound only, answers without a chain
     - `events.jsonl`: sound only, asks to write down everything that is heard
     - `replay.jsonl`: training items of the guards, `speech` and `music`
+    - `transcribe.jsonl`: text only, words to write down as they are heard
+
+    `descriptions.jsonl`: the sounds of `seen` as text, for a model that only reads.
 
     Files of chains: `known.jsonl`, true chains of clips that serve nothing else; `truth.jsonl`, what is heard in every
-    clip of train and validation, by cluster; `visible.jsonl`, what is seen in them. `benchmarks/`: see `benchmarks`.
+    clip of train and validation, by cluster; `visible.jsonl`, what is seen in them. `benchmarks/`: see `benchmarks`;
+    and `spoken.jsonl`, AVQA's questions with their options inside, to be asked by speech about the silent videos.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shares = Shares(size.silent_share, size.unseen_share)
@@ -75,7 +89,9 @@ def write_sound_lab(folder: Path, seed: int = 0, size: SoundLabSize = SoundLabSi
     write_lines(folder / "visible.jsonl", (chain_line(c.name, str(c.audio), c.scene.seen) for c in both))
 
     seen = write_clips(folder, Group("seen", size.seen_clips, "train", replace(shares, honest=True), audio=None), seed)
-    write_jsonl(folder / "seen.jsonl", _seen(questions_about(seen, asked)))
+    shown = list(questions_about(seen, asked))
+    write_jsonl(folder / "seen.jsonl", _seen(shown))
+    write_jsonl(folder / DESCRIPTIONS, (_described(clip, key) for clip, key, _ in shown))
     listen = write_clips(folder, Group("listen", size.listen_clips, "train", shares, video=None), seed)
     write_jsonl(folder / "listen.jsonl", (question_item(*one) for one in questions_about(listen, asked)))
     events = write_clips(folder, Group("events", size.event_clips, "train", shares, video=None), seed)
@@ -84,6 +100,8 @@ def write_sound_lab(folder: Path, seed: int = 0, size: SoundLabSize = SoundLabSi
     write_lines(folder / "known.jsonl", (chain_line(c.name, str(c.audio), c.scene.heard) for c in known))
     write_jsonl(folder / "replay.jsonl", _replay(folder, seed, size.guard_items // 2))
     write_benchmarks(folder / "benchmarks", seed, size.test_clips, asked, shares)
+    write_jsonl(folder / "benchmarks/spoken.jsonl", map(spelled_out, read_avqa(folder / "benchmarks/val_qa.json")))
+    write_jsonl(folder / "transcribe.jsonl", _transcribe(read_items(folder / "train.jsonl"), seed))
 
 
 def _write_avqa(folder: Path, group: Group, seed: int, questions: int) -> list[Clip]:
@@ -124,6 +142,30 @@ def _seen(asked: Iterable[tuple[Clip, str, Question]]) -> Iterator[Item]:
         assert answer is not None, "in these clips everything that is heard is seen"
         written = target(chain_of(clip.scene.seen), answer)
         yield question_item(clip, key, question).model_copy(update={"answers": (written,)})
+
+
+def _described(clip: Clip, key: str) -> Description:
+    """What a checker that hears everything would write down: from it, a text model learns to answer."""
+    return Description(item=key, text=chain_of(clip.scene.heard), source="what is true of it")
+
+
+def _transcribe(train: Sequence[Item], seed: int) -> Iterator[Item]:
+    """Words to write down: each question of `train` once, with its options, and as many random strings of words, so
+    that hearing cannot lean on grammar.
+    """
+    rng = random.Random(f"{seed}/transcribe")
+    texts = list(dict.fromkeys(item.question for item in train))
+    texts += [" ".join(rng.choices(SOUND_VOCABULARY, k=rng.randint(1, _RANDOM_WORDS))) for _ in texts]
+    for index, text in enumerate(texts):
+        yield Item(
+            id=f"transcribe-{index:06d}",
+            source="transcribe",
+            question=text,
+            answers=(spoken_words(text),),
+            cluster=f"transcribe-{index:06d}",
+            kind="words",
+            instruction=WRITE_WORDS,
+        )
 
 
 def events_item(clip: Clip) -> Item:
