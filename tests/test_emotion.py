@@ -217,6 +217,8 @@ def test_a_session_is_learned_from_or_tested_and_never_both(tmp_path):
     assert other.evaluate.for_stage()["iemocap"] == {"sessions": [2]}
     with pytest.raises(InputError, match=r"evaluate\.iemocap\.sessions"):
         load_recipe(path, ["evaluate.iemocap.sessions=[6]"])
+    with pytest.raises(InputError, match="'iemocap' is not among benchmarks"):
+        load_recipe(path, ["evaluate.iemocap.sessions=[5]", "evaluate.benchmarks=['meld']"])
 
 
 WINDOWS = "are Windows-1252, not UTF-8: read as what they stand for"

@@ -50,7 +50,7 @@ LEFT_OUT: Final[Mapping[str, str]] = {
 }
 """Labels of turns that are no part of the four classes."""
 
-_TURN: Final = re.compile(r"\[\s*[\d.]+\s*-\s*[\d.]+\s*\]\s+(\S+)\s+(\S+)\s+\[[^\]]*\]")
+_TURN: Final = re.compile(r"\[\s*-?[\d.]+\s*-\s*[\d.]+\s*\]\s+(\S+)\s+(\S+)\s+\[[^\]]*\]")
 _SPEAKER: Final = re.compile(r"_([FM])\w+")
 """What follows the dialogue's name in that of a turn: who of the two speaks."""
 _SAID: Final = re.compile(r"(\S+)\s+\[[^\]]*\]:\s*(.*)")
