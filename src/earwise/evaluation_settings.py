@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
 
 from earwise.records import View
 from earwise.schema import Count, Name, Session, Settings, Share, unique
@@ -41,6 +41,13 @@ class Iemocap(Settings):
     sessions: Annotated[tuple[Session, ...], Field(min_length=1), AfterValidator(unique)] = (5,)
 
 
+def _tuples(table: Any) -> Any:
+    """`table` with tuples for lists: settings are immutable."""
+    if not isinstance(table, dict):
+        return table
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+
+
 class Evaluate(Settings):
     """Which models answer which benchmarks under which views."""
 
@@ -49,6 +56,11 @@ class Evaluate(Settings):
     benchmarks: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)]
     """The first one is the in-domain one."""
     views: Annotated[tuple[View, ...], Field(min_length=1), AfterValidator(unique)]
+    views_of: Annotated[
+        dict[Name, Annotated[tuple[View, ...], Field(min_length=1), AfterValidator(unique)]], BeforeValidator(_tuples)
+    ] = Field(default={})
+    """Benchmarks that are asked under other views than `views`. Models are compared under the last one, and where there
+    are several, the gap is the first one minus the last."""
     cascade: Literal["all"] | Annotated[tuple[Name, ...], AfterValidator(unique)] = "all"
     """Models that are also asked through their own transcript, where `image_transcript` is among the views."""
     batch_size: Count
@@ -78,8 +90,25 @@ class Evaluate(Settings):
         return "sound_text" if self.speech_view not in self.views and "sound_text" in self.views else self.speech_view
 
     def for_stage(self) -> dict[str, JsonValue]:
-        """A recipe that says nothing of IEMOCAP has the fingerprint that it had before there was anything to say."""
-        return {name: value for name, value in super().for_stage().items() if name != "iemocap" or value is not None}
+        """A recipe that says nothing of IEMOCAP, or of views of single benchmarks, has the fingerprint that it had
+        before there was anything to say.
+        """
+        later = ("iemocap", "views_of")
+        return {name: value for name, value in super().for_stage().items() if name not in later or value}
+
+    def asked(self, benchmark: str) -> tuple[View, ...]:
+        """The views that `benchmark` is asked under."""
+        return self.views_of.get(benchmark, self.views)
+
+    @property
+    def every_view(self) -> tuple[View, ...]:
+        """The views of all benchmarks."""
+        own = [view for views in self.views_of.values() for view in views]
+        return tuple(dict.fromkeys([*self.views, *own]))
+
+    def compared(self, benchmark: str) -> View:
+        """The view under which models are compared on `benchmark`."""
+        return self.views_of[benchmark][-1] if benchmark in self.views_of else self.main_view
 
 
 class Guards(Settings):
