@@ -31,8 +31,9 @@ LAYERS = (
     },
     {"description_settings", "grpo_settings"},
     {"training_settings", "evaluation_settings"},
-    {"answers_settings", "base_settings"},
+    {"answers_settings", "base_settings", "choice_settings"},
     {"settings"},
+    {"choice_agreement", "condition_agreement"},
     {"agreement"},
     {"recipe"},
     {"metrics", "parallel", "progress", "provenance", "ranks"},
@@ -55,7 +56,7 @@ APART = "micro"
 """Writes files that the rest reads: only the stages call it, and it stands on nothing to the right of the models."""
 
 LIGHT = (
-    *(f"earwise.{name}" for layer in LAYERS[:14] for name in sorted(layer)),
+    *(f"earwise.{name}" for layer in LAYERS[:15] for name in sorted(layer)),
     "earwise.cli",
     "earwise.evaluate.ablation",
     "earwise.evaluate.filters",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from earwise.base_settings import base_disagreements
+from earwise.choice_agreement import choice_disagreements
+from earwise.condition_agreement import condition_disagreements
 from earwise.data_settings import CorporaData
 from earwise.evaluation_settings import CLIP_VIEWS, DESCRIBED_VIEWS, SPOKEN_VIEWS
 from earwise.grpo_settings import GrpoTerm
@@ -34,8 +36,10 @@ def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
         yield from _servers(f"train.{name}", train)
         yield from _grpo(recipe, name, train)
         yield from _on_policy(f"train.{name}", train)
+    yield from choice_disagreements(recipe)
     yield from _descriptions(recipe)
     yield from _evaluation(recipe)
+    yield from condition_disagreements(recipe)
     yield from _guards(recipe)
     yield from _attention(recipe)
     yield from _ablation(recipe)

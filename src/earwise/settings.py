@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 
 from earwise.answers_settings import Answers
 from earwise.base_settings import Base
+from earwise.choice_settings import Choice
 from earwise.data_settings import CorporaData, FolderData, MicroData, MicroFeelings, MicroSounds
 from earwise.description_settings import Descriptions
 from earwise.evaluation_settings import Attention, Evaluate, Guards, Report
@@ -20,7 +21,7 @@ from earwise.gate_settings import Gate
 from earwise.model_settings import ALIGNED, BASE, Model
 from earwise.scale_settings import Scale
 from earwise.schema import Name, Settings, unique
-from earwise.speech_settings import Speech
+from earwise.speech_settings import Condition, Speech
 from earwise.traces_settings import Traces, Verify
 from earwise.training_settings import Align, Encoder, Train, Training
 
@@ -34,6 +35,7 @@ class Recipe(Settings):
     """Of training; the whole training and evaluation is repeated for each."""
     data: Annotated[MicroData | MicroSounds | MicroFeelings | FolderData | CorporaData, Field(discriminator="source")]
     speech: Speech | None = None
+    conditions: dict[Name, Condition] = Field(default={})
     gate: Gate | None = None
     traces: Traces | None = None
     verify: Verify | None = None
@@ -45,6 +47,7 @@ class Recipe(Settings):
     answers: Answers | None = None
     align: Align | None = None
     train: dict[Name, Train] = Field(default={})
+    choose: dict[Name, Choice] = Field(default={})
     evaluate: Evaluate | None = None
     guards: Guards | None = None
     attention: Attention | None = None
@@ -54,7 +57,7 @@ class Recipe(Settings):
     @property
     def models(self) -> tuple[str, ...]:
         """Names of the models that the recipe trains, in the order of the recipe; `base` where it trains no ears."""
-        ears = ((ALIGNED,) if self.align else ()) + tuple(self.train)
+        ears = ((ALIGNED,) if self.align else ()) + tuple(self.train) + tuple(self.choose)
         return ears or (BASE,)
 
     @property

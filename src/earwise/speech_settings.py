@@ -1,4 +1,4 @@
-"""The schema of `[speech]`: who speaks the queries, and how."""
+"""The schema of `[speech]` and `[conditions]`: who speaks the queries, and how."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from earwise.records import NonEmpty
-from earwise.schema import Count, Range, Settings, Share, unique
+from earwise.schema import Count, Name, Range, Settings, Share, unique
 
 
 class EspeakEngine(Settings):
     """The offline espeak-ng engine."""
 
     type: Literal["espeak"]
+
+
+class FliteEngine(Settings):
+    """The offline program flite, which must be installed."""
+
+    type: Literal["flite"]
 
 
 class HuggingFaceEngine(Settings):
@@ -35,6 +41,9 @@ class OpenAIEngine(Settings):
     """Name of the environment variable that holds the key; a key itself never stands in a recipe."""
 
 
+Engine = EspeakEngine | FliteEngine | HuggingFaceEngine | OpenAIEngine
+
+
 class Perturb(Settings):
     """Perturbation of clips when they are made; each kind that is given is applied to a clip with `probability`."""
 
@@ -54,7 +63,7 @@ Voices = Annotated[int, Field(ge=1)] | Annotated[tuple[NonEmpty, ...], Field(min
 class Speech(Settings):
     """How queries are spoken. Training voices and test voices are disjoint."""
 
-    engine: Annotated[EspeakEngine | HuggingFaceEngine | OpenAIEngine, Field(discriminator="type")]
+    engine: Annotated[Engine, Field(discriminator="type")]
     train_voices: Voices
     test_voices: Voices
     rates_wpm: Range
@@ -70,3 +79,22 @@ class Speech(Settings):
     """Of benchmark clips: a test of robustness."""
 
     speed_only: ClassVar[frozenset[str]] = frozenset({"workers"})
+
+
+class Condition(Settings):
+    """Other clips of the benchmarks, on which the same models answer the same questions; nothing is trained on them."""
+
+    engine: Annotated[Engine, Field(discriminator="type")] | None = None
+    """Who speaks: that of `[speech]` when absent."""
+    voices: Voices | None = None
+    """The test voices of `[speech]` when absent; another engine needs voices of its own."""
+    rates_wpm: Range | None = None
+    """Those of `[speech]` when absent."""
+    pitches: Range | None = None
+    """Those of `[speech]` when absent."""
+    perturb: Perturb | None = None
+    """Of these clips; they are not perturbed when absent, whatever `[speech]` does."""
+    benchmarks: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
+    """`all` is every one of `[evaluate]`."""
+    models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
+    """`all` is every model that `[evaluate]` asks."""

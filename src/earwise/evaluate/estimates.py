@@ -52,6 +52,22 @@ def estimate(benchmark: str, cells: Cells, minus: Cells | None = None) -> Estima
     return Estimate(float(np.mean(values)), float(low), float(high), float(np.std(means, ddof=1)))
 
 
+def share(benchmark: str, cells: Cells, of: Cells) -> Estimate:
+    """The number of `benchmark` (not `MEAN`) as a percentage of that of `of`, which holds the same items.
+
+    Clusters are resampled, both sides alike; resamples in which `of` has 0 are left out. Raises `ZeroDivisionError`
+    where it has 0 itself.
+    """
+    members = range(len(cells[0]))
+    part, whole = _over_seeds(benchmark, cells, members), _over_seeds(benchmark, of, members)
+    ones, groups = np.ones((1, len(members))), clusters(cells[0])
+    value = 100 * float(part(ones)[0]) / float(whole(ones)[0])
+    parts, wholes = metric_draws(part, groups), metric_draws(whole, groups)
+    draws = 100 * parts[wholes > 0] / wholes[wholes > 0]
+    low, high = np.percentile(draws, (2.5, 97.5))
+    return Estimate(value, float(low), float(high), float(np.std(draws, ddof=1)))
+
+
 def number(benchmark: str, cell: Sequence[Score]) -> float:
     """The number of `benchmark` for one seed, 0-100."""
     columns = _columns(benchmark, cell)

@@ -127,14 +127,14 @@ def _benchmark(table: ScoreTable, model: str, benchmark: str, text_view: View, s
         "views": {view: _view(benchmark, cells) for view, cells in views.items()},
         "gap": None,
         "gaps": {
-            step: _difference(benchmark, views[before], views[after])
+            step: difference(benchmark, views[before], views[after])
             for step, (before, after) in STEPS.items()
             if before in views and after in views
         },
         "kinds": _kinds(benchmark, views),
     }
     if text_view in views and speech_view in views and text_view != speech_view:
-        result["gap"] = _difference(benchmark, views[text_view], views[speech_view])
+        result["gap"] = difference(benchmark, views[text_view], views[speech_view])
     if benchmark == MEAN:
         result["columns"] = columns_of(first[0])
     if benchmark in MMALIGN:
@@ -206,14 +206,14 @@ def compare(table: ScoreTable, pairs: Sequence[tuple[str, str]], benchmark: str,
             continue
         row = {"a": a, "b": b, "benchmark": benchmark, "view": view, "n": len(first[0])}
         each = [
-            {"seed": seed, **_difference(benchmark, [one], [two])}
+            {"seed": seed, **difference(benchmark, [one], [two])}
             for seed, one, two in zip(table.seeds, first, second, strict=True)
         ]
-        found.append({**row, **_difference(benchmark, first, second), "each_seed": each})
+        found.append({**row, **difference(benchmark, first, second), "each_seed": each})
     return found
 
 
-def _difference(benchmark: str, first: list[list[Score]], second: list[list[Score]]) -> Json:
+def difference(benchmark: str, first: list[list[Score]], second: list[list[Score]]) -> Json:
     """First minus second in points, paired by item: value, interval, p, and flips where one seed is compared."""
     if [s.item for s in first[0]] != [s.item for s in second[0]]:
         raise InputError(f"two views of {benchmark} were scored on different items", remedy="evaluate again")

@@ -8,9 +8,7 @@ from typing import Final, Protocol
 
 from earwise.data.media import Waveform
 from earwise.errors import InputError
-from earwise.speech_settings import EspeakEngine as EspeakSettings
-from earwise.speech_settings import HuggingFaceEngine as HuggingFaceSettings
-from earwise.speech_settings import OpenAIEngine as OpenAISettings
+from earwise.speech_settings import Engine
 
 NORMAL_RATE_WPM: Final = 175.0
 """Words per minute of unhurried speech. Rates are words per minute for every engine; one that takes a speed factor
@@ -30,7 +28,8 @@ class SpeechEngine(Protocol):
 
     @property
     def waits(self) -> bool:
-        """Whether it spends its time waiting for a server, so that threads speak in parallel and not processes."""
+        """Whether it spends its time waiting for a server or another program, so that threads speak in parallel and not
+        processes."""
         ...
 
     def voices(self) -> list[str]:
@@ -52,13 +51,17 @@ class SpeechEngine(Protocol):
         ...
 
 
-def open_engine(settings: EspeakSettings | HuggingFaceSettings | OpenAISettings) -> SpeechEngine:
-    """The engine that `[speech.engine]` of a recipe asks for. Only the file of that engine is imported."""
+def open_engine(settings: Engine) -> SpeechEngine:
+    """The engine that a recipe asks for. Only the file of that engine is imported."""
     match settings.type:
         case "espeak":
             from earwise.speech.espeak import EspeakEngine
 
             return EspeakEngine()
+        case "flite":
+            from earwise.speech.flite import FliteEngine
+
+            return FliteEngine()
         case "huggingface":
             from earwise.speech.huggingface import HuggingFaceEngine
 

@@ -29,6 +29,7 @@ from earwise.data.media import Waveform
 from earwise.data.resample import to_16_khz
 from earwise.errors import EarwiseError, InputError
 from earwise.speech.engine import check_voice
+from earwise.speech.letters import LETTER_A
 
 RATE_WPM_LIMITS: Final = (80, 450)
 PITCH_LIMITS: Final = (0, 99)
@@ -113,10 +114,7 @@ def with_letters(spoken: str) -> str:
     An `A` is taken for the article only where it starts a sentence and a word in small letters follows.
     """
     plain = spoken.replace("[[", " ").replace("]]", " ")
-    return _LETTER_A.sub("[['eI]]", plain)
-
-
-_LETTER_A: Final = re.compile(r"(?<![\w'\-])(?!(?:(?<=\A)|(?<=[.?!:] ))A [a-z])A(?![\w'\-])")
+    return LETTER_A.sub("[['eI]]", plain)
 
 
 def _check_voice(voice: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from earwise.data.media import Waveform
 from earwise.speech.engine import SpeechEngine, open_engine
 from earwise.speech.perturb import perturb
-from earwise.speech_settings import EspeakEngine, HuggingFaceEngine, OpenAIEngine, Perturb
+from earwise.speech_settings import Engine, Perturb
 
 
 class PerturbedEngine:
@@ -34,16 +34,12 @@ class PerturbedEngine:
         return perturb(samples, self._settings, np.random.default_rng(seed))
 
 
-def opener(
-    settings: EspeakEngine | HuggingFaceEngine | OpenAIEngine, perturbation: Perturb | None
-) -> partial[SpeechEngine]:
+def opener(settings: Engine, perturbation: Perturb | None) -> partial[SpeechEngine]:
     """What opens the engine of a recipe, perturbed or not; it can be sent to worker processes."""
     return partial(open_perturbed, settings, perturbation)
 
 
-def open_perturbed(
-    settings: EspeakEngine | HuggingFaceEngine | OpenAIEngine, perturbation: Perturb | None
-) -> SpeechEngine:
+def open_perturbed(settings: Engine, perturbation: Perturb | None) -> SpeechEngine:
     """The engine of a recipe, perturbed or not."""
     engine = open_engine(settings)
     return engine if perturbation is None else PerturbedEngine(engine, perturbation)

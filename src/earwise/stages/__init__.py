@@ -14,6 +14,8 @@ from earwise.stages import (
     answers,
     attention,
     base,
+    choice,
+    conditions,
     data,
     descriptions,
     encoder,
@@ -33,6 +35,7 @@ def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
     stages = [data.stage(recipe)]
     if recipe.speech is not None:
         stages.append(speech.stage(recipe))
+        stages.extend(conditions.clip_stage(recipe, name) for name in recipe.conditions)
     if recipe.gate is not None:
         stages.extend(gate.stages(recipe))
     if recipe.descriptions is not None:
@@ -51,8 +54,10 @@ def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
         if recipe.align is not None:
             stages.append(training.align_stage(recipe, seed))
         stages.extend(training.train_stage(recipe, name, seed) for name in _by_start(recipe))
+        stages.extend(choice.stage(recipe, name, seed) for name in recipe.choose)
         if recipe.evaluate is not None:
             stages.extend(evaluation.stages(recipe, seed))
+            stages.extend(conditions.stages(recipe, seed))
         if recipe.attention is not None:
             stages.append(attention.stage(recipe, seed))
     if recipe.attention is not None:

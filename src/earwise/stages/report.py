@@ -17,6 +17,7 @@ from earwise.evaluate.ablation import ablation_gains, ablation_rows
 from earwise.evaluate.faithful import Truth, compare_faithfulness, read_truth, summarise_faithfulness
 from earwise.evaluate.filters import summarise_filters
 from earwise.evaluate.guards import guard_changes
+from earwise.evaluate.recovery import recovery
 from earwise.evaluate.sound import MAIN, summarise_sound
 from earwise.evaluate.summary import ScoreTable, compare, per_voice, summarise_models
 from earwise.model_settings import BASE
@@ -26,6 +27,8 @@ from earwise.report import Answer, ShownItem, build_report, console_table, guard
 from earwise.run import Stage, StageContext
 from earwise.settings import Recipe
 from earwise.speech.clips import read_clips
+from earwise.stages.choice import choices
+from earwise.stages.conditions import summarise_conditions
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import benchmark_items, data_folder
 from earwise.stages.evaluation import SCORES, asked_views, stage_name
@@ -111,6 +114,9 @@ def _summary(
         "traces": _traces(context, recipe),
         "voices": _voices(context, recipe, table, speech),
         "gate": summarise_gate(context, recipe, scores, text, speech),
+        "recovery": recovery(table, text, speech),
+        "conditions": summarise_conditions(context, recipe, scores, text, speech),
+        "choices": choices(context, recipe),
         "timings_s": context.timings_s,
         "versions": versions(),
     }

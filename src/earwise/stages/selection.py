@@ -82,8 +82,7 @@ class Best(TrainerCallback):
         new.rename(self._best)
 
     def _tried(self) -> dict[int, float]:
-        path = self._folder / TRIED
-        return {int(at): value for at, value in json.loads(path.read_text()).items()} if path.exists() else {}
+        return tried(self._folder)
 
     def _ask(self) -> float:
         """Percentage of right answers."""
@@ -94,6 +93,12 @@ class Best(TrainerCallback):
             answers = self._model.generate(some, view=self._view, max_new_tokens=self._settings.max_new_tokens)
             right += sum(_is_right(sample.turns[0].item, text) for sample, text in zip(some, answers, strict=True))
         return 100 * right / len(self._samples)
+
+
+def tried(folder: Path) -> dict[int, float]:
+    """Percentage of right answers by step, of the training whose folder it is; empty before the first try."""
+    path = folder / TRIED
+    return {int(at): value for at, value in json.loads(path.read_text()).items()} if path.exists() else {}
 
 
 def _is_right(item: Item, text: str) -> bool:

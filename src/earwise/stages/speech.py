@@ -15,7 +15,7 @@ from earwise.progress import duration
 from earwise.records import Item
 from earwise.run import Stage, StageContext
 from earwise.settings import Recipe
-from earwise.speech.clips import CLIPS, make_clips, read_clips
+from earwise.speech.clips import CLIPS, ClipSet, make_clips, read_clips
 from earwise.speech.engine import open_engine
 from earwise.speech.perturbed import opener
 from earwise.speech.recorded import check_suffixes
@@ -80,7 +80,7 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     folder = data_folder(recipe, context.folder_of(DATA))
     voices = open_engine(settings.engine).voices()
     train, test = split_voices(voices, settings.train_voices, settings.test_voices, settings.seed)
-    _check_unheard(recipe, test)
+    check_unheard(recipe, test)
     if speaks_suffix(recipe):  # before hours are spent on training clips
         for items in benchmark_items(recipe, folder).values():
             check_suffixes(items, folder / "benchmarks")
@@ -94,7 +94,7 @@ def _work(context: StageContext, recipe: Recipe) -> None:
         _speak(context, recipe, items, folder / "benchmarks", place, test, settings.test_perturb, suffix)
 
 
-def _check_unheard(recipe: Recipe, test: Sequence[str]) -> None:
+def check_unheard(recipe: Recipe, test: Sequence[str]) -> None:
     """A pretrained encoder that says who it was trained on must meet new speakers in the test."""
     ears = recipe.model.ears if recipe.model is not None else None
     path = Path(model_folder(ears.path)) / TRAINING if isinstance(ears, PretrainedEars) else None
@@ -143,6 +143,11 @@ def _speak(
         audio=folder,
         perturbation=perturbation,
     )
+    say_made(context, name, made)
+
+
+def say_made(context: StageContext, name: str, made: ClipSet) -> None:
+    """Tell how many clips of `name` there are, how long they are, and why items have none."""
     length = duration(sum(clip.duration_s for clip in made.clips))
     context.say(f"speech: {name}: {len(made.clips)} clips, {length} long, {len(made.dropped)} dropped")
     for reason in sorted({drop.reason for drop in made.dropped}):

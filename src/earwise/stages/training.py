@@ -72,7 +72,7 @@ def train_stage(recipe: Recipe, name: str, seed: int) -> Stage:
     _check_views(name, own)
     return Stage(
         name=f"seed{seed}/train.{name}",
-        work=lambda context: _train(context, recipe, name),
+        work=lambda context: train(context, recipe, name),
         settings={
             **own.for_stage(),
             "training": recipe.optimisation(name).for_stage(),
@@ -130,7 +130,8 @@ def _align(context: StageContext, recipe: Recipe) -> None:
     _fit(context, model, objective, samples, order, settings)
 
 
-def _train(context: StageContext, recipe: Recipe, name: str) -> None:
+def train(context: StageContext, recipe: Recipe, name: str) -> None:
+    """Training `name` of the recipe, in the stage of `context`."""
     own, settings = recipe.train[name], recipe.optimisation(name)
     model = load_start(recipe, context, model_stage(own.start, context.seed))
     if own.parts:

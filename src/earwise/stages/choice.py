@@ -1,0 +1,60 @@
+"""Stages `train.NAME` of `[choose]`: the training that did best on held-out questions goes on.
+
+The held-out questions are those of `[training.select]`; neither test items nor another seed's results are looked at.
+
+choice.json    what was chosen, and the percentage of right answers of each training
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from earwise.run import Stage, StageContext
+from earwise.settings import Recipe
+from earwise.stages import training
+from earwise.stages.selection import tried
+from earwise.store import read_json, write_atomic
+
+CHOICE: Final = "choice.json"
+
+
+def stage(recipe: Recipe, name: str, seed: int) -> Stage:
+    """One choice of `[choose]`. It depends on whatever any of its trainings depends on."""
+    choice = recipe.choose[name]
+    each = [training.train_stage(recipe, one, seed) for one in choice.of]
+    needs = [needed for one in each for needed in (*one.needs, one.name)]
+    inputs = [path for one in each for path in one.inputs]
+    return Stage(
+        name=f"seed{seed}/train.{name}",
+        work=lambda context: _work(context, recipe, name),
+        settings={**choice.for_stage(), "trainings": [one.settings for one in each]},
+        seed=seed,
+        needs=tuple(dict.fromkeys(needs)),
+        inputs=tuple(dict.fromkeys(inputs)),
+        processes="all",
+    )
+
+
+def _work(context: StageContext, recipe: Recipe, name: str) -> None:
+    choice = recipe.choose[name]
+    right = {one: held_out(context.folder_of(f"seed{context.seed}/train.{one}")) for one in choice.of}
+    chosen = max(right, key=lambda one: right[one])  # the first of equals
+    write_atomic(context.folder / CHOICE, json.dumps({"chosen": chosen, "held_out": right}, indent=1) + "\n")
+    context.say(f"{name}: {chosen} is best on held-out questions, {right[chosen]:.1f} %, and goes on")
+    going_on = recipe.train[chosen].model_copy(update={"start": chosen, "steps": choice.steps})
+    training.train(context, recipe.model_copy(update={"train": {**recipe.train, name: going_on}}), name)
+
+
+def held_out(folder: Path) -> float:
+    """Percentage of the held-out questions that the weights a training left answer right."""
+    return max(tried(folder).values())
+
+
+def choices(context: StageContext, recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """`{NAME: {SEED: {"chosen", "held_out": {TRAINING: percent}}}}`: what `summary.json` says of the choices."""
+    return {
+        name: {str(seed): read_json(context.folder_of(f"seed{seed}/train.{name}") / CHOICE) for seed in recipe.seeds}
+        for name in recipe.choose
+    }
