@@ -153,6 +153,7 @@ WRITTEN_BY: Final[Mapping[str, str]] = {
     "traces_verified": "verify",
     "traces_agreed_verified": "verify",
     "traces_complete": "verify",
+    "distilled_complete": "verify",
     "written": "answers",
 }
 """Item files that another stage than `data` writes, and which: the table of that name must be there."""
@@ -173,7 +174,7 @@ class OnPolicy(Settings):
 
 ItemFile = Literal[
     "train", "train_other", "transcribe", "seen", "listen", "events", "replay", "distilled", "traces", "traces_agreed",
-    "traces_verified", "traces_agreed_verified", "traces_complete", "written",
+    "traces_verified", "traces_agreed_verified", "traces_complete", "distilled_complete", "written",
 ]  # fmt: skip
 """What trainings learn from."""
 
@@ -186,6 +187,9 @@ class Part(Settings):
     data: ItemFile = "train"
     view: View = "image_speech"
     """What the student sees."""
+    balance: bool = False
+    """Whether each answer is learned equally often, however many items have it: filters that drop chains of one answer
+    more often than those of another leave a bias, which is taken back so."""
     terms: Annotated[tuple[Term, ...], Field(min_length=1)]
 
 
@@ -205,6 +209,9 @@ class Train(Settings):
     `seen`, `listen`, `events` and `replay` are files of the laboratory of sounds."""
     view: View = "image_speech"
     """What the student sees."""
+    balance: bool = False
+    """Whether each answer is learned equally often, however many items have it: filters that drop chains of one answer
+    more often than those of another leave a bias, which is taken back so."""
     terms: tuple[Term, ...] = ()
     """Needed by a training without parts."""
     parts: dict[Name, Part] = Field(default={})
@@ -228,7 +235,7 @@ class Train(Settings):
             if not self.terms:
                 raise ValueError("nothing is to be learned: give terms, or parts")
             return self
-        for key in ("data", "view", "terms", "on_policy", "copy_share", "replay_share"):
+        for key in ("data", "view", "balance", "terms", "on_policy", "copy_share", "replay_share"):
             if getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(f"{key} has no effect beside parts: each part has data, view and terms of its own")
         if not math.isclose(total := math.fsum(part.share for part in self.parts.values()), 1.0, abs_tol=1e-6):
@@ -238,7 +245,9 @@ class Train(Settings):
     @property
     def each(self) -> tuple[Part, ...]:
         """Its parts; a training without any is one part."""
-        return tuple(self.parts.values()) or (Part(share=1.0, data=self.data, view=self.view, terms=self.terms),)
+        return tuple(self.parts.values()) or (
+            Part(share=1.0, data=self.data, view=self.view, balance=self.balance, terms=self.terms),
+        )
 
     @property
     def every_term(self) -> tuple[Term, ...]:
@@ -246,9 +255,10 @@ class Train(Settings):
         return tuple(term for part in self.each for term in part.terms)
 
     def for_stage(self) -> dict[str, JsonValue]:
-        """As in `Settings`; a training without parts says nothing of them."""
+        """As in `Settings`; what is not used of `parts` and `balance` is not said."""
         found = super().for_stage()
-        return found if self.parts else {key: value for key, value in found.items() if key != "parts"}
+        left_out = {key for key in ("parts", "balance") if not getattr(self, key)}
+        return {key: value for key, value in found.items() if key not in left_out}
 
 
 def portions(total: int, shares: Sequence[float]) -> list[int]:

@@ -38,6 +38,20 @@ def draw(num_samples: int, num_draws: int, seed: int) -> np.ndarray:
     return np.concatenate([rng.permutation(num_samples) for _ in range(rounds)])[:num_draws]
 
 
+def draw_evenly(labels: Sequence[str], num_draws: int, seed: int) -> np.ndarray:
+    """(num_draws,) indices: each label is drawn equally often up to one, and so is each sample of a label.
+
+    What a filter left few of is repeated in place of being rare.
+    """
+    names, label_of = np.unique(np.array(labels), return_inverse=True)
+    drawn = draw(len(names), num_draws, seed)
+    order = np.empty(num_draws, dtype=np.int64)
+    for label in np.unique(drawn):
+        places, members = np.flatnonzero(drawn == label), np.flatnonzero(label_of == label)
+        order[places] = members[draw(len(members), len(places), seed + 1 + int(label))]
+    return order
+
+
 def mix(first: np.ndarray, second: np.ndarray, share: float, seed: int) -> np.ndarray:
     """`first` with a `share` of its entries, at seeded places, replaced by the entries of `second` in order."""
     count = min(round(share * len(first)), len(second))

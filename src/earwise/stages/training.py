@@ -17,7 +17,7 @@ from earwise.distil.objective import Objective
 from earwise.distil.on_policy import OnPolicyObjective
 from earwise.distil.parts import PartsObjective
 from earwise.distil.policy import PolicyObjective
-from earwise.distil.schedule import Schedule, braid, draw, group_by_length, mix, repeat_batches
+from earwise.distil.schedule import Schedule, braid, draw, draw_evenly, group_by_length, mix, repeat_batches
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.evaluation_settings import CLIP_VIEWS, DESCRIBED_VIEWS
@@ -40,6 +40,8 @@ from earwise.stages.selection import Best
 from earwise.stages.speech import NAME as SPEECH
 from earwise.stages.speech import clip_folder, telling_how_to_repair
 from earwise.stages.taught import read_taught, writer_stage
+from earwise.traces.agreement import canonical
+from earwise.traces.format import said
 from earwise.training_settings import Optimisation, SftTerm, Train, portions
 
 ALIGN_NAME = "align"
@@ -143,7 +145,7 @@ def train(context: StageContext, recipe: Recipe, name: str) -> None:
         return
     views = train_views(own)
     samples = _samples(context, recipe, own.data, views)
-    order = draw(len(samples), settings.steps * settings.batch_size * settings.accumulate, context.seed)
+    order = _draw(samples, own.balance, settings.steps * settings.batch_size * settings.accumulate, context.seed)
     replayed: list[Sample] = []
     for number, (other, share) in enumerate({"transcribe": own.copy_share, "replay": own.replay_share}.items()):
         if share:
@@ -175,13 +177,22 @@ def _by_parts(
     for number, (name, part) in enumerate(own.parts.items()):
         found = _samples(context, recipe, part.data, part_views(part))
         some, seed = [replace(sample, part=name) for sample in found], context.seed + _SEEDS * number
-        order = draw(len(some), settings.steps * counts[number], seed)
+        order = _draw(some, part.balance, settings.steps * counts[number], seed)
         if settings.group_by_length:
             order = group_by_length(order, np.array([_length(sample) for sample in some]), counts[number], seed)
         context.say(f"part {name}: {counts[number]} of {items} items of a step, of {len(some)} from {part.data}")
         orders.append(len(samples) + order)
         samples += some
     return samples, braid(orders, counts)
+
+
+def _draw(samples: Sequence[Sample], balance: bool, count: int, seed: int) -> np.ndarray:
+    """(count,) indices: each sample equally often, or with `balance` each answer, that of a sample's first turn."""
+    if not balance:
+        return draw(len(samples), count, seed)
+    items = [sample.turns[0].item for sample in samples]
+    answers = [canonical(said(item.answers[0]) or "", item.choices) or "" for item in items]
+    return draw_evenly(answers, count, seed)
 
 
 def _samples(
