@@ -202,6 +202,12 @@ def test_a_phase_asks_what_it_names_and_asks_all_of_it_independently(recipe):
         files(recipe, settings).order(phase(kinds=("count",)), 0)
 
 
+def test_a_file_of_dialogues_stays_one(recipe):
+    settings = phase(dialogues=("listen",), independent=1.0)
+    samples, _ = files(recipe, settings).order(settings, 0)
+    assert [sample.independent for sample in samples] == [False] * 3 + [True] * 3
+
+
 def test_a_longer_sound_is_a_longer_sample():
     sample = copy_of("what color")
     assert sample_length(sample, None) == 4
@@ -225,6 +231,7 @@ def test_the_data_stage_checks_the_files_that_phases_name(recipe):
 @pytest.mark.parametrize(
     ("change", "what"),
     [
+        ({"dialogues": ["seen"]}, "base.phases.0.dialogues: not among files: seen"),
         ({"view": "image_text"}, "base.view: a base of the family 'qwen2_audio' is shown 'sound_text'"),
         ({"mel_bins": None}, "base.mel_bins: missing key, which the family 'qwen2_audio' needs"),
         ({"image_size": 32}, "base.image_size: has no effect on the family 'qwen2_audio'"),

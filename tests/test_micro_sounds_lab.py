@@ -1,4 +1,5 @@
 import hashlib
+import itertools
 import json
 import random
 from dataclasses import replace
@@ -43,7 +44,7 @@ SIZE = SoundLabSize(
     silent_share=0.3,
     unseen_share=0.2,
 )
-FILES = ("train", "validation", "seen", "listen", "events", "replay")
+FILES = ("train", "validation", "seen", "listen", "noted", "events", "replay")
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +87,11 @@ def test_same_seed_same_bytes_other_seed_other_sounds(tmp_path):
 def test_item_files_load_with_all_their_media(lab):
     loaded = {name: read_items(lab / f"{name}.jsonl") for name in FILES}
     clips = {name: len({item.cluster for item in items}) for name, items in loaded.items()}
-    assert clips == {"train": 30, "validation": 4, "seen": 10, "listen": 6, "events": 6, "replay": 8}
+    assert clips == {"train": 30, "validation": 4, "seen": 10, "listen": 6, "noted": 6, "events": 6, "replay": 8}
     assert all(item.audio and item.video for name in ("train", "validation") for item in loaded[name])
     assert all(item.video and not item.audio for item in loaded["seen"])
-    assert all(item.audio and not item.video for name in ("listen", "events", "replay") for item in loaded[name])
+    sounds = ("listen", "noted", "events", "replay")
+    assert all(item.audio and not item.video for name in sounds for item in loaded[name])
     for item in loaded["train"][:4]:
         check_video(lab / item.video)
         assert len(load_audio(lab / item.audio)) == len(load_audio(sound_file(lab / item.video))) == CLIP_SAMPLES
@@ -127,6 +129,17 @@ def test_events_are_written_down_and_known_chains_have_their_sounds(lab):
     known = list(read_jsonl(lab / "known.jsonl", KnownChain))
     assert len(known) == 5
     assert all(len(load_audio(lab / one.audio)) == CLIP_SAMPLES and one.reasoning for one in known)
+
+
+def test_noted_sounds_are_written_down_before_their_questions_are_asked(lab):
+    listened, noted = (read_items(lab / f"{name}.jsonl") for name in ("listen", "noted"))
+    groups = [list(group) for _, group in itertools.groupby(noted, key=lambda item: item.cluster)]
+    assert len(groups) == 6
+    assert [item for _, *questions in groups for item in questions] == listened
+    for written, *questions in groups:
+        assert written.question == WRITE_DOWN
+        events = parse_chain(written.answers[0])
+        assert all(asked(item).answer_for(events) == item.answers[0] for item in questions)
 
 
 def test_every_word_of_items_and_benchmarks_is_in_the_vocabulary(lab):

@@ -152,8 +152,9 @@ def test_a_recipe_without_corruptions_is_refused():
         Verify.model_validate(none)
 
 
-def test_a_checker_that_describes_finds_omissions_and_hears_each_sound_once(data, tmp_path):
-    """It writes down two things of v0, of which the chain tells one; v2 holds a bell, and the chain tells a horn."""
+@pytest.mark.parametrize(("beside", "complete"), [(" A drum is beaten.", 0), ("", 2)])
+def test_a_checker_that_describes_finds_omissions_and_hears_each_sound_once(data, tmp_path, beside, complete):
+    """Of v0 the chain tells the bell, and not what may be beside it; v2 holds a bell, and the chain tells a horn."""
     items, folder = data
     asked = []
 
@@ -165,13 +166,7 @@ def test_a_checker_that_describes_finds_omissions_and_hears_each_sound_once(data
         asked.append(sound)
         kind = respond.sounds[sound]
         both = sound == sound_file(folder / "v0.mp4").read_bytes()
-        said = (
-            "A bell rings. A drum is beaten."
-            if both
-            else f"a {kind}  SOUNDS!"
-            if len(sound) > 99
-            else f"A {kind} is heard."
-        )
+        said = f"A bell rings.{beside}" if both else f"a {kind}  SOUNDS!" if len(sound) > 99 else f"A {kind} is heard."
         return reply(said)
 
     first, second = context(tmp_path / "traces"), context(tmp_path / "verify")
@@ -184,12 +179,14 @@ def test_a_checker_that_describes_finds_omissions_and_hears_each_sound_once(data
     counts = json.loads((second.folder / "counts.json").read_text())
     assert counts["verification"] == {"kept": 3, "the checker says no": 2}  # v0 twice, v1 once; v2 is wrong
     left_out = "something that the checker hears is left out"
-    assert counts["completeness"] == {"kept": 1, left_out: 4}
+    assert counts["completeness"] == {"kept": 1 + complete, left_out: 4 - complete}
     heard = {one.item: set(one.claims) for one in read_jsonl(second.folder / "heard.jsonl", Heard)}
-    assert heard["v0"] == {"a bell rings", "a drum is beaten"}
+    assert heard["v0"] == {"a bell rings"} | ({"a drum is beaten"} if beside else set())
     kept = {
         name: len(read_jsonl(second.folder / f"items/{name}.jsonl", Item))
         for name in counts["labels"]
         if name != "judged"
     }
-    assert kept == {"traces_agreed_verified": 2, "traces_verified": 3, "traces_complete": 0}
+    assert kept == {"traces_agreed_verified": 2, "traces_verified": 3, "traces_complete": complete}
+    labels = read_jsonl(second.folder / "items/distilled_complete.jsonl", Item)
+    assert [(item.id, item.answers) for item in labels] == [("v0", ("A",))] * (complete // 2)

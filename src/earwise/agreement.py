@@ -119,6 +119,10 @@ def _material(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]
         yield from _written(recipe, f"{key}.data", part.data)
 
 
+_COMPLETE = frozenset({"traces_complete", "distilled_complete"})
+"""Item files for which the checker has to tell what a chain leaves out."""
+
+
 def _written(recipe: Recipe, key: str, data: str) -> Iterator[Disagreement]:
     """An item file that a teacher leaves has the tables that it takes."""
     table = WRITTEN_BY.get(data)
@@ -129,7 +133,7 @@ def _written(recipe: Recipe, key: str, data: str) -> Iterator[Disagreement]:
             key,
             "verify.agreed_only leaves traces that do not agree unjudged: set it to false, or take those that agree",
         )
-    elif recipe.verify is not None and data == "traces_complete" and recipe.verify.method != "describe":
+    elif recipe.verify is not None and data in _COMPLETE and recipe.verify.method != "describe":
         yield key, "only verify.method 'describe' tells what a chain leaves out"
 
 

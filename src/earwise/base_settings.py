@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from earwise.records import NonEmpty
+from earwise.records import NonEmpty, View
 from earwise.schema import Count, Name, Settings, Share, unique
 from earwise.training_settings import Optimisation
 
@@ -32,6 +32,8 @@ class BasePhase(Optimisation):
     independent: Share = 0.0
     """Share of the images, videos or sounds whose questions are asked independently, as in a test; the others are
     dialogues, in which a question can also be answered from the turns before it."""
+    dialogues: Annotated[tuple[Name, ...], AfterValidator(unique)] = ()
+    """Of `files`, those that are always dialogues, whatever `independent` says."""
     scan_along: Share = 0.0
     """Share of the images with independent questions that are also to be named cell by cell."""
     open_only: bool = False
@@ -95,7 +97,7 @@ _OF_SCENES: Final = ("copy_share", "stretch", "stretch_share", "scan_share", "sc
 def base_disagreements(base: Base) -> Iterator[tuple[str, str]]:
     """Dotted keys of `[base]` that contradict each other, and what is wrong with them."""
     yield from _sizes(base)
-    wanted = ("sound_text",) if base.hears else ("description_text",)
+    wanted: tuple[View, ...] = ("sound_text",) if base.hears else ("description_text",)
     if base.sees:
         wanted = ("image_text", "video_text", "description_text")
     if base.view not in wanted:
@@ -125,6 +127,8 @@ def _sizes(base: Base) -> Iterator[tuple[str, str]]:
 
 
 def _phase(base: Base, phase: BasePhase, key: str) -> Iterator[tuple[str, str]]:
+    if unknown := [name for name in phase.dialogues if name not in phase.files]:
+        yield f"{key}.dialogues", f"not among files: {', '.join(unknown)}"
     if phase.files:
         total = math.fsum(phase.files.values())
         if not math.isclose(total, 1.0, abs_tol=1e-6):

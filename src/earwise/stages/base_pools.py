@@ -109,6 +109,8 @@ class Files:
             if not asked:
                 remedy = "name other kinds, or leave out open_only"
                 raise InputError("no item is asked in this phase", file=f"{name}.jsonl", remedy=remedy)
+            if name in phase.dialogues:
+                asked = [replace(one, independent=False) for one in asked]
             drawn.append(len(samples) + draw(len(asked), count, seed + number))
             samples += asked
         return samples, np.random.default_rng(seed).permutation(np.concatenate(drawn))

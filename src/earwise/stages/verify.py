@@ -26,7 +26,7 @@ from earwise.settings import Recipe
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import data_folder
 from earwise.stages.scale import pool_of
-from earwise.stages.taught import taught_items, write_taught
+from earwise.stages.taught import labels_items, taught_items, write_taught
 from earwise.stages.traces import (
     DECISIONS,
     RESPONSES,
@@ -109,6 +109,8 @@ def verify(
     write_jsonl(context.folder / DECISIONS, [decision for some in decisions.values() for decision in some])
     for name, some in files.items():
         write_taught(context.folder, name, taught_items(some, of))
+    if heard is not None:
+        write_taught(context.folder, "distilled_complete", labels_items(files["traces_complete"], of))
     counts: dict[str, Any] = {
         "judged": len(traces),
         **{step: count(some) for step, some in decisions.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -70,6 +71,7 @@ def write_sound_lab(folder: Path, seed: int = 0, size: SoundLabSize = SoundLabSi
     - `seen.jsonl`: video only, of clips in which everything seen is heard; answers are chains with the answer
     - `listen.jsonl`: sound only, answers without a chain
     - `events.jsonl`: sound only, asks to write down everything that is heard
+    - `noted.jsonl`: of the sounds of `listen.jsonl`, first the request to write them down and then their questions
     - `replay.jsonl`: training items of the guards, `speech` and `music`
     - `transcribe.jsonl`: text only, words to write down as they are heard
 
@@ -93,7 +95,9 @@ def write_sound_lab(folder: Path, seed: int = 0, size: SoundLabSize = SoundLabSi
     write_jsonl(folder / "seen.jsonl", _seen(shown))
     write_jsonl(folder / DESCRIPTIONS, (_described(clip, key) for clip, key, _ in shown))
     listen = write_clips(folder, Group("listen", size.listen_clips, "train", shares, video=None), seed)
-    write_jsonl(folder / "listen.jsonl", (question_item(*one) for one in questions_about(listen, asked)))
+    listened = list(questions_about(listen, asked))
+    write_jsonl(folder / "listen.jsonl", (question_item(*one) for one in listened))
+    write_jsonl(folder / "noted.jsonl", _noted(listened))
     events = write_clips(folder, Group("events", size.event_clips, "train", shares, video=None), seed)
     write_jsonl(folder / "events.jsonl", map(events_item, events))
     known = write_clips(folder, Group("known", size.known_clips, "train", shares, video=None), seed)
@@ -179,6 +183,13 @@ def events_item(clip: Clip) -> Item:
         cluster=clip.name,
         kind="events",
     )
+
+
+def _noted(asked: Iterable[tuple[Clip, str, Question]]) -> Iterator[Item]:
+    """For each clip, the request to write down everything, then its questions: a dialogue about what was written."""
+    for clip, group in itertools.groupby(asked, key=lambda one: one[0]):
+        yield events_item(clip)
+        yield from (question_item(*one) for one in group)
 
 
 def _replay(folder: Path, seed: int, count: int) -> Iterator[Item]:
