@@ -14,6 +14,7 @@ from markupsafe import Markup
 from earwise.progress import duration
 from earwise.report import charts, tables, words
 from earwise.report.attention import attention_section
+from earwise.report.conditions import conditions_grid
 from earwise.report.curves import curve_panel, read_trainings
 from earwise.report.gate import gate_section
 from earwise.report.grids import benchmark_label
@@ -64,6 +65,7 @@ def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
             comparison_chart=charts.comparison_chart([c for c in summary.comparisons if c.benchmark == main]),
             kinds=[b for name in summary.benchmarks if (b := tables.kind_breakdown(summary, name))],
             voices=tables.voice_breakdown(summary),
+            conditions=conditions_grid(folder, summary),
             gate=gate_section(summary),
             trainings=[
                 (training, [curve_panel(curve) for curve in training.curves])
