@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from videos import write_video
 
-from earwise.base_settings import BasePhase
+from earwise.base_settings import Base, BasePhase
 from earwise.cli import execute
 from earwise.data.items import read_items
 from earwise.data.media import save_wav
@@ -106,6 +106,15 @@ def test_a_base_that_hears_is_trained_in_all_its_parts(recipe, tmp_path):
     (sample, *_) = conversations(read(tmp_path), tmp_path / "own", views=["sound_text"])
     assert isinstance(model.generate([sample], view="sound_text", max_new_tokens=2)[0], str)
     assert not (stage / "phase0/checkpoints").exists()
+
+
+def test_a_phase_that_only_reads_leaves_hearing_as_it_was(recipe, tmp_path):
+    assert execute(recipe, ['base.phases.0.view="text_only"'], tmp_path / "run") == 0
+    stage = tmp_path / "run/stages/seed0/base"
+    before, after = weights(stage / "start"), weights(stage / "model")
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert not [name for name in changed if "audio" in name or "multi_modal" in name]
+    assert any("layers.0.mlp" in name for name in changed)
 
 
 def read(tmp_path):
@@ -244,7 +253,7 @@ def test_the_data_stage_checks_the_files_that_phases_name(recipe):
 def test_keys_of_a_base_that_contradict_each_other_are_named(recipe, tmp_path, change, what):
     table = tomllib.loads(RECIPE)
     for key, value in change.items():
-        place = table["base"]["phases"][0] if key in BasePhase.model_fields else table["base"]
+        place = table["base"] if key in Base.model_fields else table["base"]["phases"][0]
         place[key] = value
     with pytest.raises(InputError) as raised:
         load_table(table, tmp_path)

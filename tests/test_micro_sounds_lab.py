@@ -2,6 +2,7 @@ import hashlib
 import itertools
 import json
 import random
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -44,7 +45,7 @@ SIZE = SoundLabSize(
     silent_share=0.3,
     unseen_share=0.2,
 )
-FILES = ("train", "validation", "seen", "listen", "noted", "events", "replay")
+FILES = ("train", "validation", "seen", "listen", "noted", "read", "events", "replay")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,16 @@ def test_same_seed_same_bytes_other_seed_other_sounds(tmp_path):
 def test_item_files_load_with_all_their_media(lab):
     loaded = {name: read_items(lab / f"{name}.jsonl") for name in FILES}
     clips = {name: len({item.cluster for item in items}) for name, items in loaded.items()}
-    assert clips == {"train": 30, "validation": 4, "seen": 10, "listen": 6, "noted": 6, "events": 6, "replay": 8}
+    assert clips == {
+        "train": 30,
+        "validation": 4,
+        "seen": 10,
+        "listen": 6,
+        "noted": 6,
+        "read": 2,
+        "events": 6,
+        "replay": 8,
+    }
     assert all(item.audio and item.video for name in ("train", "validation") for item in loaded[name])
     assert all(item.video and not item.audio for item in loaded["seen"])
     sounds = ("listen", "noted", "events", "replay")
@@ -140,6 +150,16 @@ def test_noted_sounds_are_written_down_before_their_questions_are_asked(lab):
         assert written.question == WRITE_DOWN
         events = parse_chain(written.answers[0])
         assert all(asked(item).answer_for(events) == item.answers[0] for item in questions)
+
+
+def test_what_is_read_holds_the_chain_that_the_answer_follows_from(lab):
+    items = read_items(lab / "read.jsonl")
+    assert all(item.audio is None and item.video is None for item in items)
+    for number, item in enumerate(items):
+        text, chain = item.question, " ".join(claim + " ." for claim in re.findall(r"\w+ at \w+(?= \.)", item.question))
+        assert text.endswith(chain) if number % 2 else text.startswith(chain)
+        alone = item.model_copy(update={"question": text.removeprefix(chain).removesuffix(chain).strip()})
+        assert asked(alone).answer_for(parse_chain(chain)) == item.answers[0]
 
 
 def test_every_word_of_items_and_benchmarks_is_in_the_vocabulary(lab):

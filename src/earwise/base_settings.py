@@ -32,6 +32,8 @@ class BasePhase(Optimisation):
     independent: Share = 0.0
     """Share of the images, videos or sounds whose questions are asked independently, as in a test; the others are
     dialogues, in which a question can also be answered from the turns before it."""
+    view: Literal["text_only"] | None = None
+    """What is shown in this phase: that of `[base]` when absent, or `text_only`."""
     dialogues: Annotated[tuple[Name, ...], AfterValidator(unique)] = ()
     """Of `files`, those that are always dialogues, whatever `independent` says."""
     scan_along: Share = 0.0

@@ -57,6 +57,8 @@ class MicroSounds(Settings):
     """Of the things, how many are seen and not heard."""
     unseen_share: Share = 0.10
     """Of the things, how many are heard and not seen."""
+    read_clips: Count = 2
+    """Clips of which only the text is written, to teach a student to answer from what it reads (`read`)."""
 
     @model_validator(mode="after")
     def _something_is_both(self) -> Self:

@@ -57,9 +57,10 @@ def _work(context: StageContext, recipe: Recipe) -> None:
         if not (end / _DONE).exists():
             if not phase.files and scenes is None:
                 scenes = Scenes.read(folder, context.say)
-            pools = Files.read(folder, phase, settings.view, context.say) if phase.files else scenes
+            view = phase.view or settings.view
+            pools = Files.read(folder, phase, view, context.say) if phase.files else scenes
             assert pools is not None
-            _phase(context, settings.view, phase, pools, start, end)
+            _phase(context, view, phase, pools, start, end)
         shutil.rmtree(end / "checkpoints", ignore_errors=True)  # left by a kill just before the end
         start = end / "model"
     (context.folder / "model").unlink(missing_ok=True)

@@ -60,6 +60,8 @@ class SoundLabSize:
     """Of the things, how many are seen and not heard."""
     unseen_share: float = 0.10
     """Of the things, how many are heard and not seen."""
+    read_clips: int = 2
+    """Clips that are only written about."""
 
 
 def write_sound_lab(folder: Path, seed: int = 0, size: SoundLabSize = SoundLabSize()) -> None:
@@ -72,6 +74,7 @@ def write_sound_lab(folder: Path, seed: int = 0, size: SoundLabSize = SoundLabSi
     - `listen.jsonl`: sound only, answers without a chain
     - `events.jsonl`: sound only, asks to write down everything that is heard
     - `noted.jsonl`: of the sounds of `listen.jsonl`, first the request to write them down and then their questions
+    - `read.jsonl`: text only, the true chain of a clip before or after the question, answers without a chain
     - `replay.jsonl`: training items of the guards, `speech` and `music`
     - `transcribe.jsonl`: text only, words to write down as they are heard
 
@@ -100,6 +103,8 @@ def write_sound_lab(folder: Path, seed: int = 0, size: SoundLabSize = SoundLabSi
     write_jsonl(folder / "noted.jsonl", _noted(listened))
     events = write_clips(folder, Group("events", size.event_clips, "train", shares, video=None), seed)
     write_jsonl(folder / "events.jsonl", map(events_item, events))
+    read = write_clips(folder, Group("read", size.read_clips, "train", shares, audio=None, video=None), seed)
+    write_jsonl(folder / "read.jsonl", _read(questions_about(read, asked)))
     known = write_clips(folder, Group("known", size.known_clips, "train", shares, video=None), seed)
     write_lines(folder / "known.jsonl", (chain_line(c.name, str(c.audio), c.scene.heard) for c in known))
     write_jsonl(folder / "replay.jsonl", _replay(folder, seed, size.guard_items // 2))
@@ -183,6 +188,14 @@ def events_item(clip: Clip) -> Item:
         cluster=clip.name,
         kind="events",
     )
+
+
+def _read(asked: Iterable[tuple[Clip, str, Question]]) -> Iterator[Item]:
+    """Questions that are answered from a chain that is typed, in turn before and after the question."""
+    for number, (clip, key, question) in enumerate(asked):
+        item, chain = question_item(clip, key, question), chain_of(clip.scene.heard)
+        both = [item.question, chain] if number % 2 else [chain, item.question]
+        yield item.model_copy(update={"question": " ".join(both)})
 
 
 def _noted(asked: Iterable[tuple[Clip, str, Question]]) -> Iterator[Item]:
