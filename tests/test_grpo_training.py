@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from earwise.distil.rollouts import Prompt, ServerRollouts
 from earwise.distil.schedule import repeat_batches
 from earwise.errors import EarwiseError, InputError
 from earwise.recipe import load_recipe
+from earwise.stages.objectives import open_objective
 from earwise.traces.client import Client
 from earwise.traces.requests import Message
 from earwise.traces.scripted import ScriptedEngine
@@ -175,6 +178,20 @@ GRPO = """
 [train.reward]
 terms = [{ type = "grpo", weight = 1.0, max_tokens = 8, rewards = [{ type = "accuracy", weight = 1.0 }] }]
 """
+
+
+def test_each_process_has_a_store_of_its_own_for_what_a_server_answers(checkpoint, tmp_path, monkeypatch):
+    """A store has one writer: two processes that open the same training do not fight for it."""
+    server = 'server = { type = "server", base_url = "http://127.0.0.1:9/v1", model = "m" }, max_tokens = 8'
+    path = tmp_path / "reward.toml"
+    path.write_text(TEXT.replace("[report]\n", "") + GRPO.replace("max_tokens = 8", server))
+    recipe, samples = load_recipe(path), asked(tmp_path, 2)
+    stage = SimpleNamespace(folder=tmp_path / "stage", folder_of=lambda _: tmp_path, seed=0)
+    with ExitStack() as stack:
+        for rank in ("0", "1"):
+            monkeypatch.setenv("RANK", rank)
+            stack.enter_context(open_objective(stage, recipe, "reward", learner(checkpoint), samples, (), ()))
+        assert {file.name for file in stage.folder.glob("*.jsonl")} == {"rollouts.jsonl", "rollouts@1.jsonl"}
 
 
 @pytest.mark.parametrize(

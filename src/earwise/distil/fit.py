@@ -11,9 +11,10 @@ from torch import nn
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from earwise.distil.checkpoints import Checkpoints
+from earwise.distil.parts import PartsObjective
 from earwise.distil.schedule import Schedule
 from earwise.distil.sharding import gather_trained
-from earwise.distil.trainer import DistilTrainer, Learnable, Stepwise, training_arguments
+from earwise.distil.trainer import DistilTrainer, Learnable, training_arguments
 from earwise.errors import EarwiseError, InputError
 from earwise.metrics import Metrics
 from earwise.progress import Ticker
@@ -68,8 +69,8 @@ def fit(
             raise EarwiseError(f"the loss is not a number after step {step}: try a lower lr or a longer warm-up")
 
     trainer = DistilTrainer(model, objective, schedule, training_arguments(settings, folder, seed), on_log)
-    if trainer.is_fsdp_enabled and (callbacks or isinstance(objective, Stepwise)):
-        what = "a model in shards cannot answer questions within its training: no `select`, `grpo` or `on_policy`"
+    if trainer.is_fsdp_enabled and isinstance(objective, PartsObjective):
+        what = "with parts, processes make different numbers of passes, and FSDP2 needs the same"
         raise InputError(what, file="accelerate's configuration", remedy="train without FSDP")
     trainer.remove_callback(PrinterCallback)
     with Ticker(settings.steps, what) as ticker:

@@ -18,11 +18,11 @@ from typing import Final, Self
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 
 from earwise.distil.objective import Objective, TrainBatch
 from earwise.distil.rollout_log import Meter
 from earwise.distil.rollouts import Completion, LocalRollouts, Prompt, RolloutSource, seed_of
+from earwise.distil.sharding import whole_for_asking
 from earwise.distil.terms import Term
 from earwise.errors import InputError
 from earwise.models.omni import OmniModel
@@ -108,11 +108,9 @@ class OnPolicyObjective:
 
     def begin(self, step: int, batches: Sequence[DrawnBatch], rank: int = 0, world: int = 1) -> None:
         """Draw the answers of an optimiser step and lay out all passes."""
-        if any(isinstance(parameter, DTensor) for parameter in self._student.parameters()):
-            what = "on_policy draws from the student, which FSDP2 holds in shards"
-            raise InputError(what, remedy="train with DDP")
-        for number, batch in enumerate(batches):
-            self._lay_out(batch, step, (number * world + rank) * len(batch.samples))
+        with whole_for_asking(self._student):
+            for number, batch in enumerate(batches):
+                self._lay_out(batch, step, (number * world + rank) * len(batch.samples))
 
     def losses(self, model: nn.Module, batch: DrawnBatch) -> dict[str, Tensor]:
         """(N,) values of every term, unweighted, by its name; 0 at tokens on which it does not count."""

@@ -25,6 +25,7 @@ from earwise.distil.reference import Reference
 from earwise.distil.rewards import Known, Reward, make_rewards, value
 from earwise.distil.rollout_log import AnswerLog, Meter
 from earwise.distil.rollouts import Completion, LocalRollouts, Prompt, RolloutSource, seed_of
+from earwise.distil.sharding import whole_for_asking
 from earwise.distil.terms import Side
 from earwise.distil.terms.grpo import Grpo, TokenLosses, advantages
 from earwise.distil.terms.sft import Sft
@@ -104,6 +105,14 @@ class PolicyObjective:
                 for reward in self._rewards:
                     reward.check(sample.turns[0].item)
 
+    def _check_shards(self) -> None:
+        """Raise `InputError` for a student in shards beside replayed samples: FSDP2 gathers the shards of all processes
+        at every pass, and a process whose micro-batch has no replayed sample, or nothing else, makes one pass fewer.
+        """
+        if self._replay and any(isinstance(parameter, DTensor) for parameter in self._student.parameters()):
+            what = "with replayed samples, processes make different numbers of passes, and FSDP2 needs the same"
+            raise InputError(what, remedy="train with DDP, or without replay_share and copy_share")
+
     def collate(self, samples: Sequence[Sample]) -> dict[str, PolicyBatch]:
         """A micro-batch for `DistilTrainer`: prompts laid out, nothing answered yet."""
         self.check(samples)
@@ -121,7 +130,7 @@ class PolicyObjective:
         """
         self._main = rank == 0
         if self._step is None:
-            _check_whole(self._student)
+            self._check_shards()
             if self._reference is not None:
                 self._reference.check()
             if self._answers is not None and self._main:
@@ -132,7 +141,8 @@ class PolicyObjective:
         self._step = step
         keys = [[prompt.sample.key for prompt in b.prompts] + [s.key for s in b.replayed] for b in batches]
         if step % self.settings.updates == 0:
-            rolled = [self._roll(b, step, (m * world + rank) * b.size) for m, b in enumerate(batches)]
+            with whole_for_asking(self._student):
+                rolled = [self._roll(b, step, (m * world + rank) * b.size) for m, b in enumerate(batches)]
             self._held = list(zip(keys, rolled, strict=True))
         elif [known for known, _ in self._held] != keys:
             raise EarwiseError(
@@ -279,12 +289,6 @@ class PolicyObjective:
             }
             for n, group in places[:_ANSWERS_LOGGED]
         ]
-
-
-def _check_whole(student: OmniModel) -> None:
-    """Raise `InputError` for a student in shards: it is asked outside of the pass in which FSDP2 puts it together."""
-    if any(isinstance(parameter, DTensor) for parameter in student.parameters()):
-        raise InputError("grpo draws from the student, which FSDP2 holds in shards", remedy="train with DDP")
 
 
 def policy_objective(

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
+from earwise.distil.sharding import laid_out_as, reshard
 from earwise.errors import EarwiseError
 
 
@@ -34,16 +36,40 @@ class Reference:
     @contextmanager
     def swapped_in(self) -> Iterator[None]:
         """Inside, the model is the reference and nothing has a gradient; the student's weights come back after it."""
+        reshard(self._model)
         parameters = dict(self._model.named_parameters())
-        own = {name: parameters[name].data for name in self._kept}
+        own = {name: _kept_apart(parameters[name]) for name in self._kept}
         try:
             for name, value in self._kept.items():
-                self._kept[name] = value = value.to(own[name].device)
-                parameters[name].data = value
+                self._kept[name] = value = _placed_as(value, parameters[name])
+                _put(value, parameters[name])
             torch.clear_autocast_cache()  # it holds casts of the weights that were just swapped out
             with torch.no_grad():
                 yield
         finally:
+            reshard(self._model)  # FSDP2 would go on with what it gathered of the reference
             for name, data in own.items():
-                parameters[name].data = data
+                _put(data, parameters[name])
             torch.clear_autocast_cache()
+
+
+def _kept_apart(parameter: nn.Parameter) -> Tensor:
+    """The parameter's weights where swapping does not reach them: FSDP2 knows its shards by their memory, so they are
+    written over.
+    """
+    return parameter.detach().clone() if isinstance(parameter, DTensor) else parameter.data
+
+
+def _placed_as(value: Tensor, parameter: nn.Parameter) -> Tensor:
+    """`value` on the parameter's device, and in shards where the parameter lies in some."""
+    if isinstance(parameter, DTensor) and not isinstance(value, DTensor):
+        return laid_out_as(value, parameter)
+    return value.to(parameter.device)
+
+
+def _put(value: Tensor, parameter: nn.Parameter) -> None:
+    if isinstance(parameter, DTensor):
+        with torch.no_grad():
+            parameter.copy_(value)
+    else:
+        parameter.data = value

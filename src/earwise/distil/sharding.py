@@ -11,17 +11,22 @@ processes, with or without FSDP2.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from contextlib import contextmanager
+from typing import Any, Final, cast
 
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin, parse_flag_from_env
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, register_fsdp_forward_method
 from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from earwise.errors import InputError
 from earwise.models.omni import OmniModel
+
+_TOGETHER: Final = "begin_together"
+"""Name of a method that does nothing, but counts as a forward pass of the whole model."""
 
 
 def allow_on_cpus(state: AcceleratorState) -> None:
@@ -110,13 +115,80 @@ def sharded_state(state: dict[str, Any], parameters: list[Tensor]) -> dict[str, 
     return {**state, "state": laid_out}
 
 
+@contextmanager
+def whole_for_asking(model: nn.Module) -> Iterator[None]:
+    """Inside, each process has all weights of `model` and can ask it by itself: how many words an answer takes differs
+    from process to process, and a gathering of shards would wait for the others at each. It takes the memory of the
+    whole model meanwhile. All processes must enter; a model without shards is left as it is.
+    """
+    parts = _shards(model)
+    if not parts:
+        yield
+        return
+    if not hasattr(model, _TOGETHER):
+        setattr(model, _TOGETHER, _nothing)
+        register_fsdp_forward_method(model, _TOGETHER)
+    # FSDP2 takes the module whose pass is the first one of all for the root: it must not be a single layer.
+    getattr(model, _TOGETHER)()
+    for part in parts:
+        part.set_reshard_after_forward(False, recurse=False)
+        part.unshard()
+    try:
+        yield
+    finally:
+        usual = bool(AcceleratorState().fsdp_plugin.reshard_after_forward)
+        for number, part in enumerate(parts):
+            part.set_reshard_after_forward(usual and number > 0, recurse=False)  # the root keeps its own until backward
+            part.reshard()
+
+
+def _nothing() -> None:
+    pass
+
+
+def reshard(model: nn.Module) -> None:
+    """Let go of what was gathered for a pass: the next one gathers the weights as they are then."""
+    for part in _shards(model):
+        part.reshard()
+
+
+def _shards(model: nn.Module) -> list[FSDPModule]:
+    """Units of a model in shards, the whole model first."""
+    return [part for part in model.modules() if isinstance(part, FSDPModule)]
+
+
+@contextmanager
+def whole_for_saving(model: nn.Module) -> Iterator[None]:
+    """Inside, what is trained is whole, and the ears are, so that they can be saved; then they lie in shards again. All
+    processes must enter.
+    """
+    sharded = [(module, name, getattr(module, name)) for module, name in _trained_in_shards(model)]
+    _gather(sharded)
+    try:
+        yield
+    finally:
+        for module, name, parameter in sharded:
+            setattr(module, name, parameter)
+
+
 def gather_trained(model: nn.Module) -> None:
     """Make what was trained whole again, and the ears with it: they are saved next. The base stays in its shards."""
+    _gather([(module, name, getattr(module, name)) for module, name in _trained_in_shards(model)])
+
+
+def _gather(parameters: list[tuple[nn.Module, str, DTensor]]) -> None:
+    for module, name, parameter in parameters:
+        setattr(module, name, nn.Parameter(parameter.full_tensor().detach(), requires_grad=parameter.requires_grad))
+
+
+def _trained_in_shards(model: nn.Module) -> list[tuple[nn.Module, str]]:
+    """Where parameters lie in shards that are trained, or of the ears."""
     ears = (
         {id(p) for p in model.ears.parameters()} if isinstance(model, OmniModel) and model.ears is not None else set()
     )
-    for module in model.modules():
-        for name, parameter in list(module.named_parameters(recurse=False)):
-            if isinstance(parameter, DTensor) and (parameter.requires_grad or id(parameter) in ears):
-                whole_parameter = nn.Parameter(parameter.full_tensor().detach(), requires_grad=parameter.requires_grad)
-                setattr(module, name, whole_parameter)
+    return [
+        (module, name)
+        for module in model.modules()
+        for name, parameter in module.named_parameters(recurse=False)
+        if isinstance(parameter, DTensor) and (parameter.requires_grad or id(parameter) in ears)
+    ]

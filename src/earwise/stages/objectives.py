@@ -26,6 +26,7 @@ from earwise.grpo_settings import ClaimsReward, CompletenessReward, GrpoTerm
 from earwise.models.device import best_device
 from earwise.models.omni import OmniModel
 from earwise.models.views import Sample
+from earwise.ranks import own_file
 from earwise.records import Item
 from earwise.run import StageContext
 from earwise.settings import Recipe
@@ -119,7 +120,8 @@ def open_objective(
     if grpo.server is None:
         yield build()
         return
-    with open_client(grpo.server, context.folder / ROLLOUTS) as client:
+    # Each of several processes asks for the prompts of its own micro-batches, and a store has one writer.
+    with open_client(grpo.server, own_file(context.folder / ROLLOUTS)) as client:
         prompt = partial(_heard_prompt, folder=data_folder(recipe, context.folder_of(DATA)))
         source = ServerRollouts(client, model, prompt, max_tokens=grpo.max_tokens, temperature=grpo.temperature)
         yield build(source=source)

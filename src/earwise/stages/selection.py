@@ -9,6 +9,7 @@ from pathlib import Path
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from earwise.distil.sharding import whole_for_asking, whole_for_saving
 from earwise.models.omni import OmniModel
 from earwise.models.views import Sample
 from earwise.records import Item, View
@@ -51,15 +52,23 @@ class Best(TrainerCallback):
     ) -> TrainerControl:
         """Ask after every `every` steps, and after the last one. A resumed run asks again what it does again."""
         step = state.global_step
-        if state.is_world_process_zero and (step % self._settings.every == 0 or step == args.max_steps):
-            right = self._ask()
-            before = {at: value for at, value in self._tried().items() if at < step}
-            if right > max(before.values(), default=-1.0):
-                self._keep()
-            tried = {str(at): value for at, value in sorted((before | {step: right}).items())}
-            write_atomic(self._folder / TRIED, json.dumps(tried, indent=1) + "\n")
-            self._say(f"step {step}: {right:.1f} % of {len(self._samples)} held-out questions are right")
+        if step % self._settings.every == 0 or step == args.max_steps:
+            # A model in shards is put together by all processes, for the first one to ask and to save it.
+            with whole_for_asking(self._model):
+                right = self._ask() if state.is_world_process_zero else 0.0
+            with whole_for_saving(self._model):
+                if state.is_world_process_zero:
+                    self._note(step, right)
         return control
+
+    def _note(self, step: int, right: float) -> None:
+        """Write down a try, and keep the weights if it was the best so far."""
+        before = {at: value for at, value in self._tried().items() if at < step}
+        if right > max(before.values(), default=-1.0):
+            self._keep()
+        tried = {str(at): value for at, value in sorted((before | {step: right}).items())}
+        write_atomic(self._folder / TRIED, json.dumps(tried, indent=1) + "\n")
+        self._say(f"step {step}: {right:.1f} % of {len(self._samples)} held-out questions are right")
 
     def take(self, folder: Path) -> None:
         """Leave the best weights in `folder`."""

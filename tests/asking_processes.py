@@ -1,0 +1,116 @@
+"""Trainings that ask the model on the way, in this process or in shards under `torchrun`.
+
+python asking_processes.py CHECKPOINT OUT
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+from grpo_case import asked, learner, objective_of, term_of
+from grpo_case import trainer_of as trainer_by_reward
+from torch.distributed.tensor import DTensor
+from training_case import trainer_of
+from transformers import TrainerCallback
+
+from earwise.distil.on_policy import OnPolicyObjective
+from earwise.distil.sharding import whole_for_asking
+from earwise.models import OmniModel
+from earwise.ranks import process_count, process_rank
+from earwise.stages.selection import TRIED, Best
+from earwise.training_settings import OnPolicy, Selection
+
+STEPS, BATCH = 4, 4
+
+
+class Asking(TrainerCallback):
+    """Counts what lies in shards before, while and after the model is asked at the first step."""
+
+    def __init__(self, model: OmniModel) -> None:
+        self.model, self.counts = model, []
+
+    def count(self) -> None:
+        self.counts.append(sum(isinstance(parameter, DTensor) for parameter in self.model.parameters()))
+
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step == 1:
+            self.count()
+            with whole_for_asking(self.model):
+                self.count()
+            self.count()
+
+
+def selected(checkpoint: Path, out: Path) -> dict:
+    """The best of every second step, with what was said of each try; the best weights as they load."""
+    media, said = out / f"media{process_rank()}", []
+    media.mkdir(parents=True)
+    processes = process_count()
+    trainer, logs = trainer_of(checkpoint, media, out / "out", batch=BATCH // processes, processes=processes)
+    samples = asked(media, 12)
+    # Answers of an untrained model: some held-out questions are answered right from the first try on.
+    with torch.no_grad():
+        words = trainer.model.generate(samples, view="image_speech", max_new_tokens=3)
+    truths = [word if n % 2 else "never" for n, word in enumerate(words)]
+    held_out = [asked(media, 12, answers=(truth or "?",))[n] for n, truth in enumerate(truths)]
+    settings = Selection(every=2, max_new_tokens=3)
+    best = Best(trainer.model, held_out, "image_speech", settings, out, said.append)
+    trainer.add_callback(best)
+    asking = Asking(trainer.model)
+    trainer.add_callback(asking)
+    trainer.train()
+    if process_rank():
+        return {}
+    best.take(out / "ears")
+    kept = OmniModel.from_pretrained(str(checkpoint), out / "ears").ears
+    weights = {name: value.double().sum().item() for name, value in kept.state_dict().items()}
+    return {
+        "said": said,
+        "tried": json.loads((out / TRIED).read_text()),
+        "logs": logs,
+        "weights": weights,
+        "sharded": asking.counts,
+    }
+
+
+def by_reward(checkpoint: Path, out: Path) -> list:
+    """Logs of a training by reward with a reference, two updates on the same completions."""
+    media = out / f"media{process_rank()}"
+    media.mkdir(parents=True)
+    model, samples = learner(checkpoint, train="ears"), asked(media, 12)
+    objective = objective_of(model, term_of(updates=2, beta=0.5), view="image_speech")
+    trainer, logs = trainer_by_reward(model, samples, out, objective, steps=STEPS, batch=BATCH, lr=3e-3)
+    trainer.train()
+    return logs
+
+
+def on_policy(checkpoint: Path, out: Path) -> list:
+    """Logs of a training of which half of the answers are drawn."""
+    media = out / f"media{process_rank()}"
+    media.mkdir(parents=True)
+    processes = process_count()
+    trainer, logs = trainer_of(checkpoint, media, out, batch=BATCH // processes, processes=processes)
+    settings = OnPolicy(share=0.5, max_tokens=4)
+    objective = OnPolicyObjective(trainer._objective, trainer.model, settings, seed=5)
+    trainer._objective, trainer.data_collator = objective, objective.collate
+    trainer.train()
+    return logs
+
+
+def everything(checkpoint: Path, out: Path) -> dict:
+    return {
+        "selected": selected(checkpoint, out / "selected"),
+        "by_reward": by_reward(checkpoint, out / "by_reward"),
+        "on_policy": on_policy(checkpoint, out / "on_policy"),
+    }
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    done = everything(*map(Path, sys.argv[1:]))
+    if os.environ["RANK"] == "0":
+        Path(sys.argv[2], "done.json").write_text(json.dumps(done))
+    # A process that leaves while gloo's threads still run is sometimes aborted.
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
