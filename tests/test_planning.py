@@ -16,11 +16,12 @@ from tiny import tiny_model, tiny_samples
 from torch.utils.flop_counter import FlopCounterMode
 
 from earwise.distil.objective import Objective
+from earwise.distil.rollouts import LocalRollouts, Prompt
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.models.layout import shared_prefix
 from earwise.planning import plan
-from earwise.planning.cost import Pass, Shown, Sizes, step_flops, step_memory
+from earwise.planning.cost import Pass, Shown, Sizes, drawing_flops, step_flops, step_memory
 from earwise.recipe import load_recipe
 from earwise.term_settings import LayerMapTerm
 from earwise.training_settings import LogitsTerm, SftTerm
@@ -237,10 +238,41 @@ def test_the_command_prints_it_and_leaves_nothing_behind(corpora):
 
 
 def test_a_training_by_reward_is_planned_by_what_it_draws(tmp_path):
-    """The items of the teacher's labels are those of the file it answers; no cost is claimed for answers unknown."""
+    """The items of the teacher's labels are those of the file it answers; what answers cost is an estimate."""
     small = ["data.train_clips=4", "data.validation_clips=2", "data.test_clips=2", "data.known_clips=1"]
     recipe = load_recipe(RECIPES / "sightsound" / "micro.toml", [*small, "data.guard_items=4"])
     lines = [line.plain for line in plan(recipe)]
     at = next(n for n, line in enumerate(lines) if line.startswith("training sightsound_r1"))
     assert lines[at + 2].split() == "128 answers are drawn per step, of 48 tokens at most".split()
-    assert not any("cost of plain SFT" in line for line in lines[at : at + 4])
+    assert re.fullmatch(
+        r" +[\d.,]+ GFLOP at most to draw answers: an estimate, for 6,144 decoded tokens", lines[at + 3]
+    )
+    assert not any("cost of plain SFT" in line for line in lines[at : at + 5])
+
+
+@pytest.mark.parametrize("family", ["internvl", "qwen2_vl"])
+def test_predicted_operations_of_drawing_are_those_of_real_draws(family, tiny_checkpoints, tmp_path, monkeypatch):
+    """Three answers of seven tokens to one prompt, which nothing but the limit ends."""
+    model = tiny_model(tiny_checkpoints[family])
+    monkeypatch.setattr(type(model.family), "stop_ids", (10**6,))
+    (sample,) = tiny_samples(tmp_path, 1)
+    prompt = Prompt(sample, model.layouts.build(sample, "image_speech", answers=False))
+    sizes = Sizes.of(model, bfloat16=False)
+    source = LocalRollouts(model, max_tokens=7, temperature=1.0)
+    with FlopCounterMode(display=False) as counter:
+        ((*drawn,),) = source.draw([prompt], [1], 3)
+    assert [len(one.ids) for one in drawn] == [7, 7, 7]
+    shown = Shown.of(prompt.layout, sizes)
+    one, two, three, seven = (drawing_flops([shown], sizes, answers=3, tokens=n) for n in (1, 2, 3, 7))
+    assert seven == pytest.approx(counter.get_total_flops(), rel=0.06)
+    step = 2 * sizes.decoder + 2 * sizes.head + 4 * sizes.layers * sizes.attention_width * (shown.tokens + 1)
+    assert two - one == pytest.approx(3 * step, rel=1e-9)
+    assert three - two == pytest.approx(3 * (step + 4 * sizes.layers * sizes.attention_width), rel=1e-9)
+
+
+def test_the_plan_of_a_training_on_policy_estimates_its_draws(tmp_path):
+    path = tmp_path / "quick.toml"
+    path.write_text(EXAMPLE)
+    lines = lines_of(path, "speech.test_voices=2", "train.self_kd.on_policy={ share = 0.5, max_tokens = 8 }")
+    said = [line.split(maxsplit=1)[1] for line in lines if "to draw answers" in line]
+    assert said == ["GFLOP at most to draw answers: an estimate, for 16 decoded tokens"]

@@ -213,6 +213,26 @@ def step_flops(passes: Sequence[Pass], prefixes: Sequence[int], terms: Sequence[
     return total + products * 2 * sizes.head * responses
 
 
+def drawing_flops(prompts: Sequence[Shown], sizes: Sizes, *, answers: int, tokens: int) -> float:
+    """Operations of drawing `answers` answers of `tokens` tokens to each of `prompts`: an estimate, because nobody
+    knows how long answers become. With the limit for `tokens` it is the most that drawing takes.
+
+    Each prompt goes through the model once. A decoding step then puts one more token of every answer on top of all that
+    is before it, and makes one row of logits; the last token of an answer is read by nobody.
+    """
+    total, steps = 0.0, tokens - 1
+    for shown in prompts:
+        total += 2 * (sizes.vision * shown.patches + sizes.merger * shown.image_tokens)
+        total += 4 * sizes.vision_layers * sizes.vision_width * shown.patch_pairs
+        total += 2 * (sizes.ears * shown.states + sizes.projector * shown.clip_tokens)
+        total += 4 * sizes.ears_layers * sizes.ears_width * shown.squares
+        total += _decoder(shown.tokens, 0, sizes, learns=False)
+        seen = steps * shown.tokens + steps * (steps + 1) / 2
+        decoding = 2 * sizes.decoder * steps + 4 * sizes.layers * sizes.attention_width * seen
+        total += answers * (decoding + 2 * sizes.head * tokens)
+    return total
+
+
 def _decoder(new: int, before: int, sizes: Sizes, *, learns: bool) -> float:
     """Operations on `new` tokens that follow `before` others; frozen layers pass a gradient on, trained ones have their
     own, too.

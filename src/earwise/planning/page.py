@@ -24,7 +24,7 @@ from earwise.model_settings import ALIGNED, BASE
 from earwise.models.batch import MIN_PREFIX
 from earwise.models.layout import Layout, shared_prefix
 from earwise.models.omni import OmniModel
-from earwise.planning.cost import Pass, Shown, Sizes, step_flops, step_memory
+from earwise.planning.cost import Pass, Shown, Sizes, drawing_flops, step_flops, step_memory
 from earwise.planning.data import Material, look
 from earwise.planning.views import side_by_side
 from earwise.records import View
@@ -33,7 +33,7 @@ from earwise.settings import Recipe
 from earwise.stages import base
 from earwise.stages.checks import check_model
 from earwise.stages.models import load_base, load_start
-from earwise.training_settings import Optimisation, SftTerm, TaughtTerm, Term, portions
+from earwise.training_settings import OnPolicy, Optimisation, SftTerm, TaughtTerm, Term, portions
 
 SHOWN: Final = 3
 _SFT: Final = (SftTerm(type="sft", weight=1.0),)
@@ -51,6 +51,7 @@ class Job:
     terms: tuple[Term, ...]
     settings: Optimisation
     shares_prefix: bool
+    on_policy: OnPolicy | None = None
 
 
 def jobs(recipe: Recipe) -> list[Job]:
@@ -70,7 +71,7 @@ def jobs(recipe: Recipe) -> list[Job]:
             file, shares_prefix = questions_file(recipe, part.data), settings.shared_prefix == "auto"
             shared_out = {"batch_size": count, "accumulate": 1} if own.parts else {}
             alone = settings.model_copy(update=shared_out)
-            found.append(Job(title, file, part.view, (*taught,), terms, alone, shares_prefix))
+            found.append(Job(title, file, part.view, (*taught,), terms, alone, shares_prefix, own.on_policy))
     return found
 
 
@@ -198,6 +199,9 @@ def _costs(job: Job, model: OmniModel, material: Material) -> Iterator[Text]:
     yield Text(f"  {here * scale / 1e9:>12,.1f} GFLOP per step and process, {_steps(job, material)}")
     apart = f"; with full passes {full / sft:.2f}" if job.teachers else ""
     yield Text(f"  {here / sft:>12.2f} of the cost of plain SFT on the same items{apart}")
+    if job.on_policy is not None:
+        count = job.on_policy.share * job.settings.batch_size * job.settings.accumulate
+        yield _drawing(job, model, material, count, 1, job.on_policy.max_tokens)
     memory = step_memory(passes[0], prefixes, sizes, batch=job.settings.batch_size)
     parts = {"weights": memory.weights, "optimiser": memory.optimiser, "activations": memory.activations}
     said = ", ".join(f"{_size(part)} {what}" for what, part in {**parts, "logits": memory.logits}.items())
@@ -207,12 +211,23 @@ def _costs(job: Job, model: OmniModel, material: Material) -> Iterator[Text]:
 
 
 def _rollouts(job: Job, model: OmniModel, material: Material, grpo: GrpoTerm) -> Iterator[Text]:
-    """What a step draws and learns from; its cost depends on how long the answers become, so none is given."""
+    """What a step draws and learns from, and an estimate of what drawing costs."""
     prompts = job.settings.batch_size * job.settings.accumulate
     lengths = [len(model.layouts.build(sample, job.view, answers=False)) for sample in material.samples]
     yield Text(f"  {prompts * sum(lengths) / len(lengths):>12,.0f} tokens of prompts per step under {job.view}")
     yield Text(f"  {prompts * grpo.group:>12,.0f} answers are drawn per step, of {grpo.max_tokens} tokens at most")
-    yield Text(f"  cost and memory depend on how long answers become, and are not told; {_steps(job, material)}")
+    if grpo.server is None:
+        yield _drawing(job, model, material, prompts, grpo.group, grpo.max_tokens)
+    yield Text(f"  what learning from them costs depends on how long they become; {_steps(job, material)}")
+
+
+def _drawing(job: Job, model: OmniModel, material: Material, prompts: float, answers: int, tokens: int) -> Text:
+    """An estimate of what drawing answers to so many prompts of a step costs, at most."""
+    sizes = Sizes.of(model, bfloat16=job.settings.precision == "bfloat16")
+    rows = [Shown.of(model.layouts.build(s, job.view, answers=False), sizes) for s in material.samples]
+    most = drawing_flops(rows, sizes, answers=answers, tokens=tokens) * prompts / len(rows)
+    drawn = prompts * answers * tokens
+    return Text(f"  {most / 1e9:>12,.1f} GFLOP at most to draw answers: an estimate, for {drawn:,.0f} decoded tokens")
 
 
 def _prefixes(job: Job, model: OmniModel, rows: Sequence[Sequence[Layout]]) -> list[int]:
