@@ -6,6 +6,7 @@ python asking_processes.py CHECKPOINT OUT
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,12 +16,19 @@ from torch.distributed.tensor import DTensor
 from training_case import trainer_of
 from transformers import TrainerCallback
 
+from earwise.distil.fit import fit
+from earwise.distil.objective import Objective
 from earwise.distil.on_policy import OnPolicyObjective
+from earwise.distil.parts import PartsObjective
+from earwise.distil.schedule import Schedule
 from earwise.distil.sharding import whole_for_asking
+from earwise.distil.terms import make_term
+from earwise.errors import InputError
+from earwise.metrics import Metrics
 from earwise.models import OmniModel
 from earwise.ranks import process_count, process_rank
 from earwise.stages.selection import TRIED, Best
-from earwise.training_settings import OnPolicy, Selection
+from earwise.training_settings import OnPolicy, Selection, SftTerm, Training
 
 STEPS, BATCH = 4, 4
 
@@ -98,11 +106,36 @@ def on_policy(checkpoint: Path, out: Path) -> list:
     return logs
 
 
+def refused(checkpoint: Path, out: Path) -> list[str]:
+    """What is said of trainings whose processes would make different numbers of passes."""
+    media = out / f"media{process_rank()}"
+    media.mkdir(parents=True)
+    model, samples = learner(checkpoint, train="ears"), asked(media, 4)
+    replayed = objective_of(model, term_of(), view="image_speech", replay={samples[0].key})
+    said = []
+    try:
+        trainer_by_reward(model, samples, out, replayed, steps=1, batch=BATCH)[0].train()
+    except InputError as error:
+        said.append(str(error))
+    model = learner(checkpoint, train="ears")
+    term = make_term(SftTerm(type="sft", weight=1.0))
+    term.name = "one/sft"
+    parts = PartsObjective({"one": Objective("image_speech", [term], model)})
+    settings, metrics = Training(steps=1, batch_size=BATCH, lr=1e-3), Metrics(out / "metrics.jsonl")
+    schedule = Schedule([replace(sample, part="one") for sample in samples], [0, 1, 2, 3])
+    try:
+        fit(model, parts, schedule, settings, out / "parts", seed=0, metrics=metrics, what="parts")
+    except InputError as error:
+        said.append(str(error))
+    return said
+
+
 def everything(checkpoint: Path, out: Path) -> dict:
     return {
         "selected": selected(checkpoint, out / "selected"),
         "by_reward": by_reward(checkpoint, out / "by_reward"),
         "on_policy": on_policy(checkpoint, out / "on_policy"),
+        "refused": refused(checkpoint, out / "refused") if process_count() > 1 else [],
     }
 
 

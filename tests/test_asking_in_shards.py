@@ -64,3 +64,10 @@ def test_drawn_answers_in_shards_give_the_curve_of_one_process(alone, sharded):
         mine, theirs = curve(sharded["on_policy"], name), curve(alone["on_policy"], name)
         assert mine == pytest.approx(theirs, rel=1e-3, abs=1e-5), name
     assert max(curve(alone["on_policy"], "drawn")) > 0
+
+
+def test_what_would_wait_for_ever_is_refused(sharded):
+    """FSDP2 gathers the shards of all processes at every pass, so all must make as many."""
+    replayed, parts = sharded["refused"]
+    assert replayed.startswith("with replayed samples, processes make different numbers of passes")
+    assert parts.startswith("accelerate's configuration: with parts, processes make different numbers of passes")
