@@ -85,29 +85,33 @@ def _group(
     cascades: list[str],
     pair: Pair,
 ) -> GridGroup:
-    rows = [row for name, one in recovered.items() for row in _rows(name, models[name][OVERALL], one, cascades, pair)]
+    rows = [
+        row
+        for name, results in models.items()
+        if OVERALL in results
+        for row in _rows(name, results[OVERALL], recovered.get(name), cascades, pair)
+    ]
     return GridGroup(title, tuple(rows))
 
 
 def _rows(
-    name: str, result: BenchmarkResult, recovered: Recovered, cascades: list[str], pair: Pair
+    name: str, result: BenchmarkResult, recovered: Recovered | None, cascades: list[str], pair: Pair
 ) -> Iterator[GridRow]:
     """A model, by its ears and, where it was asked, through its own transcript."""
     for view in (pair.speech, CASCADE):
-        if view not in recovered.views:
+        if view not in result.views:
             continue
-        share = recovered.views[view]
+        share = recovered.views.get(view) if recovered else None
         change = result.changes.get(view) if isinstance(result, Changed) else None
-        beside = recovered.minus_cascade if view == pair.speech else {}
+        beside = recovered.minus_cascade if recovered and view == pair.speech else {}
         cells = (
-            score_cell(result.views.get(view)),
-            number_cell(share.value, share.ci95, share.by_seed),
+            score_cell(result.views[view]),
+            number_cell(share.value, share.ci95, share.by_seed) if share else None,
             _points(change),
             *(_points(beside.get(cascade)) for cascade in cascades),
         )
-        yield GridRow(
-            model_label(name), cells, note="through its own transcript" if view == CASCADE else "", model=name
-        )
+        note = "through its own transcript" if view == CASCADE else ""
+        yield GridRow(model_label(name), cells, note=note, model=name)
 
 
 def _points(one: GapScore | None) -> Cell | None:
