@@ -42,7 +42,7 @@ def condition_results(
 
 def _changes(before: ScoreTable, after: ScoreTable, model: str, benchmark: str) -> dict[str, Json]:
     """By spoken view, after minus before."""
-    changes = {}
+    changes: dict[str, Json] = {}
     for view in after.views(model, benchmark):
         first, second = after.get(model, benchmark, view), before.get(model, benchmark, view)
         if view in SPOKEN_VIEWS and first and second:
