@@ -18,6 +18,7 @@ SMALL = [
     "data.validation_utterances=1", "data.test_clips=4", "data.test_utterances=20", "training.steps=1",
     "training.batch_size=2", "evaluate.max_new_tokens=2", "training.precision='float32'",
 ]  # fmt: skip
+STUDENT = "runs/micro_hearer/stages/seed0/base/model"
 
 
 def test_the_recipe_leaves_a_table_of_sound_speech_and_emotion(tmp_path):
@@ -25,7 +26,7 @@ def test_the_recipe_leaves_a_table_of_sound_speech_and_emotion(tmp_path):
     reader = write_tiny(tmp_path / "reader", "causal_lm", vocabulary="feelings", hidden_size=48, num_layers=6)
     own = tmp_path / "own.toml"
     own.write_text(
-        RECIPE.read_text().replace('"hearer-micro"', f'"{student}"').replace('"reader-micro"', f'"{reader}"')
+        RECIPE.read_text().replace(f'"{STUDENT}"', f'"{student}"').replace('"reader-micro"', f'"{reader}"')
     )
     assert execute(own, SMALL, tmp_path / "run") == 0
     summary = json.loads((tmp_path / "run/summary.json").read_text())
