@@ -69,7 +69,7 @@ def test_a_text_that_is_not_described_is_named(recipe, tmp_path, capsys):
     described = tmp_path / "own/descriptions.jsonl"
     described.write_text(described.read_text().splitlines()[0] + "\n")
     assert execute(recipe, [], tmp_path / "run") == 2
-    assert "record 1-0: no description of this item" in capsys.readouterr().err
+    assert "own/descriptions.jsonl: 1-0: no description of this item" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,10 @@ BAD_VALUES = [
     ("training=3", "training: expected a table, got 3"),
     ("name=two words", "name: expected letters, digits, '_', '-' and '.', got 'two words'"),
     ("speech.train_voices=1.5", "speech.train_voices: expected a whole number or a list, got 1.5"),
-    ("speech.engine.type=foo", "speech.engine.type: expected one of 'espeak', 'huggingface', 'openai', got 'foo'"),
+    (
+        "speech.engine.type=foo",
+        "speech.engine.type: expected one of 'espeak', 'flite', 'huggingface', 'openai', got 'foo'",
+    ),
     ("speech.engine={}", "speech.engine.type: missing (it says which variant the table is)"),
     ("speech.engine={type='openai', base_url='x'}", "speech.engine.model: missing (it is required and has no default)"),
     ("speech.rates_wpm=[180, 120]", "speech.rates_wpm: the range [180, 120] ends before it begins"),

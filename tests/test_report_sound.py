@@ -23,7 +23,7 @@ from earwise.evaluation_settings import Evaluate, Report
 from earwise.recipe import load_recipe
 from earwise.records import View
 from earwise.report import Answer, ShownItem, build_report, console_table
-from earwise.report.sound import faithfulness_grid, gains_grid, sound_section, trace_section
+from earwise.report.sound import faithfulness_gains_grid, faithfulness_grid, gains_grid, sound_section, trace_section
 from earwise.report.summary import Summary, parse_summary
 
 # What a score owes to hearing
@@ -137,6 +137,13 @@ def run_summary() -> dict[str, Any]:
         "ablation_gains": ablation_gains(table, rows, "direct", "sound_text"),
         "sound": summarise_sound(table),
         "faithfulness": summarise_faithfulness(table, TRUTH, "sound_text"),
+        "faithfulness_gains": {
+            "sft": {"base": {"hard": {"value": 0.25, "ci95": [0.125, 0.5], "n": 4, "by_seed": [0.0, 0.5]}}},
+            "late": {
+                "base": {"hard": {"value": 0.0, "ci95": [-0.25, 0.25], "n": 4, "by_seed": [0.0, 0.0]}},
+                "sft": {"hard": {"value": -0.25, "ci95": None, "n": 1, "by_seed": [0.0, -0.5]}},
+            },
+        },
         "traces": summarise_filters(TRACES, DECISIONS, ITEMS, TRUTH)
         | {"trust": {"checker": "ear<b>", "precision": trust, "recall": trust, "accuracy": trust}}
         | {"failed": 1, "spent": {"teacher": {"prompt_tokens": 1200, "completion_tokens": 30, "cost": 0.5}}},
@@ -234,6 +241,21 @@ def test_the_page_shows_a_run_on_sounds(tmp_path: Path) -> None:
     assert trace_section(summary()) is not None
 
 
+def test_true_answers_are_compared_in_points() -> None:
+    grid = faithfulness_gains_grid(summary())
+    assert grid is not None
+    assert [(group.title, [row.label for row in group.rows]) for group in grid.groups] == [
+        ("SFT", ["minus base"]), ("late", ["minus base", "minus SFT"])
+    ]  # fmt: skip
+    gained, same, alone = (row.cells[0] for group in grid.groups for row in group.rows)
+    assert gained is not None
+    assert same is not None
+    assert (gained.text, gained.small[0]) == ("+25.0", "better")
+    assert gained.small[-1] == "0.0, +50.0"
+    assert (same.text, same.small[0]) == ("0.0", "no difference shown")
+    assert alone is None
+
+
 def test_a_gap_between_other_views_is_named_by_them(tmp_path: Path) -> None:
     data = run_summary() | {"text_view": "text_only", "speech_view": "sound_text"}
     for results in data["models"].values():
@@ -252,3 +274,4 @@ def test_a_gap_between_other_views_is_named_by_them(tmp_path: Path) -> None:
 def test_a_run_without_sounds_has_none_of_these_parts() -> None:
     empty = parse_summary('{"recipe": "x", "models": {}}')
     assert (sound_section(empty), gains_grid(empty), faithfulness_grid(empty), trace_section(empty)) == (None,) * 4
+    assert faithfulness_gains_grid(empty) is None

@@ -22,7 +22,7 @@ from earwise.report.guards import guard_lines
 from earwise.report.items import ShownItem, make_gallery
 from earwise.report.origin import read_origin
 from earwise.report.paper import paper_section
-from earwise.report.sound import faithfulness_grid, gains_grid, sound_section, trace_section
+from earwise.report.sound import faithfulness_gains_grid, faithfulness_grid, gains_grid, sound_section, trace_section
 from earwise.report.study import read_study
 from earwise.report.summary import Summary, read_summary
 from earwise.store import write_atomic
@@ -76,6 +76,7 @@ def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
             guards=guard_lines(summary),
             sound=sound_section(summary),
             faithfulness=faithfulness_grid(summary),
+            faithfulness_gains=faithfulness_gains_grid(summary),
             traces=trace_section(summary),
             paper=paper_section(summary, read_study(folder, summary), shown, attention.answers if attention else ()),
             attention=attention,

@@ -7,16 +7,8 @@ from dataclasses import dataclass
 
 from earwise.evaluate.sound import MAIN
 from earwise.report.grids import Cell, Grid, GridGroup, GridRow, benchmark_label, count_cell, number_cell, score_cell
-from earwise.report.summary import (
-    OVERALL,
-    ControlScore,
-    FilterStep,
-    Gain,
-    Interval,
-    PooledShare,
-    Summary,
-    TraceFilters,
-)
+from earwise.report.sound_parts import ControlScore, FilterStep, Gain, PooledShare, TraceFilters
+from earwise.report.summary import OVERALL, Interval, Summary
 from earwise.report.words import SPACE, interval, model_label, number, percent, view_label, view_note
 
 STEPS = {
@@ -154,6 +146,23 @@ def faithfulness_grid(summary: Summary) -> Grid | None:
         (f"{unknown:,} chains are about sounds of which no truth is known; they are not judged.",) if unknown else ()
     )
     return Grid("Faithfulness of reasoning", "Model", columns, tuple(groups), notes)
+
+
+def faithfulness_gains_grid(summary: Summary) -> Grid | None:
+    """Each model that reasons minus those before it, in true answers; None where there are no two."""
+    gains = summary.faithfulness_gains
+    names = _benchmarks(summary, [name for others in gains.values() for found in others.values() for name in found])
+    if not names:
+        return None
+    groups = []
+    for model, others in gains.items():
+        cells = {o: [one.points if (one := found.get(name)) else None for name in names] for o, found in others.items()}
+        rows = tuple(
+            GridRow(f"minus {model_label(other)}", tuple(map(_gain_cell, row))) for other, row in cells.items()
+        )
+        groups.append(GridGroup(model_label(model), rows))
+    columns = tuple((benchmark_label(name), "points") for name in names)
+    return Grid("Answers that reason without a false claim, compared", "Model", columns, tuple(groups))
 
 
 def trace_section(summary: Summary) -> TraceSection | None:

@@ -9,20 +9,21 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypeVar, get_args
+from typing import NamedTuple, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from earwise.errors import InputError
 from earwise.evaluate.guards import Verdict
 from earwise.evaluate.summary import OVERALL as OVERALL
 from earwise.evaluation_settings import SPOKEN_VIEWS
 from earwise.records import View
+from earwise.report.parts import Interval as Interval
+from earwise.report.parts import Part as Part
+from earwise.report.parts import Share
+from earwise.report.sound_parts import ControlScore, Faithfulness, FaithfulnessGain, Gain, TraceFilters
 
 SPOKEN_FORM = "image_spoken_form"
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Interval = tuple[float, float]
 
 
 class Pair(NamedTuple):
@@ -36,12 +37,6 @@ class Pair(NamedTuple):
         first = (self.text, SPOKEN_FORM, self.speech)
         known = (*first, *(view for view in get_args(View) if view not in first))
         return tuple(view for view in known if view in used) + tuple(sorted(set(used) - set(known)))
-
-
-class Part(BaseModel):
-    """Base of the parts of a summary: immutable, values not coerced, no NaN."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
 
 
 P = TypeVar("P", bound=Part)
@@ -65,7 +60,7 @@ class ViewScore(Part):
     """Share of "yes" among the answers; None where the questions do not ask for yes or no."""
     yes_ci95: tuple[Share, Share] | None = None
     by_seed: tuple[float, ...] = ()
-    totals: dict[str, Total] = {}
+    totals: dict[str, Total] = Field(default={})
     """What else is reported of these answers, by name (`wa`, `ua`, `weighted_f1`)."""
 
 
@@ -91,11 +86,11 @@ class BenchmarkResult(Part):
     n: int
     views: dict[str, ViewScore]
     gap: GapScore | None = None
-    gaps: dict[str, GapScore] = {}
+    gaps: dict[str, GapScore] = Field(default={})
     """The steps of the gap by name: typed minus its spoken form, typed; that minus spoken."""
-    kinds: dict[str, dict[str, float | None]] = {}
+    kinds: dict[str, dict[str, float | None]] = Field(default={})
     """Question kind to `{VIEW: score, "n": items}`."""
-    kind_ci95: dict[str, dict[str, Interval]] = {}
+    kind_ci95: dict[str, dict[str, Interval]] = Field(default={})
     """Question kind to `{VIEW: interval}`, of kinds with enough items."""
     columns: tuple[str, ...] = ()
     """Of a mean over benchmarks: their names."""
@@ -149,7 +144,7 @@ class Voices(Part):
 
     train: int | None = None
     test: tuple[str, ...] = ()
-    per_voice: dict[str, dict[str, VoiceScore]] = {}
+    per_voice: dict[str, dict[str, VoiceScore]] = Field(default={})
 
 
 class ClipCount(Part):
@@ -157,7 +152,7 @@ class ClipCount(Part):
 
     clips: int
     failed: int
-    reasons: dict[str, int] = {}
+    reasons: dict[str, int] = Field(default={})
     wer: float | None = None
     """Word error rate of the round trip over all of them."""
     left_out: int | None = None
@@ -168,7 +163,7 @@ class Gate(Part):
     """The quality gate: counts by place, and all results on the items whose clips passed."""
 
     clips: dict[str, ClipCount]
-    models: dict[str, dict[str, BenchmarkResult]] = {}
+    models: dict[str, dict[str, BenchmarkResult]] = Field(default={})
 
 
 class AblationCell(Part):
@@ -177,53 +172,6 @@ class AblationCell(Part):
     score: float
     ci95: Interval | None = None
     n: int
-
-
-class Gain(Part):
-    """A row of an ablation minus its baseline, in points, paired by item."""
-
-    value: float
-    ci95: Interval
-    p: float | None = None
-    n: int
-    by_seed: tuple[float, ...] = ()
-
-    @property
-    def words(self) -> str:
-        """What the interval shows."""
-        return "better" if self.ci95[0] > 0 else "worse" if self.ci95[1] < 0 else "no difference shown"
-
-
-class ControlScore(Part):
-    """One model on one benchmark without its sound: the score, and by how much the score with its sound is above it."""
-
-    score: float
-    gap: float
-    ci95: Interval
-    by_seed: tuple[float, ...] = ()
-    hears: bool
-    """Whether the interval of the gap is above 0."""
-
-
-class PooledShare(Part):
-    """A share of cases over all seeds, from 0 to 1, with its interval over clusters."""
-
-    value: Share
-    ci95: Interval | None = None
-    n: int
-    by_seed: tuple[float | None, ...] = ()
-
-
-class Faithfulness(Part):
-    """How far what one model says about the sounds of one benchmark is true; None where there is nothing to judge."""
-
-    n: int
-    no_truth: int = 0
-    """Chains about sounds of which no truth is known."""
-    reasons: PooledShare
-    true_chains: PooledShare | None = None
-    true_claims: PooledShare | None = None
-    complete_chains: PooledShare | None = None
 
 
 class GuardChange(Part):
@@ -236,69 +184,6 @@ class GuardChange(Part):
     verdict: Verdict
     than: str
     """The model that it is compared with."""
-
-
-class FilterStep(Part):
-    """The traces that are left after a filter."""
-
-    traces: int
-    items: int
-    hallucinated: PooledShare | None = None
-    true_claims: PooledShare | None = None
-    omitting: PooledShare | None = None
-    recall: PooledShare | None = None
-    right: PooledShare | None = None
-    labels: dict[str, Share] = {}
-
-
-class CheckerWorth(Part):
-    """Precision and recall of the checker on the traces that it judged, where their truth is known."""
-
-    judged: int
-    precision: PooledShare | None = None
-    recall: PooledShare | None = None
-
-
-class TrustRate(Part):
-    """A share with its interval."""
-
-    value: Share
-    low: Share
-    high: Share
-    n: int
-
-
-class Trust(Part):
-    """A checker before it judged: on known chains, and as many corrupted ones."""
-
-    checker: str
-    precision: TrustRate
-    recall: TrustRate
-    accuracy: TrustRate
-
-
-class Spent(Part):
-    """What a model that was asked for traces or verdicts has read and written."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    cost: float = 0.0
-
-
-class TraceFilters(Part):
-    """The traces of a teacher, and what each filter left of them."""
-
-    items: int
-    drawn: int
-    no_truth: int = 0
-    steps: dict[str, FilterStep]
-    dropped: dict[str, dict[str, int]] = {}
-    """By filter: how many are kept, and how many dropped for each reason."""
-    checker: CheckerWorth | None = None
-    trust: Trust | None = None
-    failed: int = 0
-    """Items without a full set of samples, as the teacher did not answer."""
-    spent: dict[str, Spent] = {}
 
 
 class Summary(Part):
@@ -314,17 +199,17 @@ class Summary(Part):
     comparisons: tuple[Comparison, ...] = ()
     voices: Voices | None = None
     gate: Gate | None = None
-    timings_s: dict[str, float] = {}
-    versions: dict[str, JsonValue] = {}
-    ablation: dict[str, dict[str, AblationCell]] = {}
+    timings_s: dict[str, float] = Field(default={})
+    versions: dict[str, JsonValue] = Field(default={})
+    ablation: dict[str, dict[str, AblationCell]] = Field(default={})
     ablation_baseline: str | None = None
-    ablation_gains: dict[str, dict[str, Gain]] = {}
-    sound: dict[str, dict[str, dict[str, ControlScore]]] = {}
+    ablation_gains: dict[str, dict[str, Gain]] = Field(default={})
+    sound: dict[str, dict[str, dict[str, ControlScore]]] = Field(default={})
     """Model, benchmark and control."""
-    faithfulness: dict[str, dict[str, Faithfulness]] = {}
-    guards: dict[str, dict[str, GuardChange]] = {}
+    faithfulness: dict[str, dict[str, Faithfulness]] = Field(default={})
+    guards: dict[str, dict[str, GuardChange]] = Field(default={})
     """Model and benchmark."""
-    faithfulness_gains: dict[str, dict[str, dict[str, JsonValue]]] = {}
+    faithfulness_gains: dict[str, dict[str, dict[str, FaithfulnessGain]]] = Field(default={})
     """Model, the one it is compared with, benchmark."""
     traces: TraceFilters | None = None
 

@@ -1,0 +1,16 @@
+"""What the parts of a summary are made of."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Interval = tuple[float, float]
+
+
+class Part(BaseModel):
+    """Base of the parts of a summary: immutable, values not coerced, no NaN."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
