@@ -25,9 +25,7 @@ def test_the_recipe_leaves_a_table_of_sound_speech_and_emotion(tmp_path):
     student = write_tiny(tmp_path / "student", "qwen2_audio", vocabulary="feelings", num_layers=4)
     reader = write_tiny(tmp_path / "reader", "causal_lm", vocabulary="feelings", hidden_size=48, num_layers=6)
     own = tmp_path / "own.toml"
-    own.write_text(
-        RECIPE.read_text().replace(f'"{STUDENT}"', f'"{student}"').replace('"reader-micro"', f'"{reader}"')
-    )
+    own.write_text(RECIPE.read_text().replace(f'"{STUDENT}"', f'"{student}"').replace('"reader-micro"', f'"{reader}"'))
     assert execute(own, SMALL, tmp_path / "run") == 0
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     assert list(summary["ablation"]) == ROWS
