@@ -77,6 +77,7 @@ def test_a_text_that_is_not_described_is_named(recipe, tmp_path, capsys):
     [
         ("base.view='image_text'", "is shown 'description_text', as it only reads"),
         ("base.view='sound_text'", "is shown 'description_text', as it only reads"),
+        ("base.tower=whisper-micro", "base.tower: has no effect on the family 'causal_lm'"),
         ("base.audio_width=16", "has no effect on the family 'causal_lm'"),
         ("base.vision_width=16", "has no effect on the family 'causal_lm'"),
         ("base.image_size=32", "has no effect on the family 'causal_lm'"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from videos import write_video
 
 from earwise.base_settings import Base, BasePhase
@@ -18,6 +19,7 @@ from earwise.distil.checkpoints import Checkpoints
 from earwise.distil.trainer import DistilTrainer
 from earwise.errors import InputError
 from earwise.models import OmniModel, Sample, Turn
+from earwise.models.shipped import SHIPPED
 from earwise.models.views import Sound
 from earwise.recipe import load_recipe
 from earwise.records import Item
@@ -115,6 +117,48 @@ def test_a_phase_that_only_reads_leaves_hearing_as_it_was(recipe, tmp_path):
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert not [name for name in changed if "audio" in name or "multi_modal" in name]
     assert any("layers.0.mlp" in name for name in changed)
+
+
+def test_hearing_starts_as_the_whisper_encoder_that_is_named(recipe, tmp_path):
+    recipe.write_text(with_tower())
+    assert execute(recipe, [], tmp_path / "run") == 0
+    stage = tmp_path / "run/stages/seed0/base"
+    whisper, before, after = weights(SHIPPED / "whisper-micro"), weights(stage / "start"), weights(stage / "model")
+    own = {name.partition("audio_tower.")[2]: name for name in before if "audio_tower." in name}
+    assert own.keys() == whisper.keys()
+    assert all(torch.equal(before[own[name]], whisper[name]) for name in whisper)
+    still = {name for name in own if torch.equal(before[own[name]], after[own[name]])}
+    assert still == set()
+    assert OmniModel.from_pretrained(str(stage / "start")).family.feature_extractor.feature_size == 80
+
+
+def test_two_states_of_the_whisper_encoder_are_one_of_the_tower(tmp_path):
+    """Up to the last norm, which follows the pooling here; both as transformers computes them."""
+    start = base_stage.fresh_checkpoint(load_recipe(written(tmp_path, with_tower())).base, tmp_path / "start", 0)
+    tower = OmniModel.from_pretrained(str(start)).base.model.audio_tower
+    whisper = WhisperEncoder.from_pretrained(SHIPPED / "whisper-micro")
+    whisper.layer_norm = torch.nn.Identity()
+    mels = torch.randn(1, 80, 3_000, generator=torch.manual_seed(1))
+    with torch.no_grad():
+        pairs = whisper(mels).last_hidden_state.unflatten(1, (750, 2)).mean(2)
+        torch.testing.assert_close(tower(mels).last_hidden_state, tower.layer_norm(pairs))
+
+
+def test_a_tower_that_is_no_whisper_is_named(tmp_path):
+    text = with_tower(f"{SHIPPED / 'reader-micro'}")
+    with pytest.raises(InputError, match=r"reader-micro: base\.tower: a model of the type 'qwen3' cannot be the tower"):
+        base_stage.fresh_checkpoint(load_recipe(written(tmp_path, text)).base, tmp_path / "start", 0)
+
+
+def with_tower(tower="whisper-micro"):
+    """The recipe with a tower instead of the sizes of hearing."""
+    text = "".join(f"{line}\n" for line in RECIPE.splitlines() if not line.startswith(SIZES))
+    return text.replace("heads = 2\n", f'heads = 2\ntower = "{tower}"\n', 1)
+
+
+def written(tmp_path, text):
+    (tmp_path / "changed.toml").write_text(text)
+    return tmp_path / "changed.toml"
 
 
 def read(tmp_path):
@@ -244,6 +288,7 @@ def test_the_data_stage_checks_the_files_that_phases_name(recipe):
         ({"view": "image_text"}, "base.view: a base of the family 'qwen2_audio' is shown 'sound_text'"),
         ({"mel_bins": None}, "base.mel_bins: missing key, which the family 'qwen2_audio' needs"),
         ({"image_size": 32}, "base.image_size: has no effect on the family 'qwen2_audio'"),
+        ({"tower": "whisper-micro"}, "base.audio_width: has no effect beside base.tower"),
         ({"audio_heads": 3}, "base.audio_heads: audio_width 16 is not a multiple of 3"),
         ({"files": {"listen": 0.7}}, "base.phases.0.files: the shares sum to 0.7, not to 1"),
         ({"files": {}}, "base.phases.0.files: missing key: without it a phase asks about images"),

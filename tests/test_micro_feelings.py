@@ -25,6 +25,7 @@ from earwise.micro.sounds.chains import event_of
 from earwise.micro.sounds.questions import Question
 from earwise.micro.sounds.words import SOUND_VOCABULARY
 from earwise.micro.tokenizer import build_tokenizer
+from earwise.models.shipped import SHIPPED
 from earwise.planning.data import look
 from earwise.settings import Recipe
 from earwise.speech.voices import variant
@@ -114,6 +115,8 @@ def test_no_test_voice_trains():
     assert train
     assert test
     assert not train & test
+    heard = json.loads((SHIPPED / "whisper-micro" / "training.json").read_text())["speakers"]
+    assert not test & {*heard}
 
 
 def test_a_question_about_words_has_one_right_option():

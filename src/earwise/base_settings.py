@@ -76,6 +76,9 @@ class Base(Settings):
     audio_layers: Count | None = None
     audio_heads: Count | None = None
     mel_bins: Count | None = None
+    tower: NonEmpty | None = None
+    """The Whisper checkpoint that hearing starts from, with its sizes instead of those above: `whisper-micro`, which
+    comes with the package, a folder, or a hub id. It is trained with the rest."""
     phases: Annotated[tuple[BasePhase, ...], Field(min_length=1)]
 
     @property
@@ -112,14 +115,18 @@ def base_disagreements(base: Base) -> Iterator[tuple[str, str]]:
 
 def _sizes(base: Base) -> Iterator[tuple[str, str]]:
     vision = (*_VISION, "image_size")
-    needed: tuple[str, ...] = _VISION if base.sees else _AUDIO if base.hears else ()
-    useless = _AUDIO if base.sees else vision if base.hears else (*vision, *_AUDIO)
+    heard = () if base.tower is not None else _AUDIO
+    needed: tuple[str, ...] = _VISION if base.sees else heard if base.hears else ()
+    useless = (*_AUDIO, "tower") if base.sees else vision if base.hears else (*vision, *_AUDIO, "tower")
     for key in needed:
         if getattr(base, key) is None:
             yield f"base.{key}", f"missing key, which the family '{base.family}' needs"
     for key in useless:
         if getattr(base, key) is not None:
             yield f"base.{key}", f"has no effect on the family '{base.family}'"
+    for key in _AUDIO if base.hears and base.tower is not None else ():
+        if getattr(base, key) is not None:
+            yield f"base.{key}", f"has no effect beside base.tower: the sizes of hearing are those of {base.tower!r}"
     if base.image_size is not None and base.image_size % _PIXELS_PER_TOKEN:
         yield "base.image_size", f"{base.image_size} is not a multiple of {_PIXELS_PER_TOKEN} pixels"
     for part, heads in (("width", "heads"), ("vision_width", "vision_heads"), ("audio_width", "audio_heads")):

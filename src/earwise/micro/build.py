@@ -18,7 +18,7 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2Im
 from transformers.models.internvl.configuration_internvl import InternVLVisionConfig
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from earwise.micro.build_audio import build_qwen2_audio
+from earwise.micro.build_audio import WhisperWeights, build_qwen2_audio
 from earwise.micro.build_text import build_causal_lm
 from earwise.micro.feelings.words import FEELING_VOCABULARY
 from earwise.micro.scenes import IMAGE_SIZE
@@ -57,13 +57,15 @@ def write_tiny(
     audio_layers: int = 1,
     audio_heads: int = 2,
     mel_bins: int = 40,
+    tower: WhisperWeights | None = None,
     vocabulary: Vocabulary = "scenes",
 ) -> Path:
     """Write a checkpoint with random weights that `from_pretrained` loads, and return its folder.
 
     Works for all families at any size; the defaults are what tests want, a model built in milliseconds. A picture of
     `image_size` pixels becomes (image_size / 16)^2 tokens: 16 of a scene's 64 pixels, 4 of a frame's 32. A family uses
-    the sizes of what it has: Qwen2-Audio those of hearing, a text model neither, the others those of vision.
+    the sizes of what it has: Qwen2-Audio those of hearing, or those of the `tower` that it starts from, a text model
+    neither, the others those of vision.
     """
     words, reasoning = vocabulary_words(vocabulary)
     decoder = {
@@ -92,7 +94,7 @@ def write_tiny(
     if family == "causal_lm":
         parts = build_causal_lm(seed, words=words, reasoning=reasoning, **decoder)
     elif family == "qwen2_audio":
-        parts = build_qwen2_audio(seed, words=words, reasoning=reasoning, **decoder, **audio)
+        parts = build_qwen2_audio(seed, words=words, reasoning=reasoning, tower=tower, **decoder, **audio)
     elif family == "qwen2_vl":
         parts = build_qwen2_vl(seed, words=words, reasoning=reasoning, image_mean=mean, **decoder, **vision)
     else:

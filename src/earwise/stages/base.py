@@ -16,10 +16,13 @@ from earwise.metrics import Metrics
 from earwise.micro.build import write_tiny
 from earwise.model_settings import BASE
 from earwise.models.omni import OmniModel
+from earwise.models.shipped import model_folder
+from earwise.models.whisper import read_encoder
 from earwise.records import View
 from earwise.run import Stage, StageContext
 from earwise.settings import Recipe
 from earwise.stages.base_pools import Files, Pools, Scenes, by_length, sample_length
+from earwise.stages.checks import check_tower
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import data_folder
 from earwise.training_settings import SftTerm
@@ -35,10 +38,17 @@ def stage(recipe: Recipe, seed: int) -> Stage:
         name=f"seed{seed}/{BASE}",
         work=lambda context: _work(context, recipe),
         settings=recipe.base.for_stage(),
+        inputs=_inputs(recipe.base),
         seed=seed,
         needs=(DATA,),
         processes="one",
     )
+
+
+def _inputs(settings: Base) -> tuple[Path, ...]:
+    """The tower's folder, where it is on this disk: when it changes, the base is stale."""
+    folder = Path(model_folder(settings.tower)) if settings.tower is not None else None
+    return (folder,) if folder is not None and folder.is_dir() else ()
 
 
 def base_stage_needed(recipe: Recipe, seed: int) -> tuple[str, ...]:
@@ -81,6 +91,10 @@ def fresh_checkpoint(settings: Base, folder: Path, seed: int) -> Path:
         "audio_heads": settings.audio_heads,
         "mel_bins": settings.mel_bins,
     }
+    tower = None
+    if settings.tower is not None:
+        check_tower(settings.tower)
+        tower = read_encoder(model_folder(settings.tower), None)
     return write_tiny(
         folder,
         settings.family,
@@ -90,6 +104,7 @@ def fresh_checkpoint(settings: Base, folder: Path, seed: int) -> Path:
         num_layers=settings.layers,
         num_heads=settings.heads,
         num_key_value_heads=settings.key_value_heads,
+        tower=tower,
         vocabulary=settings.vocabulary,
         **{name: size for name, size in sizes.items() if size is not None},
     )

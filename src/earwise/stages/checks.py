@@ -16,8 +16,10 @@ from earwise.settings import Recipe
 def check_model(recipe: Recipe) -> None:
     """Raise `InputError` for a base that is nowhere, has no weights or has no family, and for ears that are nowhere.
 
-    Nothing is loaded but configurations.
+    So for the Whisper checkpoint that a base's hearing starts from. Nothing is loaded but configurations.
     """
+    if recipe.base is not None and recipe.base.tower is not None:
+        check_tower(recipe.base.tower)
     settings = recipe.model
     if settings is None:
         return
@@ -28,6 +30,15 @@ def check_model(recipe: Recipe) -> None:
         adapter_for(settings.family, model_type, base)
     if isinstance(settings.ears, PretrainedEars):
         _model_type(model_folder(settings.ears.path), settings.ears.revision, trust_remote_code=False)
+
+
+def check_tower(tower: str) -> None:
+    """Raise `InputError` for a `base.tower` that is nowhere, or that is no Whisper checkpoint."""
+    name = model_folder(tower)
+    model_type = _model_type(name, None, trust_remote_code=False)
+    if model_type != "whisper":
+        what = f"base.tower: a model of the type {model_type!r} cannot be the tower of a base that hears"
+        raise InputError(what, file=name, remedy="name a Whisper checkpoint, as `whisper-micro`")
 
 
 def _model_type(name: str, revision: str | None, *, trust_remote_code: bool) -> str:
