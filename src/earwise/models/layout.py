@@ -122,6 +122,7 @@ class LayoutBuilder:
         self.family = family
         self.audio_tokens = audio_tokens
         self._templates: dict[tuple[int, int], list[str]] = {}
+        self._template_ids: dict[str, list[int]] = {}
 
     def build(self, sample: Sample, view: View, *, answers: bool) -> Layout:
         """The layout of `sample` under `view`; with `answers` the responses are appended (training), without it ends
@@ -187,7 +188,9 @@ class LayoutBuilder:
         """Template text. Directly after a response it begins with the end-of-turn token, which the model must
         produce.
         """
-        ids = self._encode(text)
+        if text not in self._template_ids:
+            self._template_ids[text] = self._encode(text)
+        ids = self._template_ids[text]
         if draft.spans and draft.spans[-1].role == "response":
             stop = next((i for i, token in enumerate(ids) if token in self.family.stop_ids), None)
             if stop is None:
