@@ -125,6 +125,19 @@ def test_a_folder_is_an_input_by_its_names_and_contents(plan: Plan) -> None:
     assert plan.execute() == ALL
 
 
+def test_what_a_link_in_an_input_leads_to_belongs_to_it(plan: Plan) -> None:
+    elsewhere, plan.outside = plan.folder.parent / "elsewhere", plan.folder.parent / "folder"
+    elsewhere.mkdir()
+    plan.outside.mkdir()
+    (elsewhere / "a").write_text("1")
+    (plan.outside / "linked").symlink_to(elsewhere)
+    (plan.outside / "itself").symlink_to(plan.outside)
+    plan.execute()
+    assert plan.execute() == []
+    (elsewhere / "a").write_text("2")
+    assert plan.execute() == ALL
+
+
 def test_an_unchanged_input_is_read_once(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     plan.execute()
     monkeypatch.setattr(provenance, "hash_file", lambda path: pytest.fail(f"read {path} again"))

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import platform
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,6 +107,19 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    """Every file in `folder` that is not hidden; a linked folder is entered unless it is one that it lies in."""
+    for entry in folder.iterdir():
+        if entry.name.startswith("."):
+            continue
+        if entry.is_file():
+            yield entry
+        elif entry.is_dir() and not (
+            entry.is_symlink() and entry.resolve() in (folder.resolve(), *folder.resolve().parents)
+        ):
+            yield from _files(entry)
+
+
 class InputHashes:
     """sha256 of input files and folders, kept beside the run so that a large unchanged file is read once.
 
@@ -121,13 +135,13 @@ class InputHashes:
         """Hash of a file, or of the relative names and hashes of all files in a folder; raises `InputError`.
 
         What is hidden (its name begins with a dot) does not count: images that reading a folder takes out of its files.
+        Links to folders are followed.
         """
         if path.is_file():
             return self._of_file(path)
         if not path.is_dir():
             raise InputError("no such file or folder", file=path)
-        names = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
-        shown = [name for name in names if not any(part.startswith(".") for part in name.parts)]
+        shown = sorted(file.relative_to(path) for file in _files(path))
         listing = [f"{self._of_file(path / name)} {name.as_posix()}\n" for name in shown]
         return hashlib.sha256("".join(listing).encode()).hexdigest()
 

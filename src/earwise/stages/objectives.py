@@ -25,6 +25,7 @@ from earwise.errors import InputError
 from earwise.grpo_settings import ClaimsReward, CompletenessReward, GrpoTerm
 from earwise.models.device import best_device
 from earwise.models.omni import OmniModel
+from earwise.models.shipped import model_folder
 from earwise.models.views import Sample
 from earwise.ranks import own_file
 from earwise.records import Item
@@ -60,10 +61,11 @@ def objective_stages(own: Train) -> tuple[str, ...]:
 
 
 def teacher_folders(own: Train) -> tuple[Path, ...]:
-    """Folders on this disk that hold teachers."""
+    """Folders on this disk that hold teachers, shipped ones among them."""
     taught = [term.teacher for term in own.every_term if isinstance(term, TaughtTerm)]
-    named = {Path((one.tokenizer or one.model) if isinstance(one, TeacherServer) else one) for one in taught}
-    return tuple(sorted(path for path in named if str(path) not in (SELF, SNAPSHOT) and path.is_dir()))
+    names = {(one.tokenizer or one.model) if isinstance(one, TeacherServer) else one for one in taught}
+    folders = {Path(model_folder(name)) for name in names - {SELF, SNAPSHOT}}
+    return tuple(sorted(path for path in folders if path.is_dir()))
 
 
 @contextmanager
