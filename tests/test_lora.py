@@ -113,6 +113,22 @@ def test_full_passes_are_run_and_the_log_says_why(folders, tmp_path, caplog):
         model(collate(rows, model.family, share_prefix=True), learn=["image_speech"])
 
 
+def test_a_frozen_tower_sees_what_two_views_show_once(folders, tmp_path, monkeypatch):
+    model = with_lora(folders, "internvl")
+    samples = tiny_samples(tmp_path)
+    batch, encode, seen = batch_of(model, samples, ("image_speech", "image_text")), model.family.encode_images, []
+    monkeypatch.setattr(model.family, "encode_images", lambda images: seen.append(len(images)) or encode(images))
+    both = model(batch, learn=["image_speech"])
+    assert seen == [len(batch.views["image_text"].images)]
+    for view, states in both.items():
+        alone = model(batch_of(model, samples, (view,)), learn=["image_speech"])[view]
+        assert torch.equal(states.hidden, alone.hidden)
+    model.base.requires_grad_(True)
+    seen.clear()
+    model(batch, learn=["image_speech"])
+    assert len(seen) == 2
+
+
 def test_answers_have_the_lora_and_share_a_prefix(folders, tmp_path):
     model, samples = with_lora(folders, "internvl").eval(), tiny_samples(tmp_path)
     before = model.generate(samples, view="image_text", max_new_tokens=5)

@@ -24,6 +24,7 @@ from earwise.models.decode import greedy, require
 from earwise.models.decoder import Decoder
 from earwise.models.ears import Ears
 from earwise.models.families import Family, OwnEars, load_family, read_description
+from earwise.models.families.base import ImageInput
 from earwise.models.image_attention import AttentionAsk, ImageAttention, image_attention
 from earwise.models.layout import Layout, LayoutBuilder
 from earwise.models.lora import Lora
@@ -76,6 +77,9 @@ class _Wanted(NamedTuple):
 KeyValues = list[tuple[Tensor, Tensor]]
 """Per decoder layer the keys and values of the prefix, (B, heads, P, head width) each."""
 
+
+Pictures = dict[tuple[int, ...], Tensor]
+"""Features of images that views of one batch show alike, by the identities of these images."""
 
 Hearing = Ears | OwnEars
 """What turns clips into embeddings."""
@@ -209,7 +213,7 @@ class OmniModel(nn.Module):
         if attention and self._checkpoints_gradients:
             raise EarwiseError("gradient checkpointing runs layers twice, attention terms read them once: turn one off")
         past = self._prefix(batch.prefix) if batch.prefix is not None else None
-        states = {}
+        states, seen = {}, Pictures()
         for name, view in batch.views.items():
             teaches = bool(learn) and name not in learn
             with (
@@ -218,7 +222,7 @@ class OmniModel(nn.Module):
             ):
                 heard_with = (ears or {}).get(name, self.ears)
                 wanted = _Wanted(layers, name in audio, name in inputs, attention.get(name))
-                found = self._states(view, batch.prefix, past, wanted, ears=heard_with)
+                found = self._states(view, batch.prefix, past, wanted, ears=heard_with, seen=seen)
                 if name in learn and found.layers is not None:
                     found.aided = {term: aid(found.layers) for term, aid in self.aids.items()}
                 states[name] = found
@@ -251,10 +255,11 @@ class OmniModel(nn.Module):
         wanted: _Wanted,
         *,
         ears: Hearing | None,
+        seen: Pictures,
     ) -> States:
         mask = view.mask if prefix is None else torch.cat([prefix.mask, view.mask], dim=1)
         cache = fresh_cache(past, self.family) if past is not None else None
-        embeds = self.embed(view, ears)
+        embeds = self.embed(view, ears, seen)
         if view.segments is not None:
             mask = segment_mask(mask, view.segments, embeds.dtype)
         audio = wanted.audio and bool(view.audio_mask.any())
@@ -271,18 +276,30 @@ class OmniModel(nn.Module):
             states.audio = AudioStates(_at(view.audio_mask, out), rows, responses)
         return states
 
-    def embed(self, view: Pass, ears: Hearing | None) -> Tensor:
-        """(B, L, H) input embeddings with the features of images and of clips, as heard by `ears`, in their places."""
+    def embed(self, view: Pass, ears: Hearing | None, seen: Pictures | None = None) -> Tensor:
+        """(B, L, H) input embeddings with the features of images and of clips, as heard by `ears`, in their places.
+
+        Features of images are taken from `seen` and left there, for other views of the same batch.
+        """
         embeds = self.family.embed(view.ids)
         if view.images:
-            embeds = embeds.masked_scatter(
-                view.image_mask[..., None], self.family.encode_images(view.images).to(embeds.dtype)
-            )
+            features = self._features(view.images, {} if seen is None else seen)
+            embeds = embeds.masked_scatter(view.image_mask[..., None], features.to(embeds.dtype))
         if view.waveforms:
             if ears is None:
                 raise EarwiseError("the model has no ears, so it cannot be asked by speech")
             embeds = embeds.masked_scatter(view.audio_mask[..., None], ears(view.waveforms).to(embeds.dtype))
         return embeds
+
+    def _features(self, images: Sequence[ImageInput], seen: Pictures) -> Tensor:
+        """(image tokens, H) of `images`, encoded once for all views where no gradient is to flow through them."""
+        key = tuple(map(id, images))
+        if key not in seen:
+            features = self.family.encode_images(images)
+            if features.requires_grad or not torch.is_grad_enabled():  # The student's own may need their graph.
+                return features
+            seen[key] = features
+        return seen[key]
 
     def decode(
         self,
