@@ -1,0 +1,43 @@
+"""The tables of docs/results say what the files of numbers beside them say."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+RESULTS = Path(__file__).parent.parent / "docs" / "results"
+STUDIES = {
+    "sightsound_micro": [(name, "sound_text") for name in ("avqa", "mmau_sound", "mmau_music", "mmau_speech")],
+}
+"""Of each study, the benchmark and view of the columns of its first table."""
+NAMES = {"direct": "base"}
+CELL = re.compile(r"(\d+\.\d) \[(\d+\.\d), (\d+\.\d)\]")
+
+
+def rows_of(page: str) -> dict[str, list[str]]:
+    """Cells of the first table of a page, by what stands in the first column."""
+    lines = (RESULTS / f"{page}.md").read_text(encoding="utf-8").splitlines()
+    first = next(n for n, line in enumerate(lines) if line.startswith("|---"))
+    rows = {}
+    for line in lines[first + 1 :]:
+        if not line.startswith("|"):
+            break
+        name, *cells = [cell.strip(" *") for cell in line.strip("|").split("|")]
+        rows[name.strip("` ")] = cells
+    return rows
+
+
+@pytest.mark.parametrize("page", STUDIES)
+def test_the_first_table_is_that_of_the_numbers(page):
+    models = json.loads((RESULTS / f"{page}.json").read_text(encoding="utf-8"))["models"]
+    rows = rows_of(page)
+    assert len(rows) >= 6
+    for name, cells in rows.items():
+        for cell, (benchmark, view) in zip(cells, STUDIES[page], strict=False):
+            told = models[NAMES.get(name, name)][benchmark]["views"][view]
+            printed = CELL.search(cell)
+            assert printed is not None, (name, cell)
+            assert [float(number) for number in printed.groups()] == [
+                round(number, 1) for number in (told["score"], *told["ci95"])
+            ], (name, benchmark)
