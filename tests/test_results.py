@@ -9,6 +9,7 @@ import pytest
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 STUDIES = {
     "sightsound_micro": [(name, "sound_text") for name in ("avqa", "mmau_sound", "mmau_music", "mmau_speech")],
+    "self_kd_beyond": [("all", "image_speech")],
     "source_layer_micro": [(name, "sound_text") for name in ("mmau_sound", "mmau_speech", "iemocap")],
 }
 """Of each study, the benchmark and view of the columns of its first table."""
