@@ -195,13 +195,12 @@ def step_flops(passes: Sequence[Pass], prefixes: Sequence[int], terms: Sequence[
         sizes: of the model.
     """
     total = 0.0
-    shared = any(prefixes)
     for number, one in enumerate(passes):
-        for shown, prefix in zip(one.shown, prefixes, strict=True):
+        for place, (shown, prefix) in enumerate(zip(one.shown, prefixes, strict=True)):
             again = 2 if one.learns else 1
             if number == 0 and prefix:
                 total += _decoder(prefix, 0, sizes, learns=False)
-            if number == 0 or not shared:
+            if not any(before.shown[place].patches for before in passes[:number]):  # The tower sees an image once.
                 total += 2 * (sizes.vision * shown.patches + sizes.merger * shown.image_tokens)
                 total += 4 * sizes.vision_layers * sizes.vision_width * shown.patch_pairs
             total += _decoder(shown.tokens - prefix, prefix, sizes, learns=one.learns)
