@@ -132,6 +132,7 @@ def test_what_a_link_in_an_input_leads_to_belongs_to_it(plan: Plan) -> None:
     (elsewhere / "a").write_text("1")
     (plan.outside / "linked").symlink_to(elsewhere)
     (plan.outside / "itself").symlink_to(plan.outside)
+    (elsewhere / "back").symlink_to(plan.outside)
     plan.execute()
     assert plan.execute() == []
     (elsewhere / "a").write_text("2")

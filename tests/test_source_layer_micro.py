@@ -16,6 +16,7 @@ from earwise.models.shipped import SHIPPED
 from earwise.recipe import load_recipe
 from earwise.records import Item
 from earwise.stages.samples import sample_items
+from earwise.stages.objectives import teacher_folders
 from earwise.term_settings import TaughtTerm
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "source_layer" / "micro.toml"
@@ -40,6 +41,12 @@ def test_the_recipe_leaves_a_table_of_sound_speech_and_emotion(tmp_path):
     for row in ROWS:
         assert [*summary["ablation"][row]] == ["mmau_sound", "mmau_speech", "iemocap", "all"]
         assert all({*cell} == {"score", "ci95", "n"} for cell in summary["ablation"][row].values())
+
+
+def test_a_shipped_teacher_is_an_input_of_what_it_teaches():
+    trainings = load_recipe(RECIPE).train
+    assert teacher_folders(trainings["text_all_acoustic"]) == (SHIPPED / "reader-micro",)
+    assert teacher_folders(trainings["sft"]) == ()
 
 
 def test_terms_and_weights_are_those_of_the_published_settings():

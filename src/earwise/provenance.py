@@ -107,17 +107,16 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Every file in `folder` that is not hidden; a linked folder is entered unless it is one that it lies in."""
+def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Every file in `folder` that is not hidden; links to folders are followed, but not in circles."""
+    above |= {folder.resolve()}
     for entry in folder.iterdir():
         if entry.name.startswith("."):
             continue
         if entry.is_file():
             yield entry
-        elif entry.is_dir() and not (
-            entry.is_symlink() and entry.resolve() in (folder.resolve(), *folder.resolve().parents)
-        ):
-            yield from _files(entry)
+        elif entry.is_dir() and entry.resolve() not in above:
+            yield from _files(entry, above)
 
 
 class InputHashes:
