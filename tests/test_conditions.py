@@ -15,6 +15,7 @@ from earwise.recipe import load_recipe
 from earwise.records import Clip, Score
 from earwise.speech.voices import variant
 from earwise.stages.choice import held_out
+from earwise.stages.conditions import condition_voices
 from earwise.store import read_store
 
 BEYOND = (
@@ -146,6 +147,40 @@ def test_what_held_out_questions_favour_goes_on_from_its_weights(run):
     steps = [json.loads(line)["step"] for line in (stage / "metrics.jsonl").read_text().splitlines()]
     assert max(steps) == 2
     assert "best" in summary["models"]
+
+
+class Stub:
+    """An engine with three voices."""
+
+    name, waits = "stub 1", False
+
+    def voices(self):
+        return ["ann", "bob", "eve"]
+
+
+def test_a_condition_in_an_engine_of_training_has_voices_that_were_not_trained_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("earwise.stages.speech.open_engine", lambda settings: Stub())
+    monkeypatch.setattr("earwise.stages.conditions.open_engine", lambda settings: Stub())
+    write_data_folder(tmp_path / "data")
+    other = """
+[[speech.others]]
+engine = { type = "flite" }
+voices = ["ann"]
+share = 0.3
+[conditions.flite]
+engine = { type = "flite" }
+voices = NAMED
+[model]
+"""
+    (tmp_path / "all.toml").write_text(RECIPE.replace("[model]", other.replace("NAMED", "2")))
+    recipe = load_recipe(tmp_path / "all.toml")
+    condition = recipe.conditions["flite"]
+    assert sorted(condition_voices(recipe, condition, condition.engine)) == ["bob", "eve"]
+    (tmp_path / "ann.toml").write_text(RECIPE.replace("[model]", other.replace("NAMED", '["ann"]')))
+    recipe = load_recipe(tmp_path / "ann.toml")
+    condition = recipe.conditions["flite"]
+    with pytest.raises(InputError, match="'ann' is both in the training voices and in the test voices"):
+        condition_voices(recipe, condition, condition.engine)
 
 
 @pytest.mark.parametrize(

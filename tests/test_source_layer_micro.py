@@ -15,8 +15,8 @@ from earwise.models import OmniModel
 from earwise.models.shipped import SHIPPED
 from earwise.recipe import load_recipe
 from earwise.records import Item
-from earwise.stages.samples import sample_items
 from earwise.stages.objectives import teacher_folders
+from earwise.stages.samples import sample_items
 from earwise.term_settings import TaughtTerm
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "source_layer" / "micro.toml"

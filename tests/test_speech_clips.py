@@ -14,7 +14,8 @@ import soundfile
 from earwise.errors import InputError
 from earwise.records import Clip, Item
 from earwise.speech import clips as clips_module
-from earwise.speech.clips import CLIPS, Drop, draw_delivery, load_clip, make_clips, read_clips
+from earwise.speech.cast import Cast, cast_of, draw_delivery
+from earwise.speech.clips import CLIPS, Drop, load_clip, make_clips, read_clips
 from earwise.speech.engine import open_engine
 from earwise.speech_settings import EspeakEngine as EspeakSettings
 from earwise.store import read_store
@@ -248,3 +249,40 @@ def test_kill_9_and_again_gives_the_folder_of_an_uninterrupted_run(whole, tmp_pa
     assert make_clips(MANY, folder, ESPEAK, **HOW).clips == whole.clips
     spoken, expected = files(folder), files(whole.folder)
     assert {name: spoken.get(name) for name in expected} == expected
+
+
+class Squeaker(Beeper):
+    """Another engine with one voice."""
+
+    name = "squeaker 1"
+
+    def voices(self):
+        return ["mouse"]
+
+
+def test_other_engines_speak_their_share_and_no_more(tmp_path):
+    squeak = Cast(Squeaker, ["mouse"], (90.0, 90.0), (50.0, 50.0), share=0.25)
+    made = make_clips([item(number) for number in range(400)], tmp_path, Beeper, **HOW, others=[squeak])
+    squeaked = [clip for clip in made.clips if clip.engine == "squeaker 1"]
+    assert len(made.clips) == 400
+    assert 70 < len(squeaked) < 130  # 100 expected, 9 is the standard deviation
+    assert {(clip.voice, clip.rate) for clip in squeaked} == {("mouse", 90.0)}
+    assert {clip.voice for clip in made.clips if clip not in squeaked} == set(VOICES)
+
+
+def test_who_speaks_an_item_does_not_depend_on_its_neighbours(tmp_path):
+    squeak = Cast(Squeaker, ["mouse"], (90.0, 90.0), (50.0, 50.0), share=0.5)
+    whole = make_clips(MANY, tmp_path / "a", Beeper, **HOW, others=[squeak])
+    few = make_clips(MANY[7:40], tmp_path / "b", Beeper, **HOW, others=[squeak])
+    assert [clip.sha256 for clip in few.clips] == [clip.sha256 for clip in whole.clips[7:40]]
+    assert [clip.engine for clip in few.clips] == [clip.engine for clip in whole.clips[7:40]]
+
+
+def test_a_voice_that_another_engine_does_not_have_is_refused_by_its_name(tmp_path):
+    with pytest.raises(InputError, match="squeaker 1 has no voice 'cat'"):
+        make_clips(MANY, tmp_path, Beeper, **HOW, others=[Cast(Squeaker, ["cat"], (90, 90), (50, 50), share=0.5)])
+
+
+def test_shares_of_others_are_met_and_leave_the_rest_to_the_first():
+    drawn = [cast_of(f"q{number}", [0.2, 0.3], 0) for number in range(5000)]
+    assert [drawn.count(number) / 5000 for number in range(3)] == pytest.approx([0.5, 0.2, 0.3], abs=0.03)

@@ -51,6 +51,11 @@ def _voices(recipe: Recipe) -> Iterator[Disagreement]:
     train, test = recipe.speech.train_voices, recipe.speech.test_voices
     if isinstance(train, tuple) and isinstance(test, tuple) and (shared := sorted({*train} & {*test})):
         yield "speech.test_voices", f"{', '.join(shared)}: also among speech.train_voices"
+    if sum(other.share for other in recipe.speech.others) >= 1:
+        yield "speech.others", "their shares leave nothing for speech.engine: they must sum to less than 1"
+    for number, other in enumerate(recipe.speech.others):
+        if other.engine == recipe.speech.engine:
+            yield f"speech.others.{number}.engine", "that of [speech]: its voices belong into speech.train_voices"
 
 
 def _tables(recipe: Recipe) -> Iterator[Disagreement]:

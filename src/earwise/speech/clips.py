@@ -24,6 +24,7 @@ from earwise.errors import InputError
 from earwise.parallel import ProcessPool, Workers, map_in_threads
 from earwise.progress import track
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item, Record
+from earwise.speech.cast import Cast, Delivery, cast_of, draw_delivery
 from earwise.speech.drop import TOO_LONG, Drop
 from earwise.speech.engine import SpeechEngine, check_voice
 from earwise.speech.recorded import Cut, check_suffixes, cut_all
@@ -52,40 +53,11 @@ class ClipSet:
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """How one item is spoken. Drawn from the item's id and the seed alone, never from its place in a list."""
-
-    voice: str
-    rate: float
-    pitch: float
-    seed: int
-
-
-@dataclass(frozen=True)
 class _Job:
     item: Item
     delivery: Delivery
     speak_suffix: bool
     key: str
-
-
-def draw_delivery(
-    item: str, voices: Sequence[str], rates: tuple[float, float], pitches: tuple[float, float], seed: int
-) -> Delivery:
-    """The delivery of the item with id `item`: a voice, a rate and a pitch (uniform, rounded to whole numbers)."""
-    digest = hashlib.blake2b(f"{seed}\n{item}".encode(), digest_size=32).digest()
-    voice, rate, pitch, own_seed = (int.from_bytes(digest[start : start + 8], "big") for start in (0, 8, 16, 24))
-    return Delivery(
-        voice=voices[voice % len(voices)],
-        rate=_uniform(rates, rate),
-        pitch=_uniform(pitches, pitch),
-        seed=own_seed % 2**31,
-    )
-
-
-def _uniform(bounds: tuple[float, float], word: int) -> float:
-    low, high = bounds
-    return float(round(low + (high - low) * word / 2**64))
 
 
 def make_clips(
@@ -102,6 +74,7 @@ def make_clips(
     speak_suffix: bool = False,
     audio: Path | None = None,
     perturbation: Perturb | None = None,
+    others: Sequence[Cast] = (),
 ) -> ClipSet:
     """Speak the question and the options of every item; afterwards `folder` holds exactly these clips.
 
@@ -126,6 +99,7 @@ def make_clips(
         speak_suffix: whether the answer-format request of an item is spoken after its query.
         audio: folder that audio paths of recorded items start from.
         perturbation: of recorded clips; an engine perturbs what it speaks itself.
+        others: engines that speak a share of the items in place of `engine`.
 
     Raises `InputError` for an unknown voice, doubled ids, a recording that would have to say a suffix, and if no item
     at all can be spoken.
@@ -136,26 +110,48 @@ def make_clips(
     cuts = _cuts(items, folder, perturbation, seed) if audio is not None else {}
     to_speak = [item for item in items if item.id not in cuts]
     _check_ids(items)
-    jobs: list[_Job] = []
-    if to_speak or not items:
-        opened = engine()
-        _check_voices(voices, opened)
-        for item in to_speak:
-            delivery = draw_delivery(item.id, voices, rates, pitches, seed)
-            jobs.append(_Job(item, delivery, speak_suffix, _job_key(item, delivery, speak_suffix, opened.name)))
+    parts = (
+        _jobs(to_speak, [Cast(engine, voices, rates, pitches), *others], seed, speak_suffix)
+        if to_speak or not items
+        else []
+    )
+    jobs = [job for part in parts for job in part.jobs]
     every: list[_Job | Cut] = [*jobs, *cuts.values()]
     keys = {job.key for job in every}
     _forget_others(folder / CLIPS, Clip, keys)
     _forget_others(folder / DROPPED, Drop, keys)
     with Store(folder / CLIPS, Clip) as clips, Store(folder / DROPPED, Drop) as dropped:
         stores = _Stores(clips, dropped)
-        if new := stores.missing(jobs):
-            stores.keep(new, _speak_all(new, folder, engine, opened, workers, pool), "speaking")
+        for part in parts:
+            if new := stores.missing(part.jobs):
+                stores.keep(new, _speak_all(new, folder, part, workers, pool), "speaking")
         if audio is not None and (uncut := stores.missing(cuts.values())):
             useful = _worth(workers, uncut)
             done = cut_all(uncut, folder, audio, None if useful == 1 else pool(useful))
             stores.keep(uncut, done, "cutting recordings")
     return _finished(folder, items)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one engine speaks."""
+
+    engine: Callable[[], SpeechEngine]
+    opened: SpeechEngine
+    jobs: list[_Job]
+
+
+def _jobs(items: Sequence[Item], casts: Sequence[Cast], seed: int, speak_suffix: bool) -> list[_Part]:
+    """The items of each cast, the first of which speaks what is left by the others."""
+    parts = [_Part(cast.engine, cast.engine(), []) for cast in casts]
+    for cast, part in zip(casts, parts, strict=True):
+        _check_voices(cast.voices, part.opened)
+    for item in items:
+        number = cast_of(item.id, [cast.share for cast in casts[1:]], seed)
+        cast, part = casts[number], parts[number]
+        how = draw_delivery(item.id, cast.voices, cast.rates, cast.pitches, seed)
+        part.jobs.append(_Job(item, how, speak_suffix, _job_key(item, how, speak_suffix, part.opened.name)))
+    return parts
 
 
 @dataclass(frozen=True)
@@ -193,19 +189,14 @@ def _worth(workers: int, jobs: Sequence[object]) -> int:
 
 
 def _speak_all(
-    jobs: Sequence[_Job],
-    folder: Path,
-    engine: Callable[[], SpeechEngine],
-    opened: SpeechEngine,
-    workers: int,
-    pool: Callable[[int], Workers],
+    jobs: Sequence[_Job], folder: Path, part: _Part, workers: int, pool: Callable[[int], Workers]
 ) -> Iterator[Clip | Drop]:
     workers = _worth(workers, jobs)
     if workers == 1:
-        return map(_Speaker(opened, folder), jobs)
-    if opened.waits:
-        return map_in_threads(_Speaker(opened, folder), jobs, workers)
-    return pool(workers).map(functools.partial(_open_speaker, engine, folder), jobs)
+        return map(_Speaker(part.opened, folder), jobs)
+    if part.opened.waits:
+        return map_in_threads(_Speaker(part.opened, folder), jobs, workers)
+    return pool(workers).map(functools.partial(_open_speaker, part.engine, folder), jobs)
 
 
 def read_clips(folder: str | Path) -> ClipSet:

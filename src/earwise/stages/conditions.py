@@ -28,7 +28,7 @@ from earwise.stages.evaluation import SCORES, asked_views
 from earwise.stages.models import load_base, load_start
 from earwise.stages.samples import sample_items
 from earwise.stages.scale import cores, pool_of
-from earwise.stages.speech import check_unheard, say_made, speaks_suffix, telling_how_to_repair
+from earwise.stages.speech import check_unheard, other_casts, say_made, speaks_suffix, telling_how_to_repair
 from earwise.stages.training import local_inputs, model_stage
 from earwise.store import Store, read_store
 
@@ -116,7 +116,7 @@ def _speak(context: StageContext, recipe: Recipe, name: str) -> None:
     assert speech is not None
     check_model(recipe)
     engine = condition.engine or speech.engine
-    voices = _voices(recipe, condition, engine)
+    voices = condition_voices(recipe, condition, engine)
     check_unheard(recipe, voices)
     context.say(f"speech: {name}: voices {', '.join(voices)}")
     for benchmark, items in _items(context, recipe, name).items():
@@ -137,14 +137,20 @@ def _speak(context: StageContext, recipe: Recipe, name: str) -> None:
         say_made(context, f"{name}: {benchmark}", made)
 
 
-def _voices(recipe: Recipe, condition: Condition, engine: Engine) -> list[str]:
+def condition_voices(recipe: Recipe, condition: Condition, engine: Engine) -> list[str]:
     """The condition's voices: those of the test, or its own, which are none of the training's."""
     speech = recipe.speech
     assert speech is not None
     opened: SpeechEngine = open_engine(engine)
     if engine != speech.engine:
         assert condition.voices is not None
-        return split_voices(opened.voices(), (), condition.voices, speech.seed)[1]
+        heard = [
+            voice
+            for other, cast in zip(speech.others, other_casts(speech), strict=True)
+            if other.engine == engine
+            for voice in cast.voices
+        ]
+        return split_voices(opened.voices(), heard, condition.voices, speech.seed)[1]
     train, test = split_voices(opened.voices(), speech.train_voices, speech.test_voices, speech.seed)
     return test if condition.voices is None else split_voices(opened.voices(), train, condition.voices, speech.seed)[1]
 

@@ -15,12 +15,13 @@ from earwise.progress import duration
 from earwise.records import Item
 from earwise.run import Stage, StageContext
 from earwise.settings import Recipe
+from earwise.speech.cast import Cast
 from earwise.speech.clips import CLIPS, ClipSet, make_clips, read_clips
 from earwise.speech.engine import open_engine
 from earwise.speech.perturbed import opener
 from earwise.speech.recorded import check_suffixes
 from earwise.speech.voices import split_voices, variant
-from earwise.speech_settings import Perturb
+from earwise.speech_settings import Perturb, Speech
 from earwise.stages.checks import check_model
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import benchmark_items, data_folder, iemocap_settings, mmalign_settings, used_item_files
@@ -84,10 +85,13 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     if speaks_suffix(recipe):  # before hours are spent on training clips
         for items in benchmark_items(recipe, folder).values():
             check_suffixes(items, folder / "benchmarks")
+    others = other_casts(settings)
+    for other, cast in zip(settings.others, others, strict=True):
+        context.say(f"speech: {other.engine.type} speaks {cast.share:.0%} of training: {', '.join(cast.voices)}")
     context.say(f"speech: {len(train)} voices for training; test voices: {', '.join(test)}")
     for name in spoken_files(recipe):
         items = read_items(folder / f"{name}.jsonl")
-        _speak(context, recipe, items, folder, name, train, settings.perturb)
+        _speak(context, recipe, items, folder, name, train, settings.perturb, others=others)
     for name, items in benchmark_items(recipe, folder).items():
         place = f"benchmarks/{name}"
         suffix = speaks_suffix(recipe)
@@ -104,6 +108,20 @@ def check_unheard(recipe: Recipe, test: Sequence[str]) -> None:
         if variant(voice) in read_json(path)["speakers"]:
             what = f"the encoder was trained on the speaker {variant(voice)!r}, so {voice!r} cannot be a test voice"
             raise InputError(what, file=path, remedy="draw or name other [speech] test_voices")
+
+
+def other_casts(settings: Speech) -> list[Cast]:
+    """The other engines of training, opened when they are needed, with their voices."""
+    return [
+        Cast(
+            opener(other.engine, settings.perturb),
+            split_voices(open_engine(other.engine).voices(), other.voices, (), settings.seed)[0],
+            other.rates_wpm or settings.rates_wpm,
+            other.pitches or settings.pitches,
+            other.share,
+        )
+        for other in settings.others
+    ]
 
 
 def spoken_files(recipe: Recipe) -> list[str]:
@@ -125,6 +143,7 @@ def _speak(
     voices: Sequence[str],
     perturbation: Perturb | None,
     suffix: bool = False,
+    others: Sequence[Cast] = (),
 ) -> None:
     """Clips of `items`, whose media paths are relative to `folder`; a question that stays typed needs none."""
     settings = recipe.speech
@@ -142,6 +161,7 @@ def _speak(
         speak_suffix=suffix,
         audio=folder,
         perturbation=perturbation,
+        others=others,
     )
     say_made(context, name, made)
 
