@@ -115,7 +115,7 @@ BAD_VALUES = [
     ("speech.train_voices=1.5", "speech.train_voices: expected a whole number or a list, got 1.5"),
     (
         "speech.engine.type=foo",
-        "speech.engine.type: expected one of 'espeak', 'flite', 'huggingface', 'openai', got 'foo'",
+        "speech.engine.type: expected one of 'espeak', 'flite', 'festival', 'huggingface', 'openai', got 'foo'",
     ),
     ("speech.engine={}", "speech.engine.type: missing (it says which variant the table is)"),
     ("speech.engine={type='openai', base_url='x'}", "speech.engine.model: missing (it is required and has no default)"),
@@ -145,6 +145,14 @@ def test_a_bad_override_is_one_line_with_its_key(path: Path, override: str, said
 
 DISAGREEMENTS = [
     (["speech.train_voices=['a', 'c']"], "speech.test_voices: a: also among speech.train_voices"),
+    (
+        ["speech.others=[{engine={type='espeak'}, voices=3, share=0.2}]"],
+        "speech.others.0.engine: that of [speech]: its voices belong into speech.train_voices",
+    ),
+    (
+        ["speech.others=[{engine={type='flite'}, voices=1, share=0.5}, {engine={type='flite'}, voices=1, share=0.5}]"],
+        "speech.others: their shares leave nothing for speech.engine: they must sum to less than 1",
+    ),
     (["train.sft.start=nothing"], "train.sft.start: no model is named 'nothing': choose from base, aligned, sft"),
     (["train.self_kd.start=layers"], "train.self_kd.start: starts from itself: self_kd <- layers <- self_kd"),
     (["train.sft.start=sft"], "train.sft.start: starts from itself: sft <- sft"),

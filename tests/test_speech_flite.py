@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from earwise.errors import EarwiseError, InputError
-from earwise.speech.flite import FliteEngine, with_letters
+from earwise.speech.flite import FliteEngine
+from earwise.speech.letters import in_ascii, with_letters
 
 PROGRAM = """\
 #!{python}
@@ -52,10 +53,10 @@ def test_voices_that_cannot_speak_any_text_are_not_offered(calls):
 
 
 def test_a_rate_stretches_durations_and_other_sampling_rates_are_resampled(calls):
-    samples = FliteEngine().speak("Option A: the star", "slt", 350, 50, 0)
+    samples = FliteEngine().speak("Option A: the café", "slt", 350, 50, 0)
     assert len(samples) == 1600, "0.1 s at 16 kHz"
     assert np.allclose(samples[400:1200], 0.25, atol=1e-3)
-    assert calls.read_text() == "-voice | slt | --setf | duration_stretch=0.5000 | -t | Option ay: the star | -o"
+    assert calls.read_text() == "-voice | slt | --setf | duration_stretch=0.5000 | -t | Option ay: the cafe | -o"
 
 
 @pytest.mark.parametrize(("rate", "pitch", "said"), [(79, 50, "a rate from 80 to 450"), (175, 60, "change the pitch")])
@@ -78,6 +79,12 @@ def test_a_missing_program_says_how_to_install_it(tmp_path, monkeypatch):
 
 def test_only_an_a_that_is_a_letter_is_spelled():
     assert with_letters("A star or A or B? Option A: a dog") == "A star or ay or B? Option ay: a dog"
+
+
+def test_letters_outside_of_ascii_become_what_english_writes():
+    assert in_ascii("Łódź, naïve e\u0301 smørrebrød, Straße") == "Lodz, naive e smorrebrod, Strasse"
+    assert in_ascii("Œuvre, Æsop, λ, ŋ") == "Oeuvre, Aesop, lamda, eng"
+    assert in_ascii("Is it A, B or C?") == "Is it A, B or C?"
 
 
 @pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed: apt-get install flite")

@@ -22,6 +22,12 @@ class FliteEngine(Settings):
     type: Literal["flite"]
 
 
+class FestivalEngine(Settings):
+    """The offline program festival, which must be installed."""
+
+    type: Literal["festival"]
+
+
 class HuggingFaceEngine(Settings):
     """Any text-to-speech model that `transformers` loads."""
 
@@ -41,7 +47,7 @@ class OpenAIEngine(Settings):
     """Name of the environment variable that holds the key; a key itself never stands in a recipe."""
 
 
-Engine = EspeakEngine | FliteEngine | HuggingFaceEngine | OpenAIEngine
+Engine = EspeakEngine | FliteEngine | FestivalEngine | HuggingFaceEngine | OpenAIEngine
 
 
 class Perturb(Settings):
@@ -60,6 +66,19 @@ Voices = Annotated[int, Field(ge=1)] | Annotated[tuple[NonEmpty, ...], Field(min
 """How many voices the engine chooses, or their names."""
 
 
+class OtherSpeakers(Settings):
+    """Another engine that speaks a share of the training clips, so that ears do not learn the sound of one engine."""
+
+    engine: Annotated[Engine, Field(discriminator="type")]
+    voices: Voices
+    share: float = Field(gt=0, lt=1)
+    """Of the training clips, each decided by itself."""
+    rates_wpm: Range | None = None
+    """Those of `[speech]` when absent."""
+    pitches: Range | None = None
+    """Those of `[speech]` when absent."""
+
+
 class Speech(Settings):
     """How queries are spoken. Training voices and test voices are disjoint."""
 
@@ -73,6 +92,8 @@ class Speech(Settings):
     seed: int = 0
     workers: Count | None = None
     """Workers that speak; one per core when absent."""
+    others: tuple[OtherSpeakers, ...] = ()
+    """Engines beside `engine`, in training clips alone."""
     perturb: Perturb | None = None
     """Of training clips."""
     test_perturb: Perturb | None = None

@@ -62,6 +62,10 @@ def open_engine(settings: Engine) -> SpeechEngine:
             from earwise.speech.flite import FliteEngine
 
             return FliteEngine()
+        case "festival":
+            from earwise.speech.festival import FestivalEngine
+
+            return FestivalEngine()
         case "huggingface":
             from earwise.speech.huggingface import HuggingFaceEngine
 
@@ -78,6 +82,13 @@ def check_voice(voice: str, known: Sequence[str], engine: str) -> None:
         near = difflib.get_close_matches(voice, known, n=1, cutoff=0)
         remedy = f"did you mean {near[0]!r}?" if near else None
         raise InputError(f"{engine} has no voice {voice!r}", remedy=remedy)
+
+
+def check_rate(rate: float, limits: tuple[float, float], engine: str) -> None:
+    """Raise `InputError` unless `rate`, in words per minute, is within `limits`, both included."""
+    low, high = limits
+    if not low <= rate <= high:
+        raise InputError(f"{engine} takes a rate from {low:g} to {high:g}, got {rate:g}")
 
 
 def check_own_pitch(pitch: float, engine: str) -> None:

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import functools
 import re
-import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Final
 
-import soundfile
-
 from earwise.data.media import Waveform
 from earwise.data.resample import to_16_khz
-from earwise.errors import EarwiseError, InputError
-from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_voice
-from earwise.speech.letters import LETTER_A
+from earwise.errors import InputError
+from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_rate, check_voice
+from earwise.speech.letters import in_ascii, with_letters
+from earwise.speech.programs import find_program, read_sound, run_program
 
 EXCLUDED_VOICES: Final[dict[str, str]] = {
     "awb_time": "it can tell the time and nothing else",
@@ -32,8 +29,6 @@ EXCLUDED_VOICES: Final[dict[str, str]] = {
 RATE_WPM_LIMITS: Final = (80, 450)
 """Those of espeak-ng; flite itself takes any stretch."""
 
-_TIMEOUT_S: Final = 120.0
-
 
 class FliteEngine:
     """The program `flite` with its English voices. Raises `InputError` where it is not installed."""
@@ -41,16 +36,12 @@ class FliteEngine:
     waits = True
 
     def __init__(self) -> None:
-        program = shutil.which("flite")
-        if program is None:
-            remedy = "install it, on Debian and Ubuntu with `apt-get install flite`, or choose another engine"
-            raise InputError("the program flite is not installed", remedy=remedy)
-        self._program = program
+        self._program = find_program("flite", "flite")
 
     @functools.cached_property
     def name(self) -> str:
         """`flite` and its version."""
-        found = re.search(r"flite-([\d.]+\d)", self._call("--version"))
+        found = re.search(r"flite-([\d.]+\d)", run_program([self._program, "--version"], statuses=(0, 1)))
         return f"flite {found[1] if found else 'of unknown version'}"
 
     def voices(self) -> list[str]:
@@ -66,35 +57,16 @@ class FliteEngine:
             raise InputError(f"the flite voice {voice!r} is not offered: {EXCLUDED_VOICES[voice]}")
         check_voice(voice, self._voices, "flite")
         check_own_pitch(pitch, "flite")
-        if not RATE_WPM_LIMITS[0] <= rate <= RATE_WPM_LIMITS[1]:
-            raise InputError(f"flite takes a rate from {RATE_WPM_LIMITS[0]} to {RATE_WPM_LIMITS[1]}, got {rate:g}")
+        check_rate(rate, RATE_WPM_LIMITS, "flite")
         stretch = f"duration_stretch={NORMAL_RATE_WPM / rate:.4f}"
         with tempfile.TemporaryDirectory(prefix="earwise-flite-") as folder:
             path = Path(folder) / "clip.wav"
-            self._call("-voice", voice, "--setf", stretch, "-t", with_letters(spoken), "-o", str(path))
-            try:
-                samples, rate_hz = soundfile.read(path, dtype="float32")
-            except soundfile.LibsndfileError as error:
-                raise EarwiseError(f"{self.name} left no sound for voice {voice!r}: {error.error_string}") from error
+            text = in_ascii(with_letters(spoken))
+            run_program([self._program, "-voice", voice, "--setf", stretch, "-t", text, "-o", str(path)])
+            samples, rate_hz = read_sound(path, self.name, voice)
         return to_16_khz(samples, rate_hz)
 
     @functools.cached_property
     def _voices(self) -> tuple[str, ...]:
-        listed = self._call("-lv").partition(":")[2].split()
+        listed = run_program([self._program, "-lv"]).partition(":")[2].split()
         return tuple(sorted(voice for voice in {*listed} if voice not in EXCLUDED_VOICES))
-
-    def _call(self, *arguments: str) -> str:
-        """What the program prints. Raises `EarwiseError` if it fails or does not end."""
-        command = [self._program, *arguments]
-        try:
-            ended = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise EarwiseError(f"flite cannot be run: {error}") from error
-        if ended.returncode and arguments != ("--version",):  # which ends with 1
-            raise EarwiseError(f"flite ended with status {ended.returncode}: {ended.stderr.strip()[:200]}")
-        return ended.stdout + ended.stderr
-
-
-def with_letters(spoken: str) -> str:
-    """Write each `A` that is a letter as `ay`, which flite says as the letter."""
-    return LETTER_A.sub("ay", spoken)
