@@ -18,6 +18,7 @@ from earwise.micro.lab import spoken_words
 from earwise.micro.sounds.lab import SoundLabSize, write_sound_lab
 from earwise.models.layout import shared_prefix
 from earwise.models.omni import OmniModel
+from earwise.planning import plan
 from earwise.recipe import load_recipe
 from earwise.stages.samples import sample_items
 
@@ -91,3 +92,11 @@ def test_a_step_of_the_student_has_as_much_of_each_kind_as_the_steps_of_the_syst
     assert round(items["unified"] * shares["heard"]) == items["sightsound"] == items["source_layer"]
     assert len({recipe.optimisation(name).steps for name in recipe.train if name != "hears"}) == 1
     assert {train.start for name, train in recipe.train.items() if name != "hears"} == {"hears"}
+
+
+def test_the_plan_counts_each_question_and_a_random_string_for_it_among_the_words_to_write_down():
+    clips = ("train_clips", "test_clips", "event_clips", "known_clips", "guard_items")
+    few = [*(f"data.{key}=3" for key in clips), "data.questions_per_clip=2", "train.hears.steps=2"]
+    lines = [str(line) for line in plan(load_recipe(RECIPES / "micro.toml", few))]
+    first = next(n for n, line in enumerate(lines) if line.startswith("training hears, part words"))
+    assert any("2 steps, 4.00 epochs" in line for line in lines[first : first + 5]), lines  # 2 * 24 of 2 * 3 * 2

@@ -104,6 +104,7 @@ def _look_at_sounds(recipe: Recipe, source: MicroSounds, names: Sequence[str], f
     clips = {name: getattr(source, f"{name}_clips") for name in ("train", "validation", "seen", "listen")}
     totals = {name: count * source.questions_per_clip for name, count in clips.items()}
     totals |= {"events": source.event_clips, "replay": source.guard_items}
+    totals["transcribe"] = 2 * totals["train"]  # at most: a question that comes twice is spoken once
     return {
         name: _material(recipe, name, read_items(lab / f"{name}.jsonl"), totals[name], [_SMALL], lab, folder)
         for name in names
