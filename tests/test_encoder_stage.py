@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny import ENCODER
 from tiny_recipe import DRAWN_VOICES
 from tiny_recipe import ENCODER as ENCODER_TABLE
@@ -136,3 +137,30 @@ lr = 1e-3
     with pytest.raises(InputError, match=rf"trained on the speaker '{speaker}'"):
         Run(finished / "again", recipe, recipe_file).execute(plan(recipe, recipe_file))
     assert not list(Path(finished / "again/stages").rglob("*.wav"))
+
+
+def more(finished, name, *, lr="1e-9", layers=1):
+    """A second recipe, whose encoder starts from that of the first one."""
+    left = finished / "run/stages/seed0/encoder/encoder"
+    text = RECIPE.replace("[encoder]", f'[encoder]\nstart = "{left}"').replace("lr = 1e-3", f"lr = {lr}")
+    text = text.replace("train_voices = 3", 'train_voices = ["en-gb+m1"]').replace(
+        "test_voices = 2", 'test_voices = ["en-gb+m2"]'
+    )
+    recipe_file = finished / f"{name}.toml"
+    recipe_file.write_text(text.replace("layers = 1", f"layers = {layers}"), encoding="utf-8")
+    recipe = load_recipe(recipe_file, [])
+    Run(finished / name, recipe, recipe_file).execute(plan(recipe, recipe_file))
+    return left, finished / name / "stages/seed0/encoder/encoder"
+
+
+def test_an_encoder_goes_on_from_another_ones_weights_and_keeps_what_speakers_it_has_heard(finished):
+    before, after = more(finished, "more")
+    old, new = (load_file(folder / "model.safetensors") for folder in (before, after))
+    assert all(torch.allclose(old[name], new[name], atol=1e-6) for name in old), "a rate of 1e-9 moves nothing"
+    speakers = [json.loads((folder / "training.json").read_text())["speakers"] for folder in (before, after)]
+    assert {*speakers[1]} == {*speakers[0], "m1"}
+
+
+def test_an_encoder_to_start_from_has_the_sizes_of_the_table(finished):
+    with pytest.raises(InputError, match="the encoder to start from has other sizes: encoder_layers is 1, not 2"):
+        more(finished, "larger", layers=2)

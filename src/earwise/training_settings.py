@@ -77,7 +77,10 @@ class Training(Optimisation):
 
 
 class Encoder(Optimisation):
-    """Training of a small Whisper encoder from nothing, by CTC on words."""
+    """Training of a small Whisper encoder by CTC on words, from nothing or from one that hears already."""
+
+    start: NonEmpty | None = None
+    """Whisper checkpoint of the same sizes, whose encoder goes on learning: a shipped one, a folder or a hub id."""
 
     layers: Count
     width: Count

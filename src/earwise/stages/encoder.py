@@ -1,6 +1,4 @@
-"""Stage `encoder`: a small Whisper encoder that learns to hear from nothing, to be the pretrained one of other
-recipes.
-"""
+"""Stage `encoder`: a small Whisper encoder that learns to hear, to be the pretrained one of other recipes."""
 
 from __future__ import annotations
 
@@ -8,6 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import jiwer
@@ -23,9 +22,9 @@ from earwise.distil.transcription import Transcription
 from earwise.errors import InputError
 from earwise.models.ctc import CtcRecogniser
 from earwise.models.device import best_device
-from earwise.models.shipped import TRAINING
+from earwise.models.shipped import TRAINING, model_folder
 from earwise.models.views import Sample
-from earwise.models.whisper import encoder_config
+from earwise.models.whisper import encoder_config, read_encoder
 from earwise.run import Stage, StageContext
 from earwise.settings import Recipe
 from earwise.speech.clips import read_clips
@@ -36,7 +35,7 @@ from earwise.stages.gate import failures, gate_needed
 from earwise.stages.samples import sample_items
 from earwise.stages.speech import NAME as SPEECH
 from earwise.stages.speech import clip_folder, telling_how_to_repair
-from earwise.store import write_atomic, write_bytes_atomic
+from earwise.store import read_json, write_atomic, write_bytes_atomic
 from earwise.training_settings import Encoder
 
 ENCODER = "encoder"
@@ -57,6 +56,7 @@ def stage(recipe: Recipe, seed: int) -> Stage:
         seed=seed,
         needs=(DATA, SPEECH, *gate_needed(recipe)),
         processes="one",
+        inputs=_local_start(recipe.encoder),
     )
 
 
@@ -69,13 +69,15 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     samples = sample_items(items, folder, clips, context.say, failed=unfit)
     words = sorted({word for sample in samples for word in sample.turns[0].item.answers[0].split()})
     recogniser = CtcRecogniser(_shape(settings), words, stack=settings.stack, seed=context.seed)
+    if settings.start is not None:
+        _take_up(recogniser, settings, settings.start)
     held_out, taught = _split(_long_enough(samples, recogniser, context))
     with telling_how_to_repair(context.folder_of(SPEECH)):
         _train(context, recogniser, taught, settings)
         rate = _word_error_rate(recogniser, held_out)
     recogniser.encoder.save_pretrained(context.folder / ENCODER)
     context.say(f"{context.stage.name}: {rate:.1%} of the words of {len(held_out)} held-out clips are wrong")
-    speakers = sorted({variant(clip.voice) for clip in read_clips(clips).clips})
+    speakers = sorted({variant(clip.voice) for clip in read_clips(clips).clips} | _heard_before(settings))
     described = {"words": words, "word_error_rate": rate, "held_out": len(held_out), "speakers": speakers}
     write_atomic(context.folder / ENCODER / TRAINING, json.dumps(described, indent=2) + "\n")
 
@@ -99,6 +101,30 @@ def _train(context: StageContext, recogniser: CtcRecogniser, taught: list[Sample
         what=context.stage.name,
         save=lambda: write_bytes_atomic(trained, save(recogniser.state_dict()), durable=True),
     )
+
+
+def _take_up(recogniser: CtcRecogniser, settings: Encoder, start: str) -> None:
+    """Begin with the encoder of the checkpoint `start`, whose sizes must be those of `[encoder]`."""
+    found, weights = read_encoder(model_folder(start), None)
+    wanted = _shape(settings)
+    other = [
+        f"{name} is {found[name]}, not {value}" for name, value in wanted.items() if found.get(name, value) != value
+    ]
+    if other:
+        raise InputError(f"the encoder to start from has other sizes: {', '.join(other)}", file=start)
+    recogniser.encoder.load_state_dict(weights)
+
+
+def _local_start(settings: Encoder) -> tuple[Path, ...]:
+    """The folder of the encoder to start from, if it lies on this disk."""
+    folder = Path(model_folder(settings.start)) if settings.start is not None else None
+    return (folder,) if folder is not None and folder.is_dir() else ()
+
+
+def _heard_before(settings: Encoder) -> set[str]:
+    """The speakers that the encoder knew before this training, as far as it says."""
+    told = [folder / TRAINING for folder in _local_start(settings)]
+    return {speaker for path in told if path.is_file() for speaker in read_json(path)["speakers"]}
 
 
 def _shape(settings: Encoder) -> dict[str, Any]:
