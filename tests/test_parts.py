@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,9 @@ from earwise.distil.terms import make_term
 from earwise.distil.trainer import DistilTrainer, training_arguments
 from earwise.errors import InputError
 from earwise.recipe import load_recipe
+from earwise.records import Item
+from earwise.stages.training import _by_parts
+from earwise.store import write_jsonl
 from earwise.term_settings import AcousticTerm, LayerMapTerm
 from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm, Training, portions
 
@@ -225,6 +229,26 @@ def test_a_part_is_set_by_its_name_and_a_training_without_parts_keeps_its_finger
     assert "parts" not in train["sft"].for_stage()
 
 
+def test_a_part_draws_typed_words_out_and_leaves_what_is_to_be_written_down(tmp_path):
+    said = "the red circle and the blue star"
+    one = Item(id="0", source="transcribe", question=said, answers=(said,), cluster="0")
+    texts = [one.model_copy(update={"id": f"{n}", "cluster": f"{n}"}) for n in range(8)]
+    write_jsonl(tmp_path / "transcribe.jsonl", texts)
+    typed = ["train.both.parts.copy.view=text_only", "train.both.parts.spoken.data=transcribe"]
+    typed += ["train.both.parts.spoken.view=text_only", "train.both.parts.copy.stretch=3"]
+    terms = '[{ type = "sft", weight = 1.0 }]'
+    recipe = recipe_of(tmp_path, *typed, f"train.both.parts.spoken.terms={terms}")
+    context = SimpleNamespace(folder_of=lambda _: tmp_path, say=lambda _: None, seed=0)
+    samples, _ = _by_parts(context, recipe, recipe.train["both"], recipe.optimisation("both"))
+    asked = {part: [one.turns[0].text.split() for one in samples if one.part == part] for part in ("spoken", "copy")}
+    assert asked["spoken"] == [said.split()] * 8
+    for words in asked["copy"]:
+        assert [word for n, word in enumerate(words) if n == 0 or words[n - 1] != word] == said.split()
+    assert {max(words.count(word) for word in ("red", "circle", "and")) for words in asked["copy"]} <= {1, 2, 3}
+    assert sum(map(len, asked["copy"])) > sum(map(len, asked["spoken"]))
+    assert all(one.turns[0].item.answers == (said,) for one in samples)
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
@@ -238,6 +262,7 @@ def test_a_part_is_set_by_its_name_and_a_training_without_parts_keeps_its_finger
         ("train.both.batch_size=1", "train.both.parts.copy.share: less than one of the 1 items of an optimiser step"),
         ("training.select={ every = 2, max_new_tokens = 4 }", "chooses steps by one view, and train.both has parts"),
         ("train.both.parts.spoken.share=1.5", "expected at most 1, got 1.5"),
+        ("train.both.parts.copy.stretch=5", "stretch has no effect on the view 'speech_only': set view = 'text_only'"),
     ],
 )
 def test_wrong_parts_are_named(override, said, tmp_path):

@@ -193,7 +193,16 @@ class Part(Settings):
     balance: bool = False
     """Whether each answer is learned equally often, however many items have it: filters that drop chains of one answer
     more often than those of another leave a bias, which is taken back so."""
+    stretch: Count = 1
+    """Under `text_only`, each word is typed once to so many times, as speech draws words out: who can copy such a text
+    can learn to write down speech."""
     terms: Annotated[tuple[Term, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _only_what_is_typed_is_drawn_out(self) -> Self:
+        if self.stretch > 1 and self.view != "text_only":
+            raise ValueError(f"stretch has no effect on the view {self.view!r}: set view = 'text_only'")
+        return self
 
 
 class Train(Settings):

@@ -4,6 +4,7 @@ objective.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from earwise.records import SAMPLE_RATE_HZ, View
 from earwise.run import Stage, StageContext
 from earwise.settings import Recipe
 from earwise.stages.base import base_stage_needed
+from earwise.stages.base_pools import stretched
 from earwise.stages.data import NAME as DATA
 from earwise.stages.data import data_folder
 from earwise.stages.descriptions import described, descriptions_needed
@@ -176,7 +178,9 @@ def _by_parts(
     orders = []
     for number, (name, part) in enumerate(own.parts.items()):
         found = _samples(context, recipe, part.data, part_views(part))
-        some, seed = [replace(sample, part=name) for sample in found], context.seed + _SEEDS * number
+        seed = context.seed + _SEEDS * number
+        typed = (stretched(one, part.stretch, random.Random(f"{seed}/{n}")) for n, one in enumerate(found))
+        some = [replace(sample, part=name) for sample in typed]
         order = _draw(some, part.balance, settings.steps * counts[number], seed)
         if settings.group_by_length:
             order = group_by_length(order, np.array([_length(sample) for sample in some]), counts[number], seed)
