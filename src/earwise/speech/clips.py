@@ -110,11 +110,8 @@ def make_clips(
     cuts = _cuts(items, folder, perturbation, seed) if audio is not None else {}
     to_speak = [item for item in items if item.id not in cuts]
     _check_ids(items)
-    parts = (
-        _jobs(to_speak, [Cast(engine, voices, rates, pitches), *others], seed, speak_suffix)
-        if to_speak or not items
-        else []
-    )
+    casts = [Cast(engine, voices, rates, pitches), *others]
+    parts = _share_out(to_speak, casts, seed, speak_suffix) if to_speak or not items else []
     jobs = [job for part in parts for job in part.jobs]
     every: list[_Job | Cut] = [*jobs, *cuts.values()]
     keys = {job.key for job in every}
@@ -141,7 +138,7 @@ class _Part:
     jobs: list[_Job]
 
 
-def _jobs(items: Sequence[Item], casts: Sequence[Cast], seed: int, speak_suffix: bool) -> list[_Part]:
+def _share_out(items: Sequence[Item], casts: Sequence[Cast], seed: int, speak_suffix: bool) -> list[_Part]:
     """The items of each cast, the first of which speaks what is left by the others."""
     parts = [_Part(cast.engine, cast.engine(), []) for cast in casts]
     for cast, part in zip(casts, parts, strict=True):

@@ -148,6 +148,9 @@ def _speak(
     """Clips of `items`, whose media paths are relative to `folder`; a question that stays typed needs none."""
     settings = recipe.speech
     assert settings is not None
+    runs_model = any(
+        one.type == "huggingface" for one in (settings.engine, *(other.engine for other in settings.others))
+    )
     made = make_clips(
         [item for item in items if not item.meta.get(TYPED)],
         clip_folder(context.folder, name),
@@ -157,7 +160,7 @@ def _speak(
         pitches=settings.pitches,
         seed=settings.seed,
         workers=settings.workers or cores(recipe.scale),
-        pool=pool_of(recipe.scale, runs_model=settings.engine.type == "huggingface"),
+        pool=pool_of(recipe.scale, runs_model=runs_model),
         speak_suffix=suffix,
         audio=folder,
         perturbation=perturbation,
