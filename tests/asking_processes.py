@@ -26,7 +26,7 @@ from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.metrics import Metrics
 from earwise.models import OmniModel
-from earwise.ranks import process_count, process_rank
+from earwise.ranks import leave, process_count, process_rank
 from earwise.stages.selection import TRIED, Best
 from earwise.training_settings import OnPolicy, Selection, SftTerm, Training
 
@@ -144,6 +144,6 @@ if __name__ == "__main__":
     done = everything(*map(Path, sys.argv[1:]))
     if os.environ["RANK"] == "0":
         Path(sys.argv[2], "done.json").write_text(json.dumps(done))
-    # A process that leaves while gloo's threads still run is sometimes aborted.
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
+    leave()

@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from grpo_case import asked, learner, objective_of, term_of, trainer_of
 
+from earwise.ranks import leave
+
 STEPS, BATCH = 3, 4
 
 
@@ -29,6 +31,6 @@ if __name__ == "__main__":
     logs = logs_of(checkpoint, out)
     if os.environ["RANK"] == "0":
         (out / "logs.json").write_text(json.dumps(logs))
-    # A process that leaves while gloo's threads still run is sometimes aborted.
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
+    leave()

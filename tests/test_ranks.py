@@ -91,6 +91,18 @@ def test_a_stage_made_for_one_process_says_how_it_is_run(tmp_path):
     assert run.execute([stage]) == [], "done is done"
 
 
+@pytest.mark.parametrize(("processes", "tidied"), [("1", True), ("2", False)])
+def test_one_of_several_leaves_at_once_with_its_code_and_all_that_it_said(processes, tidied):
+    """What Python does at its end takes down threads of torch.distributed in any order."""
+    program = (
+        "import atexit; from earwise.ranks import leave; atexit.register(print, 'tidied'); print('said'); leave(3)"
+    )
+    environment = {**os.environ, "WORLD_SIZE": processes}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stdout.split() == (["said", "tidied"] if tidied else ["said"])
+
+
 def test_the_package_is_a_command(tmp_path):
     done = subprocess.run([sys.executable, "-m", "earwise", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("earwise ")

@@ -17,6 +17,7 @@ from earwise.distil.schedule import Schedule, draw
 from earwise.distil.sharding import gather_trained
 from earwise.distil.terms import make_term
 from earwise.distil.trainer import DistilTrainer, training_arguments
+from earwise.ranks import leave
 from earwise.term_settings import LayerMapTerm
 from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm, Training
 
@@ -64,9 +65,9 @@ def main(checkpoint, media, out, batch, accumulate, save_every="100", precision=
         trainer.model.save_ears(Path(out, "ears"))
         Path(out, "logs.json").write_text(json.dumps(logs))
         Path(out, "sharded.json").write_text(json.dumps(sharded))
-    # A process that leaves while gloo's threads still run is sometimes aborted.
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
+    leave()
 
 
 if __name__ == "__main__":

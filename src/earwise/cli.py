@@ -22,7 +22,7 @@ from rich import get_console
 
 from earwise import __version__
 from earwise.errors import EarwiseError, InputError
-from earwise.ranks import joined, process_rank
+from earwise.ranks import joined, leave, process_rank
 from earwise.recipe import load_recipe
 from earwise.run import Run
 from earwise.store import write_atomic
@@ -246,4 +246,7 @@ def _showing_logs() -> Iterator[None]:
 
 def main() -> None:
     """Entry point of the `earwise` command."""
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        leave(end.code if isinstance(end.code, int) else 0)
