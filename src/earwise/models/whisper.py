@@ -13,6 +13,7 @@ from transformers import WhisperConfig, WhisperFeatureExtractor
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from earwise.errors import InputError
+from earwise.models.block_attention import NAME as BLOCKS
 
 FRAMES_PER_STATE = 2
 """Whisper's second convolution halves the frame rate: one encoder state is 20 ms."""
@@ -43,8 +44,8 @@ def encoder_config(layers: int, width: int, heads: int, mel_bins: int) -> dict[s
 def new_encoder(config: dict[str, Any]) -> WhisperEncoder:
     """An encoder with whatever weights torch's generator gives; `config` is a `WhisperConfig` as a dict."""
     whisper = WhisperConfig(**config)
-    # On CPUs the backward pass of fused attention takes twice the time of plain products at these lengths.
-    whisper._attn_implementation = "sdpa" if torch.cuda.is_available() else "eager"
+    # On CPUs the backward pass of torch's fused attention takes twice the time of plain products at these lengths.
+    whisper._attn_implementation = "sdpa" if torch.cuda.is_available() else BLOCKS
     return WhisperEncoder(whisper)
 
 
