@@ -1,9 +1,11 @@
 import random
 import re
 from collections import Counter
+from typing import get_args
 
 import pytest
 
+from earwise.data_settings import SceneQuestion
 from earwise.micro import questions
 from earwise.micro.questions import KINDS, Turn, ask, ask_chart
 from earwise.micro.scenes import Chart, Scene, Thing, sample_chart, sample_scene
@@ -39,6 +41,21 @@ def test_questions_about_one_picture_differ():
     rng = random.Random(2)
     turns = ask(sample_scene(rng), rng, 8)
     assert len({turn.text for turn in turns}) == 8
+
+
+def test_what_is_emphasised_is_asked_so_many_times_as_often():
+    def kinds(emphasis):
+        rng = random.Random(0)
+        asked = Counter(turn.kind for _ in range(400) for turn in ask(sample_scene(rng), rng, 6, emphasis))
+        return asked, {kind: asked[kind] / asked["position"] for kind in asked}
+
+    counts, plain = kinds({})
+    _, shifted = kinds({"reading": 4.0, "existence": 0.25})
+    # Questions about one picture differ, so what there is little to ask about grows by a little less.
+    assert 2.8 < shifted["reading"] / plain["reading"] < 4.6
+    assert 0.18 < shifted["existence"] / plain["existence"] < 0.36
+    assert 0.8 < shifted["relation"] / plain["relation"] < 1.25
+    assert min(counts.values()) > 50
 
 
 def test_yes_and_no_and_option_letters_are_balanced():
@@ -152,3 +169,7 @@ def test_the_other_annotator_is_right_in_other_words():
     )
     differing = [turn.answer.lower() != turn.other.lower() for _, turn in many() if turn.kind != "choice"]
     assert all(differing)
+
+
+def test_a_recipe_can_emphasise_every_kind_about_scenes():
+    assert {*get_args(SceneQuestion)} == {*KINDS} - {"chart"}

@@ -9,6 +9,9 @@ from pydantic import AfterValidator, Field, model_validator
 from earwise.records import NonEmpty
 from earwise.schema import Count, Name, Session, Settings, Share, unique
 
+SceneQuestion = Literal["existence", "count", "attribute", "position", "relation", "reading", "choice", "description"]
+"""A kind of question about a scene (`micro.questions`)."""
+
 
 class MicroData(Settings):
     """Scenes, questions and benchmarks made by the micro laboratory."""
@@ -27,6 +30,9 @@ class MicroData(Settings):
     """Of these, how many are random strings of words; the others are questions."""
     random_words: Count = 24
     """Words in the longest random string."""
+    emphasis: dict[SceneQuestion, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """Kinds of questions about training and validation scenes, and how many times as often they are asked as else. The
+    benchmarks ask what they ask."""
     label_noise: Share = 0.0
     """Share of the other annotator's answers (`train_other`) that are replaced by a wrong one."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from earwise.micro.benchmarks import write_benchmarks
@@ -38,6 +38,8 @@ class LabSize:
     """Of the transcription items, how many are random strings of words; the others are questions of every kind."""
     random_words: int = 24
     """Words in the longest random string; a question has at most 24."""
+    emphasis: Mapping[str, float] = field(default_factory=dict)
+    """Kinds of questions about training and validation scenes, and how many times as often they are asked as else."""
 
 
 def write_lab(folder: Path, *, seed: int = 0, size: LabSize = LabSize(), label_noise: float = 0.0) -> None:
@@ -55,10 +57,12 @@ def write_lab(folder: Path, *, seed: int = 0, size: LabSize = LabSize(), label_n
         (place / "images").mkdir(parents=True, exist_ok=True)
     seen: set[Picture] = set()
     rng = random.Random(f"{seed}/train")
-    train, scans = _write_pictures(folder, "train", "train", size.train_images, size.turns_per_image, rng, seen)
+    train, scans = _write_pictures(
+        folder, "train", "train", size.train_images, size.turns_per_image, rng, seen, size.emphasis
+    )
     write_jsonl(folder / "scan.jsonl", scans)
     turns, rng = size.turns_per_image, random.Random(f"{seed}/validation")
-    _write_pictures(folder, "validation", "validation", size.validation_images, turns, rng, seen)
+    _write_pictures(folder, "validation", "validation", size.validation_images, turns, rng, seen, size.emphasis)
     rng = random.Random(f"{seed}/questions")
     _write_pictures(benchmarks, "questions", "test", size.test_images // 5, turns, rng, seen)
     other = _other_answers(train, label_noise, random.Random(f"{seed}/noise"))
@@ -78,7 +82,14 @@ def spoken_words(text: str) -> str:
 
 
 def _write_pictures(
-    folder: Path, name: str, split: Split, images: int, turns: int, rng: random.Random, seen: set[Picture]
+    folder: Path,
+    name: str,
+    split: Split,
+    images: int,
+    turns: int,
+    rng: random.Random,
+    seen: set[Picture],
+    emphasis: Mapping[str, float] = {},
 ) -> tuple[list[tuple[Item, Turn]], list[Item]]:
     """Write `NAME.jsonl` and its pictures; returns the items with the turns they were made from, and the scans."""
     written, scans = [], []
@@ -86,7 +97,7 @@ def _write_pictures(
         picture = draw_picture(split, rng, seen)
         cluster = f"{name}-{index:06d}"
         (folder / "images" / f"{cluster}.png").write_bytes(png_bytes(render(picture, rng)))
-        for number, turn in enumerate(ask(picture, rng, turns)):
+        for number, turn in enumerate(ask(picture, rng, turns, emphasis)):
             written.append((_item(name, cluster, str(number), turn), turn))
         scans.append(_item(name, cluster, "scan", scan(picture)))
     write_jsonl(folder / f"{name}.jsonl", (item for item, _ in written))

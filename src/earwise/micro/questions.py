@@ -9,7 +9,7 @@ question. Yes and no, option A and option B are drawn with equal chance.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from earwise.micro.scenes import Chart, Picture, Scene, Thing
@@ -46,12 +46,15 @@ class Turn:
 Asker = Callable[[Scene, random.Random], Turn | None]
 
 
-def ask(picture: Picture, rng: random.Random, count: int) -> list[Turn]:
-    """`count` different questions about a picture, kinds drawn by their weights."""
+def ask(picture: Picture, rng: random.Random, count: int, emphasis: Mapping[str, float] = {}) -> list[Turn]:
+    """`count` different questions about a picture, kinds drawn by their weights; about a scene, those that `emphasis`
+    names so many times as often as else.
+    """
     asked: dict[str, Turn] = {}
+    most = max(1.0, *emphasis.values()) if emphasis else 1.0
     while len(asked) < count:
         turn = ask_chart(picture, rng) if isinstance(picture, Chart) else _ask_scene(picture, rng)
-        if turn is not None:
+        if turn is not None and (not emphasis or rng.random() * most < emphasis.get(turn.kind, 1.0)):
             asked.setdefault(turn.text, turn)
     return list(asked.values())
 

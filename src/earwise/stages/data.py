@@ -127,6 +127,7 @@ def write_micro(folder: Path, settings: MicroData) -> None:
         transcribe_items=settings.transcribe_items,
         random_share=settings.random_share,
         random_words=settings.random_words,
+        emphasis={str(kind): times for kind, times in settings.emphasis.items()},
     )
     write_lab(folder, seed=settings.seed, size=size, label_noise=settings.label_noise)
 
