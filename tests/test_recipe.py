@@ -166,6 +166,11 @@ DISAGREEMENTS = [
 ]  # fmt: skip
 
 
+def test_the_base_beneath_a_lora_may_teach_the_students_own_view(path: Path) -> None:
+    overrides = ["train.self_kd.terms.1.view=image_speech", "model.lora={rank=2, alpha=4}"]
+    assert load_recipe(path, overrides).train["self_kd"].terms[1].view == "image_speech"
+
+
 @pytest.mark.parametrize(("overrides", "said"), DISAGREEMENTS)
 def test_tables_that_contradict_each_other_are_refused(path: Path, overrides: list[str], said: str) -> None:
     with pytest.raises(InputError) as caught:

@@ -31,7 +31,7 @@ def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
         yield from _start(recipe, name, train)
         yield from _material(recipe, name, train)
         for part_key, part in keyed_parts(f"train.{name}", train):
-            yield from _terms(part_key, part)
+            yield from _terms(part_key, part, own_base=recipe.model is not None and recipe.model.lora is not None)
         yield from _parts(recipe, name, train)
         yield from _servers(f"train.{name}", train)
         yield from _grpo(recipe, name, train)
@@ -189,11 +189,12 @@ def part_views(part: Part) -> tuple[View, ...]:
     return tuple(dict.fromkeys([part.view, *(term.view for term in part.terms if isinstance(term, TaughtTerm))]))
 
 
-def _terms(key: str, part: Part) -> Iterator[Disagreement]:
+def _terms(key: str, part: Part, *, own_base: bool) -> Iterator[Disagreement]:
+    """`own_base`: whether `self` is the base beneath a LoRA, which differs from the student under any view."""
     if sum(term.weight for term in part.terms) <= 0:
         yield f"{key}.terms", "all weights are 0: nothing would be learned"
     for index, term in enumerate(part.terms):
-        if isinstance(term, TaughtTerm) and term.teacher == "self" and term.view == part.view:
+        if isinstance(term, TaughtTerm) and term.teacher == "self" and term.view == part.view and not own_base:
             yield f"{key}.terms.{index}.view", f"teacher and student both see {part.view}: nothing would be learned"
 
 
