@@ -194,14 +194,14 @@ class Part(Settings):
     """Whether each answer is learned equally often, however many items have it: filters that drop chains of one answer
     more often than those of another leave a bias, which is taken back so."""
     stretch: Count = 1
-    """Under `text_only`, each word is typed once to so many times, as speech draws words out: who can copy such a text
-    can learn to write down speech."""
+    """Under a view with typed questions, each of their words is typed once to so many times, as speech draws words out:
+    who can copy such a text can learn to write down speech, and who can answer it to answer by ear."""
     terms: Annotated[tuple[Term, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _only_what_is_typed_is_drawn_out(self) -> Self:
-        if self.stretch > 1 and self.view != "text_only":
-            raise ValueError(f"stretch has no effect on the view {self.view!r}: set view = 'text_only'")
+        if self.stretch > 1 and not self.view.endswith(("_text", "text_only")):
+            raise ValueError(f"stretch has no effect on the view {self.view!r}: set a view with typed questions")
         return self
 
 
