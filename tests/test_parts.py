@@ -227,6 +227,35 @@ def test_a_part_is_set_by_its_name_and_a_training_without_parts_keeps_its_finger
     assert train["both"].each[1].terms[0].weight == 2.0
     assert "parts" in train["both"].for_stage()
     assert "parts" not in train["sft"].for_stage()
+    assert "kinds" not in train["both"].for_stage()["parts"]["copy"]
+
+
+def test_a_part_learns_from_the_kinds_that_it_names(tmp_path):
+    items = [
+        Item(id=f"{n}", source="transcribe", question=f"say {n}", answers=("yes",), cluster=f"{n}", kind=kind)
+        for n, kind in enumerate(["choice", "count", "choice", "reading"])
+    ]
+    write_jsonl(tmp_path / "transcribe.jsonl", items)
+    typed = [f"train.both.parts.{part}.view=text_only" for part in ("spoken", "copy")]
+    typed += [
+        "train.both.parts.spoken.data=transcribe",
+        'train.both.parts.spoken.terms=[{ type = "sft", weight = 1.0 }]',
+    ]
+    context = SimpleNamespace(folder_of=lambda _: tmp_path, say=lambda _: None, seed=0)
+
+    def kinds(named):
+        recipe = recipe_of(tmp_path, *typed, f"train.both.parts.copy.kinds={named}")
+        samples, _ = _by_parts(context, recipe, recipe.train["both"], recipe.optimisation("both"))
+        return {
+            part: sorted(one.turns[0].item.kind for one in samples if one.part == part) for part in ("spoken", "copy")
+        }
+
+    every = ["choice", "choice", "count", "reading"]
+    assert kinds('["choice", "count"]') == {"spoken": every, "copy": ["choice", "choice", "count"]}
+    assert kinds("[]") == {"spoken": every, "copy": every}
+    said = re.escape("part copy: no item is of kind 'chart' (name some of choice, count, reading)")
+    with pytest.raises(InputError, match=said):
+        kinds('["choice", "chart"]')
 
 
 def test_a_part_draws_typed_words_out_and_leaves_what_is_to_be_written_down(tmp_path):

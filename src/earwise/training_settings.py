@@ -190,6 +190,8 @@ class Part(Settings):
     data: ItemFile = "train"
     view: View = "image_speech"
     """What the student sees."""
+    kinds: tuple[NonEmpty, ...] = ()
+    """Only items of these kinds; all when empty."""
     balance: bool = False
     """Whether each answer is learned equally often, however many items have it: filters that drop chains of one answer
     more often than those of another leave a bias, which is taken back so."""
@@ -197,6 +199,10 @@ class Part(Settings):
     """Under a view with typed questions, each of their words is typed once to so many times, as speech draws words out:
     who can copy such a text can learn to write down speech, and who can answer it to answer by ear."""
     terms: Annotated[tuple[Term, ...], Field(min_length=1)]
+
+    def for_stage(self) -> dict[str, JsonValue]:
+        """As in `Settings`; `kinds` is not said where all are meant."""
+        return {key: value for key, value in super().for_stage().items() if key != "kinds" or value}
 
     @model_validator(mode="after")
     def _only_what_is_typed_is_drawn_out(self) -> Self:

@@ -177,7 +177,7 @@ def _by_parts(
     samples: list[Sample] = []
     orders = []
     for number, (name, part) in enumerate(own.parts.items()):
-        found = _samples(context, recipe, part.data, part_views(part))
+        found = _of_kinds(part.kinds, _samples(context, recipe, part.data, part_views(part)), f"part {name}")
         seed = context.seed + _SEEDS * number
         typed = (stretched(one, part.stretch, random.Random(f"{seed}/{n}")) for n, one in enumerate(found))
         some = [replace(sample, part=name) for sample in typed]
@@ -188,6 +188,17 @@ def _by_parts(
         orders.append(len(samples) + order)
         samples += some
     return samples, braid(orders, counts)
+
+
+def _of_kinds(kinds: Sequence[str], samples: list[Sample], who: str) -> list[Sample]:
+    """Those of `samples` whose items are of one of `kinds`, each of which must occur; all where none is named."""
+    if not kinds:
+        return samples
+    known = {sample.turns[0].item.kind for sample in samples}
+    if missing := sorted({*kinds} - known):
+        remedy = f"name some of {', '.join(sorted(known - {''}))}"
+        raise InputError(f"no item is of kind {missing[0]!r}", record=who, remedy=remedy)
+    return [sample for sample in samples if sample.turns[0].item.kind in kinds]
 
 
 def _draw(samples: Sequence[Sample], balance: bool, count: int, seed: int) -> np.ndarray:
