@@ -30,7 +30,7 @@ class MicroData(Settings):
     """Of these, how many are random strings of words; the others are questions."""
     random_words: Count = 24
     """Words in the longest random string."""
-    emphasis: dict[SceneQuestion, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    emphasis: dict[SceneQuestion, Annotated[float, Field(gt=0)]] = Field(default={})
     """Kinds of questions about training and validation scenes, and how many times as often they are asked as else. The
     benchmarks ask what they ask."""
     label_noise: Share = 0.0
