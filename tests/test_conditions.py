@@ -13,6 +13,8 @@ from earwise.evaluate.recovery import recovery
 from earwise.evaluate.summary import ScoreTable
 from earwise.recipe import load_recipe
 from earwise.records import Clip, Score
+from earwise.report.conditions import cascade_note
+from earwise.report.summary import parse_summary
 from earwise.speech.voices import variant
 from earwise.stages.choice import held_out
 from earwise.stages.conditions import condition_voices
@@ -206,3 +208,30 @@ def test_a_choice_needs_held_out_questions(tmp_path):
     (tmp_path / "recipe.toml").write_text(text)
     with pytest.raises(InputError, match=r"training\.select: missing table, which choose\.best needs"):
         load_recipe(tmp_path / "recipe.toml", [])
+
+
+@pytest.mark.parametrize(
+    ("value", "ci95", "said"),
+    [
+        (-1.6, (-3.0, -0.2), "By ear, best (93.5) is below cascade through its own transcript (95.1): −1.6 points"),
+        (1.5, (0.4, 2.6), "By ear, best (93.5) is above cascade through"),
+        (-0.5, (-1.5, 0.4), "By ear, best (93.5) is not told apart from cascade through"),
+    ],
+)
+def test_the_page_sets_the_best_by_ear_beside_the_best_transcript(value, ci95, said, tmp_path):
+    spoken, heard = ({view: {"score": s}} for view, s in (("image_speech", 93.5), ("image_transcript", 95.1)))
+    gap = {"value": value, "ci95": ci95, "p": 0.1}
+    recovered = {"views": {}, "minus_cascade": {"cascade": gap, "listens": {**gap, "value": 50.0}}}
+    models = {
+        "listens": {"all": {"n": 4, "views": {"image_transcript": {"score": 91.0}}}},
+        "cascade": {"all": {"n": 4, "views": {**heard, "image_speech": {"score": 18.0}}}},
+        "best": {"all": {"n": 4, "views": {**spoken, "image_transcript": {"score": 92.6}}}},
+    }
+    text = json.dumps({"recipe": "r", "seed": 0, "models": models, "recovery": {"best": recovered}})
+    (tmp_path / "summary.json").write_text(text)
+    note = cascade_note(tmp_path, parse_summary(text))
+    assert note is not None
+    assert note.replace("\xa0", " ").startswith(said)
+    alone = json.dumps({"recipe": "r", "seed": 0, "models": {"best": {"all": {"n": 4, "views": spoken}}}})
+    (tmp_path / "summary.json").write_text(alone)
+    assert cascade_note(tmp_path, parse_summary(alone)) is None

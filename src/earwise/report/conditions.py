@@ -10,7 +10,7 @@ from pydantic import Field
 
 from earwise.report.grids import Cell, Grid, GridGroup, GridRow, number_cell, score_cell
 from earwise.report.summary import OVERALL, BenchmarkResult, GapScore, Interval, Pair, Part, Summary, parse_part
-from earwise.report.words import model_label
+from earwise.report.words import SPACE, interval, model_label, number
 
 CASCADE: Final = "image_transcript"
 
@@ -57,10 +57,7 @@ def conditions_grid(folder: Path, summary: Summary) -> Grid | None:
 
     Reads `summary.json` in `folder`; raises `InputError` for conditions that cannot be read.
     """
-    path = folder / "summary.json"
-    if not path.is_file():
-        return None
-    found = parse_part(Conditions, path.read_bytes(), "a summary", "make it again with `earwise run`", path)
+    found = _read(folder)
     if not found.conditions:
         return None
     cascades = list(dict.fromkeys(name for one in found.recovery.values() for name in one.minus_cascade))
@@ -76,6 +73,36 @@ def conditions_grid(folder: Path, summary: Summary) -> Grid | None:
         *((f"Minus {model_label(name)}", "which reads its own transcript, points") for name in cascades),
     )
     return Grid("All items, by how they are spoken", "Model", columns, tuple(groups))
+
+
+def cascade_note(folder: Path, summary: Summary) -> str | None:
+    """The best score by ear beside the best through a model's own transcript, as a sentence: who reads of one must know
+    of the other. None where no model was asked in both ways.
+    """
+    pair, recovered = summary.pair, _read(folder).recovery
+    ears, transcripts = (
+        {name: result.views[view].score for name, result in summary.on(OVERALL).items() if view in result.views}
+        for view in (pair.speech, CASCADE)
+    )
+    if not ears or not transcripts:
+        return None
+    best, cascade = max(ears, key=lambda name: ears[name]), max(transcripts, key=lambda name: transcripts[name])
+    one = recovered[best].minus_cascade.get(cascade) if best in recovered else None
+    if one is None or one.ci95 is None:
+        return None
+    low, high = one.ci95
+    verb = "is above" if low > 0 else "is below" if high < 0 else "is not told apart from"
+    points = f"{number(one.value, signed=True)} points (95{SPACE}% interval {interval(one.ci95)})"
+    told = f"{model_label(cascade)} through its own transcript ({number(transcripts[cascade])})"
+    return f"By ear, {model_label(best)} ({number(ears[best])}) {verb} {told}: {points}."
+
+
+def _read(folder: Path) -> Conditions:
+    """What `summary.json` in `folder` says of conditions; nothing without such a file."""
+    path = folder / "summary.json"
+    if not path.is_file():
+        return Conditions()
+    return parse_part(Conditions, path.read_bytes(), "a summary", "make it again with `earwise run`", path)
 
 
 def _group(

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from earwise.progress import duration
 from earwise.report import charts, tables, words
 from earwise.report.attention import attention_section
-from earwise.report.conditions import conditions_grid
+from earwise.report.conditions import cascade_note, conditions_grid
 from earwise.report.curves import curve_panel, read_trainings
 from earwise.report.gate import gate_section
 from earwise.report.grids import benchmark_label
@@ -58,6 +58,7 @@ def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
             f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
             summary=summary,
             verdict=words.verdict(summary),
+            cascade=cascade_note(folder, summary),
             origin=read_origin(folder, summary),
             main_table=tables.result_table(summary, main) if main else None,
             other_tables=[tables.result_table(summary, name) for name in others],
