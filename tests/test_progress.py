@@ -48,6 +48,20 @@ def test_a_short_loop_leaves_a_log_alone() -> None:
     assert log.file.getvalue() == ""
 
 
+def test_what_an_earlier_process_did_is_counted_and_tells_nothing_about_the_rate() -> None:
+    log = console(terminal=False)
+    assert list(track(range(500, 503), 509, "train", before=500, console=log, clock=Clock(4.0))) == [500, 501, 502]
+    assert log.file.getvalue() == "train: 503/509, 4.0 s each, 24 s left\n"
+
+
+def test_a_bar_goes_on_where_an_earlier_process_stopped() -> None:
+    terminal = console(terminal=True)
+    list(track(range(500, 503), 509, "train", before=500, console=terminal, clock=Clock(1.0)))
+    assert "502/509" in terminal.file.getvalue()
+    assert "s each" in terminal.file.getvalue()
+    assert "/s," not in terminal.file.getvalue()
+
+
 def test_without_a_total_there_is_a_rate_alone() -> None:
     def endless() -> Iterator[int]:
         yield from range(30)

@@ -23,27 +23,29 @@ def track(
     total: int | None = None,
     what: str = "",
     *,
+    before: int = 0,
     console: Console | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[T]:
     """Yield from `iterable` and show how far it is; `total` defaults to its length, if it has one.
 
+    `before` items of the total were done by an earlier process: they are counted, and tell nothing about the rate.
     Starts no thread, so that workers can be forked inside the loop.
     """
     console = console or get_console()
     if total is None and isinstance(iterable, Sized):
         total = len(iterable)
     show = _bar if console.is_terminal else _lines
-    return show(iterable, total, what, console, clock)
+    return show(iterable, total, what, before, console, clock)
 
 
 class Ticker:
     """Progress that is told how far it is, for loops that belong to somebody else; use it as a context manager."""
 
-    def __init__(self, total: int, what: str) -> None:
-        self._total = total
-        self._done = 0
-        self._shown = track(range(total), total, what)
+    def __init__(self, total: int, what: str, before: int = 0) -> None:
+        """`before` of the total were done by an earlier process."""
+        self._done = before
+        self._shown = track(range(before, total), total, what, before=before)
 
     def __enter__(self) -> Self:
         next(self._shown, None)
@@ -75,29 +77,32 @@ def duration(seconds: float) -> str:
 class _RateAndTimeLeft(ProgressColumn):
     """Mean rate since the start, and what is left at that rate."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: int) -> None:
         super().__init__(table_column=Column(no_wrap=True))  # The bar gives way on a narrow terminal, not the line.
+        self._before = before
 
     def render(self, task: Task) -> Text:
-        return Text(_pace(int(task.completed), task.total, task.elapsed or 0.0), style="dim")
+        left = None if task.total is None else task.total - task.completed
+        return Text(_pace(int(task.completed) - self._before, left, task.elapsed or 0.0), style="dim")
 
 
-def _pace(done: int, total: float | None, seconds: float) -> str:
+def _pace(done: int, left: float | None, seconds: float) -> str:
+    """What `done` items in as many seconds say of the rate, and of the time that is `left`."""
     if not done or seconds <= 0:
         return ""
     rate = done / seconds
     pace = f"{rate:.1f}/s" if rate >= 1 else f"{duration(1 / rate)} each"
-    return pace if total is None else f"{pace}, {duration((total - done) / rate)} left"
+    return pace if left is None else f"{pace}, {duration(left / rate)} left"
 
 
 def _bar(
-    iterable: Iterable[T], total: int | None, what: str, console: Console, clock: Callable[[], float]
+    iterable: Iterable[T], total: int | None, what: str, before: int, console: Console, clock: Callable[[], float]
 ) -> Generator[T]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(
-        *columns, _RateAndTimeLeft(), console=console, auto_refresh=False, transient=True, get_time=clock
+        *columns, _RateAndTimeLeft(before), console=console, auto_refresh=False, transient=True, get_time=clock
     ) as progress:
-        task = progress.add_task(what, total=total)
+        task = progress.add_task(what, total=total, completed=before)
         drawn = clock()
         for item in iterable:
             yield item
@@ -108,13 +113,14 @@ def _bar(
 
 
 def _lines(
-    iterable: Iterable[T], total: int | None, what: str, console: Console, clock: Callable[[], float]
+    iterable: Iterable[T], total: int | None, what: str, before: int, console: Console, clock: Callable[[], float]
 ) -> Generator[T]:
     start = said = clock()
     for done, item in enumerate(iterable, start=1):
         yield item
         now = clock()
         if now - said >= LINE_EVERY_S:
-            of = "" if total is None else f"/{total}"
-            console.print(f"{what}: {done}{of}, {_pace(done, total, now - start)}", highlight=False, soft_wrap=True)
+            at = before + done
+            of, left = ("", None) if total is None else (f"/{total}", total - at)
+            console.print(f"{what}: {at}{of}, {_pace(done, left, now - start)}", highlight=False, soft_wrap=True)
             said = now

@@ -73,7 +73,7 @@ def fit(
         what = "with parts, processes make different numbers of passes, and FSDP2 needs the same"
         raise InputError(what, file="accelerate's configuration", remedy="train without FSDP")
     trainer.remove_callback(PrinterCallback)
-    with Ticker(settings.steps, what) as ticker:
+    with Ticker(settings.steps, what, before=step_done) as ticker:
         trainer.add_callback(_Progress(ticker))
         for callback in (checkpoints, *callbacks):
             trainer.add_callback(callback)
