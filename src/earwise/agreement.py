@@ -107,12 +107,19 @@ def _start(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
         yield key, f"'{ALIGNED}' is the model that an [align] table leaves, and there is no such table"
     elif train.start not in (BASE, ALIGNED, *recipe.train):
         yield key, f"no model is named '{train.start}': choose from {', '.join((BASE, ALIGNED, *recipe.train))}"
+    elif train.once and not _is_of_no_seed(recipe, train.start):
+        yield f"train.{name}.once", f"each seed has a '{train.start}' of its own: start from what all seeds share"
     seen, at = [name], train.start
     while at in recipe.train and at not in seen:
         seen.append(at)
         at = recipe.train[at].start
     if at == name:
         yield key, f"starts from itself: {' <- '.join([*seen, name])}"
+
+
+def _is_of_no_seed(recipe: Recipe, start: str) -> bool:
+    """Whether a start is the same model for every seed."""
+    return recipe.train[start].once if start in recipe.train else start == BASE and recipe.base is None
 
 
 def _material(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:

@@ -47,7 +47,7 @@ class Stage:
     """
 
     name: str
-    """Folder below `stages/`, such as `align` or `seed0/train.sft`."""
+    """Folder below `stages/`, such as `speech` or `seed0/train.sft`."""
     work: Callable[[StageContext], None]
     settings: dict[str, JsonValue]
     """The part of the recipe that its result depends on."""

@@ -246,6 +246,8 @@ class Train(Settings):
     """In place of `[training] lr`."""
     batch_size: Count | None = None
     """In place of `[training] batch_size`."""
+    once: bool = False
+    """Trained once, with seed 0, for all seeds of the recipe: a costly start that their trainings have in common."""
 
     @model_validator(mode="after")
     def _terms_or_parts(self) -> Self:
@@ -273,9 +275,9 @@ class Train(Settings):
         return tuple(term for part in self.each for term in part.terms)
 
     def for_stage(self) -> dict[str, JsonValue]:
-        """As in `Settings`; what is not used of `parts` and `balance` is not said."""
+        """As in `Settings`; what is not used of `parts`, `balance` and `once` is not said."""
         found = super().for_stage()
-        left_out = {key for key in ("parts", "balance") if not getattr(self, key)}
+        left_out = {key for key in ("parts", "balance", "once") if not getattr(self, key)}
         return {key: value for key, value in found.items() if key not in left_out}
 
 

@@ -53,7 +53,8 @@ def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
             stages.append(answers.stage(recipe, seed))
         if recipe.align is not None:
             stages.append(training.align_stage(recipe, seed))
-        stages.extend(training.train_stage(recipe, name, seed) for name in _by_start(recipe))
+        ready = [name for name in _by_start(recipe) if seed == recipe.seeds[0] or not recipe.train[name].once]
+        stages.extend(training.train_stage(recipe, name, seed) for name in ready)
         stages.extend(choice.stage(recipe, name, seed) for name in recipe.choose)
         if recipe.evaluate is not None:
             stages.extend(evaluation.stages(recipe, seed))

@@ -38,7 +38,7 @@ def stage(recipe: Recipe, seed: int) -> Stage:
     """Rows of every analysed model of one seed, and their summary."""
     assert recipe.attention is not None
     assert recipe.evaluate is not None
-    own = [model_stage(name, seed) for name in _models(recipe)]
+    own = [model_stage(recipe, name, seed) for name in _models(recipe)]
     return Stage(
         name=_stage_name(seed),
         work=lambda context: _work(context, recipe),
@@ -112,7 +112,7 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     samples = _samples(context, recipe)
     with Store(context.folder / ROWS, AttentionRow) as store:
         for name in _models(recipe):
-            own = model_stage(name, context.seed)
+            own = model_stage(recipe, name, context.seed)
             model = (load_start(recipe, context, own) if own else load_base(recipe, context)).eval()
             views = [view for view in settings.views if _reads(model, name, view)]
             for benchmark, some in samples.items():

@@ -39,7 +39,8 @@ def stage(recipe: Recipe, name: str, seed: int) -> Stage:
 
 def _work(context: StageContext, recipe: Recipe, name: str) -> None:
     choice = recipe.choose[name]
-    right = {one: held_out(context.folder_of(f"seed{context.seed}/train.{one}")) for one in choice.of}
+    stages = {one: training.train_stage(recipe, one, context.seed).name for one in choice.of}
+    right = {one: held_out(context.folder_of(stages[one])) for one in choice.of}
     chosen = max(right, key=lambda one: right[one])  # the first of equals
     write_atomic(context.folder / CHOICE, json.dumps({"chosen": chosen, "held_out": right}, indent=1) + "\n")
     context.say(f"{name}: {chosen} is best on held-out questions, {right[chosen]:.1f} %, and goes on")

@@ -70,7 +70,7 @@ def _stage_name(condition: str, model: str, seed: int) -> str:
 
 def _stage(recipe: Recipe, name: str, model: str, seed: int) -> Stage:
     assert recipe.evaluate is not None
-    own = model_stage(model, seed)
+    own = model_stage(recipe, model, seed)
     return Stage(
         name=_stage_name(name, model, seed),
         work=lambda context: _answer(context, recipe, name, model),
@@ -158,7 +158,7 @@ def condition_voices(recipe: Recipe, condition: Condition, engine: Engine) -> li
 def _answer(context: StageContext, recipe: Recipe, name: str, model_name: str) -> None:
     settings = recipe.evaluate
     assert settings is not None
-    own = model_stage(model_name, context.seed)
+    own = model_stage(recipe, model_name, context.seed)
     model = load_start(recipe, context, own) if own else load_base(recipe, context)
     model.eval()
     folder, spoken = data_folder(recipe, context.folder_of(DATA)), context.folder_of(clip_stage_name(name))

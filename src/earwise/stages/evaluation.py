@@ -57,7 +57,7 @@ def asked_views(recipe: Recipe, name: str) -> tuple[View, ...]:
 
 def _stage(recipe: Recipe, name: str, seed: int) -> Stage:
     assert recipe.evaluate is not None
-    own = model_stage(name, seed)
+    own = model_stage(recipe, name, seed)
     return Stage(
         name=stage_name(name, seed),
         work=lambda context: _work(context, recipe, name),
@@ -84,7 +84,7 @@ def _work(context: StageContext, recipe: Recipe, name: str) -> None:
     settings = recipe.evaluate
     assert settings is not None
     folder = data_folder(recipe, context.folder_of(DATA))
-    own = model_stage(name, context.seed)
+    own = model_stage(recipe, name, context.seed)
     model = load_start(recipe, context, own) if own else load_base(recipe, context)
     model.eval()
     views = asked_views(recipe, name)

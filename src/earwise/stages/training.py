@@ -69,13 +69,14 @@ def align_stage(recipe: Recipe, seed: int) -> Stage:
 
 
 def train_stage(recipe: Recipe, name: str, seed: int) -> Stage:
-    """One training of `[train]`."""
+    """One training of `[train]`; the same stage for every seed where it is trained once."""
     assert recipe.model is not None
     own = recipe.train[name]
-    start = model_stage(own.start, seed)
+    seed = 0 if own.once else seed
+    start = model_stage(recipe, own.start, seed)
     _check_views(name, own)
     return Stage(
-        name=f"seed{seed}/train.{name}",
+        name=_stage_name(recipe, name, seed),
         work=lambda context: train(context, recipe, name),
         settings={
             **own.for_stage(),
@@ -109,11 +110,17 @@ def _material(recipe: Recipe, own: Train, seed: int) -> tuple[str, ...]:
     return (DATA, *spoken, *descriptions_needed(recipe, train_views(own)), *read)
 
 
-def model_stage(name: str, seed: int) -> str | None:
+def model_stage(recipe: Recipe, name: str, seed: int) -> str | None:
     """The stage that leaves the ears of model `name`; None for the base, which has none."""
     if name == BASE:
         return None
-    return f"seed{seed}/{ALIGN_NAME}" if name == ALIGNED else f"seed{seed}/train.{name}"
+    return f"seed{seed}/{ALIGN_NAME}" if name == ALIGNED else _stage_name(recipe, name, seed)
+
+
+def _stage_name(recipe: Recipe, name: str, seed: int) -> str:
+    """Folder of a training, or of a choice, which has its own name among the trainings."""
+    once = name in recipe.train and recipe.train[name].once
+    return f"train.{name}" if once else f"seed{seed}/train.{name}"
 
 
 def local_inputs(recipe: Recipe) -> tuple[Path, ...]:
@@ -137,7 +144,7 @@ def _align(context: StageContext, recipe: Recipe) -> None:
 def train(context: StageContext, recipe: Recipe, name: str) -> None:
     """Training `name` of the recipe, in the stage of `context`."""
     own, settings = recipe.train[name], recipe.optimisation(name)
-    model = load_start(recipe, context, model_stage(own.start, context.seed))
+    model = load_start(recipe, context, model_stage(recipe, own.start, context.seed))
     if own.parts:
         samples, order = _by_parts(context, recipe, own, settings)
         _train_all_that_is_trained(model)
