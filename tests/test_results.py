@@ -53,12 +53,14 @@ def test_the_table_of_conditions_is_that_of_the_numbers():
     numbers = json.loads((RESULTS / "self_kd_best.json").read_text(encoding="utf-8"))
     places = [numbers, numbers["conditions"]["festival"], numbers["conditions"]["noise_10_db"]]
     rows = rows_of("self_kd_best")
-    for name, view in (("best", "image_speech"), ("cascade", "image_transcript")):
+    for name in ("best", "best_long", "cascade", "cascade_long"):
+        view = "image_speech" if name.startswith("best") else "image_transcript"
         for place, cell in zip(places, rows[name], strict=True):
             told = place["models"][name]["all"]["views"][view]
             printed = CELL.search(cell)
             assert printed is not None, cell
             assert [*map(float, printed.groups())] == [round(n, 1) for n in (told["score"], *told["ci95"])]
-    for place, cell in zip(places, rows["best` - `cascade"], strict=True):
-        minus = place["recovery"]["best"]["minus_cascade"]["cascade"]
-        assert cell.startswith(f"{minus['value']:+.1f} [{minus['ci95'][0]:.1f}, {minus['ci95'][1]:.1f}]")
+    for ours, theirs in (("best", "cascade"), ("best_long", "cascade_long")):
+        for place, cell in zip(places, rows[f"{ours}` - `{theirs}"], strict=True):
+            minus = place["recovery"][ours]["minus_cascade"][theirs]
+            assert cell.startswith(f"{minus['value']:+.1f} [{minus['ci95'][0]:.1f}, {minus['ci95'][1]:.1f}]")
