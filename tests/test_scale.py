@@ -13,12 +13,15 @@ from scale_case import clips, traces, verdicts
 from earwise.cluster import RayData
 from earwise.errors import InputError
 from earwise.parallel import ProcessPool
+from earwise.store import PART
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """All files but those that a killed process had not finished: the next run clears them away."""
+    found = [path for path in folder.rglob("*") if path.is_file() and path.suffix != PART]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 @pytest.fixture(scope="module")
