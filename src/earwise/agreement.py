@@ -10,7 +10,7 @@ from earwise.condition_agreement import condition_disagreements
 from earwise.data_settings import CorporaData
 from earwise.evaluation_settings import CLIP_VIEWS, DESCRIBED_VIEWS, SPOKEN_VIEWS
 from earwise.grpo_settings import GrpoTerm
-from earwise.model_settings import ALIGNED, BASE, NativeEars
+from earwise.model_settings import ALIGNED, BASE, FreshEars, NativeEars
 from earwise.records import View
 from earwise.settings import Recipe
 from earwise.term_settings import TeacherServer
@@ -26,6 +26,7 @@ def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
     yield from _tables(recipe)
     yield from base_disagreements(recipe.base) if recipe.base is not None else ()
     yield from _trained_parts(recipe)
+    yield from _frozen_encoders(recipe)
     yield from _answers(recipe)
     for name, train in recipe.train.items():
         yield from _start(recipe, name, train)
@@ -96,6 +97,19 @@ def _trained_parts(recipe: Recipe) -> Iterator[Disagreement]:
         yield "model.ears.train", "'none' leaves nothing that [align] could train: it trains ears only"
     if recipe.train and not model.trains_decoder:
         yield "model.ears.train", "'none' leaves nothing to train: add [model.lora], or set model.decoder to 'full'"
+
+
+def _frozen_encoders(recipe: Recipe) -> Iterator[Disagreement]:
+    """An encoder that stays as it is has learned to hear before."""
+    ears = recipe.model.ears if recipe.model is not None else None
+    for table in ("align", "training"):
+        settings = getattr(recipe, table)
+        if ears is None or settings is None or settings.ears == "all":
+            continue
+        if isinstance(ears, NativeEars):
+            yield f"{table}.ears", "a base that hears by itself says in model.ears.train what of its ears is trained"
+        elif isinstance(ears, FreshEars) and (table == "align" or recipe.align is None):
+            yield f"{table}.ears", "a fresh encoder hears nothing until it is trained: set it to 'all'"
 
 
 def _start(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:

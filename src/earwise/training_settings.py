@@ -53,6 +53,12 @@ class Optimisation(Settings):
     speed_only: ClassVar[frozenset[str]] = frozenset({"save_every", "log_every"})
 
 
+EarsPart = Literal["all", "projector"]
+"""What of given ears is trained: all of them, or the projector and the markers behind a frozen encoder. The ears of a
+base that hears by itself have `model.ears.train`.
+"""
+
+
 class Selection(Settings):
     """The weights that count are those of the step at which held-out questions were answered best, the earliest if
     several were as good.
@@ -70,6 +76,7 @@ class Selection(Settings):
 class Training(Optimisation):
     """Hyper-parameters that all trainings of a recipe share, so that they are compared at equal cost."""
 
+    ears: EarsPart = "all"
     shared_prefix: Literal["auto", "off"] = "auto"
     """`auto` computes the tokens that two views have in common once, where that is exact."""
     select: Selection | None = None
@@ -95,6 +102,7 @@ class Align(Optimisation):
 
     data: Literal["train", "transcribe"] = "transcribe"
     view: View = "speech_only"
+    ears: EarsPart = "all"
 
 
 class SftTerm(Settings):

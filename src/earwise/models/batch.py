@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Self
 
@@ -68,6 +68,30 @@ class Pass:
         """(N,) which response of the batch each token of `targets` belongs to, from 0: responses never touch."""
         begins = self.predicts & ~torch.nn.functional.pad(self.predicts, (1, -1))
         return begins[self.predicts].cumsum(0) - 1
+
+    def row(self, number: int) -> Pass:
+        """Row `number` alone and without its padding; its clips and spoken questions are left out."""
+        tokens = slice(0, int(self.mask[number].sum()))
+        placeholders = self.image_mask.sum(1)
+        first = int(placeholders[:number].sum())
+        last = first + int(placeholders[number])
+        ends = list(accumulate(image.num_tokens for image in self.images))
+        one = slice(number, number + 1)
+        return replace(
+            self,
+            ids=self.ids[one, tokens],
+            mask=self.mask[one, tokens],
+            positions=self.positions[:, one, tokens],
+            segments=None if self.segments is None else self.segments[one, tokens],
+            predicts=self.predicts[one, tokens],
+            targets=self.targets[:0],
+            starts=self.starts[one],
+            image_mask=self.image_mask[one, tokens],
+            audio_mask=self.audio_mask[one, tokens],
+            images=[image for image, end in zip(self.images, ends, strict=True) if first < end <= last],
+            waveforms=[],
+            spoken=[],
+        )
 
     def to(self, device: torch.device | str) -> Self:
         """Move the index tensors; media move when they are encoded."""

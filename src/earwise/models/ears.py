@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from earwise.errors import InputError
+from earwise.models.encoded_clips import EncodedClips
 from earwise.models.mel import HOP, bucket_frames, log_mels
 from earwise.models.whisper import FRAMES_PER_STATE, draw_weights, encode, mel_extractor, new_encoder, read_encoder
 
@@ -59,6 +60,13 @@ class Ears(nn.Module):
         )
         self.markers = nn.Parameter(torch.randn(2, config.width) * 0.02) if config.markers else None
         self.extractor = mel_extractor(self.encoder)
+        self._encoded: EncodedClips | None = None
+        """Of an encoder that is frozen."""
+
+    def freeze_encoder(self) -> None:
+        """Train the encoder no more: each clip is encoded once from here on, however often it is heard."""
+        self.encoder.requires_grad_(False)
+        self._encoded = EncodedClips(self.encoder)
 
     @classmethod
     def fresh(cls, config: EarsConfig, *, seed: int) -> Ears:
@@ -90,14 +98,19 @@ class Ears(nn.Module):
 
     def forward(self, waveforms: Sequence[Tensor]) -> Tensor:
         """(sum of T, H) embeddings, clip after clip. `waveforms` are float32 vectors at 16 kHz."""
-        device = self.encoder.embed_positions.weight.device
-        mels = log_mels(waveforms, self.extractor).to(device)
-        frames = torch.tensor([bucket_frames(len(w)) for w in waveforms], device=device)
-        states = encode(self.encoder, mels, frames)
+        states = self.encode(waveforms) if self._encoded is None else self._encoded(waveforms, self.encode)
+        states = states.to(self.encoder.embed_positions.weight.device)
         stack, (batch, length, width) = self.config.stack, states.shape
         states = nn.functional.pad(states, (0, 0, 0, -length % stack)).reshape(batch, -1, stack * width)
         tokens = self.projector(states)
         return torch.cat([self._mark(row, len(w)) for row, w in zip(tokens, waveforms, strict=True)])
+
+    def encode(self, waveforms: Sequence[Tensor]) -> Tensor:
+        """(B, P / 2, E) states of the encoder; those beyond a clip's own bucket mean nothing."""
+        device = self.encoder.embed_positions.weight.device
+        mels = log_mels(waveforms, self.extractor).to(device)
+        frames = torch.tensor([bucket_frames(len(w)) for w in waveforms], device=device)
+        return encode(self.encoder, mels, frames)
 
     def _mark(self, tokens: Tensor, num_samples: int) -> Tensor:
         if self.markers is None:

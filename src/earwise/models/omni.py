@@ -26,6 +26,7 @@ from earwise.models.ears import Ears
 from earwise.models.families import Family, OwnEars, load_family, read_description
 from earwise.models.families.base import ImageInput
 from earwise.models.image_attention import AttentionAsk, ImageAttention, image_attention
+from earwise.models.kept_pictures import KeptPictures, KeyValues
 from earwise.models.layout import Layout, LayoutBuilder
 from earwise.models.lora import Lora
 from earwise.models.views import Sample
@@ -74,10 +75,6 @@ class _Wanted(NamedTuple):
     attention: AttentionAsk | None
 
 
-KeyValues = list[tuple[Tensor, Tensor]]
-"""Per decoder layer the keys and values of the prefix, (B, heads, P, head width) each."""
-
-
 Pictures = dict[tuple[int, ...], Tensor]
 """Features of images that views of one batch show alike, by the identities of these images."""
 
@@ -111,6 +108,8 @@ class OmniModel(nn.Module):
         self.aids = nn.ModuleDict()
         """Modules that terms train beside the model, by the term's name: saved with a training, not with the model.
         They are run inside `forward`, so that engines of several processes see their gradients."""
+        self.kept: KeptPictures | None = None
+        """Where a training keeps what frozen parts make of its pictures; None makes it in each step."""
         self.origin = (base, revision)
         self.layouts = LayoutBuilder(family, self.ears.num_tokens if self.ears is not None else None)
         self.base.requires_grad_(False)
@@ -167,6 +166,13 @@ class OmniModel(nn.Module):
         return not any(p.requires_grad and id(p) not in own for p in self.base.parameters())
 
     @property
+    def tower_is_frozen(self) -> bool:
+        """Whether nothing is trained that images go through before they are embedded."""
+        rest = [self.family.backbone, self.family.embed, *([self.ears] if self.ears is not None else [])]
+        own = {id(self.family.head_weight), *(id(p) for part in rest for p in part.parameters())}
+        return not any(p.requires_grad and id(p) not in own for p in self.base.parameters())
+
+    @property
     def no_shared_prefix(self) -> str | None:
         """Why a prefix that views share cannot be computed once in training; None where it can, exactly."""
         if not self.base_is_frozen and self.lora is not None:
@@ -212,7 +218,7 @@ class OmniModel(nn.Module):
             self._check_prefix_in_training()
         if attention and self._checkpoints_gradients:
             raise EarwiseError("gradient checkpointing runs layers twice, attention terms read them once: turn one off")
-        past = self._prefix(batch.prefix) if batch.prefix is not None else None
+        past = self._past(batch.prefix)
         states, seen = {}, Pictures()
         for name, view in batch.views.items():
             teaches = bool(learn) and name not in learn
@@ -228,7 +234,13 @@ class OmniModel(nn.Module):
                 states[name] = found
         return states
 
-    def _prefix(self, prefix: Pass) -> KeyValues:
+    def _past(self, prefix: Pass | None) -> KeyValues | None:
+        if prefix is None:
+            return None
+        return self.kept.prefix(prefix) if self.kept is not None else self.prefix(prefix)
+
+    def prefix(self, prefix: Pass) -> KeyValues:
+        """What the tokens of `prefix` leave in the decoder, without a gradient."""
         with torch.no_grad():
             cache = DynamicCache(config=self.family.backbone.config)
             self.decode(self.embed(prefix, self.ears), prefix.mask, prefix.positions, cache)
@@ -293,6 +305,8 @@ class OmniModel(nn.Module):
 
     def _features(self, images: Sequence[ImageInput], seen: Pictures) -> Tensor:
         """(image tokens, H) of `images`, encoded once for all views where no gradient is to flow through them."""
+        if self.kept is not None and self.tower_is_frozen:
+            return self.kept.features(images)
         key = tuple(map(id, images))
         if key not in seen:
             features = self.family.encode_images(images)
@@ -337,7 +351,7 @@ class OmniModel(nn.Module):
         }
         share = share_prefix and self.family.no_shared_prefix is None
         batch = collate(layouts, self.family, share_prefix=share, with_audio=True).to(self.device)
-        past = self._prefix(batch.prefix) if batch.prefix is not None else None
+        past = self.prefix(batch.prefix) if batch.prefix is not None else None
         answers = {}
         for view in views:
             prompt = batch.views[view]

@@ -23,9 +23,12 @@ from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.evaluation_settings import CLIP_VIEWS, DESCRIBED_VIEWS
 from earwise.model_settings import ALIGNED, BASE
+from earwise.models.ears import Ears
+from earwise.models.kept_pictures import KeptPictures
 from earwise.models.omni import OmniModel
 from earwise.models.shipped import model_folder
 from earwise.models.views import Sample, view_spec
+from earwise.ranks import process_count
 from earwise.records import SAMPLE_RATE_HZ, View
 from earwise.run import Stage, StageContext
 from earwise.settings import Recipe
@@ -44,7 +47,7 @@ from earwise.stages.speech import clip_folder, telling_how_to_repair
 from earwise.stages.taught import read_taught, writer_stage
 from earwise.traces.agreement import canonical
 from earwise.traces.format import said
-from earwise.training_settings import Optimisation, SftTerm, Train, portions
+from earwise.training_settings import Align, EarsPart, SftTerm, Train, Training, portions
 
 ALIGN_NAME = "align"
 TERMS = "terms"
@@ -137,7 +140,7 @@ def _align(context: StageContext, recipe: Recipe) -> None:
     samples = _samples(context, recipe, settings.data, [settings.view])
     objective = Objective(settings.view, [make_term(SftTerm(type="sft", weight=1.0))], model)
     order = draw(len(samples), settings.steps * settings.batch_size * settings.accumulate, context.seed)
-    _train_all_that_is_trained(model)
+    _train_ears(model, settings.ears)
     _fit(context, model, objective, samples, order, settings)
 
 
@@ -147,7 +150,7 @@ def train(context: StageContext, recipe: Recipe, name: str) -> None:
     model = load_start(recipe, context, model_stage(recipe, own.start, context.seed))
     if own.parts:
         samples, order = _by_parts(context, recipe, own, settings)
-        _train_all_that_is_trained(model)
+        _train_ears(model, settings.ears)
         with open_objective(context, recipe, name, model, samples, (), np.unique(order).tolist()) as objective:
             # Each part is grouped by length already.
             _fit(context, model, objective, samples, order, settings.model_copy(update={"group_by_length": False}))
@@ -166,7 +169,7 @@ def train(context: StageContext, recipe: Recipe, name: str) -> None:
     if settings.select is not None:
         held_out = _samples(context, recipe, settings.select.items, [own.view], settings.select.limit)
         best = Best(model, held_out, own.view, settings.select, context.folder, context.say)
-    _train_all_that_is_trained(model)
+    _train_ears(model, settings.ears)
     grpo = grpo_of(own)
     keys = [sample.key for sample in replayed]
     drawn = np.unique(order).tolist()
@@ -175,9 +178,7 @@ def train(context: StageContext, recipe: Recipe, name: str) -> None:
         _fit(context, model, objective, [*samples, *replayed], order, settings, best, updates)
 
 
-def _by_parts(
-    context: StageContext, recipe: Recipe, own: Train, settings: Optimisation
-) -> tuple[list[Sample], np.ndarray]:
+def _by_parts(context: StageContext, recipe: Recipe, own: Train, settings: Training) -> tuple[list[Sample], np.ndarray]:
     """Samples of all parts, and the order in which they are drawn: in every optimiser step some of each part."""
     items = settings.batch_size * settings.accumulate
     counts = portions(items, [part.share for part in own.each])
@@ -244,10 +245,12 @@ def _length(sample: Sample) -> int:
     return words * SAMPLE_RATE_HZ // 25 + (sample.sound.num_samples if sample.sound is not None else 0)
 
 
-def _train_all_that_is_trained(model: OmniModel) -> None:
+def _train_ears(model: OmniModel, part: EarsPart) -> None:
     """Ears learn wherever anything does; LoRA and decoder are settled when the model is loaded."""
     assert model.ears is not None
     model.ears.requires_grad_(True)
+    if part == "projector" and isinstance(model.ears, Ears):
+        model.ears.freeze_encoder()
 
 
 def _fit(
@@ -256,7 +259,7 @@ def _fit(
     objective: Objective | PartsObjective | OnPolicyObjective | PolicyObjective,
     samples: Sequence[Sample],
     order: np.ndarray,
-    settings: Optimisation,
+    settings: Align | Training,
     best: Best | None = None,
     updates: int = 1,
 ) -> None:
@@ -267,6 +270,9 @@ def _fit(
         order = group_by_length(order, lengths, batch, context.seed)
     if updates > 1:
         order = repeat_batches(order, batch, updates)
+    if model.device.type == "cpu" and process_count() == 1:
+        # On accelerators memory is dearer than this arithmetic; shards are gathered by all processes at once.
+        model.kept = KeptPictures(model)
     ears = context.folder / EARS
 
     def save() -> None:

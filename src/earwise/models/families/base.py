@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -16,6 +17,7 @@ from transformers import AutoModelForImageTextToText, PreTrainedModel, PreTraine
 
 from earwise.data.media import load_image
 from earwise.errors import InputError
+from earwise.models.kept import digest_of
 from earwise.models.layout import Layout
 
 if TYPE_CHECKING:
@@ -39,6 +41,11 @@ class ImageInput:
     def num_bytes(self) -> int:
         """Memory that the tensors take."""
         return sum(t.numel() * t.element_size() for t in self.tensors.values())
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the tensors."""
+        return digest_of(self.tensors)
 
 
 class Family:
