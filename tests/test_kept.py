@@ -4,10 +4,12 @@ import copy
 
 import pytest
 import torch
-from test_ears import tiny_ears, waveform
+from test_ears import waveform
 from test_omni import SPOKEN, TYPED, run, views_of
-from tiny import FAMILIES, tiny_model, tiny_samples
+from tiny import ENCODER, FAMILIES, tiny_model, tiny_samples
 
+from earwise.errors import InputError
+from earwise.models import Ears, EarsConfig, encoded_clips
 from earwise.models.batch import collate
 from earwise.models.kept import Kept, kept_by
 from earwise.models.kept_pictures import KeptPictures
@@ -20,57 +22,76 @@ def nothing_is_kept_yet():
 
 @pytest.fixture
 def encodings(monkeypatch):
-    """Lengths of the clips that any ears encode."""
-    from earwise.models import ears
+    """Buckets of the clips that go through frozen layers, in frames."""
+    seen, early = [], encoded_clips.early_states
 
-    seen, encode = [], ears.encode
-
-    def counted(encoder, mels, frames):
+    def counted(encoder, mels, frames, layers):
         seen.extend(frames.tolist())
-        return encode(encoder, mels, frames)
+        return early(encoder, mels, frames, layers)
 
-    monkeypatch.setattr(ears, "encode", counted)
+    monkeypatch.setattr(encoded_clips, "early_states", counted)
     return seen
 
 
-def frozen_ears(seed=0):
-    ears = tiny_ears()
-    with torch.no_grad():
-        ears.encoder.layer_norm.weight.add_(seed)
-    ears.freeze_encoder()
+def three_layers(seed=0):
+    return Ears.fresh(EarsConfig(ENCODER | {"encoder_layers": 3}, 12, hidden=24), seed=seed).requires_grad_(True)
+
+
+def frozen(layers, seed=0):
+    ears = three_layers(seed)
+    ears.freeze_encoder(layers)
     return ears
 
 
-def test_a_frozen_encoder_hears_each_clip_once_and_makes_the_same_of_it(encodings):
-    clips, ears = [waveform(9_000), waveform(47_000, 1)], frozen_ears()
+@pytest.mark.parametrize("layers", [1, 3, "all"])
+def test_frozen_layers_hear_each_clip_once_and_make_the_same_of_it(layers, encodings):
+    clips, ears = [waveform(9_000), waveform(47_000, 1)], frozen(layers)
     heard, again = ears(clips), ears(clips[::-1])
     assert encodings == [100, 300]
-    torch.testing.assert_close(heard, tiny_ears()(clips), atol=1e-5, rtol=1e-5)
-    assert torch.equal(again, torch.cat([*heard.split([ears.num_tokens(len(clip)) for clip in clips])][::-1]))
+    torch.testing.assert_close(heard, three_layers()(clips), atol=1e-5, rtol=1e-5)
+    parts = heard.split([ears.num_tokens(len(clip)) for clip in clips])
+    torch.testing.assert_close(again, torch.cat(parts[::-1]), atol=1e-6, rtol=1e-6)
 
 
-def test_encoders_of_equal_weights_share_what_they_heard_and_others_do_not(encodings):
-    clip = waveform(8_000, 3)
-    for ears in (frozen_ears(), frozen_ears(), copy.deepcopy(frozen_ears())):
+def test_encoders_of_equal_frozen_layers_share_what_they_heard_and_others_do_not(encodings):
+    clip, other = waveform(8_000, 3), frozen(2)
+    with torch.no_grad():
+        other.encoder.layers[2].fc1.weight.add_(1)
+    for ears in (frozen(2), frozen(2), copy.deepcopy(frozen(2)), other):
         ears([clip])
     assert len(encodings) == 1
-    frozen_ears(seed=1)([clip])
-    assert len(encodings) == 2
+    for ears in (frozen(2, seed=1), frozen(1)):
+        ears([clip])
+    assert len(encodings) == 3
 
 
-def test_a_frozen_encoder_learns_nothing_and_what_stands_behind_it_does():
-    ears = tiny_ears().requires_grad_(True)
-    ears.freeze_encoder()
-    ears([waveform(9_000)]).square().sum().backward()
-    learned = {name for name, p in ears.named_parameters() if p.grad is not None}
-    assert learned == {name for name, _ in ears.named_parameters() if not name.startswith("encoder.")}
+@pytest.mark.parametrize(
+    ("layers", "learning"),
+    [
+        (2, ("encoder.layers.2.", "encoder.layer_norm.", "projector.", "markers")),
+        ("all", ("projector.", "markers")),
+    ],
+)
+def test_what_stands_behind_frozen_layers_learns_as_it_would_in_a_whole_encoder(layers, learning):
+    clips, gradients = [waveform(9_000), waveform(47_000, 1)], []
+    for ears in (frozen(layers), three_layers()):
+        ears(clips).square().sum().backward()
+        gradients.append({name: p.grad for name, p in ears.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == {name for name in gradients[1] if name.startswith(learning)}
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradient, gradients[1][name], atol=1e-4, rtol=1e-4)
 
 
-def test_states_of_a_frozen_encoder_are_float32_whoever_asks_first():
-    clip, ears = waveform(9_000, 5), frozen_ears()
+def test_more_layers_than_there_are_cannot_be_frozen():
+    with pytest.raises(InputError, match="4 layers cannot be frozen: the encoder has 3"):
+        frozen(4)
+
+
+def test_states_of_frozen_layers_are_float32_whoever_asks_first():
+    clip, ears = waveform(9_000, 5), frozen("all")
     with torch.autocast("cpu", dtype=torch.bfloat16):
         ears([clip])
-    torch.testing.assert_close(ears([clip]), tiny_ears()([clip]), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ears([clip]), three_layers()([clip]), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

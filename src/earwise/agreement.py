@@ -26,7 +26,7 @@ def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
     yield from _tables(recipe)
     yield from base_disagreements(recipe.base) if recipe.base is not None else ()
     yield from _trained_parts(recipe)
-    yield from _frozen_encoders(recipe)
+    yield from _frozen_layers(recipe)
     yield from _answers(recipe)
     for name, train in recipe.train.items():
         yield from _start(recipe, name, train)
@@ -99,17 +99,17 @@ def _trained_parts(recipe: Recipe) -> Iterator[Disagreement]:
         yield "model.ears.train", "'none' leaves nothing to train: add [model.lora], or set model.decoder to 'full'"
 
 
-def _frozen_encoders(recipe: Recipe) -> Iterator[Disagreement]:
-    """An encoder that stays as it is has learned to hear before."""
+def _frozen_layers(recipe: Recipe) -> Iterator[Disagreement]:
+    """Layers that stay as they are have learned to hear before."""
     ears = recipe.model.ears if recipe.model is not None else None
-    for table in ("align", "training"):
-        settings = getattr(recipe, table)
-        if ears is None or settings is None or settings.ears == "all":
+    for key, settings in (("align", recipe.align), ("training", recipe.training)):
+        if ears is None or settings is None or settings.frozen_layers == 0:
             continue
+        key = f"{key}.frozen_layers"
         if isinstance(ears, NativeEars):
-            yield f"{table}.ears", "a base that hears by itself says in model.ears.train what of its ears is trained"
-        elif isinstance(ears, FreshEars) and (table == "align" or recipe.align is None):
-            yield f"{table}.ears", "a fresh encoder hears nothing until it is trained: set it to 'all'"
+            yield key, "of a base that hears by itself, model.ears.train says what is trained"
+        elif isinstance(ears, FreshEars) and (settings is recipe.align or recipe.align is None):
+            yield key, "a fresh encoder hears nothing until it is trained: leave it out"
 
 
 def _start(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:

@@ -53,9 +53,9 @@ class Optimisation(Settings):
     speed_only: ClassVar[frozenset[str]] = frozenset({"save_every", "log_every"})
 
 
-EarsPart = Literal["all", "projector"]
-"""What of given ears is trained: all of them, or the projector and the markers behind a frozen encoder. The ears of a
-base that hears by itself have `model.ears.train`.
+FrozenLayers = Annotated[int, Field(ge=0)] | Literal["all"]
+"""How many layers of a given encoder stay as they are in a training, from the first one on, with the convolutions
+before them: they are computed once for each clip. 0 trains the whole encoder, `all` none of it.
 """
 
 
@@ -76,7 +76,7 @@ class Selection(Settings):
 class Training(Optimisation):
     """Hyper-parameters that all trainings of a recipe share, so that they are compared at equal cost."""
 
-    ears: EarsPart = "all"
+    frozen_layers: FrozenLayers = 0
     shared_prefix: Literal["auto", "off"] = "auto"
     """`auto` computes the tokens that two views have in common once, where that is exact."""
     select: Selection | None = None
@@ -102,7 +102,7 @@ class Align(Optimisation):
 
     data: Literal["train", "transcribe"] = "transcribe"
     view: View = "speech_only"
-    ears: EarsPart = "all"
+    frozen_layers: FrozenLayers = 0
 
 
 class SftTerm(Settings):

@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -61,12 +61,25 @@ class Ears(nn.Module):
         self.markers = nn.Parameter(torch.randn(2, config.width) * 0.02) if config.markers else None
         self.extractor = mel_extractor(self.encoder)
         self._encoded: EncodedClips | None = None
-        """Of an encoder that is frozen."""
+        """Of an encoder that is frozen, or its beginning."""
 
-    def freeze_encoder(self) -> None:
-        """Train the encoder no more: each clip is encoded once from here on, however often it is heard."""
-        self.encoder.requires_grad_(False)
-        self._encoded = EncodedClips(self.encoder)
+    def freeze_encoder(self, layers: int | Literal["all"]) -> None:
+        """Train the convolutions and the first `layers` layers of the encoder no more, or none of the encoder: what
+        they make of a clip is computed once from here on, however often it is heard.
+
+        Raises `InputError` if the encoder has fewer layers.
+        """
+        depth = len(self.encoder.layers)
+        if layers != "all" and layers > depth:
+            raise InputError(f"{layers} layers cannot be frozen: the encoder has {depth}", remedy="freeze fewer")
+        frozen = (
+            [self.encoder]
+            if layers == "all"
+            else [self.encoder.conv1, self.encoder.conv2, *self.encoder.layers[:layers]]
+        )
+        for part in frozen:
+            part.requires_grad_(False)
+        self._encoded = EncodedClips(self.encoder, depth if layers == "all" else layers)
 
     @classmethod
     def fresh(cls, config: EarsConfig, *, seed: int) -> Ears:
@@ -98,19 +111,16 @@ class Ears(nn.Module):
 
     def forward(self, waveforms: Sequence[Tensor]) -> Tensor:
         """(sum of T, H) embeddings, clip after clip. `waveforms` are float32 vectors at 16 kHz."""
-        states = self.encode(waveforms) if self._encoded is None else self._encoded(waveforms, self.encode)
-        states = states.to(self.encoder.embed_positions.weight.device)
+        device = self.encoder.embed_positions.weight.device
+        frames = torch.tensor([bucket_frames(len(w)) for w in waveforms], device=device)
+        if self._encoded is not None:
+            states = self._encoded(waveforms, frames)
+        else:
+            states = encode(self.encoder, log_mels(waveforms, self.extractor).to(device), frames)
         stack, (batch, length, width) = self.config.stack, states.shape
         states = nn.functional.pad(states, (0, 0, 0, -length % stack)).reshape(batch, -1, stack * width)
         tokens = self.projector(states)
         return torch.cat([self._mark(row, len(w)) for row, w in zip(tokens, waveforms, strict=True)])
-
-    def encode(self, waveforms: Sequence[Tensor]) -> Tensor:
-        """(B, P / 2, E) states of the encoder; those beyond a clip's own bucket mean nothing."""
-        device = self.encoder.embed_positions.weight.device
-        mels = log_mels(waveforms, self.extractor).to(device)
-        frames = torch.tensor([bucket_frames(len(w)) for w in waveforms], device=device)
-        return encode(self.encoder, mels, frames)
 
     def _mark(self, tokens: Tensor, num_samples: int) -> Tensor:
         if self.markers is None:

@@ -82,17 +82,33 @@ def encode(encoder: WhisperEncoder, mels: Tensor, frames: Tensor) -> Tensor:
     """(B, P / 2, E) states of (B, M, P) log-mels. Whisper's own forward insists on 30 s; this runs its modules at the
     bucket's length, with what lies beyond a clip's `frames` masked, so that padding changes nothing.
     """
+    return late_states(encoder, early_states(encoder, mels, frames, 0), frames, 0)
+
+
+def early_states(encoder: WhisperEncoder, mels: Tensor, frames: Tensor, layers: int) -> Tensor:
+    """(B, P / 2, E) what leaves the first `layers` layers of `encode`."""
     inside = torch.arange(mels.shape[-1], device=mels.device) < frames[:, None]
     hidden = nn.functional.gelu(encoder.conv1(mels)) * inside[:, None]
     hidden = nn.functional.gelu(encoder.conv2(hidden)).permute(0, 2, 1)
     hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
-    outside = ~inside[:, None, None, ::FRAMES_PER_STATE]
+    return _through(encoder.layers[:layers], hidden, frames)
+
+
+def late_states(encoder: WhisperEncoder, hidden: Tensor, frames: Tensor, layers: int) -> Tensor:
+    """(B, P / 2, E) what the other layers and the last norm make of what leaves the first `layers` layers."""
+    return encoder.layer_norm(_through(encoder.layers[layers:], hidden, frames))
+
+
+def _through(layers: nn.ModuleList, hidden: Tensor, frames: Tensor) -> Tensor:
+    """`layers` in turn; what lies beyond a clip's `frames` is seen by none of its states."""
+    states = torch.arange(hidden.shape[1], device=hidden.device)
+    outside = (states * FRAMES_PER_STATE >= frames[:, None])[:, None, None]
     mask = None
     if bool(outside.any()):
         mask = torch.zeros_like(outside, dtype=hidden.dtype).masked_fill(outside, torch.finfo(hidden.dtype).min)
-    for layer in encoder.layers:
+    for layer in layers:
         hidden = layer(hidden, mask)
-    return encoder.layer_norm(hidden)
+    return hidden
 
 
 def mel_extractor(encoder: WhisperEncoder) -> WhisperFeatureExtractor:

@@ -47,7 +47,7 @@ from earwise.stages.speech import clip_folder, telling_how_to_repair
 from earwise.stages.taught import read_taught, writer_stage
 from earwise.traces.agreement import canonical
 from earwise.traces.format import said
-from earwise.training_settings import Align, EarsPart, SftTerm, Train, Training, portions
+from earwise.training_settings import Align, FrozenLayers, SftTerm, Train, Training, portions
 
 ALIGN_NAME = "align"
 TERMS = "terms"
@@ -140,7 +140,7 @@ def _align(context: StageContext, recipe: Recipe) -> None:
     samples = _samples(context, recipe, settings.data, [settings.view])
     objective = Objective(settings.view, [make_term(SftTerm(type="sft", weight=1.0))], model)
     order = draw(len(samples), settings.steps * settings.batch_size * settings.accumulate, context.seed)
-    _train_ears(model, settings.ears)
+    _train_ears(model, settings.frozen_layers)
     _fit(context, model, objective, samples, order, settings)
 
 
@@ -150,7 +150,7 @@ def train(context: StageContext, recipe: Recipe, name: str) -> None:
     model = load_start(recipe, context, model_stage(recipe, own.start, context.seed))
     if own.parts:
         samples, order = _by_parts(context, recipe, own, settings)
-        _train_ears(model, settings.ears)
+        _train_ears(model, settings.frozen_layers)
         with open_objective(context, recipe, name, model, samples, (), np.unique(order).tolist()) as objective:
             # Each part is grouped by length already.
             _fit(context, model, objective, samples, order, settings.model_copy(update={"group_by_length": False}))
@@ -169,7 +169,7 @@ def train(context: StageContext, recipe: Recipe, name: str) -> None:
     if settings.select is not None:
         held_out = _samples(context, recipe, settings.select.items, [own.view], settings.select.limit)
         best = Best(model, held_out, own.view, settings.select, context.folder, context.say)
-    _train_ears(model, settings.ears)
+    _train_ears(model, settings.frozen_layers)
     grpo = grpo_of(own)
     keys = [sample.key for sample in replayed]
     drawn = np.unique(order).tolist()
@@ -245,12 +245,12 @@ def _length(sample: Sample) -> int:
     return words * SAMPLE_RATE_HZ // 25 + (sample.sound.num_samples if sample.sound is not None else 0)
 
 
-def _train_ears(model: OmniModel, part: EarsPart) -> None:
+def _train_ears(model: OmniModel, frozen_layers: FrozenLayers) -> None:
     """Ears learn wherever anything does; LoRA and decoder are settled when the model is loaded."""
     assert model.ears is not None
     model.ears.requires_grad_(True)
-    if part == "projector" and isinstance(model.ears, Ears):
-        model.ears.freeze_encoder()
+    if frozen_layers != 0 and isinstance(model.ears, Ears):
+        model.ears.freeze_encoder(frozen_layers)
 
 
 def _fit(
