@@ -49,7 +49,7 @@ class EncodedClips:
     def _early(self, waveform: Tensor) -> Tensor:
         """(S, E) on the CPU, in float32, whatever the precision of the pass that asks first."""
         device = self._encoder.embed_positions.weight.device
-        mels = log_mels([waveform], self._extractor).to(device)
         frames = torch.tensor([bucket_frames(len(waveform))], device=device)
-        with torch.autocast(device.type, enabled=False):
+        with torch.autocast("cpu", enabled=False), torch.autocast(device.type, enabled=False):
+            mels = log_mels([waveform], self._extractor).to(device)
             return early_states(self._encoder, mels, frames, self._layers)[0].cpu()
