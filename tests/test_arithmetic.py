@@ -10,7 +10,7 @@ import torch
 from data_folder import RECIPE
 
 from earwise import arithmetic
-from earwise.arithmetic import Arithmetic, cpu_flags, processor, resolve, settle, slowdown
+from earwise.arithmetic import Arithmetic, cpu_flags, gpu, processor, resolve, settle, slowdown
 from earwise.distil.trainer import training_arguments
 from earwise.ranks import Ranks
 from earwise.recipe import load_recipe
@@ -47,8 +47,13 @@ def test_flags_and_measured_products_must_both_speak_for_bfloat16(flags, slower,
 
 
 def test_a_gpu_that_supports_bfloat16_is_not_measured():
-    assert Arithmetic("the GPU H", True, None).choice == "bfloat16"
-    assert str(Arithmetic("the GPU H", True, None)) == "the GPU H multiplies bfloat16"
+    def measure():
+        raise AssertionError("measured for nothing")
+
+    new, old = gpu("NVIDIA H200", True, measure), gpu("Tesla T4", False, lambda: 5.5)
+    assert (new.choice, str(new)) == ("bfloat16", "the GPU NVIDIA H200 multiplies bfloat16")
+    assert old.choice == "float32"
+    assert str(old) == "the GPU Tesla T4 emulates bfloat16 (measured: 5.5 times slower than float32)"
 
 
 def test_flags_are_those_of_the_first_processor_of_either_kind(tmp_path):

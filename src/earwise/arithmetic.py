@@ -77,14 +77,18 @@ def this_machine() -> Arithmetic:
 
     if torch.cuda.is_available():
         supported = torch.cuda.is_bf16_supported(including_emulation=False)
-        name = f"the GPU {torch.cuda.get_device_name()}"
-        return Arithmetic(name, supported, None if supported else slowdown(torch.device("cuda")))
+        return gpu(torch.cuda.get_device_name(), supported, lambda: slowdown(torch.device("cuda")))
     return processor(cpu_flags(), lambda: slowdown(torch.device("cpu")))
 
 
 def processor(flags: frozenset[str], measure: Callable[[], float]) -> Arithmetic:
     """A processor with these flags, on which `measure` gives the slowdown of bfloat16."""
     return Arithmetic("this processor", bool(flags & INSTRUCTIONS), measure())
+
+
+def gpu(name: str, supported: bool, measure: Callable[[], float]) -> Arithmetic:
+    """A GPU that says whether it multiplies bfloat16; it is measured only to say how slow it is without."""
+    return Arithmetic(f"the GPU {name}", supported, None if supported else measure())
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
