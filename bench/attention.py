@@ -11,6 +11,10 @@ attention that returns every map, which is what one would otherwise run. `python
 
 from __future__ import annotations
 
+from earwise.threads import prepare
+
+prepare()  # Before torch is loaded, which reads the environment once.
+
 import argparse
 import json
 import os

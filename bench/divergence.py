@@ -9,6 +9,10 @@ Peak memory is the growth of the resident set over the inputs, each in a process
 
 from __future__ import annotations
 
+from earwise.threads import prepare
+
+prepare()  # Before torch is loaded, which reads the environment once.
+
 import argparse
 import json
 import os

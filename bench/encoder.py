@@ -7,6 +7,10 @@ load on the machine hardly shows: `python bench/encoder.py --json FILE`.
 
 from __future__ import annotations
 
+from earwise.threads import prepare
+
+prepare()  # Before torch is loaded, which reads the environment once.
+
 import argparse
 import json
 import statistics

@@ -7,6 +7,10 @@ in one process; ratios are of processor time, so that other load on the machine 
 
 from __future__ import annotations
 
+from earwise.threads import prepare
+
+prepare()  # Before torch is loaded, which reads the environment once.
+
 import argparse
 import json
 import statistics

@@ -7,6 +7,10 @@ bfloat16 and needs a CUDA device; it adds peak memory and tokens per second.
 
 from __future__ import annotations
 
+from earwise.threads import prepare
+
+prepare()  # Before torch is loaded, which reads the environment once.
+
 import argparse
 import json
 import statistics

@@ -121,7 +121,8 @@ def refused(checkpoint: Path, out: Path) -> list[str]:
     term = make_term(SftTerm(type="sft", weight=1.0))
     term.name = "one/sft"
     parts = PartsObjective({"one": Objective("image_speech", [term], model)})
-    settings, metrics = Training(steps=1, batch_size=BATCH, lr=1e-3), Metrics(out / "metrics.jsonl")
+    settings = Training(steps=1, batch_size=BATCH, lr=1e-3, precision="float32")
+    metrics = Metrics(out / "metrics.jsonl")
     schedule = Schedule([replace(sample, part="one") for sample in samples], [0, 1, 2, 3])
     try:
         fit(model, parts, schedule, settings, out / "parts", seed=0, metrics=metrics, what="parts")

@@ -84,6 +84,8 @@ def _work(folder: Path, arguments: list[str], out: Path, err: Path, largest_file
     if largest_file is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    import conftest  # noqa: F401 - sets what holds for every test in this process, too
+
     sys.argv = ["earwise", *arguments]
     from earwise.cli import main
 

@@ -36,7 +36,7 @@ LAYERS = (
     {"choice_agreement", "condition_agreement"},
     {"agreement"},
     {"recipe"},
-    {"metrics", "parallel", "progress", "provenance", "ranks"},
+    {"arithmetic", "metrics", "parallel", "progress", "provenance", "ranks", "threads"},
     {"cluster"},
     {"run"},
     {"data"},

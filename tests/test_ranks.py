@@ -17,7 +17,10 @@ from earwise.ranks import Ranks
 from earwise.recipe import load_recipe
 from earwise.run import Run, Stage
 
-EVEN = ("align.batch_size=4", "align.steps=3", "align.log_every=1", "training.steps=3", "training.log_every=1")
+EVEN = (
+    "align.batch_size=4", "align.steps=3", "align.log_every=1", "align.precision=float32",
+    "training.steps=3", "training.log_every=1", "training.precision=float32",
+)  # fmt: skip
 """Batches that two processes can share, and enough steps to see a curve."""
 
 

@@ -20,7 +20,7 @@ from typing import Annotated
 import typer
 from rich import get_console
 
-from earwise import __version__
+from earwise import __version__, threads
 from earwise.errors import EarwiseError, InputError
 from earwise.ranks import joined, leave, process_rank
 from earwise.recipe import load_recipe
@@ -246,6 +246,7 @@ def _showing_logs() -> Iterator[None]:
 
 def main() -> None:
     """Entry point of the `earwise` command."""
+    threads.prepare()  # Before a stage imports torch.
     try:
         app()
     except SystemExit as end:

@@ -11,6 +11,7 @@ from typing import Any
 
 from earwise.errors import EarwiseError, InputError
 from earwise.parallel import ATTEMPTS, JOBS_PER_CHUNK, Job, Result, given_up, in_chunks, limit_threads
+from earwise.threads import prepare
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class _Worker:
 
     def _open(self) -> Callable[[Any], Any]:
         if self._work is None:
+            prepare()
             try:
                 os.chdir(self._folder)
             except OSError as error:

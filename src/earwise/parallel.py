@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
 from earwise.errors import EarwiseError
+from earwise.threads import prepare, threads_of_each
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -89,7 +90,7 @@ class ProcessPool:
 
     def _pool(self, make_work: Callable[[], Callable[[Any], Any]]) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        arguments = (make_work, max(1, (os.cpu_count() or 1) // self.workers))
+        arguments = (make_work, threads_of_each(self.workers))
         return ProcessPoolExecutor(self.workers, mp_context=context, initializer=_start, initargs=arguments)
 
 
@@ -136,6 +137,7 @@ _threads = 1
 def _start(make_work: Callable[[], Callable[[Any], Any]], threads: int) -> None:
     global _make_work, _threads
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    prepare()
     limit_threads(threads)
     _make_work, _threads = make_work, threads
 

@@ -22,10 +22,11 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args
 
 from pydantic import JsonValue
 
+from earwise import arithmetic
 from earwise.errors import EarwiseError, InputError
 from earwise.locks import FileLock
 from earwise.metrics import Metrics
@@ -35,8 +36,12 @@ from earwise.ranks import ALONE, END, Ranks
 from earwise.recipe import resolved_json
 from earwise.settings import Recipe
 from earwise.store import PART, read_json, write_atomic
+from earwise.training_settings import AskedPrecision, Optimisation, Precision
 
+S = TypeVar("S", bound=Optimisation)
 T = TypeVar("T")
+
+_PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +67,8 @@ class Stage:
     """Who works where several processes run the recipe: the first while the others wait, all of them together, or
     nobody, as the work is made for one process.
     """
+    precision: tuple[AskedPrecision, ...] = ()
+    """What the recipe asks for, for each of its trainings in their order; empty where nothing is trained."""
 
     @property
     def verb(self) -> str:
@@ -83,6 +90,8 @@ class StageContext:
     """Tells the person who runs it one line."""
     timings_s: dict[str, float]
     """Seconds that each stage before this one took, interrupted attempts included."""
+    precision: tuple[Precision, ...] = ()
+    """What the stage computes in: `Stage.precision`, resolved when it began."""
 
     @property
     def seed(self) -> int:
@@ -99,6 +108,10 @@ class StageContext:
         if name not in self.stage.needs:
             raise ValueError(f"stage {self.stage.name} reads stage {name}, which is not among its needs")
         return self.run_folder / "stages" / name
+
+    def settled(self, settings: S, number: int = 0) -> S:
+        """`settings` of the stage's training `number`, with the precision that was resolved when the stage began."""
+        return settings.model_copy(update={"precision": self.precision[number]})
 
     def track(self, iterable: Iterable[T], total: int | None = None, what: str | None = None) -> Iterator[T]:
         """Yield from `iterable` and show progress under the stage's name."""
@@ -156,7 +169,9 @@ class Run:
             worked.append(stage.name)
             self.running = stage.name
             folder = self._folder(stage)
-            stage.work(StageContext(stage, folder, self.folder, Metrics(folder / "metrics.jsonl"), self.say, {}))
+            precision = tuple(_PRECISIONS[self.ranks.hear()] for _ in stage.precision)
+            metrics = Metrics(folder / "metrics.jsonl")
+            stage.work(StageContext(stage, folder, self.folder, metrics, self.say, {}, precision))
             self.ranks.meet()
             self.running = None
         return worked
@@ -189,15 +204,18 @@ class Run:
     def _work(self, stage: Stage, depends: dict[str, Any], timings_s: dict[str, float], number: int) -> float:
         """Run one stage from where it stands, between its two markers; returns the seconds it took in all."""
         folder = self._folder(stage)
-        before_s = self._prepare(stage, depends)
+        before_s, kept = self._prepare(stage, depends)
         began = time.time()
-        marker = {"stage": stage.name, "fingerprint": fingerprint(depends), "depends": depends}
+        precision = arithmetic.settle(stage.precision, kept, stage.name, self.say)
+        marker = {"stage": stage.name, "fingerprint": fingerprint(depends), "depends": depends, **_resolved(precision)}
         write_atomic(folder / "started.json", _json({**marker, "began": began, "seconds": before_s}))
         metrics = Metrics(folder / "metrics.jsonl")
         if stage.processes == "all":
             self.ranks.tell(number)
             self._together = True
-        stage.work(StageContext(stage, folder, self.folder, metrics, self.say, timings_s))
+            for one in precision:  # That of the first process, as the others may be on machines of another kind.
+                self.ranks.tell(_PRECISIONS.index(one))
+        stage.work(StageContext(stage, folder, self.folder, metrics, self.say, timings_s, precision))
         if self._together:
             self.ranks.meet()
             self._together = False
@@ -207,22 +225,24 @@ class Run:
         write_atomic(folder / "done.json", _json({**marker, "seconds": seconds}))
         return seconds
 
-    def _prepare(self, stage: Stage, depends: dict[str, Any]) -> float:
-        """Leave the stage's folder fit to work in: as it is, or empty. Returns the seconds of work that lie in it."""
+    def _prepare(self, stage: Stage, depends: dict[str, Any]) -> tuple[float, tuple[Precision, ...] | None]:
+        """Leave the stage's folder fit to work in: as it is, or empty. Returns the seconds of work that lie in it and
+        the precision that it began with.
+        """
         folder = self._folder(stage)
         found = self._read(stage, "done.json") or self._read(stage, "started.json")
         if found and found["fingerprint"] == fingerprint(depends):
             before_s = _seconds_spent(folder, found)
             (folder / "done.json").unlink(missing_ok=True)
             self.say(f"{stage.name}: continues after {duration(before_s)}")
-            return before_s
+            return before_s, _began_with(stage, found)
         if found:
             self.say(f"{stage.name}: starts over, {', '.join(changes(found['depends'], depends))}")
         else:
             self.say(f"{stage.name}: starts")
         self._clear(stage)
         folder.mkdir(parents=True)
-        return 0.0
+        return 0.0, None
 
     def _clear(self, stage: Stage) -> None:
         """Remove what the stage left. The folder goes in one step: a kill leaves no half-cleared one behind."""
@@ -274,6 +294,19 @@ def fingerprint(depends: dict[str, Any]) -> str:
     """sha256 of what a stage depends on; of an input it is the content that counts, not where it lies."""
     content = {**depends, "inputs": list(depends["inputs"].values())}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _resolved(precision: tuple[Precision, ...]) -> dict[str, JsonValue]:
+    """What a marker says of the precision: one word, or one for each training where they differ."""
+    if not precision:
+        return {}
+    return {"precision": precision[0] if len({*precision}) == 1 else [*precision]}
+
+
+def _began_with(stage: Stage, marker: dict[str, Any]) -> tuple[Precision, ...] | None:
+    """The inverse of `_resolved`."""
+    said = marker.get("precision")
+    return (said,) * len(stage.precision) if isinstance(said, str) else tuple(said) if said is not None else None
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

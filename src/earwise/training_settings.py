@@ -22,6 +22,9 @@ from earwise.term_settings import (
     TeacherServer,
 )
 
+Precision = Literal["float32", "bfloat16"]
+AskedPrecision = Literal["auto", "float32", "bfloat16"]
+
 
 class Optimisation(Settings):
     """Hyper-parameters of one training with AdamW."""
@@ -41,8 +44,9 @@ class Optimisation(Settings):
     beta2: float = Field(default=0.999, gt=0, lt=1)
     """Decay of AdamW's second moment; less remembers fewer steps, which short trainings from nothing want."""
     max_grad_norm: float = Field(default=1.0, gt=0)
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the forward pass (autocast); weights, losses and optimiser state stay in float32."""
+    precision: AskedPrecision = "auto"
+    """Of the forward pass (autocast); weights, losses and optimiser state stay in float32. `auto` is bfloat16 where the
+    device multiplies it, and float32 elsewhere; see `earwise.arithmetic`."""
     group_by_length: bool = True
     """Batches of items of similar length."""
     save_every: Count = 100

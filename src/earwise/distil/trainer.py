@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
+from earwise import arithmetic
 from earwise.distil.sharding import (
     allow_on_cpus,
     autocast_forward,
@@ -269,7 +270,7 @@ def training_arguments(settings: Optimisation, folder: Path, seed: int) -> Train
         weight_decay=settings.weight_decay,
         adam_beta2=settings.beta2,
         max_grad_norm=settings.max_grad_norm,
-        bf16=settings.precision == "bfloat16",
+        bf16=arithmetic.resolve(settings.precision) == "bfloat16",
         seed=seed,
         data_seed=seed,
         logging_steps=settings.log_every,

@@ -16,6 +16,7 @@ from typing import Final
 from rich.text import Text
 from transformers.utils import logging as transformers_logging
 
+from earwise import arithmetic
 from earwise.agreement import questions_file
 from earwise.distil.objective import SELF
 from earwise.grpo_settings import GrpoTerm
@@ -180,7 +181,7 @@ def _costs(job: Job, model: OmniModel, material: Material) -> Iterator[Text]:
     if grpo := next((term for term in job.terms if isinstance(term, GrpoTerm)), None):
         yield from _rollouts(job, model, material, grpo)
         return
-    sizes = Sizes.of(model, bfloat16=job.settings.precision == "bfloat16")
+    sizes = Sizes.of(model, bfloat16=arithmetic.resolve(job.settings.precision) == "bfloat16")
     views = [job.view, *(view for _, view in job.teachers)]
     rows = [[model.layouts.build(s, view, answers=True) for view in views] for s in material.samples]
     passes = [Pass([Shown.of(row[n], sizes) for row in rows], learns=n == 0) for n in range(len(views))]
@@ -223,7 +224,7 @@ def _rollouts(job: Job, model: OmniModel, material: Material, grpo: GrpoTerm) ->
 
 def _drawing(job: Job, model: OmniModel, material: Material, prompts: float, answers: int, tokens: int) -> Text:
     """An estimate of what drawing answers to so many prompts of a step costs, at most."""
-    sizes = Sizes.of(model, bfloat16=job.settings.precision == "bfloat16")
+    sizes = Sizes.of(model, bfloat16=arithmetic.resolve(job.settings.precision) == "bfloat16")
     rows = [Shown.of(model.layouts.build(s, job.view, answers=False), sizes) for s in material.samples]
     most = drawing_flops(rows, sizes, answers=answers, tokens=tokens) * prompts / len(rows)
     drawn = prompts * answers * tokens

@@ -42,6 +42,7 @@ def stage(recipe: Recipe, seed: int) -> Stage:
         seed=seed,
         needs=(DATA,),
         processes="one",
+        precision=tuple(phase.precision for phase in recipe.base.phases),
     )
 
 
@@ -70,7 +71,7 @@ def _work(context: StageContext, recipe: Recipe) -> None:
             view = phase.view or settings.view
             pools = Files.read(folder, phase, view, context.say) if phase.files else scenes
             assert pools is not None
-            _phase(context, view, phase, pools, start, end)
+            _phase(context, view, context.settled(phase, number), pools, start, end)
         shutil.rmtree(end / "checkpoints", ignore_errors=True)  # left by a kill just before the end
         start = end / "model"
     (context.folder / "model").unlink(missing_ok=True)

@@ -34,6 +34,7 @@ def stage(recipe: Recipe, name: str, seed: int) -> Stage:
         needs=tuple(dict.fromkeys(needs)),
         inputs=tuple(dict.fromkeys(inputs)),
         processes="all",
+        precision=each[0].precision,
     )
 
 

@@ -56,6 +56,7 @@ def stage(recipe: Recipe, seed: int) -> Stage:
         seed=seed,
         needs=(DATA, SPEECH, *gate_needed(recipe)),
         processes="one",
+        precision=(recipe.encoder.precision,),
         inputs=_local_start(recipe.encoder),
     )
 
@@ -94,7 +95,7 @@ def _train(context: StageContext, recogniser: CtcRecogniser, taught: list[Sample
         recogniser,
         Transcription(recogniser),
         Schedule(taught, _order(taught, settings, context.seed)),
-        settings,
+        context.settled(settings),
         checkpoints,
         seed=context.seed,
         metrics=context.metrics,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 
 from earwise.cluster import RayData, cores_of
 from earwise.parallel import ProcessPool, Workers
 from earwise.scale_settings import Scale
+from earwise.threads import usable_cpus
 
 
 def pool_of(settings: Scale | None, *, runs_model: bool = False) -> Callable[[int], Workers]:
@@ -21,5 +21,5 @@ def pool_of(settings: Scale | None, *, runs_model: bool = False) -> Callable[[in
 def cores(settings: Scale | None) -> int:
     """Cores of this machine, or of the cluster; one worker on each is as fast as it gets."""
     if settings is None or settings.workers == "processes":
-        return os.cpu_count() or 1
+        return usable_cpus()
     return cores_of(settings.address)

@@ -68,6 +68,7 @@ def align_stage(recipe: Recipe, seed: int) -> Stage:
         needs=(DATA, SPEECH, *gate_needed(recipe), *base_stage_needed(recipe, seed)),
         inputs=local_inputs(recipe),
         processes="all",
+        precision=(recipe.align.precision,),
     )
 
 
@@ -90,6 +91,7 @@ def train_stage(recipe: Recipe, name: str, seed: int) -> Stage:
         needs=(*_material(recipe, own, seed), *base_stage_needed(recipe, seed), *([start] if start else [])),
         inputs=local_inputs(recipe) + teacher_folders(own),
         processes="all",
+        precision=(recipe.optimisation(name).precision,),
     )
 
 
@@ -285,7 +287,7 @@ def _fit(
             model,
             objective,
             Schedule(samples, order.tolist()),
-            settings,
+            context.settled(settings),
             context.folder / "checkpoints",
             seed=context.seed,
             metrics=context.metrics,
