@@ -6,6 +6,7 @@ from earwise.evaluate.controls import with_controls
 from earwise.evaluate.runner import Asker, is_heard, run_benchmark
 from earwise.evaluation_settings import DESCRIBED_VIEWS
 from earwise.model_settings import BASE, NativeEars
+from earwise.models.ears import Ears
 from earwise.models.views import Sample
 from earwise.records import Item, Score, View
 from earwise.run import Stage, StageContext
@@ -87,6 +88,9 @@ def _work(context: StageContext, recipe: Recipe, name: str) -> None:
     own = model_stage(recipe, name, context.seed)
     model = load_start(recipe, context, own) if own else load_base(recipe, context)
     model.eval()
+    if isinstance(model.ears, Ears):
+        frozen = recipe.training.frozen_layers if recipe.training is not None else 0
+        model.ears.freeze_encoder(frozen or "all")  # Models that were trained behind the same layers share them.
     views = asked_views(recipe, name)
     instruction = transcribe_instruction(folder) if "image_transcript" in views else ""
     with Store(context.folder / SCORES, Score) as store:
