@@ -306,7 +306,9 @@ def _resolved(precision: tuple[Precision, ...]) -> dict[str, JsonValue]:
 def _began_with(stage: Stage, marker: dict[str, Any]) -> tuple[Precision, ...] | None:
     """The inverse of `_resolved`."""
     said = marker.get("precision")
-    return (said,) * len(stage.precision) if isinstance(said, str) else tuple(said) if said is not None else None
+    if said is None:
+        return None
+    return tuple(said) if isinstance(said, list) else (said,) * len(stage.precision)
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
