@@ -10,6 +10,9 @@ from earwise.records import NonEmpty, View
 from earwise.schema import Count, Settings
 from earwise.traces_settings import Seconds
 
+SELF, SNAPSHOT = "self", "snapshot"
+"""Teachers that are no other model: the student's own weights, and a frozen copy of the student at the start."""
+
 
 class TeacherServer(Settings):
     """A text teacher behind an OpenAI-compatible server, which lists the likeliest words at every response token."""
