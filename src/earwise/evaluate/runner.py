@@ -21,6 +21,7 @@ from earwise.evaluate.controls import swap_sounds, with_controls
 from earwise.evaluate.scoring import score
 from earwise.models.omni import OmniModel
 from earwise.models.views import Context, Sample, is_spoken, view_spec
+from earwise.plural import counted
 from earwise.progress import track
 from earwise.records import Item, Score, View
 from earwise.store import Store
@@ -153,5 +154,7 @@ def check_pairing(scores: Sequence[Score], items: Sequence[Item], view: View) ->
     scored = [score.item for score in scores if score.view == view]
     missing = {item.id for item in items} - set(scored)
     if missing or len(scored) != len(set(scored)):
-        what = f"{len(missing)} items have no answer, e.g. {min(missing)}" if missing else "an item is scored twice"
+        what = "an item is scored twice"
+        if missing:
+            what = f"{counted(len(missing), 'item has', 'items have')} no answer, e.g. {min(missing)}"
         raise InputError(f"view {view}: {what}", remedy="run the evaluate stage again")

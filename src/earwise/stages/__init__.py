@@ -5,3 +5,4 @@ of stage, and are imported when it starts.
 """
 
 from earwise.stages.declared import plan as plan
+from earwise.stages.declared.models import check_models as check_models

@@ -23,6 +23,7 @@ from earwise.model_settings import BASE
 from earwise.models.device import best_device
 from earwise.models.omni import OmniModel
 from earwise.models.views import Sample, Turn
+from earwise.plural import counted
 from earwise.progress import track
 from earwise.records import Item, NonEmpty, Record
 from earwise.run import StageContext
@@ -78,7 +79,7 @@ def work(context: StageContext, recipe: Recipe) -> None:
     written, counts = written_items(samples, read_store(path, WrittenAnswer))
     write_taught(context.folder, WRITTEN, written)
     write_atomic(context.folder / COUNTS, json.dumps(counts, indent=2) + "\n")
-    context.say(f"answers: {in_words(counts)} of {len(items)} items")
+    context.say(f"answers: {in_words(counts)} of {counted(len(items), 'item')}")
 
 
 def _model(context: StageContext, recipe: Recipe) -> OmniModel:

@@ -13,6 +13,7 @@ from earwise.attention.summary import AttentionTable, summarise
 from earwise.model_settings import BASE
 from earwise.models.omni import OmniModel
 from earwise.models.views import Sample, is_heard
+from earwise.plural import counted
 from earwise.records import Item, Score, View
 from earwise.run import StageContext
 from earwise.settings import Recipe
@@ -97,9 +98,8 @@ def _samples(context: StageContext, recipe: Recipe) -> dict[str, list[Sample]]:
             spoken = {clip.item for clip in read_clips(clips).clips}
             items = [item for item in items if item.id in spoken]
         if left_out := len(loaded[benchmark]) - len(items):
-            context.say(
-                f"{context.stage.name}: {benchmark}: {left_out} items left out: no clip or no answer of the base"
-            )
+            fewer = f"{counted(left_out, 'item')} left out: no clip or no answer of the base"
+            context.say(f"{context.stage.name}: {benchmark}: {fewer}")
         chosen = spread(items, recipe.attention.items)
         found[benchmark] = sample_items(
             chosen, folder / "benchmarks", clips, context.say, suffix=recipe.evaluate.suffix

@@ -6,11 +6,26 @@ from pathlib import Path
 
 from transformers import AutoConfig
 
-from earwise.errors import InputError
+from earwise.errors import InputError, about
 from earwise.model_settings import BASE, PretrainedEars
 from earwise.models.families import adapter_for, check_folder, refuse_remote_code
 from earwise.models.shipped import model_folder
 from earwise.settings import Recipe
+from earwise.stages.declared.models import named_models
+
+
+def check_all_models(recipe: Recipe) -> None:
+    """As `check_model`, and raise `InputError` for any other named model that is neither a folder nor on the hub."""
+    check_model(recipe)
+    for model in named_models(recipe):
+        if not model.is_local:
+            with about(model.key):
+                _model_type(model.name, model.revision, trust_remote_code=_is_trusted(recipe, model.key))
+
+
+def _is_trusted(recipe: Recipe, key: str) -> bool:
+    """Whether the recipe allows the base to bring code of its own; no other model may."""
+    return key == "model.base" and recipe.model is not None and recipe.model.trust_remote_code
 
 
 def check_model(recipe: Recipe) -> None:

@@ -19,7 +19,6 @@ from earwise.speech.engine import SpeechEngine, open_engine
 from earwise.speech.perturbed import opener
 from earwise.speech.voices import split_voices
 from earwise.speech_settings import Condition, Engine
-from earwise.stages.checks import check_model
 from earwise.stages.data import benchmark_items, transcribe_instruction
 from earwise.stages.declared.conditions import (
     answering_models,
@@ -50,7 +49,6 @@ def speak(context: StageContext, recipe: Recipe, name: str) -> None:
     """Clips of every benchmark, by voices that share no speaker with those of training."""
     speech, condition = recipe.speech, recipe.conditions[name]
     assert speech is not None
-    check_model(recipe)
     engine = condition.engine or speech.engine
     voices = condition_voices(recipe, condition, engine)
     check_unheard(recipe, voices)

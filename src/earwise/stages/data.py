@@ -19,6 +19,7 @@ from earwise.micro.feelings.lab import FeelingsLabSize, write_feelings_lab
 from earwise.micro.lab import LabSize, write_lab
 from earwise.micro.sounds.lab import SoundLabSize, write_sound_lab
 from earwise.models.views import HEARD, view_spec
+from earwise.plural import counted
 from earwise.records import Item, View
 from earwise.run import StageContext
 from earwise.settings import Recipe
@@ -40,7 +41,7 @@ def work(context: StageContext, recipe: Recipe) -> None:
     images: dict[Path, str] = {}
     for name in used_item_files(recipe):
         items = read_items(folder / f"{name}.jsonl")
-        context.say(f"data: {name}: {len(items)} items")
+        context.say(f"data: {name}: {counted(len(items), 'item')}")
         for train, own in recipe.train.items():
             for key, part in keyed_parts(f"train.{train}", own):
                 if questions_file(recipe, part.data) == name:
@@ -48,7 +49,7 @@ def work(context: StageContext, recipe: Recipe) -> None:
                     _check_described(recipe, part_views(part), items, folder)
         images |= _images(items, folder)
     for name, items in benchmark_items(recipe, folder).items():
-        context.say(f"data: benchmark {name}: {len(items)} items")
+        context.say(f"data: benchmark {name}: {counted(len(items), 'item')}")
         assert recipe.evaluate is not None
         shown, key = recipe.evaluate.asked(name), "evaluate.views"
         key = f"{key}_of.{name}" if name in recipe.evaluate.views_of else key
@@ -99,7 +100,7 @@ def _check_images(context: StageContext, images: dict[Path, str]) -> None:
             load_image(path)
         except InputError as error:
             raise InputError(error.what, file=path, record=item, remedy=error.remedy) from None
-    context.say(f"data: {len(images)} images are whole")
+    context.say(f"data: {counted(len(images), 'image is', 'images are')} whole")
 
 
 def write_micro(folder: Path, settings: MicroData) -> None:
@@ -138,7 +139,7 @@ def benchmark_items(recipe: Recipe, folder: Path) -> dict[str, list[Item]]:
     for name in recipe.evaluate.benchmarks:
         items = load_benchmark(name, folder / "benchmarks", draw, sessions)[: recipe.evaluate.limit]
         if len({item.cluster for item in items}) < 2:
-            what = f"{len(items)} items of one cluster: no interval can be given"
+            what = f"{counted(len(items), 'item')} of one cluster: no interval can be given"
             remedy = "a benchmark needs items about two images at least"
             raise InputError(what, file=folder / "benchmarks", record=name, remedy=remedy)
         loaded[name] = items
@@ -151,6 +152,6 @@ def transcribe_instruction(folder: Path) -> str:
     instructions = {item.instruction for item in read_items(path)}
     if len(instructions) != 1:
         raise InputError(
-            f"{len(instructions)} different instructions, one is needed to ask for a transcript", file=path
+            f"{counted(len(instructions), 'different instruction')}, one is needed to ask for a transcript", file=path
         )
     return instructions.pop()

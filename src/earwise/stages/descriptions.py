@@ -25,6 +25,7 @@ from earwise.data.video import sound_file
 from earwise.description_settings import ByCaption, ByMeta, ByModel, Descriptions
 from earwise.errors import InputError, about
 from earwise.models.views import Sample
+from earwise.plural import counted
 from earwise.records import Item
 from earwise.run import StageContext
 from earwise.scale_settings import Scale
@@ -82,7 +83,7 @@ def describe(context: StageContext, settings: Descriptions, groups: Groups, scal
         counts[name] = {"described": len(described), "left_out": reasons}
         write_counts(context, counts)
         why = f", {_in_words(reasons)}" if reasons else ""
-        context.say(f"descriptions: {name}: {len(described)} sounds are described{why}")
+        context.say(f"descriptions: {name}: {counted(len(described), 'sound is', 'sounds are')} described{why}")
         if not described:
             what, remedy = f"no sound of {name!r} could be described", f"{_in_words(reasons)}; see {COUNTS}"
             raise InputError(what, file=folder, remedy=remedy)

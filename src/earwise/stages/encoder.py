@@ -24,6 +24,7 @@ from earwise.models.device import best_device
 from earwise.models.shipped import TRAINING, model_folder
 from earwise.models.views import Sample
 from earwise.models.whisper import encoder_config, read_encoder
+from earwise.plural import counted
 from earwise.run import StageContext
 from earwise.settings import Recipe
 from earwise.speech.clips import read_clips
@@ -63,7 +64,7 @@ def work(context: StageContext, recipe: Recipe) -> None:
         _train(context, recogniser, taught, settings)
         rate = _word_error_rate(recogniser, held_out)
     recogniser.encoder.save_pretrained(context.folder / ENCODER)
-    context.say(f"{context.stage.name}: {rate:.1%} of the words of {len(held_out)} held-out clips are wrong")
+    context.say(f"{context.stage.name}: {rate:.1%} of the words of {counted(len(held_out), 'held-out clip')} are wrong")
     speakers = sorted({variant(clip.voice) for clip in read_clips(clips).clips} | _heard_before(settings))
     described = {"words": words, "word_error_rate": rate, "held_out": len(held_out), "speakers": speakers}
     write_atomic(context.folder / ENCODER / TRAINING, json.dumps(described, indent=2) + "\n")
@@ -122,7 +123,9 @@ def _long_enough(samples: list[Sample], recogniser: CtcRecogniser, context: Stag
         if recogniser.num_outputs(turn.num_samples) >= needed:
             kept.append(sample)
     if len(kept) < len(samples):
-        context.say(f"{context.stage.name}: {len(samples) - len(kept)} clips left out: too fast for their words")
+        context.say(
+            f"{context.stage.name}: {counted(len(samples) - len(kept), 'clip')} left out: too fast for their words"
+        )
     return kept
 
 
@@ -130,7 +133,7 @@ def _split(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
     """The last clips, at most a tenth, are held out: every item has its own words."""
     count = min(_HELD_OUT, len(samples) // 10)
     if count == 0:
-        raise InputError(f"{len(samples)} clips of {ITEMS}.jsonl can be used", remedy="ten are the least")
+        raise InputError(f"{counted(len(samples), 'clip')} of {ITEMS}.jsonl can be used", remedy="ten are the least")
     return samples[-count:], samples[:-count]
 
 

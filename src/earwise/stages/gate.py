@@ -14,6 +14,7 @@ from earwise.data.items import read_items
 from earwise.evaluate.summary import ScoreTable, summarise_models
 from earwise.gate_settings import Gate
 from earwise.model_settings import BASE
+from earwise.plural import counted
 from earwise.records import Item, Score, View
 from earwise.run import StageContext
 from earwise.settings import Recipe
@@ -108,7 +109,7 @@ def _in_words(found: Mapping[str, Any]) -> str:
     """`300 clips, 12 failed (wer 9, numbers 5), word error rate 2.1 %`."""
     why = ", ".join(f"{reason} {clips}" for reason, clips in found["reasons"].items())
     wer = "" if found["wer"] is None else f", word error rate {100 * found['wer']:.1f} %"
-    return f"{found['clips']} clips, {found['failed']} failed{f' ({why})' if why else ''}{wer}"
+    return f"{counted(found['clips'], 'clip')}, {found['failed']} failed{f' ({why})' if why else ''}{wer}"
 
 
 def summarise_gate(

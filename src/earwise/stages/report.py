@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from rich import get_console
-
 from earwise.agreement import guard_pairs
 from earwise.data.items import read_items
 from earwise.data.media import resolve
@@ -23,7 +21,9 @@ from earwise.evaluate.summary import ScoreTable, compare, per_voice, summarise_m
 from earwise.model_settings import BASE
 from earwise.provenance import versions
 from earwise.records import Clip, Item, Score, Trace, View
-from earwise.report import Answer, ShownItem, build_report, console_table, guard_lines
+from earwise.report import Answer, ShownItem, build_report
+from earwise.report.console import show_result
+from earwise.report.summary import PAGE, SUMMARY
 from earwise.run import StageContext
 from earwise.settings import Recipe
 from earwise.speech.clips import read_clips
@@ -33,7 +33,6 @@ from earwise.stages.data import benchmark_items
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import data_folder
 from earwise.stages.declared.evaluation import asked_views, stage_name
-from earwise.stages.declared.report import PAGE, SUMMARY
 from earwise.stages.declared.speech import NAME as SPEECH
 from earwise.stages.declared.speech import clip_folder, spoken_files
 from earwise.stages.declared.traces import NAME as DRAWN
@@ -57,10 +56,7 @@ def work(context: StageContext, recipe: Recipe) -> None:
     write_atomic(context.run_folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     shown = _shown_items(context, recipe, scores[recipe.seeds[0]])
     build_report(context.run_folder, shown, context.run_folder / PAGE)
-    get_console().print(console_table(summary))
-    for line in guard_lines(summary):
-        context.say(line)
-    context.say(f"report: {context.run_folder / PAGE}")
+    show_result(summary, context.run_folder / PAGE, context.say)
 
 
 def _scores(context: StageContext, recipe: Recipe, seed: int) -> list[Score]:

@@ -11,6 +11,7 @@ from earwise.data.llava import TYPED
 from earwise.errors import InputError
 from earwise.model_settings import PretrainedEars
 from earwise.models.shipped import TRAINING, model_folder
+from earwise.plural import counted
 from earwise.progress import duration
 from earwise.records import Item
 from earwise.run import StageContext
@@ -22,7 +23,6 @@ from earwise.speech.perturbed import opener
 from earwise.speech.recorded import check_suffixes
 from earwise.speech.voices import split_voices, variant
 from earwise.speech_settings import Perturb, Speech
-from earwise.stages.checks import check_model
 from earwise.stages.data import benchmark_items
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import data_folder
@@ -54,7 +54,6 @@ def work(context: StageContext, recipe: Recipe) -> None:
     """Speak every query, by voices that training and test do not share."""
     settings = recipe.speech
     assert settings is not None
-    check_model(recipe)
     folder = data_folder(recipe, context.folder_of(DATA))
     voices = open_engine(settings.engine).voices()
     train, test = split_voices(voices, settings.train_voices, settings.test_voices, settings.seed)
@@ -65,7 +64,7 @@ def work(context: StageContext, recipe: Recipe) -> None:
     others = other_casts(settings)
     for other, cast in zip(settings.others, others, strict=True):
         context.say(f"speech: {other.engine.type} speaks {cast.share:.0%} of training: {', '.join(cast.voices)}")
-    context.say(f"speech: {len(train)} voices for training; test voices: {', '.join(test)}")
+    context.say(f"speech: {counted(len(train), 'voice')} for training; test voices: {', '.join(test)}")
     for name in spoken_files(recipe):
         items = read_items(folder / f"{name}.jsonl")
         _speak(context, recipe, items, folder, name, train, settings.perturb, others=others)
@@ -139,6 +138,6 @@ def _speak(
 def say_made(context: StageContext, name: str, made: ClipSet) -> None:
     """Tell how many clips of `name` there are, how long they are, and why items have none."""
     length = duration(sum(clip.duration_s for clip in made.clips))
-    context.say(f"speech: {name}: {len(made.clips)} clips, {length} long, {len(made.dropped)} dropped")
+    context.say(f"speech: {name}: {counted(len(made.clips), 'clip')}, {length} long, {len(made.dropped)} dropped")
     for reason in sorted({drop.reason for drop in made.dropped}):
         context.say(f"speech: {name}: dropped {sum(d.reason == reason for d in made.dropped)}: {reason}")

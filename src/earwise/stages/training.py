@@ -23,6 +23,7 @@ from earwise.errors import InputError
 from earwise.evaluation_settings import CLIP_VIEWS, DESCRIBED_VIEWS
 from earwise.models.omni import OmniModel
 from earwise.models.views import Sample
+from earwise.plural import counted
 from earwise.records import SAMPLE_RATE_HZ, View
 from earwise.run import StageContext
 from earwise.settings import Recipe
@@ -114,7 +115,9 @@ def _by_parts(
         order = _draw(some, part.balance, settings.steps * counts[number], seed)
         if settings.group_by_length:
             order = group_by_length(order, np.array([_length(sample) for sample in some]), counts[number], seed)
-        context.say(f"part {name}: {counts[number]} of {items} items of a step, of {len(some)} from {part.data}")
+        context.say(
+            f"part {name}: {counts[number]} of {counted(items, 'item')} of a step, of {len(some)} from {part.data}"
+        )
         orders.append(len(samples) + order)
         samples += some
     return samples, braid(orders, counts)

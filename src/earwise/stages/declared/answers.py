@@ -16,6 +16,7 @@ from earwise.stages.declared.base import base_stage_needed
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.descriptions import descriptions_needed
+from earwise.stages.declared.models import model_check
 from earwise.training_settings import WRITTEN_BY
 
 WRITTEN: Final = "written"
@@ -40,6 +41,7 @@ def stage(recipe: Recipe, seed: int) -> Stage:
     return Stage(
         name=name,
         work=Deferred("answers.work", (recipe,)),
+        check=model_check(recipe),
         settings={**settings.for_stage(), "base": _base(recipe, settings)},
         seed=seed if recipe.base is not None else 0,  # nothing else of the answers depends on a training's seed
         needs=(DATA, *descriptions_needed(recipe, [settings.view]), *base_stage_needed(recipe, seed)),

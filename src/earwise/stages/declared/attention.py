@@ -10,6 +10,7 @@ from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import iemocap_settings, mmalign_settings
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.evaluation import stage_name as evaluation_of
+from earwise.stages.declared.models import model_check
 from earwise.stages.declared.speech import NAME as SPEECH
 from earwise.stages.declared.training import local_inputs, model_stage
 
@@ -24,6 +25,7 @@ def stage(recipe: Recipe, seed: int) -> Stage:
     return Stage(
         name=stage_name(seed),
         work=Deferred("attention.work", (recipe,)),
+        check=model_check(recipe),
         settings={
             **recipe.attention.for_stage(),
             "models": list(analysed_models(recipe)),

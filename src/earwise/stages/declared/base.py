@@ -11,6 +11,7 @@ from earwise.run import Stage
 from earwise.settings import Recipe
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.deferred import Deferred
+from earwise.stages.declared.models import model_check
 
 
 def stage(recipe: Recipe, seed: int) -> Stage:
@@ -19,6 +20,7 @@ def stage(recipe: Recipe, seed: int) -> Stage:
     return Stage(
         name=f"seed{seed}/{BASE}",
         work=Deferred("base.work", (recipe,)),
+        check=model_check(recipe),
         settings=recipe.base.for_stage(),
         inputs=_inputs(recipe.base),
         seed=seed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from earwise.run import Stage
 from earwise.settings import Recipe
 from earwise.stages.declared.deferred import Deferred
+from earwise.stages.declared.models import model_check
 from earwise.stages.declared.training import train_stage
 
 
@@ -17,6 +18,7 @@ def stage(recipe: Recipe, name: str, seed: int) -> Stage:
     return Stage(
         name=f"seed{seed}/train.{name}",
         work=Deferred("choice.work", (recipe, name)),
+        check=model_check(recipe),
         settings={**choice.for_stage(), "trainings": [one.settings for one in each]},
         seed=seed,
         needs=tuple(dict.fromkeys(needs)),

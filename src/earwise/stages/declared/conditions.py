@@ -11,6 +11,7 @@ from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import mmalign_settings
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.evaluation import asked_views
+from earwise.stages.declared.models import model_check
 from earwise.stages.declared.speech import speaks_suffix
 from earwise.stages.declared.training import local_inputs, model_stage
 
@@ -29,6 +30,7 @@ def clip_stage(recipe: Recipe, name: str) -> Stage:
     return Stage(
         name=clip_stage_name(name),
         work=Deferred("conditions.speak", (recipe, name)),
+        check=model_check(recipe),
         settings={
             **settings,
             "speech": {**recipe.speech.for_stage(), "perturb": None, "test_perturb": None},
@@ -57,6 +59,7 @@ def _stage(recipe: Recipe, name: str, model: str, seed: int) -> Stage:
     return Stage(
         name=stage_name(name, model, seed),
         work=Deferred("conditions.answer", (recipe, name, model)),
+        check=model_check(recipe),
         settings={
             **recipe.evaluate.for_stage(),
             "models": model,

@@ -10,6 +10,7 @@ from earwise.settings import Recipe
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.gate import gate_needed
+from earwise.stages.declared.models import model_check
 from earwise.stages.declared.speech import NAME as SPEECH
 from earwise.training_settings import Encoder
 
@@ -22,6 +23,7 @@ def stage(recipe: Recipe, seed: int) -> Stage:
     return Stage(
         name=f"seed{seed}/{ENCODER}",
         work=Deferred("encoder.work", (recipe,)),
+        check=model_check(recipe),
         settings=recipe.encoder.for_stage(),
         seed=seed,
         needs=(DATA, SPEECH, *gate_needed(recipe)),

@@ -11,6 +11,7 @@ from earwise.stages.declared.base import base_stage_needed
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.descriptions import descriptions_needed
+from earwise.stages.declared.models import model_check
 from earwise.stages.declared.speech import NAME as SPEECH
 from earwise.stages.declared.training import local_inputs, model_stage
 
@@ -51,6 +52,7 @@ def _stage(recipe: Recipe, name: str, seed: int) -> Stage:
     return Stage(
         name=stage_name(name, seed),
         work=Deferred("evaluation.work", (recipe, name)),
+        check=model_check(recipe),
         settings={
             **recipe.evaluate.for_stage(),
             "models": name,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from earwise.report.summary import PAGE, SUMMARY
 from earwise.run import Stage
 from earwise.settings import Recipe
 from earwise.stages.declared.deferred import Deferred
 
 NAME = "report"
-SUMMARY, PAGE = "summary.json", "report.html"
 
 
 def stage(recipe: Recipe, before: Sequence[str]) -> Stage:

@@ -9,6 +9,7 @@ from earwise.settings import Recipe
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import iemocap_settings, mmalign_settings, used_item_files
 from earwise.stages.declared.deferred import Deferred
+from earwise.stages.declared.models import model_check
 
 NAME = "speech"
 
@@ -19,6 +20,7 @@ def stage(recipe: Recipe) -> Stage:
     return Stage(
         name=NAME,
         work=Deferred("speech.work", (recipe,)),
+        check=model_check(recipe),
         settings={
             **recipe.speech.for_stage(),
             "items": list(used_item_files(recipe)),

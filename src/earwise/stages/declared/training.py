@@ -17,6 +17,7 @@ from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.descriptions import descriptions_needed
 from earwise.stages.declared.gate import gate_needed
+from earwise.stages.declared.models import model_check
 from earwise.stages.declared.objectives import objective_stages, teacher_folders
 from earwise.stages.declared.speech import NAME as SPEECH
 from earwise.training_settings import Train
@@ -31,6 +32,7 @@ def align_stage(recipe: Recipe, seed: int) -> Stage:
     return Stage(
         name=f"seed{seed}/{ALIGN_NAME}",
         work=Deferred("training.align", (recipe,)),
+        check=model_check(recipe),
         settings={**recipe.align.for_stage(), "model": recipe.model.for_stage()},
         seed=seed,
         needs=(DATA, SPEECH, *gate_needed(recipe), *base_stage_needed(recipe, seed)),
@@ -49,6 +51,7 @@ def train_stage(recipe: Recipe, name: str, seed: int) -> Stage:
     return Stage(
         name=stage_name(recipe, name, seed),
         work=Deferred("training.train", (recipe, name)),
+        check=model_check(recipe),
         settings={
             **own.for_stage(),
             "training": recipe.optimisation(name).for_stage(),
