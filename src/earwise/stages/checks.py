@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from transformers import AutoConfig
 
@@ -13,19 +14,17 @@ from earwise.models.shipped import model_folder
 from earwise.settings import Recipe
 from earwise.stages.declared.models import named_models
 
+_CHECKED: Final = ("model.base", "model.ears.path", "base.tower")
+"""What `check_model` looks at more closely."""
+
 
 def check_all_models(recipe: Recipe) -> None:
     """As `check_model`, and raise `InputError` for any other named model that is neither a folder nor on the hub."""
     check_model(recipe)
     for model in named_models(recipe):
-        if not model.is_local:
+        if not model.is_local and model.key not in _CHECKED:
             with about(model.key):
-                _model_type(model.name, model.revision, trust_remote_code=_is_trusted(recipe, model.key))
-
-
-def _is_trusted(recipe: Recipe, key: str) -> bool:
-    """Whether the recipe allows the base to bring code of its own; no other model may."""
-    return key == "model.base" and recipe.model is not None and recipe.model.trust_remote_code
+                _model_type(model.name, model.revision, trust_remote_code=False)
 
 
 def check_model(recipe: Recipe) -> None:

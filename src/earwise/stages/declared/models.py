@@ -78,5 +78,5 @@ def _named_in(value: Any, key: str) -> Iterator[NamedModel]:
             elif inner not in (BASE, SELF, SNAPSHOT):
                 yield NamedModel(at, model_folder(inner), getattr(value, "revision", None), marked)
     elif isinstance(value, tuple | dict):
-        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _named_in(inner, f"{key}.{name}")
+        for entry, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _named_in(inner, f"{key}.{entry}")
