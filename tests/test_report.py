@@ -381,7 +381,7 @@ def test_nothing_of_the_results_is_cut_on_a_narrow_console(width: int) -> None:
     data = fixture.summary()
     for cells in data["models"].values():
         for cell in cells.values():
-            cell["views"]["image_transcript"] = cell["views"]["text_only"] = {"score": 12.3}
+            cell["views"] |= dict.fromkeys(["image_spoken_form", "image_transcript", "text_only"], {"score": 12.3})
             if cell.get("gap"):
                 cell["gap"]["ci95"] = [-17.5, 30.25]
     with (console := Console(width=1000)).capture() as whole:

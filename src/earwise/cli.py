@@ -83,7 +83,7 @@ def earwise(
 
 @app.command()
 def run(recipe: RecipePath, overrides: Overrides = None, out: Out = None) -> None:
-    """Run a recipe, or continue where it stopped; a finished run does nothing."""
+    """Run a recipe, or continue where it stopped; a finished run shows its result."""
     raise typer.Exit(execute(recipe, overrides or [], out))
 
 
