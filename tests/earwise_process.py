@@ -12,10 +12,19 @@ from pathlib import Path
 
 import pytest
 
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "error", "COLUMNS": "200"}
+from earwise import stages
+
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # As `Deferred` sets it before transformers is imported, which here is done.
+    "PYTHONWARNINGS": "error",
+    "COLUMNS": "200",
+}
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["earwise.cli", "earwise.stages"])
+_STAGES = [path.stem for path in Path(stages.__file__).parent.glob("*.py") if path.stem != "__init__"]
+_context.set_forkserver_preload(["earwise.cli", *(f"earwise.stages.{name}" for name in sorted(_STAGES))])
 
 
 def _start_server() -> None:

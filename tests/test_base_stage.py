@@ -25,7 +25,7 @@ from earwise.recipe import load_recipe
 from earwise.records import Item
 from earwise.stages import base as base_stage
 from earwise.stages.base_pools import Files, num_draws, sample_length, stretched
-from earwise.stages.data import used_item_files
+from earwise.stages.declared.data import used_item_files
 from earwise.stages.samples import conversations
 
 RECIPE = """

@@ -102,7 +102,7 @@ def test_what_is_left_out_is_said_with_its_reason(finished):
     assert "speech: train: dropped 1: longer than 30 s when spoken" in lines
     assert any(line.startswith("speech: train: dropped 1: ") and "30 s" not in line for line in lines)
     assert "2 items left out: they have no clip (reasons in runs/corpora/stages/speech/train)" in lines
-    assert "1 items left out: the rest of their conversation has no clip" in lines
+    assert "1 item left out: the rest of their conversation has no clip" in lines
 
 
 def test_recordings_are_cut_and_texts_are_spoken_in_one_item_file(place, finished):

@@ -22,7 +22,7 @@ from earwise.records import Score
 from earwise.report.grids import score_cell
 from earwise.report.summary import ViewScore
 from earwise.stages.data import benchmark_items
-from earwise.stages.data import stage as data_stage
+from earwise.stages.declared.data import stage as data_stage
 from earwise.stages.samples import sample_items
 from earwise.store import Store
 from earwise.traces.format import said

@@ -127,5 +127,5 @@ def test_a_checkpoint_of_remote_code_names_its_remedy_and_runs_nothing(tmp_path,
         assert str(refused.value) == line
     (tmp_path / "r.toml").write_text(RECIPE.replace("BASE", str(chat)))
     assert execute(tmp_path / "r.toml", ["model.trust_remote_code=true"], tmp_path / "run", "speech") == 2
-    assert capsys.readouterr().err == f"earwise: speech: {line}\n"
+    assert capsys.readouterr().err == f"earwise: {line}\n"
     assert not (tmp_path / "ran").exists()

@@ -21,7 +21,7 @@ from earwise.models.batch import collate
 from earwise.models.decoder import Decoder
 from earwise.planning.cost import step_flops
 from earwise.recipe import load_recipe
-from earwise.stages.evaluation import asked_views
+from earwise.stages.declared.evaluation import asked_views
 from earwise.stages.models import load_start
 from earwise.training_settings import LayersTerm, LogitsTerm
 

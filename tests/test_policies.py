@@ -15,7 +15,7 @@ PACKAGE = Path(earwise.__file__).parent
 PROJECT = PACKAGE.parent.parent
 
 LAYERS = (
-    {"errors"},
+    {"errors", "plural"},
     {"records"},
     {"locks"},
     {"store"},
@@ -58,6 +58,8 @@ APART = "micro"
 LIGHT = (
     *(f"earwise.{name}" for layer in LAYERS[:15] for name in sorted(layer)),
     "earwise.cli",
+    "earwise.models.views",
+    "earwise.stages",
     "earwise.evaluate.ablation",
     "earwise.evaluate.filters",
     "earwise.evaluate.gap",

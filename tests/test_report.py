@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from earwise.errors import InputError
 from earwise.records import Item
 from earwise.report import Answer, ShownItem, build_report, console_table
 from earwise.report.charts import Axis, log_axis, nice_axis
+from earwise.report.console import console_tables
 from earwise.report.curves import read_training, read_trainings, smooth
 from earwise.report.items import make_cell, make_gallery, outcome
 from earwise.report.media import audio_format, embed_audio, embed_picture
@@ -372,6 +374,28 @@ def test_the_console_table_fits_80_columns() -> None:
     rows = [" ".join(line.split()) for line in capture.get().splitlines()]
     assert rows[-1] == "Self-KD + layers 86.6 71.3 44.0 8.4 [7.0, 10.0] 91.2 %".replace("86.6", "95.0 86.6")
     assert "…" not in capture.get()
+
+
+@pytest.mark.parametrize("width", [80, 50, 30])
+def test_nothing_of_the_results_is_cut_on_a_narrow_console(width: int) -> None:
+    data = fixture.summary()
+    for cells in data["models"].values():
+        for cell in cells.values():
+            cell["views"] |= {view: {"score": 12.3} for view in ("image_spoken_form", "image_transcript", "text_only")}
+            if cell.get("gap"):
+                cell["gap"]["ci95"] = [-17.5, 30.25]
+    with (console := Console(width=1000)).capture() as whole:
+        console.print(console_table(data))
+    with (console := Console(width=width)).capture() as capture:
+        tables = console_tables(data, width)
+        console.print(*tables, sep="\n")
+    assert "\N{HORIZONTAL ELLIPSIS}" not in capture.get()
+    assert all(len(line) <= width for line in capture.get().splitlines())
+    assert len(tables) > 1
+    words = Counter(re.sub("\N{BOX DRAWINGS LIGHT HORIZONTAL}+", "", capture.get()).split())
+    expected = Counter(re.sub("\N{BOX DRAWINGS LIGHT HORIZONTAL}+", "", whole.get()).split())
+    assert set(words) == set(expected)
+    assert all(words[number] == expected[number] for number in expected if re.fullmatch(r"\d+\.\d", number))
 
 
 def test_the_console_table_prints_names_as_they_are() -> None:

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -150,6 +152,31 @@ def test_a_missing_input_is_named_before_anything_runs(plan: Plan) -> None:
     with pytest.raises(InputError, match=r"items\.txt: no such file or folder"):
         plan.execute()
     assert plan.calls == []
+
+
+def test_checks_come_before_the_first_stage_and_only_where_a_stage_will_work(plan: Plan) -> None:
+    checked: list[str] = []
+
+    def stages(*names: str) -> list[Stage]:
+        check = partial(checked.append, "models")
+        return [replace(stage, check=check if stage.name in names else None) for stage in plan.stages()]
+
+    def refuse() -> None:
+        raise InputError("no such model")
+
+    run = Run(plan.folder, load_recipe(plan.recipe_file), plan.recipe_file, say=plan.said.append)
+    with pytest.raises(InputError, match=r"^no such model$"):
+        run.execute([replace(stage, check=refuse) for stage in plan.stages()])
+    assert plan.calls == []
+    assert run.running is None
+    assert not (plan.folder / "run.json").exists()
+    run.execute(stages("seed0/train.a", "report"))
+    assert checked == ["models"], "two stages have the same check"
+    run.execute(stages("seed0/train.a", "report"))
+    assert checked == ["models"], "nothing is to do"
+    (plan.folder / "summary.json").unlink()
+    run.execute(stages("seed0/train.a"))
+    assert checked == ["models"], "the stage that is checked is done"
 
 
 def test_an_interrupted_stage_continues_in_its_folder(plan: Plan) -> None:

@@ -70,9 +70,9 @@ def test_it_ends_before_a_clip_that_failed_and_reasons_are_counted(tmp_path):
     samples = sample_items(items, tmp_path, tmp_path, said.append, failed=failed)
     assert asked(samples) == [[("one", True)], [("one", True)]]
     assert said == [
-        f"1 items left out: they have no clip (reasons in {tmp_path})",
+        f"1 item left out: it has no clip (reasons in {tmp_path})",
         "4 items left out: their clips failed the gate (wer 3, wer; numbers 1)",
-        "1 items left out: the rest of their conversation has no clip that passed",
+        "1 item left out: the rest of their conversation has no clip that passed",
     ]
 
 
@@ -80,8 +80,8 @@ def test_typed_questions_need_no_clip_but_something_must_be_heard(tmp_path):
     samples, said = samples_of([*talk("a", "~one", "two"), *talk("b", "~one", "mute")], tmp_path)
     assert asked(samples) == [[("one", False), ("two", True)]]
     assert said == [
-        f"1 items left out: they have no clip (reasons in {tmp_path})",
-        "1 items left out: the rest of their conversation has no clip",
+        f"1 item left out: it has no clip (reasons in {tmp_path})",
+        "1 item left out: the rest of their conversation has no clip",
     ]
 
 

@@ -275,4 +275,4 @@ def test_sounds_and_frames_are_made_ready_for_the_views_that_need_them(tmp_path)
     assert film.frames == ()
     assert film.sound.num_samples == len(load_audio(film.sound.path)) == pytest.approx(32_000, abs=1100)
     assert long.sound == Sound(tmp_path / "a.wav", 480_000)
-    assert said == ["1 sounds are longer than 30 s and end there, e.g. that of long"]
+    assert said == ["1 sound is longer than 30 s and ends there, e.g. that of long"]

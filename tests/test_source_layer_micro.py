@@ -15,7 +15,7 @@ from earwise.models import OmniModel
 from earwise.models.shipped import SHIPPED
 from earwise.recipe import load_recipe
 from earwise.records import Item
-from earwise.stages.objectives import teacher_folders
+from earwise.stages.declared.objectives import teacher_folders
 from earwise.stages.samples import sample_items
 from earwise.term_settings import TaughtTerm
 

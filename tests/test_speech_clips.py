@@ -172,7 +172,7 @@ def test_what_has_no_clip_is_recorded_with_its_reason(tmp_path):
 
 
 def test_nothing_but_drops_is_an_input_error(tmp_path):
-    with pytest.raises(InputError, match="q2: none of 1 items can be spoken: holds a formula"):
+    with pytest.raises(InputError, match="q2: none of 1 item can be spoken: holds a formula"):
         make_clips([item(2, "What is x^2?")], tmp_path, Beeper, **HOW)
 
 

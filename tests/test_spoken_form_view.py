@@ -8,10 +8,9 @@ from test_speech_clips import HOW, Beeper
 from tiny import tiny_model
 
 from earwise.errors import InputError
-from earwise.evaluate.runner import is_heard
 from earwise.evaluate.summary import ScoreTable, compare, summarise_models
 from earwise.models.layout import AUDIO_ID
-from earwise.models.views import VIEWS, Sample, Turn
+from earwise.models.views import VIEWS, Sample, Turn, is_heard
 from earwise.records import Item, Score
 from earwise.report.summary import Pair, parse_summary
 from earwise.report.tables import kind_breakdown, result_table

@@ -102,7 +102,7 @@ def test_a_wrong_recipe(text, line, tmp_path):
             "evaluate.benchmarks=['colours','mme']",
             "data: own/benchmarks/colours.jsonl: no file for benchmark 'colours'",
         ),
-        ("evaluate.limit=1", "data: own/benchmarks: colors: 1 items of one cluster: no interval can be given"),
+        ("evaluate.limit=1", "data: own/benchmarks: colors: 1 item of one cluster: no interval can be given"),
         (
             "evaluate.views=['image_text','description_text']",
             "data: own/benchmarks/descriptions.jsonl: no such file, and a",
@@ -115,9 +115,9 @@ def test_a_wrong_recipe(text, line, tmp_path):
         ("train.sft.view=video_text", "data: own/train.jsonl: t0: the item has no video for view 'video_text' (leave"),
         ("speech.train_voices=['en-us+m33']", "speech: the engine has no voice 'en-us+m33' (did you mean 'en-us+m"),
         ("speech.test_voices=['en-gb+m3']", "speech: variant 'm3' is both in the training voices and in the test"),
-        ("model.base=nowhere", "speech: nowhere: no such model folder, and no model of that name on the hub"),
-        ("model.base=own.toml", "speech: own.toml: not a model folder"),
-        ("model.base=own", "speech: own: model folder without config.json"),
+        ("model.base=nowhere", "nowhere: no such model folder, and no model of that name on the hub"),
+        ("model.base=own.toml", "own.toml: model.base: not a model folder"),
+        ("model.base=own", "own: model.base: model folder without config.json"),
     ],
 )
 def test_a_recipe_that_asks_for_what_is_not_there(override, line, place):
@@ -129,7 +129,7 @@ def test_a_recipe_that_asks_for_what_is_not_there(override, line, place):
 
 def test_a_model_folder_without_weights(place, finished):
     shutil.copytree(finished / "vlm", place / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
-    line = "speech: bare: model folder without weights (it needs *.safetensors files)"
+    line = "bare: model folder without weights (it needs *.safetensors files)"
     assert_one_line(run(place, "model.base=bare"), line)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from earwise.model_settings import BASE
 from earwise.records import NonEmpty
-from earwise.schema import Count, Settings
+from earwise.schema import MODEL, Count, Settings
 
 
 class Answers(Settings):
@@ -18,7 +18,7 @@ class Answers(Settings):
     """Item file of the data folder, without its ending; its clips are those of the written items."""
     view: Literal["image_text", "video_text", "sound_text", "description_text", "text_only"] = "image_text"
     """What the model sees."""
-    model: NonEmpty = BASE
+    model: Annotated[NonEmpty, MODEL] = BASE
     """Who answers: `base`, which is the recipe's base before any training, or another model's folder or hub id."""
     max_new_tokens: Count
     """Of an answer, stop token included; an answer that does not end by then is dropped."""

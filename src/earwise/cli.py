@@ -15,17 +15,18 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import get_console
 
 from earwise import __version__, threads
 from earwise.errors import EarwiseError, InputError
+from earwise.plural import counted
 from earwise.ranks import joined, leave, process_rank
-from earwise.recipe import load_recipe
-from earwise.run import Run
-from earwise.store import write_atomic
+
+if TYPE_CHECKING:  # The schema of recipes takes half a second to import, and `--version` and `--help` need none.
+    from earwise.run import Run
 
 VERBS = {
     "data": "Make or read the items and benchmarks.",
@@ -45,6 +46,7 @@ VERBS = {
 }
 """Kinds of stages, each a command that runs the stages of that kind and what they need."""
 
+STAGES = "Kinds of stages (each runs the stages that it needs as well)"
 INTERRUPTED = 130
 FAILURE = "failure.txt"
 """Traceback of the last failure, in the run's folder."""
@@ -81,7 +83,7 @@ def earwise(
 
 @app.command()
 def run(recipe: RecipePath, overrides: Overrides = None, out: Out = None) -> None:
-    """Run a recipe, or continue where it stopped; a finished run does nothing."""
+    """Run a recipe, or continue where it stopped; a finished run shows its result."""
     raise typer.Exit(execute(recipe, overrides or [], out))
 
 
@@ -93,7 +95,7 @@ def _verb(name: str) -> Callable[[Path, list[str] | None, Path | None], None]:
 
 
 for _name, _help in VERBS.items():
-    app.command(name=_name, help=f"{_help} Runs the stages that this needs as well.")(_verb(_name))
+    app.command(name=_name, help=_help, rich_help_panel=STAGES)(_verb(_name))
 
 
 @app.command()
@@ -103,6 +105,8 @@ def plan(recipe: RecipePath, overrides: Overrides = None) -> None:
 
 
 def _plan(recipe_file: Path, overrides: list[str]) -> int:
+    from earwise.recipe import load_recipe
+
     try:
         recipe = load_recipe(recipe_file, overrides)
         with _showing_logs():
@@ -145,18 +149,22 @@ def _audit(benchmark: str, file: Path, own: bool, as_json: bool) -> int:
         get_console().print(*console_tables(result), sep="\n\n")
     if result.errors:
         first = result.errors[0]
-        _complain(
-            None, str(InputError(f"{first.what}; {len(result.errors)} errors", file=file, record=first.record or None))
-        )
+        what = f"{first.what}; {counted(len(result.errors), 'error')}"
+        _complain(None, str(InputError(what, file=file, record=first.record or None)))
     return 2 if result.errors else 0
 
 
 def execute(recipe_file: Path, overrides: list[str], out: Path | None, verb: str | None = None) -> int:
     """Run a recipe's stages, or those of one verb and what they need, and return the exit code."""
+    from earwise.recipe import load_recipe
+    from earwise.run import Run
+
     run: Run | None = None
     try:
         recipe = load_recipe(recipe_file, overrides)
         run = Run(out or Path("runs") / recipe.name, recipe, recipe_file, command=["earwise", *sys.argv[1:]], say=_say)
+        if process_rank() == 0:
+            _say(f"earwise {__version__}, recipe {recipe_file}, run folder {run.folder}")
         with _showing_logs(), joined() as run.ranks:
             get_console().quiet = not run.ranks.is_main  # All processes would say the same.
             _run_stages(run, recipe_file, verb)
@@ -173,16 +181,29 @@ def execute(recipe_file: Path, overrides: list[str], out: Path | None, verb: str
 
 
 def _run_stages(run: Run, recipe_file: Path, verb: str | None) -> None:
-    # Stages import torch and transformers: only a command that runs some should wait for that.
-    stages = importlib.import_module("earwise.stages").plan(run.recipe, recipe_file)
+    from earwise.stages import check_models, plan
+
+    stages = plan(run.recipe, recipe_file)
     only = None if verb is None else [stage.name for stage in stages if stage.verb == verb]
     if only == []:
         raise InputError(f"the recipe has no {verb} stage", file=recipe_file)
+    check_models(run.recipe)
     worked = run.execute(stages, only)
     if run.ranks.is_main:
         (run.folder / FAILURE).unlink(missing_ok=True)
-    if not worked:
+    if run.ranks.is_main and not worked:
+        if verb in (None, "report"):
+            _show_result(run.folder)
         _say(f"nothing to do: {run.folder} is up to date")
+
+
+def _show_result(folder: Path) -> None:
+    """Print what a finished run found, as its last stage did; nothing where the recipe evaluates nothing."""
+    from earwise.report.console import show_result
+    from earwise.report.summary import PAGE, SUMMARY, read_summary
+
+    if (folder / SUMMARY).is_file():
+        show_result(read_summary(folder / SUMMARY), folder / PAGE, _say)
 
 
 def _keep_traceback(run: Run | None, error: Exception) -> str:
@@ -192,6 +213,8 @@ def _keep_traceback(run: Run | None, error: Exception) -> str:
         return ""
     if not run.ranks.is_main:
         return f"\n{text}"  # The file is that of the first process.
+    from earwise.store import write_atomic
+
     path = run.folder / FAILURE
     try:
         write_atomic(path, text)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from earwise.records import NonEmpty
-from earwise.schema import Count, Settings, unique
+from earwise.schema import MODEL, Count, Settings, unique
 
 BASE = "base"
 """Name of the vision-language model before anything is trained: a `start`, an evaluated model, and `[model] base`."""
@@ -45,7 +45,7 @@ class PretrainedEars(_Ears):
     """The encoder of a Whisper checkpoint."""
 
     encoder: Literal["pretrained"]
-    path: NonEmpty
+    path: Annotated[NonEmpty, MODEL]
     """Folder or hub id."""
     revision: str | None = None
 
@@ -74,7 +74,7 @@ class Lora(Settings):
 class Model(Settings):
     """The base model, the ears it gets or has, and what else of it is trained."""
 
-    base: NonEmpty
+    base: Annotated[NonEmpty, MODEL]
     """A shipped model (`internvl-micro`), a folder or a hub id; `base` is the model that the `[base]` table trains."""
     revision: str | None = None
     family: Literal["auto", "internvl", "qwen2_vl", "qwen2_5_vl", "qwen2_audio", "qwen2_5_omni"] = "auto"

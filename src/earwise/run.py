@@ -63,6 +63,8 @@ class Stage:
     """Files and folders from outside the run that it reads."""
     outputs: tuple[str, ...] = ()
     """Files that it leaves outside its own folder, relative to the run's folder, such as `summary.json`."""
+    check: Callable[[], None] | None = None
+    """What can be found wrong before any stage works, where this one is among those that will; raises `InputError`."""
     processes: Literal["main", "all", "one"] = "main"
     """Who works where several processes run the recipe: the first while the others wait, all of them together, or
     nobody, as the work is made for one process.
@@ -178,22 +180,29 @@ class Run:
 
     def _bring_up_to_date(self, stages: Sequence[Stage]) -> list[str]:
         depends = self._depends(stages)
+        done = {stage.name: self._done(stage, depends[stage.name]) for stage in stages}
+        waiting = [stage for stage in stages if done[stage.name] is None]
+        if waiting:
+            _check_all(waiting)
+            self._record_attempt()
         timings_s: dict[str, float] = {}
-        worked: list[str] = []
-        for stage in stages:
-            done = self._read(stage, "done.json")
-            if done and done["fingerprint"] == fingerprint(depends[stage.name]) and not self._missing_outputs(stage):
-                timings_s[stage.name] = done["seconds"]
-            else:
-                if not worked:
-                    self._record_attempt()
-                worked.append(stage.name)
+        for number, stage in enumerate(stages):
+            seconds = done[stage.name]
+            if seconds is None:
                 self.running = stage.name
                 self._check_processes(stage)
-                timings_s[stage.name] = self._work(stage, depends[stage.name], dict(timings_s), stages.index(stage))
+                seconds = self._work(stage, depends[stage.name], dict(timings_s), number)
                 self.running = None
-            self.say(f"{stage.name}: done, {duration(timings_s[stage.name])}")
-        return worked
+            timings_s[stage.name] = seconds
+            self.say(f"{stage.name}: done, {duration(seconds)}")
+        return [stage.name for stage in waiting]
+
+    def _done(self, stage: Stage, depends: dict[str, Any]) -> float | None:
+        """Seconds that a stage took which is done and whole; None for one that is to work."""
+        done = self._read(stage, "done.json")
+        if done is None or done["fingerprint"] != fingerprint(depends) or self._missing_outputs(stage):
+            return None
+        return float(done["seconds"])
 
     def _check_processes(self, stage: Stage) -> None:
         if stage.processes == "one" and self.ranks.count > 1:
@@ -288,6 +297,15 @@ class Run:
     def _read(self, stage: Stage, marker: str) -> dict[str, Any] | None:
         path = self._folder(stage) / marker
         return read_json(path) if path.exists() else None
+
+
+def _check_all(stages: Sequence[Stage]) -> None:
+    """Call the checks of the stages; several have the same one."""
+    checks: list[Callable[[], None]] = []
+    for stage in stages:
+        if stage.check is not None and stage.check not in checks:
+            checks.append(stage.check)
+            stage.check()
 
 
 def fingerprint(depends: dict[str, Any]) -> str:

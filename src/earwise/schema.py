@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
@@ -13,6 +14,18 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Session = Annotated[int, Field(ge=1, le=5)]
 """One of the five of IEMOCAP."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+@dataclass(frozen=True)
+class NamesModel:
+    """Marks a setting that names a model: where it is a folder on this disk, the folder holds one of these files."""
+
+    files: tuple[str, ...] = ("config.json",)
+    hub: bool = True
+    """Whether it may also be the id of a model on the hub."""
+
+
+MODEL: Final = NamesModel()
 
 
 def ordered(pair: tuple[float, float]) -> tuple[float, float]:
@@ -39,7 +52,7 @@ Range = Annotated[tuple[float, float], AfterValidator(ordered)]
 class Settings(BaseModel):
     """Base of all tables: unknown keys are errors, values are not coerced, instances are immutable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
     speed_only: ClassVar[frozenset[str]] = frozenset()
     """Fields that cannot change a result, only how fast or how often it is written: they re-run nothing."""

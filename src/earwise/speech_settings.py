@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from earwise.records import NonEmpty
-from earwise.schema import Count, Name, Range, Settings, Share, unique
+from earwise.schema import MODEL, Count, Name, Range, Settings, Share, unique
 
 
 class EspeakEngine(Settings):
@@ -32,7 +32,7 @@ class HuggingFaceEngine(Settings):
     """Any text-to-speech model that `transformers` loads."""
 
     type: Literal["huggingface"]
-    model: NonEmpty
+    model: Annotated[NonEmpty, MODEL]
     """Folder or hub id."""
     revision: str | None = None
 

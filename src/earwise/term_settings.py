@@ -7,8 +7,11 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from earwise.records import NonEmpty, View
-from earwise.schema import Count, Settings
+from earwise.schema import MODEL, Count, NamesModel, Settings
 from earwise.traces_settings import Seconds
+
+SELF, SNAPSHOT = "self", "snapshot"
+"""Teachers that are no other model: the student's own weights, and a frozen copy of the student at the start."""
 
 
 class TeacherServer(Settings):
@@ -17,7 +20,7 @@ class TeacherServer(Settings):
     type: Literal["server"]
     base_url: NonEmpty
     model: NonEmpty
-    tokenizer: str | None = None
+    tokenizer: Annotated[str | None, MODEL] = None
     """Folder or hub id with the config and tokenizer that the server's model has; `model` when absent."""
     top_k: Count
     """Words that are listed at each token. What they leave of the probability is one more outcome, the rest."""
@@ -45,7 +48,9 @@ class TaughtTerm(Settings):
 
     weight: float = Field(ge=0)
     teacher: Annotated[
-        Annotated[NonEmpty, Tag("name")] | Annotated[TeacherServer, Tag("table")], Discriminator(_is_of)
+        Annotated[NonEmpty, Tag("name")] | Annotated[TeacherServer, Tag("table")],
+        Discriminator(_is_of),
+        NamesModel(files=("config.json", "cache.json")),
     ] = "self"
     """`self` (same weights), `snapshot` (frozen copy of the student at the start), or the folder or hub id of another
     model; also the folder of a teacher's stored states; for `logits` also the table of a server."""

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from earwise.records import NonEmpty
-from earwise.schema import Count, Settings, Share, unique
+from earwise.schema import MODEL, Count, NamesModel, Settings, Share, unique
 
 Seconds = Annotated[float, Field(gt=0)]
 Money = Annotated[float, Field(ge=0)]
@@ -17,9 +17,9 @@ class LocalModel(Settings):
     """A model that `earwise.models` loads."""
 
     type: Literal["local"]
-    model: NonEmpty
+    model: Annotated[NonEmpty, MODEL]
     """Shipped name, folder or hub id."""
-    ears: str | None = None
+    ears: Annotated[str | None, NamesModel(files=("ears.json",), hub=False)] = None
     """Folder of ears, for a base that does not hear by itself."""
     revision: str | None = None
     batch_size: Count = 8

@@ -16,14 +16,11 @@ from typing import Any, Final, Literal
 from earwise.data.drops import Drops
 from earwise.data.json_records import JsonRecords, Place, scan_records
 from earwise.data.media import resolve
+from earwise.data.meta import CONVERSATION as CONVERSATION
+from earwise.data.meta import TYPED as TYPED
 from earwise.data.suffixes import split_suffix
 from earwise.errors import InputError
 from earwise.records import Item
-
-CONVERSATION: Final = "conversation"
-"""Key of `Item.meta`: what the items of one conversation have in common."""
-TYPED: Final = "typed"
-"""Key of `Item.meta`: true for a question that is typed under every view, also under one that speaks."""
 
 Spoken = Literal["all", "first", "last"] | float
 """Which questions of a conversation are spoken; a number is the share of questions, drawn by seed."""

@@ -28,8 +28,8 @@ from earwise.models.image_attention import AttentionAsk
 from earwise.models.omni import Hearing, OmniModel, States
 from earwise.models.views import Sample
 from earwise.records import View
-
-SELF, SNAPSHOT = "self", "snapshot"
+from earwise.term_settings import SELF as SELF
+from earwise.term_settings import SNAPSHOT as SNAPSHOT
 
 log = logging.getLogger(__name__)
 

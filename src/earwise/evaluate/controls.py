@@ -10,6 +10,7 @@ from earwise.data.choices import LETTERS
 from earwise.errors import InputError
 from earwise.evaluate.sound import CONTROLS, MAIN
 from earwise.models.views import Sample
+from earwise.plural import counted
 from earwise.records import Item, View
 
 
@@ -70,7 +71,7 @@ def _donors(answers: Sequence[str], clusters: Sequence[str], seed: int) -> list[
             if not cost(place, donors[place]):
                 break
     if stuck := [place for place in range(count) if clusters[place] == clusters[donors[place]]]:
-        what = f"no other sound is left for {len(stuck)} items: too many belong to one cluster"
+        what = f"no other sound is left for {counted(len(stuck), 'item')}: too many belong to one cluster"
         raise InputError(what, record=clusters[stuck[0]], remedy="evaluate on more items")
     return [donors[place] for place in range(count)]
 

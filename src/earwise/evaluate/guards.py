@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
 
+from earwise.evaluate.outcomes import Verdict
 from earwise.evaluate.summary import Json, ScoreTable, compare
 from earwise.records import View
-
-Verdict = Literal["better", "no difference", "worse"]
 
 _KEPT: Final = ("value", "ci95", "p", "n")
 

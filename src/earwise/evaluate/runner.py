@@ -20,7 +20,8 @@ from earwise.evaluate.benchmarks import gold_answers, scorer_name
 from earwise.evaluate.controls import swap_sounds, with_controls
 from earwise.evaluate.scoring import score
 from earwise.models.omni import OmniModel
-from earwise.models.views import HEARD, Context, Sample, view_spec
+from earwise.models.views import Context, Sample, is_spoken, view_spec
+from earwise.plural import counted
 from earwise.progress import track
 from earwise.records import Item, Score, View
 from earwise.store import Store
@@ -51,16 +52,6 @@ class Asker:
     instruction: str
     voices: dict[str, str]
     seed: int = 0
-
-
-def is_heard(view: View) -> bool:
-    """Whether a model needs ears under `view`: for the question or for the sound that it is about."""
-    return is_spoken(view) or view_spec(view).context in HEARD
-
-
-def is_spoken(view: View) -> bool:
-    """Whether the question comes by ear under `view`."""
-    return view_spec(view).query in ("speech", "transcript")
 
 
 def run_benchmark(
@@ -163,5 +154,7 @@ def check_pairing(scores: Sequence[Score], items: Sequence[Item], view: View) ->
     scored = [score.item for score in scores if score.view == view]
     missing = {item.id for item in items} - set(scored)
     if missing or len(scored) != len(set(scored)):
-        what = f"{len(missing)} items have no answer, e.g. {min(missing)}" if missing else "an item is scored twice"
+        what = "an item is scored twice"
+        if missing:
+            what = f"{counted(len(missing), 'item has', 'items have')} no answer, e.g. {min(missing)}"
         raise InputError(f"view {view}: {what}", remedy="run the evaluate stage again")

@@ -19,14 +19,13 @@ from earwise.evaluate.benchmarks import YES_NO, by_kind, invalid_rate, yes_rate
 from earwise.evaluate.emotion import LABELS, emotion_totals
 from earwise.evaluate.estimates import MEAN, Cells, clusters, columns_of, estimate, number, yes_interval
 from earwise.evaluate.gap import paired_gap
+from earwise.evaluate.outcomes import OVERALL as OVERALL
 from earwise.evaluate.published import MMALIGN
 from earwise.evaluate.suite import COLUMNS
 from earwise.evaluate.yes_no import parse_strict
 from earwise.evaluation_settings import SPOKEN_VIEWS
 from earwise.records import Score, View
 
-OVERALL = "all"
-"""All items of all benchmarks together, as if they were one."""
 KIND_ITEMS = 20
 """A relation of MMAlign with fewer items gets no interval: it would span most of the scale."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from earwise.data.llava import TYPED
+from earwise.data.meta import TYPED
 from earwise.errors import InputError
 from earwise.records import Item, View
 
@@ -58,6 +58,16 @@ def view_spec(view: View) -> ViewSpec:
     if view not in VIEWS:
         raise InputError(f"view {view!r} is not available", remedy=f"use one of {', '.join(VIEWS)}")
     return VIEWS[view]
+
+
+def is_heard(view: View) -> bool:
+    """Whether a model needs ears under `view`: for the question or for the sound that it is about."""
+    return is_spoken(view) or view_spec(view).context in HEARD
+
+
+def is_spoken(view: View) -> bool:
+    """Whether the question comes by ear under `view`."""
+    return view_spec(view).query in ("speech", "transcript")
 
 
 @dataclass(frozen=True)

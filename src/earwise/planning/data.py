@@ -26,8 +26,10 @@ from earwise.speech.perturbed import opener
 from earwise.speech.spoken_form import spoken_form
 from earwise.speech.voices import split_voices
 from earwise.speech_settings import EspeakEngine, Speech
-from earwise.stages.corpora import MEDIA, link, open_pool, pools
-from earwise.stages.data import used_item_files, write_micro, write_micro_feelings, write_micro_sounds
+from earwise.stages.corpora import MEDIA, link, open_pool
+from earwise.stages.data import write_micro, write_micro_feelings, write_micro_sounds
+from earwise.stages.declared.corpora import pools
+from earwise.stages.declared.data import used_item_files
 from earwise.stages.descriptions import planned_descriptions
 from earwise.stages.samples import sample_items
 

@@ -28,6 +28,7 @@ from earwise.models.omni import OmniModel
 from earwise.planning.cost import Pass, Shown, Sizes, drawing_flops, step_flops, step_memory
 from earwise.planning.data import Material, look
 from earwise.planning.views import side_by_side
+from earwise.plural import counted
 from earwise.records import View
 from earwise.run import Stage, StageContext
 from earwise.settings import Recipe
@@ -135,7 +136,7 @@ def _items(recipe: Recipe, model: OmniModel, todo: Sequence[Job], materials: dic
     for sample in materials[data].samples[:SHOWN]:
         layouts = [model.layouts.build(sample, view, answers=True) for view in views]
         yield from _title(f"item {sample.key}")
-        titles = [f"{view}: {len(layout)} tokens" for view, layout in zip(views, layouts, strict=True)]
+        titles = [f"{view}: {counted(len(layout), 'token')}" for view, layout in zip(views, layouts, strict=True)]
         yield from side_by_side(layouts[0], layouts[1] if len(layouts) > 1 else None, titles, model.family.tokenizer)
         if job is not None and len(layouts) > 1:
             yield Text(_said_of_prefix(job, model, layouts))

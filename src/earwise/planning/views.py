@@ -10,6 +10,7 @@ from rich.text import Text
 from transformers import PreTrainedTokenizerBase
 
 from earwise.models.layout import AUDIO_ID, Layout, Role, Span
+from earwise.plural import counted
 
 COLUMN: Final = 48
 BETWEEN: Final = " │ "
@@ -56,7 +57,7 @@ def _cell(layout: Layout, span: Span, tokenizer: PreTrainedTokenizerBase) -> lis
     style = _STYLES[span.role]
     lines = _wrapped(_pieces(layout.ids[span.start : span.stop], tokenizer))
     if len(lines) > LONGEST:
-        lines = [*lines[: LONGEST - 1], f"... {len(lines) - LONGEST + 1} lines more"]
+        lines = [*lines[: LONGEST - 1], f"... {counted(len(lines) - LONGEST + 1, 'more line')}"]
     return [
         Text(f"[{span.role} {span.start}:{span.stop}]", style=f"bold {style}"),
         *(Text(x, style=style) for x in lines),

@@ -1,54 +1,105 @@
-"""The last screen of a run: the result of all items as one table."""
+"""The last screen of a run: the result of all items as a table, and where the page is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from rich import box
+from rich import box, get_console
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from earwise.report.guards import guard_lines
 from earwise.report.summary import GapScore, Summary, as_summary
-from earwise.report.tables import ResultRow, ResultTable, result_table
+from earwise.report.tables import ResultTable, result_table
 from earwise.report.words import model_label, number, percent, view_label
+
+
+def show_result(summary: Summary | Mapping[str, object], page: Path, say: Callable[[str], None]) -> None:
+    """Print the result on the console as wide as it is; `say` is told what happened to guards and where the page is."""
+    summary = as_summary(summary)
+    tables = console_tables(summary, get_console().width)
+    get_console().print(*tables, sep="\n\n" if len(tables) > 1 else " ")
+    for line in guard_lines(summary):
+        say(line)
+    say(f"report: {page}")
+
+
+def console_tables(summary: Summary | Mapping[str, object], width: int) -> list[Table]:
+    """As `console_table`, in as many tables below each other as a console of `width` characters needs.
+
+    Each names the models anew, so that nothing is cut off; only a console that is narrower than a name and one score
+    breaks names.
+    """
+    summary = as_summary(summary)
+    if summary.main is None:
+        return [console_table(summary)]
+    results = result_table(summary, summary.main)
+    groups: list[list[_Column]] = [[]]
+    for column in _columns(results):
+        if groups[-1] and _width(_table(results, [*groups[-1], column])) > width:
+            groups.append([])
+        groups[-1].append(column)
+    return [_table(results, group, _title(summary, results) if n == 0 else None) for n, group in enumerate(groups)]
 
 
 def console_table(summary: Summary | Mapping[str, object]) -> Table:
     """One row per model: the score under each view, the gap with its interval, and the recovered share.
 
-    Takes a `Summary` or the data of a `summary.json`; four views fit 80 columns. Names are printed as they are, never
-    read as rich markup.
+    Takes a `Summary` or the data of a `summary.json`. Names are printed as they are, never read as rich markup.
     """
     summary = as_summary(summary)
     if summary.main is None:
         return Table(title=Text(f"{summary.recipe}: no results"))
     results = result_table(summary, summary.main)
+    return _table(results, _columns(results), _title(summary, results))
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column beside the models: its header, of several lines where it has several words, and a cell per model."""
+
+    header: str
+    cells: tuple[str, ...]
+
+
+def _columns(results: ResultTable) -> list[_Column]:
+    columns = []
+    for n, view in enumerate(results.views):
+        scores = [row.scores[n] for row in results.rows]
+        cells = tuple(number(score.score if score else None) for score in scores)
+        columns.append(_Column(view_label(view).lower().replace(" ", "\n"), cells))
+    if results.has_gap:
+        columns.append(_Column("gap [95 % CI]", tuple(_gap_cell(row.result.gap) for row in results.rows)))
+    if results.has_recovered:
+        shares = [None if row.recovered is None else row.recovered / 100 for row in results.rows]
+        columns.append(_Column("recovered", tuple(map(percent, shares))))
+    return columns
+
+
+def _title(summary: Summary, results: ResultTable) -> Text:
     counts = sorted({f"{row.result.n:,}" for row in results.rows})
-    title = Text(f"{summary.recipe}, benchmark {summary.main}, n = {' or '.join(counts)}")
+    return Text(f"{summary.recipe}, benchmark {summary.main}, n = {' or '.join(counts)}")
+
+
+def _table(results: ResultTable, columns: Sequence[_Column], title: Text | None = None) -> Table:
+    """Cells are `Text`, because rich would read the brackets of a string as markup."""
     table = Table(
         title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True
     )
-    table.add_column("model", no_wrap=True)
-    for view in results.views:
-        name = view_label(view).lower().replace(" ", "\n")
-        table.add_column(Text(name), justify="right", no_wrap=True)
-    if results.has_gap:
-        table.add_column(Text("gap [95 % CI]"), justify="right", no_wrap=True)
-    if results.has_recovered:
-        table.add_column("recovered", justify="right", no_wrap=True)
-    for row in results.rows:
-        table.add_row(Text(model_label(row.model)), *_cells(row, results))
+    table.add_column("model", overflow="fold")
+    for column in columns:
+        table.add_column(Text(column.header), justify="right", no_wrap=True)
+    for n, row in enumerate(results.rows):
+        table.add_row(Text(model_label(row.model)), *(Text(column.cells[n]) for column in columns))
     return table
 
 
-def _cells(row: ResultRow, results: ResultTable) -> list[Text]:
-    """Cells as `Text`, because rich would read the brackets of a string as markup."""
-    cells = [number(score.score if score else None) for score in row.scores]
-    if results.has_gap:
-        cells.append(_gap_cell(row.result.gap))
-    if results.has_recovered:
-        cells.append(percent(None if row.recovered is None else row.recovered / 100))
-    return [Text(cell) for cell in cells]
+def _width(table: Table) -> int:
+    """Characters that a table takes where nothing of it is cut or broken."""
+    return Console(width=10_000).measure(table).maximum
 
 
 def _gap_cell(gap: GapScore | None) -> str:

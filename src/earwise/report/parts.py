@@ -13,4 +13,4 @@ Interval = tuple[float, float]
 class Part(BaseModel):
     """Base of the parts of a summary: immutable, values not coerced, no NaN."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)

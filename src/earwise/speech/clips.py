@@ -22,6 +22,7 @@ from earwise.data.asr import recording_of
 from earwise.data.media import MAX_CLIP_S, Waveform, check_waveform, load_audio, save_wav, waveform_sha256
 from earwise.errors import InputError
 from earwise.parallel import ProcessPool, Workers, map_in_threads
+from earwise.plural import counted
 from earwise.progress import track
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item, Record
 from earwise.speech.cast import Cast, Delivery, cast_of, draw_delivery
@@ -236,7 +237,7 @@ def _finished(folder: Path, items: Sequence[Item]) -> ClipSet:
     done.dropped.sort(key=lambda drop: place[drop.item])
     if items and not done.clips:
         first = done.dropped[0]
-        raise InputError(f"none of {len(items)} items can be spoken: {first.reason}", record=first.item)
+        raise InputError(f"none of {counted(len(items), 'item')} can be spoken: {first.reason}", record=first.item)
     if done.dropped:
         log.warning("%s: %d of %d items have no clip, see %s", folder, len(done.dropped), len(items), DROPPED)
     return done

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from earwise.errors import InputError
+from earwise.plural import counted
 from earwise.speech.engine import check_voice
 
 
@@ -62,8 +63,9 @@ def _take(known: list[str], choice: int | Sequence[str], taken: set[str], seed: 
     order = sorted(by_variant, key=lambda name: _shuffled(name, seed))
     drawn = [by_variant[name][turn] for turn in range(rounds) for name in order if turn < len(by_variant[name])]
     if len(drawn) < choice:
-        what = f"{choice} {side} voices asked for, {len(drawn)} left beside {len(taken)} variants of the other side"
-        raise InputError(what, remedy=f"the engine has {len(known)} voices: ask for fewer")
+        beside = f"{len(drawn)} left beside {counted(len(taken), 'variant')} of the other side"
+        what = f"{counted(choice, f'{side} voice')} asked for, {beside}"
+        raise InputError(what, remedy=f"the engine has {counted(len(known), 'voice')}: ask for fewer")
     return drawn[:choice]
 
 

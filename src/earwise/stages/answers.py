@@ -11,11 +11,9 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import torch
-from pydantic import JsonValue
 
 from earwise.answers_settings import Answers
 from earwise.data.items import read_items
@@ -24,19 +22,19 @@ from earwise.evaluation_settings import DESCRIBED_VIEWS
 from earwise.model_settings import BASE
 from earwise.models.device import best_device
 from earwise.models.omni import OmniModel
-from earwise.models.shipped import model_folder
 from earwise.models.views import Sample, Turn
+from earwise.plural import counted
 from earwise.progress import track
 from earwise.records import Item, NonEmpty, Record
-from earwise.run import Stage, StageContext
+from earwise.run import StageContext
 from earwise.settings import Recipe
-from earwise.stages.base import base_stage_needed
-from earwise.stages.data import NAME as DATA
-from earwise.stages.data import data_folder
-from earwise.stages.descriptions import described, descriptions_needed
+from earwise.stages.declared.answers import WRITTEN
+from earwise.stages.declared.data import NAME as DATA
+from earwise.stages.declared.data import data_folder
+from earwise.stages.descriptions import described
 from earwise.stages.models import load_base
 from earwise.stages.samples import sample_items
-from earwise.stages.taught import WRITTEN, write_taught, writer_stage
+from earwise.stages.taught import write_taught
 from earwise.stages.traces import COUNTS, in_words
 from earwise.store import Store, read_store, write_atomic
 
@@ -66,38 +64,8 @@ class WrittenAnswer(Record):
         return None if self.text else EMPTY
 
 
-def stage(recipe: Recipe, seed: int) -> Stage:
-    """The stage of `[answers]`; of seed `seed` where each seed has a base of its own."""
-    settings = recipe.answers
-    assert settings is not None
-    name = writer_stage(WRITTEN, recipe, seed)
-    assert name is not None
-    return Stage(
-        name=name,
-        work=lambda context: _work(context, recipe),
-        settings={**settings.for_stage(), "base": _base(recipe, settings)},
-        seed=seed if recipe.base is not None else 0,  # nothing else of the answers depends on a training's seed
-        needs=(DATA, *descriptions_needed(recipe, [settings.view]), *base_stage_needed(recipe, seed)),
-        inputs=_local_model(recipe, settings),
-    )
-
-
-def _base(recipe: Recipe, settings: Answers) -> JsonValue:
-    """What decides the base's answers: not its ears, as the view is typed."""
-    if recipe.model is None or settings.model != BASE:
-        return None
-    of = recipe.model.for_stage()
-    return {key: of[key] for key in ("base", "revision", "family", "dtype", "trust_remote_code")}
-
-
-def _local_model(recipe: Recipe, settings: Answers) -> tuple[Path, ...]:
-    """A model in a folder may change under its name."""
-    name = settings.model if settings.model != BASE or recipe.model is None else recipe.model.base
-    path = Path(model_folder(name))
-    return (path,) if name != BASE and path.is_dir() else ()
-
-
-def _work(context: StageContext, recipe: Recipe) -> None:
+def work(context: StageContext, recipe: Recipe) -> None:
+    """Have a model answer the items, and leave what trainings learn from."""
     settings = recipe.answers
     assert settings is not None
     folder = data_folder(recipe, context.folder_of(DATA))
@@ -111,7 +79,7 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     written, counts = written_items(samples, read_store(path, WrittenAnswer))
     write_taught(context.folder, WRITTEN, written)
     write_atomic(context.folder / COUNTS, json.dumps(counts, indent=2) + "\n")
-    context.say(f"answers: {in_words(counts)} of {len(items)} items")
+    context.say(f"answers: {in_words(counts)} of {counted(len(items), 'item')}")
 
 
 def _model(context: StageContext, recipe: Recipe) -> OmniModel:

@@ -14,50 +14,24 @@ from earwise.distil.schedule import Schedule
 from earwise.distil.terms import make_term
 from earwise.metrics import Metrics
 from earwise.micro.build import write_tiny
-from earwise.model_settings import BASE
 from earwise.models.omni import OmniModel
 from earwise.models.shipped import model_folder
 from earwise.models.whisper import read_encoder
 from earwise.records import View
-from earwise.run import Stage, StageContext
+from earwise.run import StageContext
 from earwise.settings import Recipe
 from earwise.stages.base_pools import Files, Pools, Scenes, by_length, sample_length
 from earwise.stages.checks import check_tower
-from earwise.stages.data import NAME as DATA
-from earwise.stages.data import data_folder
+from earwise.stages.declared.data import NAME as DATA
+from earwise.stages.declared.data import data_folder
 from earwise.training_settings import SftTerm
 
 _DONE = "done"
 """Marker in the folder of a phase that has ended."""
 
 
-def stage(recipe: Recipe, seed: int) -> Stage:
-    """The stage of `[base]`."""
-    assert recipe.base is not None
-    return Stage(
-        name=f"seed{seed}/{BASE}",
-        work=lambda context: _work(context, recipe),
-        settings=recipe.base.for_stage(),
-        inputs=_inputs(recipe.base),
-        seed=seed,
-        needs=(DATA,),
-        processes="one",
-        precision=tuple(phase.precision for phase in recipe.base.phases),
-    )
-
-
-def _inputs(settings: Base) -> tuple[Path, ...]:
-    """The tower's folder, where it is on this disk: when it changes, the base is stale."""
-    folder = Path(model_folder(settings.tower)) if settings.tower is not None else None
-    return (folder,) if folder is not None and folder.is_dir() else ()
-
-
-def base_stage_needed(recipe: Recipe, seed: int) -> tuple[str, ...]:
-    """The base stage, if the recipe trains its base."""
-    return (f"seed{seed}/{BASE}",) if recipe.base is not None else ()
-
-
-def _work(context: StageContext, recipe: Recipe) -> None:
+def work(context: StageContext, recipe: Recipe) -> None:
+    """Train the base, phase by phase, and leave a link to the last one's model."""
     settings = recipe.base
     assert settings is not None
     folder = data_folder(recipe, context.folder_of(DATA))

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from transformers import AutoConfig
 
-from earwise.errors import InputError
+from earwise.errors import InputError, about
 from earwise.model_settings import BASE, PretrainedEars
 from earwise.models.families import adapter_for, check_folder, refuse_remote_code
 from earwise.models.shipped import model_folder
 from earwise.settings import Recipe
+from earwise.stages.declared.models import named_models
+
+_CHECKED: Final = ("model.base", "model.ears.path", "base.tower")
+"""What `check_model` looks at more closely."""
+
+
+def check_all_models(recipe: Recipe) -> None:
+    """As `check_model`, and raise `InputError` for any other named model that is neither a folder nor on the hub."""
+    check_model(recipe)
+    for model in named_models(recipe):
+        if not model.is_local and model.key not in _CHECKED:
+            with about(model.key):
+                _model_type(model.name, model.revision, trust_remote_code=False)
 
 
 def check_model(recipe: Recipe) -> None:

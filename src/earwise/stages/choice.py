@@ -11,36 +11,20 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from earwise.run import Stage, StageContext
+from earwise.run import StageContext
 from earwise.settings import Recipe
 from earwise.stages import training
+from earwise.stages.declared.training import train_stage
 from earwise.stages.selection import tried
 from earwise.store import read_json, write_atomic
 
 CHOICE: Final = "choice.json"
 
 
-def stage(recipe: Recipe, name: str, seed: int) -> Stage:
-    """One choice of `[choose]`. It depends on whatever any of its trainings depends on."""
+def work(context: StageContext, recipe: Recipe, name: str) -> None:
+    """Choose the best of the trainings and train it further."""
     choice = recipe.choose[name]
-    each = [training.train_stage(recipe, one, seed) for one in choice.of]
-    needs = [needed for one in each for needed in (*one.needs, one.name)]
-    inputs = [path for one in each for path in one.inputs]
-    return Stage(
-        name=f"seed{seed}/train.{name}",
-        work=lambda context: _work(context, recipe, name),
-        settings={**choice.for_stage(), "trainings": [one.settings for one in each]},
-        seed=seed,
-        needs=tuple(dict.fromkeys(needs)),
-        inputs=tuple(dict.fromkeys(inputs)),
-        processes="all",
-        precision=each[0].precision,
-    )
-
-
-def _work(context: StageContext, recipe: Recipe, name: str) -> None:
-    choice = recipe.choose[name]
-    stages = {one: training.train_stage(recipe, one, context.seed).name for one in choice.of}
+    stages = {one: train_stage(recipe, one, context.seed).name for one in choice.of}
     right = {one: held_out(context.folder_of(stages[one])) for one in choice.of}
     chosen = max(right, key=lambda one: right[one])  # the first of equals
     write_atomic(context.folder / CHOICE, json.dumps({"chosen": chosen, "held_out": right}, indent=1) + "\n")

@@ -10,111 +10,45 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from earwise.evaluate.conditions import condition_results
-from earwise.evaluate.runner import Asker, is_spoken, run_benchmark
+from earwise.evaluate.runner import Asker, run_benchmark
 from earwise.records import Item, Score, View
-from earwise.run import Stage, StageContext
+from earwise.run import StageContext
 from earwise.settings import Recipe
 from earwise.speech.clips import make_clips, read_clips
 from earwise.speech.engine import SpeechEngine, open_engine
 from earwise.speech.perturbed import opener
 from earwise.speech.voices import split_voices
 from earwise.speech_settings import Condition, Engine
-from earwise.stages.base import base_stage_needed
-from earwise.stages.checks import check_model
-from earwise.stages.data import NAME as DATA
-from earwise.stages.data import benchmark_items, data_folder, mmalign_settings, transcribe_instruction
+from earwise.stages.data import benchmark_items, transcribe_instruction
+from earwise.stages.declared.conditions import (
+    answering_models,
+    clip_stage_name,
+    spoken_benchmarks,
+    spoken_views,
+    stage_name,
+)
+from earwise.stages.declared.data import NAME as DATA
+from earwise.stages.declared.data import data_folder
+from earwise.stages.declared.speech import speaks_suffix
+from earwise.stages.declared.training import model_stage
 from earwise.stages.descriptions import BENCHMARKS
-from earwise.stages.evaluation import SCORES, asked_views
+from earwise.stages.evaluation import SCORES
 from earwise.stages.models import load_base, load_start
 from earwise.stages.samples import sample_items
 from earwise.stages.scale import cores, pool_of
-from earwise.stages.speech import check_unheard, other_casts, say_made, speaks_suffix, telling_how_to_repair
-from earwise.stages.training import local_inputs, model_stage
+from earwise.stages.speech import check_unheard, other_casts, say_made, telling_how_to_repair
 from earwise.store import Store, read_store
-
-
-def clip_stage_name(condition: str) -> str:
-    """The stage that makes the clips of a condition."""
-    return f"speech.{condition}"
-
-
-def clip_stage(recipe: Recipe, name: str) -> Stage:
-    """The stage that makes the clips of condition `name`."""
-    assert recipe.speech is not None
-    assert recipe.evaluate is not None
-    settings = recipe.conditions[name].for_stage()
-    del settings["models"]  # who answers does not decide what is said
-    return Stage(
-        name=clip_stage_name(name),
-        work=lambda context: _speak(context, recipe, name),
-        settings={
-            **settings,
-            "speech": {**recipe.speech.for_stage(), "perturb": None, "test_perturb": None},
-            "benchmarks": list(_benchmarks(recipe, name)),
-            "limit": recipe.evaluate.limit,
-            "mmalign": mmalign_settings(recipe),
-            "speak_suffix": speaks_suffix(recipe),
-        },
-        needs=(DATA,),
-    )
-
-
-def stages(recipe: Recipe, seed: int) -> list[Stage]:
-    """One stage for each condition and model that is to answer under it."""
-    return [_stage(recipe, name, model, seed) for name in recipe.conditions for model in _models(recipe, name)]
-
-
-def _stage_name(condition: str, model: str, seed: int) -> str:
-    return f"seed{seed}/conditions/{condition}/evaluate.{model}"
-
-
-def _stage(recipe: Recipe, name: str, model: str, seed: int) -> Stage:
-    assert recipe.evaluate is not None
-    own = model_stage(recipe, model, seed)
-    return Stage(
-        name=_stage_name(name, model, seed),
-        work=lambda context: _answer(context, recipe, name, model),
-        settings={
-            **recipe.evaluate.for_stage(),
-            "models": model,
-            "cascade": None,
-            "views": list(_views(recipe, model)),
-            "benchmarks": list(_benchmarks(recipe, name)),
-            "model": recipe.model.for_stage() if recipe.model else None,
-        },
-        seed=seed,
-        needs=(DATA, clip_stage_name(name), *base_stage_needed(recipe, seed), *([own] if own else [])),
-        inputs=local_inputs(recipe) if recipe.model else (),
-    )
-
-
-def _views(recipe: Recipe, model: str) -> tuple[View, ...]:
-    """The views that change with the clips: those under which the question is heard."""
-    return tuple(view for view in asked_views(recipe, model) if is_spoken(view))
-
-
-def _models(recipe: Recipe, name: str) -> list[str]:
-    asked = recipe.conditions[name].models
-    return [model for model in (recipe.evaluated if asked == "all" else asked) if _views(recipe, model)]
-
-
-def _benchmarks(recipe: Recipe, name: str) -> tuple[str, ...]:
-    assert recipe.evaluate is not None
-    named = recipe.conditions[name].benchmarks
-    heard = [one for one in recipe.evaluate.benchmarks if any(is_spoken(view) for view in recipe.evaluate.asked(one))]
-    return tuple(one for one in heard if named == "all" or one in named)
 
 
 def _items(context: StageContext, recipe: Recipe, name: str) -> dict[str, list[Item]]:
     found = benchmark_items(recipe, data_folder(recipe, context.folder_of(DATA)))
-    return {benchmark: found[benchmark] for benchmark in _benchmarks(recipe, name)}
+    return {benchmark: found[benchmark] for benchmark in spoken_benchmarks(recipe, name)}
 
 
-def _speak(context: StageContext, recipe: Recipe, name: str) -> None:
+def speak(context: StageContext, recipe: Recipe, name: str) -> None:
     """Clips of every benchmark, by voices that share no speaker with those of training."""
     speech, condition = recipe.speech, recipe.conditions[name]
     assert speech is not None
-    check_model(recipe)
     engine = condition.engine or speech.engine
     voices = condition_voices(recipe, condition, engine)
     check_unheard(recipe, voices)
@@ -155,14 +89,15 @@ def condition_voices(recipe: Recipe, condition: Condition, engine: Engine) -> li
     return test if condition.voices is None else split_voices(opened.voices(), train, condition.voices, speech.seed)[1]
 
 
-def _answer(context: StageContext, recipe: Recipe, name: str, model_name: str) -> None:
+def answer(context: StageContext, recipe: Recipe, name: str, model_name: str) -> None:
+    """Have one model answer what it hears under condition `name`."""
     settings = recipe.evaluate
     assert settings is not None
     own = model_stage(recipe, model_name, context.seed)
     model = load_start(recipe, context, own) if own else load_base(recipe, context)
     model.eval()
     folder, spoken = data_folder(recipe, context.folder_of(DATA)), context.folder_of(clip_stage_name(name))
-    views = _views(recipe, model_name)
+    views = spoken_views(recipe, model_name)
     instruction = transcribe_instruction(folder) if "image_transcript" in views else ""
     with Store(context.folder / SCORES, Score) as store, telling_how_to_repair(spoken):
         for benchmark, items in _items(context, recipe, name).items():
@@ -192,13 +127,13 @@ def summarise_conditions(
         answered = {
             seed: [
                 score
-                for model in _models(recipe, name)
-                for score in read_store(context.folder_of(_stage_name(name, model, seed)) / SCORES, Score)
+                for model in answering_models(recipe, name)
+                for score in read_store(context.folder_of(stage_name(name, model, seed)) / SCORES, Score)
             ]
             for seed in recipe.seeds
         }
         clips = context.folder_of(clip_stage_name(name)) / BENCHMARKS
-        made = [clip for benchmark in _benchmarks(recipe, name) for clip in read_clips(clips / benchmark).clips]
+        made = [clip for benchmark in spoken_benchmarks(recipe, name) for clip in read_clips(clips / benchmark).clips]
         found[name] = {
             "engine": made[0].engine,
             "voices": sorted({clip.voice for clip in made}),

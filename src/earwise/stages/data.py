@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pydantic import JsonValue
-
 from earwise.agreement import keyed_parts, part_views, questions_file
 from earwise.data.aro import Draw
 from earwise.data.descriptions import FILE as DESCRIPTIONS
 from earwise.data.descriptions import read_descriptions
 from earwise.data.items import read_items
 from earwise.data.media import load_image, resolve
-from earwise.data_settings import CorporaData, FolderData, MicroData, MicroFeelings, MicroSounds
+from earwise.data_settings import CorporaData, MicroData, MicroFeelings, MicroSounds
 from earwise.errors import InputError
 from earwise.evaluate.benchmarks import load_benchmark
 from earwise.evaluation_settings import DESCRIBED_VIEWS, Iemocap, MMAlign
@@ -21,28 +19,16 @@ from earwise.micro.feelings.lab import FeelingsLabSize, write_feelings_lab
 from earwise.micro.lab import LabSize, write_lab
 from earwise.micro.sounds.lab import SoundLabSize, write_sound_lab
 from earwise.models.views import HEARD, view_spec
+from earwise.plural import counted
 from earwise.records import Item, View
-from earwise.run import Stage, StageContext
+from earwise.run import StageContext
 from earwise.settings import Recipe
-from earwise.stages.corpora import check_pools, input_files, write_corpora
-from earwise.training_settings import WRITTEN_BY
-
-NAME = "data"
+from earwise.stages.corpora import write_corpora
+from earwise.stages.declared.data import data_folder, used_item_files
 
 
-def stage(recipe: Recipe) -> Stage:
-    """The stage of `[data]`."""
-    source = recipe.data
-    inputs: tuple[Path, ...] = ()
-    if isinstance(source, FolderData):
-        inputs = (Path(source.path),)
-    elif isinstance(source, CorporaData):
-        check_pools(recipe, source, used_item_files(recipe))
-        inputs = input_files(source)
-    return Stage(name=NAME, work=lambda context: _work(context, recipe), settings=source.for_stage(), inputs=inputs)
-
-
-def _work(context: StageContext, recipe: Recipe) -> None:
+def work(context: StageContext, recipe: Recipe) -> None:
+    """Write the items, or read those that are there, and check what the recipe reads of them."""
     if isinstance(recipe.data, MicroData):
         write_micro(context.folder, recipe.data)
     elif isinstance(recipe.data, MicroSounds):
@@ -55,7 +41,7 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     images: dict[Path, str] = {}
     for name in used_item_files(recipe):
         items = read_items(folder / f"{name}.jsonl")
-        context.say(f"data: {name}: {len(items)} items")
+        context.say(f"data: {name}: {counted(len(items), 'item')}")
         for train, own in recipe.train.items():
             for key, part in keyed_parts(f"train.{train}", own):
                 if questions_file(recipe, part.data) == name:
@@ -63,7 +49,7 @@ def _work(context: StageContext, recipe: Recipe) -> None:
                     _check_described(recipe, part_views(part), items, folder)
         images |= _images(items, folder)
     for name, items in benchmark_items(recipe, folder).items():
-        context.say(f"data: benchmark {name}: {len(items)} items")
+        context.say(f"data: benchmark {name}: {counted(len(items), 'item')}")
         assert recipe.evaluate is not None
         shown, key = recipe.evaluate.asked(name), "evaluate.views"
         key = f"{key}_of.{name}" if name in recipe.evaluate.views_of else key
@@ -114,7 +100,7 @@ def _check_images(context: StageContext, images: dict[Path, str]) -> None:
             load_image(path)
         except InputError as error:
             raise InputError(error.what, file=path, record=item, remedy=error.remedy) from None
-    context.say(f"data: {len(images)} images are whole")
+    context.say(f"data: {counted(len(images), 'image is', 'images are')} whole")
 
 
 def write_micro(folder: Path, settings: MicroData) -> None:
@@ -142,28 +128,6 @@ def write_micro_feelings(folder: Path, settings: MicroFeelings) -> None:
     write_feelings_lab(folder, settings.seed, FeelingsLabSize(**settings.model_dump(exclude={"source", "seed"})))
 
 
-def data_folder(recipe: Recipe, stage_folder: Path) -> Path:
-    """Where the item files of the recipe are: the folder that it names, or the stage's own."""
-    return Path(recipe.data.path) if isinstance(recipe.data, FolderData) else stage_folder
-
-
-def used_item_files(recipe: Recipe) -> list[str]:
-    """Names of the item files that trainings of the recipe read, without their ending."""
-    parts = [part for train in recipe.train.values() for part in train.each]
-    used: list[str] = [part.data for part in parts if part.data not in WRITTEN_BY]
-    used += ["replay"] if any(train.replay_share for train in recipe.train.values()) else []
-    used += [recipe.traces.items] if recipe.traces else []
-    used += recipe.descriptions.items if recipe.descriptions else []
-    used += [recipe.answers.items] if recipe.answers else []
-    used += [recipe.training.select.items] if recipe.training and recipe.training.select else []
-    used += [recipe.align.data] if recipe.align else []
-    used += ["transcribe"] if any(train.copy_share for train in recipe.train.values()) else []
-    for phase in recipe.base.phases if recipe.base else ():
-        used += [*phase.files] or ["train", "transcribe"]
-    used += ["transcribe"] if recipe.encoder else []
-    return sorted(set(used))
-
-
 def benchmark_items(recipe: Recipe, folder: Path) -> dict[str, list[Item]]:
     """Items of every benchmark that the recipe evaluates on, cut to `[evaluate] limit`."""
     if recipe.evaluate is None:
@@ -175,23 +139,11 @@ def benchmark_items(recipe: Recipe, folder: Path) -> dict[str, list[Item]]:
     for name in recipe.evaluate.benchmarks:
         items = load_benchmark(name, folder / "benchmarks", draw, sessions)[: recipe.evaluate.limit]
         if len({item.cluster for item in items}) < 2:
-            what = f"{len(items)} items of one cluster: no interval can be given"
+            what = f"{counted(len(items), 'item')} of one cluster: no interval can be given"
             remedy = "a benchmark needs items about two images at least"
             raise InputError(what, file=folder / "benchmarks", record=name, remedy=remedy)
         loaded[name] = items
     return loaded
-
-
-def mmalign_settings(recipe: Recipe) -> dict[str, JsonValue] | None:
-    """How MMAlign is drawn, for the fingerprints of the stages that read it."""
-    drawn = recipe.evaluate.mmalign if recipe.evaluate is not None else None
-    return drawn.for_stage() if drawn is not None else None
-
-
-def iemocap_settings(recipe: Recipe) -> dict[str, JsonValue]:
-    """Which sessions of IEMOCAP are tested, for the same fingerprints; nothing where the recipe does not say."""
-    tested = recipe.evaluate.iemocap if recipe.evaluate is not None else None
-    return {"iemocap": tested.for_stage()} if tested is not None else {}
 
 
 def transcribe_instruction(folder: Path) -> str:
@@ -200,6 +152,6 @@ def transcribe_instruction(folder: Path) -> str:
     instructions = {item.instruction for item in read_items(path)}
     if len(instructions) != 1:
         raise InputError(
-            f"{len(instructions)} different instructions, one is needed to ask for a transcript", file=path
+            f"{counted(len(instructions), 'different instruction')}, one is needed to ask for a transcript", file=path
         )
     return instructions.pop()

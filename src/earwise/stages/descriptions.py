@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
-
-from pydantic import JsonValue
 
 from earwise.data.cota import parse_cota
 from earwise.data.descriptions import FILE, Description, read_descriptions
@@ -26,21 +24,22 @@ from earwise.data.media import resolve
 from earwise.data.video import sound_file
 from earwise.description_settings import ByCaption, ByMeta, ByModel, Descriptions
 from earwise.errors import InputError, about
-from earwise.evaluation_settings import DESCRIBED_VIEWS
 from earwise.models.views import Sample
-from earwise.records import Item, View
-from earwise.run import Stage, StageContext
+from earwise.plural import counted
+from earwise.records import Item
+from earwise.run import StageContext
 from earwise.scale_settings import Scale
 from earwise.settings import Recipe
-from earwise.stages.data import NAME as DATA
-from earwise.stages.data import benchmark_items, data_folder, iemocap_settings, mmalign_settings
+from earwise.stages.data import benchmark_items
+from earwise.stages.declared.data import NAME as DATA
+from earwise.stages.declared.data import data_folder
+from earwise.stages.declared.descriptions import NAME, benchmarks_are_described
 from earwise.stages.scale import pool_of
-from earwise.stages.traces import COUNTS, RESPONSES, generator_inputs, spent, write_counts
+from earwise.stages.traces import COUNTS, RESPONSES, spent, write_counts
 from earwise.store import read_json, write_atomic, write_jsonl
 from earwise.traces.describe import listen
 from earwise.traces.opening import open_client, price_of
 
-NAME = "descriptions"
 LEFT_OUT = "left_out.json"
 BENCHMARKS: Final = "benchmarks"
 NO_SOUND: Final = "the item has no sound"
@@ -51,41 +50,12 @@ Told = tuple[str, str]
 """A description, or else why there is none."""
 
 
-def stage(recipe: Recipe) -> Stage:
-    """The stage of `[descriptions]`."""
-    settings = recipe.descriptions
-    assert settings is not None
-    asked: dict[str, JsonValue] = {}
-    if _benchmarks_are_described(recipe) and recipe.evaluate is not None:
-        asked = {
-            "benchmarks": list(recipe.evaluate.benchmarks),
-            "limit": recipe.evaluate.limit,
-            "mmalign": mmalign_settings(recipe),
-            **iemocap_settings(recipe),
-        }
-    return Stage(
-        name=NAME,
-        work=lambda context: _work(context, recipe),
-        settings={**settings.for_stage(), **asked},
-        needs=(DATA,),
-        inputs=generator_inputs(settings.model) if isinstance(settings, ByModel) else (),
-    )
-
-
-def descriptions_needed(recipe: Recipe, views: Collection[View]) -> tuple[str, ...]:
-    """The stage that describes sounds, for a stage that shows `views`, if one of them needs it and there is one."""
-    return (NAME,) if recipe.descriptions is not None and DESCRIBED_VIEWS & {*views} else ()
-
-
-def _benchmarks_are_described(recipe: Recipe) -> bool:
-    return recipe.evaluate is not None and bool(DESCRIBED_VIEWS & {*recipe.evaluate.every_view})
-
-
-def _work(context: StageContext, recipe: Recipe) -> None:
+def work(context: StageContext, recipe: Recipe) -> None:
+    """Describe the sounds of the item files, and of the benchmarks where a view shows descriptions."""
     assert recipe.descriptions is not None
     folder = data_folder(recipe, context.folder_of(DATA))
     groups = {name: (read_items(folder / f"{name}.jsonl"), folder) for name in recipe.descriptions.items}
-    if _benchmarks_are_described(recipe):
+    if benchmarks_are_described(recipe):
         for name, items in benchmark_items(recipe, folder).items():
             groups[f"{BENCHMARKS}/{name}"] = (items, folder / BENCHMARKS)
     describe(context, recipe.descriptions, groups, recipe.scale)
@@ -113,7 +83,7 @@ def describe(context: StageContext, settings: Descriptions, groups: Groups, scal
         counts[name] = {"described": len(described), "left_out": reasons}
         write_counts(context, counts)
         why = f", {_in_words(reasons)}" if reasons else ""
-        context.say(f"descriptions: {name}: {len(described)} sounds are described{why}")
+        context.say(f"descriptions: {name}: {counted(len(described), 'sound is', 'sounds are')} described{why}")
         if not described:
             what, remedy = f"no sound of {name!r} could be described", f"{_in_words(reasons)}; see {COUNTS}"
             raise InputError(what, file=folder, remedy=remedy)

@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import jiwer
@@ -25,20 +24,22 @@ from earwise.models.device import best_device
 from earwise.models.shipped import TRAINING, model_folder
 from earwise.models.views import Sample
 from earwise.models.whisper import encoder_config, read_encoder
-from earwise.run import Stage, StageContext
+from earwise.plural import counted
+from earwise.run import StageContext
 from earwise.settings import Recipe
 from earwise.speech.clips import read_clips
 from earwise.speech.voices import variant
-from earwise.stages.data import NAME as DATA
-from earwise.stages.data import data_folder
-from earwise.stages.gate import failures, gate_needed
+from earwise.stages.declared.data import NAME as DATA
+from earwise.stages.declared.data import data_folder
+from earwise.stages.declared.encoder import ENCODER, local_start
+from earwise.stages.declared.speech import NAME as SPEECH
+from earwise.stages.declared.speech import clip_folder
+from earwise.stages.gate import failures
 from earwise.stages.samples import sample_items
-from earwise.stages.speech import NAME as SPEECH
-from earwise.stages.speech import clip_folder, telling_how_to_repair
+from earwise.stages.speech import telling_how_to_repair
 from earwise.store import read_json, write_atomic, write_bytes_atomic
 from earwise.training_settings import Encoder
 
-ENCODER = "encoder"
 ITEMS = "transcribe"
 TRAINED = "recogniser.safetensors"
 """The encoder with the CTC layer that its word error rate is measured through."""
@@ -46,22 +47,8 @@ _HELD_OUT = 500
 """Clips that are not trained on: their word error rate says how far the training came."""
 
 
-def stage(recipe: Recipe, seed: int) -> Stage:
-    """The stage of `[encoder]`."""
-    assert recipe.encoder is not None
-    return Stage(
-        name=f"seed{seed}/{ENCODER}",
-        work=lambda context: _work(context, recipe),
-        settings=recipe.encoder.for_stage(),
-        seed=seed,
-        needs=(DATA, SPEECH, *gate_needed(recipe)),
-        processes="one",
-        precision=(recipe.encoder.precision,),
-        inputs=_local_start(recipe.encoder),
-    )
-
-
-def _work(context: StageContext, recipe: Recipe) -> None:
+def work(context: StageContext, recipe: Recipe) -> None:
+    """Train the encoder and leave it as a checkpoint, with what it was trained on."""
     settings = recipe.encoder
     assert settings is not None
     clips = clip_folder(context.folder_of(SPEECH), ITEMS)
@@ -77,7 +64,7 @@ def _work(context: StageContext, recipe: Recipe) -> None:
         _train(context, recogniser, taught, settings)
         rate = _word_error_rate(recogniser, held_out)
     recogniser.encoder.save_pretrained(context.folder / ENCODER)
-    context.say(f"{context.stage.name}: {rate:.1%} of the words of {len(held_out)} held-out clips are wrong")
+    context.say(f"{context.stage.name}: {rate:.1%} of the words of {counted(len(held_out), 'held-out clip')} are wrong")
     speakers = sorted({variant(clip.voice) for clip in read_clips(clips).clips} | _heard_before(settings))
     described = {"words": words, "word_error_rate": rate, "held_out": len(held_out), "speakers": speakers}
     write_atomic(context.folder / ENCODER / TRAINING, json.dumps(described, indent=2) + "\n")
@@ -116,15 +103,9 @@ def _take_up(recogniser: CtcRecogniser, settings: Encoder, start: str) -> None:
     recogniser.encoder.load_state_dict(weights)
 
 
-def _local_start(settings: Encoder) -> tuple[Path, ...]:
-    """The folder of the encoder to start from, if it lies on this disk."""
-    folder = Path(model_folder(settings.start)) if settings.start is not None else None
-    return (folder,) if folder is not None and folder.is_dir() else ()
-
-
 def _heard_before(settings: Encoder) -> set[str]:
     """The speakers that the encoder knew before this training, as far as it says."""
-    told = [folder / TRAINING for folder in _local_start(settings)]
+    told = [folder / TRAINING for folder in local_start(settings)]
     return {speaker for path in told if path.is_file() for speaker in read_json(path)["speakers"]}
 
 
@@ -142,7 +123,9 @@ def _long_enough(samples: list[Sample], recogniser: CtcRecogniser, context: Stag
         if recogniser.num_outputs(turn.num_samples) >= needed:
             kept.append(sample)
     if len(kept) < len(samples):
-        context.say(f"{context.stage.name}: {len(samples) - len(kept)} clips left out: too fast for their words")
+        context.say(
+            f"{context.stage.name}: {counted(len(samples) - len(kept), 'clip')} left out: too fast for their words"
+        )
     return kept
 
 
@@ -150,7 +133,7 @@ def _split(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
     """The last clips, at most a tenth, are held out: every item has its own words."""
     count = min(_HELD_OUT, len(samples) // 10)
     if count == 0:
-        raise InputError(f"{len(samples)} clips of {ITEMS}.jsonl can be used", remedy="ten are the least")
+        raise InputError(f"{counted(len(samples), 'clip')} of {ITEMS}.jsonl can be used", remedy="ten are the least")
     return samples[-count:], samples[:-count]
 
 

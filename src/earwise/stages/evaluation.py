@@ -3,85 +3,32 @@
 from __future__ import annotations
 
 from earwise.evaluate.controls import with_controls
-from earwise.evaluate.runner import Asker, is_heard, run_benchmark
+from earwise.evaluate.runner import Asker, run_benchmark
 from earwise.evaluation_settings import DESCRIBED_VIEWS
-from earwise.model_settings import BASE, NativeEars
 from earwise.models.ears import Ears
 from earwise.models.views import Sample
 from earwise.records import Item, Score, View
-from earwise.run import Stage, StageContext
+from earwise.run import StageContext
 from earwise.settings import Recipe
 from earwise.speech.clips import read_clips
-from earwise.stages.base import base_stage_needed
-from earwise.stages.data import NAME as DATA
-from earwise.stages.data import benchmark_items, data_folder, transcribe_instruction
-from earwise.stages.descriptions import BENCHMARKS, described, descriptions_needed
+from earwise.stages.data import benchmark_items, transcribe_instruction
+from earwise.stages.declared.data import NAME as DATA
+from earwise.stages.declared.data import data_folder
+from earwise.stages.declared.evaluation import asked_views
+from earwise.stages.declared.speech import NAME as SPEECH
+from earwise.stages.declared.speech import clip_folder
+from earwise.stages.declared.training import model_stage
+from earwise.stages.descriptions import BENCHMARKS, described
 from earwise.stages.models import load_base, load_start
 from earwise.stages.samples import sample_items
-from earwise.stages.speech import NAME as SPEECH
-from earwise.stages.speech import clip_folder, telling_how_to_repair
-from earwise.stages.training import local_inputs, model_stage
+from earwise.stages.speech import telling_how_to_repair
 from earwise.store import Store
 
 SCORES = "scores.jsonl"
 
 
-def stages(recipe: Recipe, seed: int) -> list[Stage]:
-    """One stage for the base, whose typed answers all models share, and one for each model that hears."""
-    named = [BASE, *(name for name in recipe.evaluated if name != BASE)]
-    return [_stage(recipe, name, seed) for name in named if asked_views(recipe, name)]
-
-
-def stage_name(name: str, seed: int) -> str:
-    """The stage that evaluates model `name`."""
-    return f"seed{seed}/evaluate.{name}"
-
-
-def asked_views(recipe: Recipe, name: str) -> tuple[View, ...]:
-    """The views that model `name` answers itself.
-
-    While the base is frozen its typed answers are those of every model with ears, so it alone is asked; LoRA and
-    a decoder that is trained change them. A base that hears by itself is asked by speech, too.
-    """
-    assert recipe.evaluate is not None
-    model = recipe.model
-    views = list(recipe.evaluate.every_view)
-    native = isinstance(model.ears, NativeEars) if model is not None else recipe.base is not None and recipe.base.hears
-    if name == BASE and not native:
-        views = [view for view in views if not is_heard(view)]
-    elif name != BASE and not (model is not None and model.trains_decoder):
-        views = [view for view in views if is_heard(view)]
-    if recipe.evaluate.cascade != "all" and name not in recipe.evaluate.cascade:
-        views = [view for view in views if view != "image_transcript"]
-    return tuple(views)
-
-
-def _stage(recipe: Recipe, name: str, seed: int) -> Stage:
-    assert recipe.evaluate is not None
-    own = model_stage(recipe, name, seed)
-    return Stage(
-        name=stage_name(name, seed),
-        work=lambda context: _work(context, recipe, name),
-        settings={
-            **recipe.evaluate.for_stage(),
-            "models": name,
-            "cascade": None,
-            "views": list(asked_views(recipe, name)),
-            "model": recipe.model.for_stage() if recipe.model else None,
-        },
-        seed=seed,
-        needs=(
-            DATA,
-            *([SPEECH] if recipe.speech else []),
-            *descriptions_needed(recipe, recipe.evaluate.every_view),
-            *base_stage_needed(recipe, seed),
-            *([own] if own else []),
-        ),
-        inputs=local_inputs(recipe) if recipe.model else (),
-    )
-
-
-def _work(context: StageContext, recipe: Recipe, name: str) -> None:
+def work(context: StageContext, recipe: Recipe, name: str) -> None:
+    """Have one model answer every benchmark under every view that is its own."""
     settings = recipe.evaluate
     assert settings is not None
     folder = data_folder(recipe, context.folder_of(DATA))

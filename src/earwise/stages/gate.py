@@ -14,47 +14,25 @@ from earwise.data.items import read_items
 from earwise.evaluate.summary import ScoreTable, summarise_models
 from earwise.gate_settings import Gate
 from earwise.model_settings import BASE
+from earwise.plural import counted
 from earwise.records import Item, Score, View
-from earwise.run import Stage, StageContext
+from earwise.run import StageContext
 from earwise.settings import Recipe
 from earwise.speech.clips import load_clip, read_clips
 from earwise.speech.gate import Check, Heard, check, count, listen
 from earwise.speech.recovered import RoundTrip
-from earwise.stages.data import NAME as DATA
-from earwise.stages.data import benchmark_items, data_folder
-from earwise.stages.speech import NAME as SPEECH
-from earwise.stages.speech import clip_folder, spoken_files, telling_how_to_repair
+from earwise.stages.data import benchmark_items
+from earwise.stages.declared.data import NAME as DATA
+from earwise.stages.declared.data import data_folder
+from earwise.stages.declared.gate import NAME, TRANSCRIPTS, gate_needed
+from earwise.stages.declared.speech import NAME as SPEECH
+from earwise.stages.declared.speech import clip_folder, spoken_files
+from earwise.stages.speech import telling_how_to_repair
 from earwise.store import Store, read_json, read_store, write_atomic
 
-TRANSCRIPTS, NAME = "gate.transcripts", "gate"
 HEARD, CHECKS, COUNTS = "heard.jsonl", "checks.jsonl", "gate.json"
 SPELLING = "spelling.json"
 """British to American spelling, as the recogniser brings it."""
-
-
-def stages(recipe: Recipe) -> list[Stage]:
-    """The stages of `[gate]`: the first one where the recipe has a speech recogniser."""
-    gate = recipe.gate
-    assert gate is not None
-    listening = Stage(
-        name=TRANSCRIPTS,
-        work=lambda context: _transcribe(context, recipe),
-        settings={"asr": gate.asr.for_stage() if gate.asr else None, "train": gate.train != "off"},
-        needs=(DATA, SPEECH),
-        inputs=_local_model(gate),
-    )
-    judging = Stage(
-        name=NAME,
-        work=lambda context: _judge(context, recipe),
-        settings={**gate.for_stage(), "asr": gate.asr is not None},
-        needs=(DATA, SPEECH, *([TRANSCRIPTS] if gate.asr else [])),
-    )
-    return [listening, judging] if gate.asr else [judging]
-
-
-def _local_model(gate: Gate) -> tuple[Path, ...]:
-    """A recogniser in a folder may change under its name."""
-    return (Path(gate.asr.model),) if gate.asr and Path(gate.asr.model).is_dir() else ()
 
 
 def _judged(recipe: Recipe, folder: Path) -> dict[str, Sequence[Item]]:
@@ -65,11 +43,6 @@ def _judged(recipe: Recipe, folder: Path) -> dict[str, Sequence[Item]]:
     return {**{name: read_items(folder / f"{name}.jsonl") for name in named}, **files}
 
 
-def gate_needed(recipe: Recipe) -> tuple[str, ...]:
-    """The stage that says which clips a training leaves out; none where it leaves out none."""
-    return (NAME,) if recipe.gate is not None and recipe.gate.train == "leave_out" else ()
-
-
 def failures(context: StageContext, recipe: Recipe, name: str) -> dict[str, tuple[str, ...]]:
     """Reasons by item for the clips that item file `name` is not trained on; empty where a training takes all."""
     if not gate_needed(recipe):
@@ -78,7 +51,8 @@ def failures(context: StageContext, recipe: Recipe, name: str) -> dict[str, tupl
     return {one.item: one.reasons for one in read_store(checks, Check) if not one.passed}
 
 
-def _transcribe(context: StageContext, recipe: Recipe) -> None:
+def transcribe(context: StageContext, recipe: Recipe) -> None:
+    """Write down every clip."""
     # Opening a recogniser imports torch and loads a model; a gate that looks at samples only should not wait for it.
     from earwise.speech.transcriber import HuggingFaceTranscriber
 
@@ -95,7 +69,8 @@ def _transcribe(context: StageContext, recipe: Recipe) -> None:
                 pass
 
 
-def _judge(context: StageContext, recipe: Recipe) -> None:
+def judge(context: StageContext, recipe: Recipe) -> None:
+    """Judge every clip, and count what failed."""
     gate = recipe.gate
     assert gate is not None
     listened = context.folder_of(TRANSCRIPTS) if gate.asr else None
@@ -134,7 +109,7 @@ def _in_words(found: Mapping[str, Any]) -> str:
     """`300 clips, 12 failed (wer 9, numbers 5), word error rate 2.1 %`."""
     why = ", ".join(f"{reason} {clips}" for reason, clips in found["reasons"].items())
     wer = "" if found["wer"] is None else f", word error rate {100 * found['wer']:.1f} %"
-    return f"{found['clips']} clips, {found['failed']} failed{f' ({why})' if why else ''}{wer}"
+    return f"{counted(found['clips'], 'clip')}, {found['failed']} failed{f' ({why})' if why else ''}{wer}"
 
 
 def summarise_gate(

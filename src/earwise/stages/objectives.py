@@ -22,19 +22,19 @@ from earwise.distil.server_teacher import ServerTeacher, open_server_teacher
 from earwise.distil.teachers import Teacher
 from earwise.distil.terms import Term, make_term
 from earwise.errors import InputError
-from earwise.grpo_settings import ClaimsReward, CompletenessReward, GrpoTerm
+from earwise.grpo_settings import GrpoTerm
 from earwise.models.device import best_device
 from earwise.models.omni import OmniModel
-from earwise.models.shipped import model_folder
 from earwise.models.views import Sample
 from earwise.ranks import own_file
 from earwise.records import Item
 from earwise.run import StageContext
 from earwise.settings import Recipe
-from earwise.stages.data import NAME as DATA
-from earwise.stages.data import data_folder
+from earwise.stages.declared.data import NAME as DATA
+from earwise.stages.declared.data import data_folder
+from earwise.stages.declared.objectives import grpo_of, rewards_claims
+from earwise.stages.declared.verify import NAME as VERIFY
 from earwise.stages.verify import HEARD
-from earwise.stages.verify import NAME as VERIFY
 from earwise.store import read_jsonl
 from earwise.term_settings import TaughtTerm, TeacherServer
 from earwise.traces.describe import Heard
@@ -48,24 +48,6 @@ ANSWERS, ROLLOUTS = "samples.jsonl", "rollouts.jsonl"
 """Files of a training by reward: some answers of each step with their rewards; what a server answered."""
 SCORES = "teachers"
 """Folder of a run: what servers scored for its trainings, found by the tokens that they were shown."""
-
-
-def grpo_of(own: Train) -> GrpoTerm | None:
-    """The term `grpo` of a training, if it has one."""
-    return next((term for term in own.terms if isinstance(term, GrpoTerm)), None)
-
-
-def objective_stages(own: Train) -> tuple[str, ...]:
-    """Stages that an objective reads beside those of the items: what a checker heard, where claims are rewarded."""
-    return (VERIFY,) if _rewards_claims(own) else ()
-
-
-def teacher_folders(own: Train) -> tuple[Path, ...]:
-    """Folders on this disk that hold teachers, shipped ones among them."""
-    taught = [term.teacher for term in own.every_term if isinstance(term, TaughtTerm)]
-    names = {(one.tokenizer or one.model) if isinstance(one, TeacherServer) else one for one in taught}
-    folders = {Path(model_folder(name)) for name in names - {SELF, SNAPSHOT}}
-    return tuple(sorted(path for path in folders if path.is_dir()))
 
 
 @contextmanager
@@ -116,7 +98,7 @@ def open_objective(
         samples,
         seed=context.seed,
         replay=replayed,
-        known=_known(context) if _rewards_claims(own) else None,
+        known=_known(context) if rewards_claims(own) else None,
         answers=context.folder / ANSWERS,
     )
     if grpo.server is None:
@@ -181,11 +163,6 @@ def _score(objective: Objective, samples: Sequence[Sample], context: StageContex
     for who, view in objective.passes:
         if isinstance(teacher := objective.teachers.get(who), ServerTeacher):
             teacher.prepare(samples, view, context.say)
-
-
-def _rewards_claims(own: Train) -> bool:
-    grpo = grpo_of(own)
-    return grpo is not None and any(isinstance(r, ClaimsReward | CompletenessReward) for r in grpo.rewards)
 
 
 def _known(context: StageContext) -> Known:

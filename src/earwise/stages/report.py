@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-
-from rich import get_console
 
 from earwise.agreement import guard_pairs
 from earwise.data.items import read_items
@@ -23,60 +21,42 @@ from earwise.evaluate.summary import ScoreTable, compare, per_voice, summarise_m
 from earwise.model_settings import BASE
 from earwise.provenance import versions
 from earwise.records import Clip, Item, Score, Trace, View
-from earwise.report import Answer, ShownItem, build_report, console_table, guard_lines
-from earwise.run import Stage, StageContext
+from earwise.report import Answer, ShownItem, build_report
+from earwise.report.console import show_result
+from earwise.report.summary import PAGE, SUMMARY
+from earwise.run import StageContext
 from earwise.settings import Recipe
 from earwise.speech.clips import read_clips
 from earwise.stages.choice import choices
 from earwise.stages.conditions import summarise_conditions
-from earwise.stages.data import NAME as DATA
-from earwise.stages.data import benchmark_items, data_folder
-from earwise.stages.evaluation import SCORES, asked_views, stage_name
+from earwise.stages.data import benchmark_items
+from earwise.stages.declared.data import NAME as DATA
+from earwise.stages.declared.data import data_folder
+from earwise.stages.declared.evaluation import asked_views, stage_name
+from earwise.stages.declared.speech import NAME as SPEECH
+from earwise.stages.declared.speech import clip_folder, spoken_files
+from earwise.stages.declared.traces import NAME as DRAWN
+from earwise.stages.declared.verify import NAME as VERIFY
+from earwise.stages.evaluation import SCORES
 from earwise.stages.gate import summarise_gate
-from earwise.stages.speech import NAME as SPEECH
-from earwise.stages.speech import clip_folder, spoken_files
 from earwise.stages.traces import COUNTS, DECISIONS, TRACES
-from earwise.stages.traces import NAME as DRAWN
-from earwise.stages.verify import NAME as VERIFY
 from earwise.stages.verify import TRUST
 from earwise.store import read_json, read_jsonl, read_store, write_atomic
 from earwise.traces.filtering import Decision
 
-NAME = "report"
-SUMMARY, PAGE = "summary.json", "report.html"
 TRUTH: Final = "truth.jsonl"
 """Beside an item file, or the benchmarks: all that is heard in each sound, by the cluster of its items."""
 
 
-def stage(recipe: Recipe, before: Sequence[str]) -> Stage:
-    """The last stage: needs all others, whose times it reports."""
-    assert recipe.evaluate is not None
-    return Stage(
-        name=NAME,
-        work=lambda context: _work(context, recipe),
-        settings={
-            "report": recipe.report.for_stage() if recipe.report else {},
-            "guards": recipe.guards.for_stage() if recipe.guards else {},
-            "text_view": recipe.evaluate.text_view,
-            "speech_view": recipe.evaluate.speech_view,
-            **({"views_of": {n: list(v) for n, v in own.items()}} if (own := recipe.evaluate.views_of) else {}),
-        },
-        needs=tuple(before),
-        outputs=(SUMMARY, PAGE),
-    )
-
-
-def _work(context: StageContext, recipe: Recipe) -> None:
+def work(context: StageContext, recipe: Recipe) -> None:
+    """Write `summary.json` and the page, and print the result."""
     scores = {seed: _scores(context, recipe, seed) for seed in recipe.seeds}
     table = ScoreTable.of(scores, BASE)
     summary = _summary(context, recipe, scores, table)
     write_atomic(context.run_folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     shown = _shown_items(context, recipe, scores[recipe.seeds[0]])
     build_report(context.run_folder, shown, context.run_folder / PAGE)
-    get_console().print(console_table(summary))
-    for line in guard_lines(summary):
-        context.say(line)
-    context.say(f"report: {context.run_folder / PAGE}")
+    show_result(summary, context.run_folder / PAGE, context.say)
 
 
 def _scores(context: StageContext, recipe: Recipe, seed: int) -> list[Score]:

@@ -19,6 +19,7 @@ from earwise.data.resample import resampled_length
 from earwise.data.video import FrameChoice, frame_files, sound_file
 from earwise.errors import InputError, about
 from earwise.models.views import HEARD, Sample, Sound, Turn, view_spec
+from earwise.plural import counted
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item, View
 from earwise.speech.clips import read_clips
 
@@ -74,13 +75,15 @@ def sample_items(
         unfit.update("; ".join(failed[item]) for item in without if item in made)
         behind += len(asked) - len(whole) - len(without)
     if silent:
-        say(f"{silent} items left out: they have no clip (reasons in {clips})")
+        say(f"{counted(silent, 'item left out: it has', 'items left out: they have')} no clip (reasons in {clips})")
     media.say_cut(say)
     if unfit:
         why = ", ".join(f"{reasons} {count}" for reasons, count in unfit.most_common())
-        say(f"{unfit.total()} items left out: their clips failed the gate ({why})")
+        failing = counted(unfit.total(), "item left out: its clip", "items left out: their clips")
+        say(f"{failing} failed the gate ({why})")
     if behind:
-        say(f"{behind} items left out: the rest of their conversation has no clip{' that passed' if failed else ''}")
+        why = f"the rest of their conversation has no clip{' that passed' if failed else ''}"
+        say(f"{counted(behind, 'item')} left out: {why}")
     return samples
 
 
@@ -164,7 +167,8 @@ class _Media:
     def say_cut(self, say: Callable[[str], None]) -> None:
         """Count the sounds that are cut, if there are any."""
         if self.cut:
-            say(f"{len(self.cut)} sounds are longer than {MAX_CLIP_S} s and end there, e.g. that of {self.cut[0]}")
+            ends = (f"sound is longer than {MAX_CLIP_S} s and ends", f"sounds are longer than {MAX_CLIP_S} s and end")
+            say(f"{counted(len(self.cut), *ends)} there, e.g. that of {self.cut[0]}")
 
     def _shown(self, *contexts: str) -> bool:
         return any(view_spec(view).context in contexts for view in self.views)

@@ -12,6 +12,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from earwise.distil.sharding import whole_for_asking, whole_for_saving
 from earwise.models.omni import OmniModel
 from earwise.models.views import Sample
+from earwise.plural import counted
 from earwise.records import Item, View
 from earwise.store import write_atomic
 from earwise.traces.agreement import canonical
@@ -68,7 +69,7 @@ class Best(TrainerCallback):
             self._keep()
         tried = {str(at): value for at, value in sorted((before | {step: right}).items())}
         write_atomic(self._folder / TRIED, json.dumps(tried, indent=1) + "\n")
-        self._say(f"step {step}: {right:.1f} % of {len(self._samples)} held-out questions are right")
+        self._say(f"step {step}: {right:.1f} % of {counted(len(self._samples), 'held-out question')} are right")
 
     def take(self, folder: Path) -> None:
         """Leave the best weights in `folder`."""

@@ -11,9 +11,10 @@ from earwise.data.llava import TYPED
 from earwise.errors import InputError
 from earwise.model_settings import PretrainedEars
 from earwise.models.shipped import TRAINING, model_folder
+from earwise.plural import counted
 from earwise.progress import duration
 from earwise.records import Item
-from earwise.run import Stage, StageContext
+from earwise.run import StageContext
 from earwise.settings import Recipe
 from earwise.speech.cast import Cast
 from earwise.speech.clips import CLIPS, ClipSet, make_clips, read_clips
@@ -22,13 +23,12 @@ from earwise.speech.perturbed import opener
 from earwise.speech.recorded import check_suffixes
 from earwise.speech.voices import split_voices, variant
 from earwise.speech_settings import Perturb, Speech
-from earwise.stages.checks import check_model
-from earwise.stages.data import NAME as DATA
-from earwise.stages.data import benchmark_items, data_folder, iemocap_settings, mmalign_settings, used_item_files
+from earwise.stages.data import benchmark_items
+from earwise.stages.declared.data import NAME as DATA
+from earwise.stages.declared.data import data_folder
+from earwise.stages.declared.speech import clip_folder, speaks_suffix, spoken_files
 from earwise.stages.scale import cores, pool_of
 from earwise.store import read_json
-
-NAME = "speech"
 
 
 @contextmanager
@@ -50,34 +50,10 @@ def _owner(speech_folder: Path, path: Path) -> str | None:
     return next((c.item for folder in folders for c in read_clips(folder).clips if folder / c.path == path), None)
 
 
-def stage(recipe: Recipe) -> Stage:
-    """The stage of `[speech]`."""
-    assert recipe.speech is not None
-    return Stage(
-        name=NAME,
-        work=lambda context: _work(context, recipe),
-        settings={
-            **recipe.speech.for_stage(),
-            "items": list(used_item_files(recipe)),
-            "benchmarks": list(recipe.evaluate.benchmarks) if recipe.evaluate else [],
-            "limit": recipe.evaluate.limit if recipe.evaluate else None,
-            "mmalign": mmalign_settings(recipe),
-            **iemocap_settings(recipe),
-            "speak_suffix": speaks_suffix(recipe),
-        },
-        needs=(DATA,),
-    )
-
-
-def speaks_suffix(recipe: Recipe) -> bool:
-    """Whether the answer-format request of a benchmark item is spoken with its query."""
-    return recipe.evaluate is not None and recipe.evaluate.suffix == "spoken"
-
-
-def _work(context: StageContext, recipe: Recipe) -> None:
+def work(context: StageContext, recipe: Recipe) -> None:
+    """Speak every query, by voices that training and test do not share."""
     settings = recipe.speech
     assert settings is not None
-    check_model(recipe)
     folder = data_folder(recipe, context.folder_of(DATA))
     voices = open_engine(settings.engine).voices()
     train, test = split_voices(voices, settings.train_voices, settings.test_voices, settings.seed)
@@ -88,7 +64,7 @@ def _work(context: StageContext, recipe: Recipe) -> None:
     others = other_casts(settings)
     for other, cast in zip(settings.others, others, strict=True):
         context.say(f"speech: {other.engine.type} speaks {cast.share:.0%} of training: {', '.join(cast.voices)}")
-    context.say(f"speech: {len(train)} voices for training; test voices: {', '.join(test)}")
+    context.say(f"speech: {counted(len(train), 'voice')} for training; test voices: {', '.join(test)}")
     for name in spoken_files(recipe):
         items = read_items(folder / f"{name}.jsonl")
         _speak(context, recipe, items, folder, name, train, settings.perturb, others=others)
@@ -122,16 +98,6 @@ def other_casts(settings: Speech) -> list[Cast]:
         )
         for other in settings.others
     ]
-
-
-def spoken_files(recipe: Recipe) -> list[str]:
-    """Item files to speak: two annotations of the same questions are spoken once."""
-    return list(dict.fromkeys("train" if name == "train_other" else name for name in used_item_files(recipe)))
-
-
-def clip_folder(speech_folder: Path, name: str) -> Path:
-    """Folder of the clips of item file or `benchmarks/NAME`."""
-    return speech_folder / ("train" if name == "train_other" else name)
 
 
 def _speak(
@@ -172,6 +138,6 @@ def _speak(
 def say_made(context: StageContext, name: str, made: ClipSet) -> None:
     """Tell how many clips of `name` there are, how long they are, and why items have none."""
     length = duration(sum(clip.duration_s for clip in made.clips))
-    context.say(f"speech: {name}: {len(made.clips)} clips, {length} long, {len(made.dropped)} dropped")
+    context.say(f"speech: {name}: {counted(len(made.clips), 'clip')}, {length} long, {len(made.dropped)} dropped")
     for reason in sorted({drop.reason for drop in made.dropped}):
         context.say(f"speech: {name}: dropped {sum(d.reason == reason for d in made.dropped)}: {reason}")

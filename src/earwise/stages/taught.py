@@ -4,27 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 from earwise.errors import InputError
 from earwise.records import Item, Trace
-from earwise.settings import Recipe
 from earwise.store import read_jsonl, write_jsonl
 from earwise.traces.filtering import answer_of
 from earwise.traces.format import render
-from earwise.training_settings import WRITTEN_BY
-
-WRITTEN: Final = "written"
-"""Item file of the stage `answers`."""
-
-
-def writer_stage(name: str, recipe: Recipe, seed: int) -> str | None:
-    """The stage that writes the item file `name`; None for one of the data folder.
-
-    A base that is trained from nothing is another one for each seed, and so are its answers.
-    """
-    writer = WRITTEN_BY.get(name)
-    return f"seed{seed}/{writer}" if name == WRITTEN and recipe.base is not None else writer
 
 
 def taught_file(folder: Path, name: str) -> Path:

@@ -20,13 +20,12 @@ from earwise.data.items import read_items
 from earwise.data.media import resolve
 from earwise.data.video import FrameChoice, frame_files
 from earwise.errors import InputError, about
-from earwise.models.shipped import model_folder
 from earwise.records import Item, Trace
-from earwise.run import Stage, StageContext
+from earwise.run import StageContext
 from earwise.scale_settings import Scale
 from earwise.settings import Recipe
-from earwise.stages.data import NAME as DATA
-from earwise.stages.data import data_folder
+from earwise.stages.declared.data import NAME as DATA
+from earwise.stages.declared.data import data_folder
 from earwise.stages.scale import pool_of
 from earwise.stages.taught import labels_items, taught_items, write_taught
 from earwise.store import write_atomic, write_jsonl
@@ -37,35 +36,15 @@ from earwise.traces.opening import open_client, price_of
 from earwise.traces.prompts import teacher_messages
 from earwise.traces.requests import Frames, Message, Sampling
 from earwise.traces.sampling import draw_traces
-from earwise.traces_settings import Generator, LocalModel, Traces
+from earwise.traces_settings import Traces
 
-NAME = "traces"
 RESPONSES, TRACES, DECISIONS, COUNTS = "responses.jsonl", "traces.jsonl", "decisions.jsonl", "counts.json"
 _TOLD: Final = 3
 """Requests that failed which are named in the output; all of them are in `counts.json`."""
 
 
-def stage(recipe: Recipe) -> Stage:
-    """The stage of `[traces]`."""
-    assert recipe.traces is not None
-    return Stage(
-        name=NAME,
-        work=lambda context: _work(context, recipe),
-        settings=recipe.traces.for_stage(),
-        needs=(DATA,),
-        inputs=generator_inputs(recipe.traces.teacher),
-    )
-
-
-def generator_inputs(settings: Generator) -> tuple[Path, ...]:
-    """Folders on this disk that a generator's weights are in: when they change, so do its answers."""
-    if not isinstance(settings, LocalModel):
-        return ()
-    named = (Path(model_folder(settings.model)), *([Path(settings.ears)] if settings.ears else []))
-    return tuple(path for path in named if path.is_dir())
-
-
-def _work(context: StageContext, recipe: Recipe) -> None:
+def work(context: StageContext, recipe: Recipe) -> None:
+    """Draw the teacher's traces and filter them."""
     assert recipe.traces is not None
     folder = data_folder(recipe, context.folder_of(DATA))
     draw(context, recipe.traces, read_items(folder / f"{recipe.traces.items}.jsonl"), folder, recipe.scale)

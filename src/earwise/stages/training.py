@@ -7,11 +7,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from earwise.agreement import described_file, keyed_parts, part_views, questions_file, train_views
+from earwise.agreement import described_file, part_views, questions_file, train_views
 from earwise.data.items import read_items
 from earwise.distil.fit import fit
 from earwise.distil.objective import Objective
@@ -22,120 +21,43 @@ from earwise.distil.schedule import Schedule, braid, draw, draw_evenly, group_by
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.evaluation_settings import CLIP_VIEWS, DESCRIBED_VIEWS
-from earwise.model_settings import ALIGNED, BASE
 from earwise.models.ears import Ears
 from earwise.models.kept_pictures import KeptPictures
 from earwise.models.omni import OmniModel
-from earwise.models.shipped import model_folder
-from earwise.models.views import Sample, view_spec
+from earwise.models.views import Sample
+from earwise.plural import counted
 from earwise.ranks import process_count
 from earwise.records import SAMPLE_RATE_HZ, View
-from earwise.run import Stage, StageContext
+from earwise.run import StageContext
 from earwise.settings import Recipe
-from earwise.stages.base import base_stage_needed
 from earwise.stages.base_pools import stretched
-from earwise.stages.data import NAME as DATA
-from earwise.stages.data import data_folder
-from earwise.stages.descriptions import described, descriptions_needed
-from earwise.stages.gate import failures, gate_needed
+from earwise.stages.declared.answers import writer_stage
+from earwise.stages.declared.data import NAME as DATA
+from earwise.stages.declared.data import data_folder
+from earwise.stages.declared.objectives import grpo_of
+from earwise.stages.declared.speech import NAME as SPEECH
+from earwise.stages.declared.speech import clip_folder
+from earwise.stages.declared.training import model_stage
+from earwise.stages.descriptions import described
+from earwise.stages.gate import failures
 from earwise.stages.models import EARS, load_model, load_start
-from earwise.stages.objectives import grpo_of, objective_stages, open_objective, teacher_folders
+from earwise.stages.objectives import open_objective
 from earwise.stages.samples import sample_items
 from earwise.stages.selection import Best
-from earwise.stages.speech import NAME as SPEECH
-from earwise.stages.speech import clip_folder, telling_how_to_repair
-from earwise.stages.taught import read_taught, writer_stage
+from earwise.stages.speech import telling_how_to_repair
+from earwise.stages.taught import read_taught
 from earwise.traces.agreement import canonical
 from earwise.traces.format import said
 from earwise.training_settings import Align, FrozenLayers, SftTerm, Train, Training, portions
 
-ALIGN_NAME = "align"
 TERMS = "terms"
 """Folder of what terms trained of their own, where any did; nothing reads it but people."""
 _SEEDS = 7_919
 """Between the seeds of two parts' draws: more than a study has seeds."""
 
 
-def align_stage(recipe: Recipe, seed: int) -> Stage:
-    """Fresh ears learn to write down speech."""
-    assert recipe.align is not None
-    assert recipe.model is not None
-    return Stage(
-        name=f"seed{seed}/{ALIGN_NAME}",
-        work=lambda context: _align(context, recipe),
-        settings={**recipe.align.for_stage(), "model": recipe.model.for_stage()},
-        seed=seed,
-        needs=(DATA, SPEECH, *gate_needed(recipe), *base_stage_needed(recipe, seed)),
-        inputs=local_inputs(recipe),
-        processes="all",
-        precision=(recipe.align.precision,),
-    )
-
-
-def train_stage(recipe: Recipe, name: str, seed: int) -> Stage:
-    """One training of `[train]`; the same stage for every seed where it is trained once."""
-    assert recipe.model is not None
-    own = recipe.train[name]
-    seed = 0 if own.once else seed
-    start = model_stage(recipe, own.start, seed)
-    _check_views(name, own)
-    return Stage(
-        name=_stage_name(recipe, name, seed),
-        work=lambda context: train(context, recipe, name),
-        settings={
-            **own.for_stage(),
-            "training": recipe.optimisation(name).for_stage(),
-            "model": recipe.model.for_stage(),
-        },
-        seed=seed,
-        needs=(*_material(recipe, own, seed), *base_stage_needed(recipe, seed), *([start] if start else [])),
-        inputs=local_inputs(recipe) + teacher_folders(own),
-        processes="all",
-        precision=(recipe.optimisation(name).precision,),
-    )
-
-
-def _check_views(name: str, own: Train) -> None:
-    """Raise `InputError` for a view that cannot be shown: before the first stage, not when this one's turn comes."""
-    for key, part in keyed_parts(f"train.{name}", own):
-        for view in part_views(part):
-            try:
-                context = view_spec(view).context
-            except InputError as error:
-                raise InputError(error.what, record=key, remedy=error.remedy) from None
-            if context in ("silence", "other_sound"):
-                raise InputError(f"{view!r} is a control", record=key, remedy="train on the sound itself")
-
-
-def _material(recipe: Recipe, own: Train, seed: int) -> tuple[str, ...]:
-    """Stages that make the items and clips that a training learns from."""
-    writers = [writer_stage(part.data, recipe, seed) for part in own.each]
-    spoken = (SPEECH, *gate_needed(recipe)) if recipe.speech is not None else ()
-    read = dict.fromkeys([*filter(None, writers), *objective_stages(own)])
-    return (DATA, *spoken, *descriptions_needed(recipe, train_views(own)), *read)
-
-
-def model_stage(recipe: Recipe, name: str, seed: int) -> str | None:
-    """The stage that leaves the ears of model `name`; None for the base, which has none."""
-    if name == BASE:
-        return None
-    return f"seed{seed}/{ALIGN_NAME}" if name == ALIGNED else _stage_name(recipe, name, seed)
-
-
-def _stage_name(recipe: Recipe, name: str, seed: int) -> str:
-    """Folder of a training, or of a choice, which has its own name among the trainings."""
-    once = name in recipe.train and recipe.train[name].once
-    return f"train.{name}" if once else f"seed{seed}/train.{name}"
-
-
-def local_inputs(recipe: Recipe) -> tuple[Path, ...]:
-    """Model folders on this disk that the recipe names: when they change, what was trained from them is stale."""
-    assert recipe.model is not None
-    named = [Path(model_folder(recipe.model.base)), Path(model_folder(getattr(recipe.model.ears, "path", "")))]
-    return tuple(path for path in named if path.name and path.is_dir())
-
-
-def _align(context: StageContext, recipe: Recipe) -> None:
+def align(context: StageContext, recipe: Recipe) -> None:
+    """Fit fresh ears by writing down speech."""
     settings = recipe.align
     assert settings is not None
     model = load_model(recipe, context)
@@ -194,7 +116,9 @@ def _by_parts(context: StageContext, recipe: Recipe, own: Train, settings: Train
         order = _draw(some, part.balance, settings.steps * counts[number], seed)
         if settings.group_by_length:
             order = group_by_length(order, np.array([_length(sample) for sample in some]), counts[number], seed)
-        context.say(f"part {name}: {counts[number]} of {items} items of a step, of {len(some)} from {part.data}")
+        context.say(
+            f"part {name}: {counts[number]} of {counted(items, 'item')} of a step, of {len(some)} from {part.data}"
+        )
         orders.append(len(samples) + order)
         samples += some
     return samples, braid(orders, counts)

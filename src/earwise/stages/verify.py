@@ -20,24 +20,15 @@ from earwise.data.media import resolve
 from earwise.data.video import sound_file
 from earwise.errors import InputError, about
 from earwise.records import Item, Trace
-from earwise.run import Stage, StageContext
+from earwise.run import StageContext
 from earwise.scale_settings import Scale
 from earwise.settings import Recipe
-from earwise.stages.data import NAME as DATA
-from earwise.stages.data import data_folder
+from earwise.stages.declared.data import NAME as DATA
+from earwise.stages.declared.data import data_folder
+from earwise.stages.declared.traces import NAME as DRAWN
 from earwise.stages.scale import pool_of
 from earwise.stages.taught import labels_items, taught_items, write_taught
-from earwise.stages.traces import (
-    DECISIONS,
-    RESPONSES,
-    TRACES,
-    generator_inputs,
-    in_words,
-    label_counts,
-    spent,
-    write_counts,
-)
-from earwise.stages.traces import NAME as DRAWN
+from earwise.stages.traces import DECISIONS, RESPONSES, TRACES, in_words, label_counts, spent, write_counts
 from earwise.store import read_jsonl, write_atomic, write_jsonl
 from earwise.traces.checker import ModelChecker
 from earwise.traces.claims import sentences
@@ -51,24 +42,11 @@ from earwise.traces.trust import Bar, TrustedVerifier, admit, measure
 from earwise.traces.verifier import Chain, Verifier
 from earwise.traces_settings import Verify
 
-NAME = "verify"
 VERDICTS, TRUST, HEARD = "verdicts.jsonl", "trust.json", "heard.jsonl"
 
 
-def stage(recipe: Recipe) -> Stage:
-    """The stage of `[verify]`."""
-    assert recipe.verify is not None
-    known = Path(recipe.verify.known)
-    return Stage(
-        name=NAME,
-        work=lambda context: _work(context, recipe),
-        settings=recipe.verify.for_stage(),
-        needs=(DATA, DRAWN),
-        inputs=(*generator_inputs(recipe.verify.checker), *([known] if known.is_file() else [])),
-    )
-
-
-def _work(context: StageContext, recipe: Recipe) -> None:
+def work(context: StageContext, recipe: Recipe) -> None:
+    """Verify the traces of stage `traces`."""
     assert recipe.verify is not None
     assert recipe.traces is not None
     folder = data_folder(recipe, context.folder_of(DATA))
