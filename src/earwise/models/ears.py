@@ -72,14 +72,12 @@ class Ears(nn.Module):
         depth = len(self.encoder.layers)
         if layers != "all" and layers > depth:
             raise InputError(f"{layers} layers cannot be frozen: the encoder has {depth}", remedy="freeze fewer")
-        frozen = (
-            [self.encoder]
-            if layers == "all"
-            else [self.encoder.conv1, self.encoder.conv2, *self.encoder.layers[:layers]]
-        )
-        for part in frozen:
+        encoder = self.encoder
+        count = depth if layers == "all" else layers
+        beginning = [encoder.conv1, encoder.conv2, encoder.embed_positions, *encoder.layers[:count]]
+        for part in [encoder] if layers == "all" else beginning:
             part.requires_grad_(False)
-        self._encoded = EncodedClips(self.encoder, depth if layers == "all" else layers)
+        self._encoded = EncodedClips(encoder, count)
 
     @classmethod
     def fresh(cls, config: EarsConfig, *, seed: int) -> Ears:
