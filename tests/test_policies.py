@@ -15,7 +15,7 @@ PACKAGE = Path(earwise.__file__).parent
 PROJECT = PACKAGE.parent.parent
 
 LAYERS = (
-    {"errors"},
+    {"errors", "files", "limits", "messages"},
     {"records"},
     {"locks"},
     {"store"},

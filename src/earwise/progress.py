@@ -122,5 +122,6 @@ def _lines(
         if now - said >= LINE_EVERY_S:
             at = before + done
             of, left = ("", None) if total is None else (f"/{total}", total - at)
-            console.print(f"{what}: {at}{of}, {_pace(done, left, now - start)}", highlight=False, soft_wrap=True)
+            line = f"{what}: {at}{of}, {_pace(done, left, now - start)}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
             said = now

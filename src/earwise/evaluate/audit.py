@@ -23,6 +23,7 @@ from earwise.errors import InputError
 from earwise.evaluate.benchmarks import gold_answers
 from earwise.evaluate.labels import VOCABULARY, normalise
 from earwise.evaluate.scoring import SCORERS, SPLITS, Scorer
+from earwise.messages import printable
 from earwise.records import Item
 
 
@@ -135,12 +136,18 @@ def console_tables(result: Audit) -> list[Table]:
         kinds.setdefault((finding.level, finding.check), []).append(finding)
     rows = _table("Findings", "level", "check", "n", "first")
     for (level, check), some in kinds.items():
-        rows.add_row(level, check, f"{len(some):,}", Text(f"{some[0].record}: " * bool(some[0].record) + some[0].what))
+        rows.add_row(level, check, f"{len(some):,}", Text(printable(_first(some[0]))))
     return [facts, rows]
 
 
+def _first(finding: Finding) -> str:
+    return f"{finding.record}: " * bool(finding.record) + finding.what
+
+
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(
+        title=Text(printable(title)), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False
+    )
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

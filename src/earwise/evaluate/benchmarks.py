@@ -40,6 +40,7 @@ from earwise.evaluate.gap import metric_interval
 from earwise.evaluate.scoring import SCORERS, SPLITS, find_scorer
 from earwise.evaluate.totals import metric, partners_by_item
 from earwise.evaluate.yes_no import parse_strict
+from earwise.files import found_file
 from earwise.records import Item, Score, View
 
 YES_NO: Final = frozenset({"mme", "hallusionbench"})
@@ -57,7 +58,7 @@ def load_benchmark(
     """
     public = PUBLIC.get(name)
     path = Path(folder) / (public.name if public else f"{name}.jsonl")
-    if not (public.there(path) if public else path.is_file()):
+    if not (public.there(path) if public else found_file(path)):
         known = "" if public else f", or use one of: {', '.join(PUBLIC)}"
         raise InputError(f"no file for benchmark {name!r}", file=path, remedy=f"put {path.name} there{known}")
     if public is None:

@@ -84,6 +84,7 @@ class _Cutter:
                 offset_s=recording.offset_s,
                 duration_s=recording.duration_s,
                 channel=recording.channel,
+                at_most_s=MAX_CLIP_S,
             )
         except InputError as error:
             return Drop(item=item.id, text=item.question, reason=error.what.partition(":")[0])

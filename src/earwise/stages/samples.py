@@ -13,7 +13,7 @@ from typing import Final
 import soundfile
 
 from earwise.data.llava import CONVERSATION, TYPED
-from earwise.data.media import MAX_CLIP_S, resolve
+from earwise.data.media import MAX_CLIP_S, check_rate, resolve
 from earwise.data.prompts import query_text
 from earwise.data.resample import resampled_length
 from earwise.data.video import FrameChoice, frame_files, sound_file
@@ -176,6 +176,7 @@ def _num_samples(path: Path) -> int:
         header = soundfile.info(path)
     except soundfile.LibsndfileError as error:
         raise InputError(f"not readable as audio: {error.error_string}", file=path) from None
+    check_rate(header.samplerate, path)
     return resampled_length(header.frames, header.samplerate)
 
 
