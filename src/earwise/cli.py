@@ -102,17 +102,21 @@ for _name, _help in VERBS.items():
 
 
 @app.command()
-def plan(recipe: RecipePath, overrides: Overrides = None) -> None:
-    """Show what a recipe would do: items as tokens, costs, and what would be left out. Trains nothing."""
-    raise typer.Exit(_plan(recipe, overrides or []))
+def plan(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    items: Annotated[int, typer.Option(min=0, max=24, help="Items shown as tokens, at the end.")] = 1,
+) -> None:
+    """Show what a recipe would do: what would be left out, costs, and items as tokens. Trains nothing."""
+    raise typer.Exit(_plan(recipe, overrides or [], items))
 
 
-def _plan(recipe_file: Path, overrides: list[str]) -> int:
+def _plan(recipe_file: Path, overrides: list[str], items: int) -> int:
     try:
         recipe = load_recipe(recipe_file, overrides)
         with _showing_logs():
             # Planning imports torch and transformers, as the stages do.
-            for line in importlib.import_module("earwise.planning").plan(recipe):
+            for line in importlib.import_module("earwise.planning").plan(recipe, items):
                 get_console().print(line, soft_wrap=True)
     except (KeyboardInterrupt, Exception) as error:
         return _failed(None, error)

@@ -133,14 +133,12 @@ def text_lines(path: Path, most: int = MAX_RECORD_BYTES) -> Iterator[tuple[int, 
                 yield number, line.rstrip("\n")
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str) -> Any:
     """The value that JSON stands for; raises `ValueError` saying what is wrong, also with nesting and huge numbers."""
     try:
         return json.loads(text)
     except RecursionError:
         raise ValueError("is nested too deeply") from None
-    except UnicodeDecodeError:
-        raise ValueError("is not UTF-8 text") from None
     except ValueError as error:
         raise ValueError(f"is truncated or not JSON: {error}") from None
 

@@ -12,6 +12,8 @@ from typing import Final
 
 from rich import get_console
 
+_LONGEST: Final = 1_000
+"""Characters of a line of an error."""
 _UNSAFE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, but for tab and newline
     "\u2028\u2029"  # ends of line and paragraph
@@ -33,6 +35,11 @@ def say(line: str) -> None:
     get_console().print(printable(line), highlight=False, markup=False, soft_wrap=True)
 
 
-def complain(line: str) -> None:
+def complain(text: str) -> None:
     """Print what went wrong on stderr."""
-    print(f"earwise: {printable(line)}", file=sys.stderr)
+    print("earwise:", printable("\n".join(map(_shortened, text.split("\n")))), file=sys.stderr)
+
+
+def _shortened(line: str) -> str:
+    """A file may hold a name of a megabyte: the middle of such a line is left out, where it is and the remedy stay."""
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 200]} ... {line[-200:]}"

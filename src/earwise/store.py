@@ -186,9 +186,9 @@ def write_bytes_atomic(path: Path, content: bytes, *, durable: bool = False) -> 
 
 def read_json(path: Path) -> Any:
     """What a JSON file holds; raises `InputError` if there is none or it is broken."""
-    raw = read_bytes(path)
+    text = read_text(path)
     try:
-        return parse_json(raw)
+        return parse_json(text)
     except ValueError as error:
         raise InputError(str(error), file=path, remedy="delete it to make it again") from None
 

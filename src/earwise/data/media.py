@@ -87,7 +87,7 @@ def load_audio(
     _require_content(path, "audio")
     _refuse_truncated_wav(path)
     try:
-        with soundfile.SoundFile(path) as stream:
+        with soundfile.SoundFile(os.fsencode(path)) as stream:  # a name need not be UTF-8
             rate_hz = stream.samplerate
             start, promised = _part(path, stream, offset_s, duration_s)
             if at_most_s is not None:  # What follows the last sample that is wanted shapes it when it is resampled.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -173,7 +174,7 @@ class _Media:
 def _num_samples(path: Path) -> int:
     """How long a sound file is at 16 kHz, by its header."""
     try:
-        header = soundfile.info(path)
+        header = soundfile.info(os.fsencode(path))
     except soundfile.LibsndfileError as error:
         raise InputError(f"not readable as audio: {error.error_string}", file=path) from None
     check_rate(header.samplerate, path)
