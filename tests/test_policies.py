@@ -33,7 +33,7 @@ LAYERS = (
     {"training_settings", "evaluation_settings"},
     {"answers_settings", "base_settings", "choice_settings"},
     {"settings"},
-    {"choice_agreement", "condition_agreement"},
+    {"choice_agreement", "condition_agreement", "size_agreement"},
     {"agreement"},
     {"recipe"},
     {"metrics", "parallel", "progress", "provenance", "ranks"},
