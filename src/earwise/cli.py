@@ -207,7 +207,7 @@ def _keep_traceback(run: Run | None, error: BaseException) -> str:
         return f"\n{text}"  # The file is that of the first process.
     path = run.folder / FAILURE if run is not None else Path(tempfile.gettempdir()) / f"earwise-{os.getpid()}-{FAILURE}"
     try:
-        write_atomic(path, text)
+        write_atomic(path, printable(text))
     except (InputError, OSError):
         return ""  # A disk that is full, or a folder that cannot be made, is what the line already says.
     return f" (traceback: {path})"
