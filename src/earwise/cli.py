@@ -138,7 +138,7 @@ def audit(
 
 def _audit(benchmark: str, file: Path, own: bool, as_json: bool) -> int:
     # Readers of media take a moment to import, and no other command needs them before its stages do.
-    from earwise.evaluate.audit import audit, console_tables
+    from earwise.evaluate.audit import audit, console_tables, hash_lines
 
     try:
         result = audit(benchmark, file, own=own)
@@ -146,6 +146,8 @@ def _audit(benchmark: str, file: Path, own: bool, as_json: bool) -> int:
             print(printable(json.dumps(result.to_json(), indent=1, ensure_ascii=False)))
         else:
             get_console().print(*console_tables(result), sep="\n\n")
+            for line in ("", *hash_lines(result)):
+                say(line)
     except (KeyboardInterrupt, Exception) as error:
         return _failed(None, error)
     if result.errors:

@@ -145,7 +145,7 @@ def aggregate(name: str, scores: Sequence[Score]) -> float:
 
 def aggregate_interval(name: str, scores: Sequence[Score], seed: int = 0) -> tuple[float, float, float]:
     """`aggregate` with its 95 % interval over clusters, as (value, low, high)."""
-    return metric_interval(metric(name, scores), [score.cluster for score in scores], seed)
+    return metric_interval(metric(name, scores), [score.cluster for score in scores], seed, bounds=(0.0, 100.0))
 
 
 def aggregate_gap(
@@ -160,7 +160,8 @@ def aggregate_gap(
     if alone := sorted({score.item for score in first} ^ partners.keys()):
         raise InputError("scored under one view only", record=f"item {alone[0]}", remedy="score the same items twice")
     one, two = metric(name, first), metric(name, [partners[score.item] for score in first])
-    return metric_interval(lambda weights: one(weights) - two(weights), [score.cluster for score in first], seed)
+    groups = [score.cluster for score in first]
+    return metric_interval(lambda weights: one(weights) - two(weights), groups, seed, bounds=(-100.0, 100.0))
 
 
 def by_kind(name: str, scores: Sequence[Score]) -> dict[str, float]:
