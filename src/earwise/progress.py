@@ -27,8 +27,8 @@ def track(
     console: Console | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[T]:
-    """Yield from `iterable` and show how far it is; `total` defaults to its length, if it has one. A total that turns out
-    to be too small is shown no longer.
+    """Yield from `iterable` and show how far it is; `total` defaults to its length, if it has one, and is
+    shown no longer once it turns out to be too small.
 
     `before` items of the total were done by an earlier process: they are counted, and tell nothing about the rate.
     Starts no thread, so that workers can be forked inside the loop.
@@ -109,8 +109,7 @@ def _bar(
             yield item
             progress.advance(task)
             if total is not None and progress.tasks[0].completed > total:
-                total = None
-                progress.update(task, total=None)
+                progress.tasks[0].total = total = None
             if clock() - drawn >= REDRAW_EVERY_S:
                 progress.refresh()
                 drawn = clock()
