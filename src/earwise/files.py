@@ -14,7 +14,7 @@ import json
 import os
 import stat
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TextIO, cast
@@ -186,7 +186,7 @@ def _wide(head: bytes) -> str | None:
 
 def _undecodable_line(path: Path) -> str:
     with open_file(path) as file:
-        lines = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+        lines: Iterable[bytes] = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
         for number, line in enumerate(lines, start=1):
             try:
                 line.decode()

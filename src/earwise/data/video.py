@@ -209,7 +209,7 @@ def _first(container: InputContainer, kind: Stream, path: Path) -> av.VideoStrea
     if not streams:
         raise InputError("the video has no picture stream" if kind == "video" else "the video has no sound", file=path)
     stream = streams[0]
-    if stream.type == "video" and stream.width * stream.height > MAX_PIXELS:
+    if isinstance(stream, av.VideoStream) and stream.width * stream.height > MAX_PIXELS:
         what = f"frames of {stream.width:,} x {stream.height:,} pixels, more than {MAX_PIXELS:,} in all"
         raise InputError(what, file=path, remedy="scale the video down")
     return stream
