@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -244,8 +245,11 @@ def test_the_command(tmp_path):
     path = write(tmp_path / "MME.tsv", pairs("color"))
     result = run("mme", path, "--own")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert "MD5" in result.stdout
+    for name, value in (("MD5", hashlib.md5), ("SHA-256", hashlib.sha256)):
+        whole = value(path.read_bytes()).hexdigest()
+        assert re.search(rf"^{name} +{whole}$", result.stdout, flags=re.M), "a hash can be copied from one line"
     result = run("mme", path)
+    assert "\nexpected b36b43c3f09801f5d368627fb92187c3\n" in result.stdout
     line = f"earwise: {path}: 4 rows, the public file has 2,374; 4 errors\n"
     assert (result.exit_code, result.stderr) == (2, line)
     result = run("mme", path, "--json")

@@ -173,7 +173,7 @@ def test_an_absolute_path_beside_the_folder_is_refused_though_its_name_begins_al
     [
         (b'{"a": 1', "line 1: is truncated or not JSON"),
         (b"[]\n", "line 1: is not a JSON object"),
-        (b"\xff\n", "damaged"),
+        (b"\xff\n", "line 1: is not UTF-8 text"),
     ],
 )
 def test_broken_manifests_are_one_line(content, what, tmp_path):

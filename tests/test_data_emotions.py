@@ -94,7 +94,7 @@ def test_a_table_that_is_none_is_one_line(tmp_path, text, what):
     path.write_text(text)
     with pytest.raises(InputError, match=rf"test_sent_emo\.csv: {what}"):
         read_meld(path)
-    with pytest.raises(InputError, match=r"none\.csv: file not found"):
+    with pytest.raises(InputError, match=r"none\.csv: no such file"):
         read_meld(tmp_path / "none.csv")
 
 

@@ -3,9 +3,10 @@ import time
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from earwise.errors import InputError
-from earwise.evaluate.gap import interval, metric_interval, paired_gap
+from earwise.evaluate.gap import interval, metric_interval, paired_gap, share_unseen
 
 # 70 both right, 15 only by text, 5 only by speech, 10 neither
 TEXT = [1] * 70 + [1] * 15 + [0] * 5 + [0] * 10
@@ -63,7 +64,53 @@ def test_values_that_are_not_0_or_1_have_no_mcnemar():
 
 def test_no_difference_at_all():
     gap = paired_gap([1, 0, 1], [1, 0, 1])
-    assert (gap.value, gap.se, gap.ci95, gap.mcnemar_p) == (0.0, 0.0, (0.0, 0.0), 1.0)
+    assert (gap.value, gap.se, gap.mcnemar_p) == (0.0, 0.0, 1.0)
+    # z^2 = 3.8415: a share of 3.8415 / (3 + 3.8415) = 0.5615 of other items is left open, which differ by 1 at most.
+    assert gap.ci95 == pytest.approx((-0.5615, 0.5615), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"),
+    # 9 of 9: 1 - 3.8415 / 12.8415; 0 of 9; 1,300 of 1,300: 1 - 3.8415 / 1303.8415; 2 of 2: 1 - 3.8415 / 5.8415
+    [(9, 9, 0.7009, 1.0), (0, 9, 0.0, 0.2991), (1_300, 1_300, 0.99705, 1.0), (2, 2, 0.3424, 1.0)],
+)
+def test_all_right_and_all_wrong_have_wilsons_interval(right, n, low, high):
+    mean, *found = interval([1] * right + [0] * (n - right))
+    assert mean == right / n
+    assert found == pytest.approx([low, high], abs=1e-4)
+    wilson = binomtest(right, n).proportion_ci(method="wilson")
+    assert found == pytest.approx([wilson.low, wilson.high], abs=1e-9)
+
+
+def test_clusters_and_not_items_count_where_all_agree():
+    assert interval([1] * 18, [k // 2 for k in range(18)]) == interval([1] * 9)
+    assert paired_gap([1] * 18, [1] * 18, [k // 6 for k in range(18)]).ci95 == pytest.approx(
+        (-0.5615, 0.5615), abs=1e-4
+    )
+
+
+def test_a_difference_that_is_the_same_everywhere_keeps_to_the_scale():
+    # 9 items, share 0.2991 left open: 1 - 0.2991 * 2 = 0.4017; 0.5 - 0.2991 * 1.5 = 0.0513, 0.5 + 0.2991 * 0.5 = 0.6496
+    assert paired_gap([1] * 9, [0] * 9).ci95 == pytest.approx((0.4017, 1.0), abs=1e-4)
+    assert paired_gap([0] * 9, [1] * 9).ci95 == pytest.approx((-1.0, -0.4017), abs=1e-4)
+    assert paired_gap([1] * 9, [0.5] * 9).ci95 == pytest.approx((0.0513, 0.6496), abs=1e-4)
+
+
+def test_values_without_a_known_scale_and_resamples_that_differ_keep_the_percentiles():
+    assert interval([7.0, 7.0, 7.0]) == (7.0, 7.0, 7.0)
+    assert paired_gap([2.0, 3.0], [1.0, 2.0]).ci95 == (1.0, 1.0)
+    one_wrong = [1] * 8 + [0]
+    assert interval(one_wrong)[1:] == pytest.approx(metric_interval(lambda w: w @ one_wrong / 9, range(9))[1:])
+
+
+def test_a_metric_that_all_resamples_agree_on_needs_its_bounds():
+    def full(weights):
+        return np.full(len(weights), 100.0)
+
+    assert metric_interval(full, range(9)) == (100.0, 100.0, 100.0)
+    assert metric_interval(full, range(9), bounds=(0, 100))[1:] == pytest.approx((70.09, 100.0), abs=0.01)
+    assert metric_interval(full, range(9), bounds=(-100, 100))[1:] == pytest.approx((40.17, 100.0), abs=0.01)
+    assert share_unseen(9) == pytest.approx(3.841458820694124 / 12.841458820694124)
 
 
 def test_the_seed_decides_and_the_sign_flips():

@@ -15,7 +15,7 @@ PACKAGE = Path(earwise.__file__).parent
 PROJECT = PACKAGE.parent.parent
 
 LAYERS = (
-    {"errors", "plural"},
+    {"errors", "files", "limits", "messages", "plural"},
     {"records"},
     {"locks"},
     {"store"},
@@ -33,7 +33,7 @@ LAYERS = (
     {"training_settings", "evaluation_settings"},
     {"answers_settings", "base_settings", "choice_settings"},
     {"settings"},
-    {"choice_agreement", "condition_agreement"},
+    {"choice_agreement", "condition_agreement", "size_agreement"},
     {"agreement"},
     {"recipe"},
     {"arithmetic", "metrics", "parallel", "progress", "provenance", "ranks", "threads"},

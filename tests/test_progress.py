@@ -1,4 +1,5 @@
 import io
+import re
 import threading
 from collections.abc import Iterator
 
@@ -40,6 +41,21 @@ def test_a_log_gets_a_line_every_ten_seconds_with_rate_and_time_left() -> None:
         "speech: 6/9, 4.0 s each, 12 s left",
         "speech: 9/9, 4.0 s each, 0.0 s left",
     ]
+
+
+def test_more_than_was_said_never_gives_a_share_above_all_or_a_negative_time() -> None:
+    log, terminal = console(terminal=False), console(terminal=True)
+    assert list(track(range(9), 6, "data", console=log, clock=Clock(4.0))) == list(range(9))
+    assert log.file.getvalue().splitlines() == [
+        "data: 3/6, 4.0 s each, 12 s left",
+        "data: 6/6, 4.0 s each, 0.0 s left",
+        "data: 9, 4.0 s each",
+    ]
+    assert list(track(range(9), 6, "data", console=terminal, clock=Clock(1.0))) == list(range(9))
+    shown = terminal.file.getvalue()
+    assert "6/6" in shown
+    assert "8/?" in shown
+    assert not re.search(r"[789]/6|-\d", shown)
 
 
 def test_a_short_loop_leaves_a_log_alone() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from pydantic.fields import FieldInfo
+from recipe_tables import members
 from tiny import tiny_model
 
 from earwise.cli import VERBS
@@ -161,14 +162,6 @@ def test_every_direct_dependency_is_pinned_to_a_plain_version() -> None:
         re.split(r"[<>=!~\[]", text)[0] for text in project["dependencies"] + project["optional-dependencies"]["dev"]
     }
     assert {pin.partition("==")[0] for pin in pins} == wanted
-
-
-def members(annotation: object) -> Iterator[type[Settings]]:
-    """The tables that an annotation mentions, members of unions one by one."""
-    if isinstance(annotation, type) and issubclass(annotation, Settings):
-        yield annotation
-    for inner in typing.get_args(annotation):
-        yield from members(inner)
 
 
 def recipe_keys(

@@ -224,14 +224,14 @@ def test_a_text_only_recipe_needs_no_speech(tmp_path: Path) -> None:
 def test_files_that_are_no_recipes_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"missing\.toml: no such recipe"):
         load_recipe(tmp_path / "missing.toml")
-    with pytest.raises(InputError, match="cannot read the recipe: Is a directory"):
+    with pytest.raises(InputError, match="is a folder, not a file"):
         load_recipe(tmp_path)
     path = tmp_path / "bad.toml"
     path.write_text('name = "x"\nseeds = [0\n[data]\n')
     with pytest.raises(InputError, match=r"bad\.toml: is not valid TOML: .*line 3"):
         load_recipe(path)
     path.write_bytes(b'name = "\xff"')
-    with pytest.raises(InputError, match=r"bad\.toml: is not UTF-8 text"):
+    with pytest.raises(InputError, match=r"bad\.toml: line 1: is not UTF-8 text"):
         load_recipe(path)
     path.write_text('name = "x"')
     with pytest.raises(InputError, match=r"bad\.toml: data: missing \(it is required"):

@@ -236,7 +236,7 @@ def test_plain_files_read_back(tmp_path: Path) -> None:
         (item("b").to_json().replace('"kind"', '"kidn"'), r"line 2, field kidn: is not a valid item: Extra"),
         (item("b").to_json().replace('["2"]', "[]"), r"line 2, field answers: is not a valid item"),
         (item("a").to_json(), r"line 2: item 'a' is already on line 1 \(ids must be unique\)"),
-        ("\xff", r"line 2: is truncated or not JSON"),
+        ("\xff", r"line 2: is not UTF-8 text"),
     ],
 )
 def test_a_bad_line_in_a_plain_file_is_named(tmp_path: Path, line: str, said: str) -> None:
@@ -255,7 +255,7 @@ def test_equal_ids_are_not_written(tmp_path: Path) -> None:
 
 def test_broken_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "done.json").write_text('{"seconds": ')
-    with pytest.raises(InputError, match=r"done\.json: is not JSON: .*\(delete it to make it again\)"):
+    with pytest.raises(InputError, match=r"done\.json: is truncated or not JSON: .*\(delete it to make it again\)"):
         read_json(tmp_path / "done.json")
 
 

@@ -13,6 +13,7 @@ from earwise.grpo_settings import GrpoTerm
 from earwise.model_settings import ALIGNED, BASE, FreshEars, NativeEars
 from earwise.records import View
 from earwise.settings import Recipe
+from earwise.size_agreement import size_disagreements
 from earwise.term_settings import TeacherServer
 from earwise.training_settings import WRITTEN_BY, Part, SftTerm, TaughtTerm, Train, portions
 
@@ -22,6 +23,7 @@ Disagreement = tuple[str, str]
 
 def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
     """Everything in which the recipe's tables contradict each other, in the order of the recipe."""
+    yield from size_disagreements(recipe)
     yield from _voices(recipe)
     yield from _tables(recipe)
     yield from base_disagreements(recipe.base) if recipe.base is not None else ()

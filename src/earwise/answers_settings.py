@@ -8,7 +8,7 @@ from pydantic import Field
 
 from earwise.model_settings import BASE
 from earwise.records import NonEmpty
-from earwise.schema import MODEL, Count, Settings
+from earwise.schema import MODEL, Count, Seed, Settings
 
 
 class Answers(Settings):
@@ -24,7 +24,7 @@ class Answers(Settings):
     """Of an answer, stop token included; an answer that does not end by then is dropped."""
     temperature: float = Field(default=0.0, ge=0)
     """Divides the logits; 0 is greedy."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the draws; without effect on greedy answers."""
     batch_size: Count = 16
 

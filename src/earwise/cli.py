@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from rich import get_console
 
 from earwise import __version__, threads
 from earwise.errors import EarwiseError, InputError
+from earwise.files import unreadable
+from earwise.messages import complain, printable, say
 from earwise.plural import counted
 from earwise.ranks import joined, leave, process_rank
 
@@ -48,6 +51,8 @@ VERBS = {
 
 STAGES = "Kinds of stages (each runs the stages that it needs as well)"
 INTERRUPTED = 130
+_NOT_GIVEN = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
+"""What the system says of a file that a person must mend."""
 FAILURE = "failure.txt"
 """Traceback of the last failure, in the run's folder."""
 
@@ -99,25 +104,26 @@ for _name, _help in VERBS.items():
 
 
 @app.command()
-def plan(recipe: RecipePath, overrides: Overrides = None) -> None:
-    """Show what a recipe would do: items as tokens, costs, and what would be left out. Trains nothing."""
-    raise typer.Exit(_plan(recipe, overrides or []))
+def plan(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    items: Annotated[int, typer.Option(min=0, max=24, help="Items shown as tokens, at the end.")] = 1,
+) -> None:
+    """Show what a recipe would do: what would be left out, costs, and items as tokens. Trains nothing."""
+    raise typer.Exit(_plan(recipe, overrides or [], items))
 
 
-def _plan(recipe_file: Path, overrides: list[str]) -> int:
+def _plan(recipe_file: Path, overrides: list[str], items: int) -> int:
     from earwise.recipe import load_recipe
 
     try:
         recipe = load_recipe(recipe_file, overrides)
         with _showing_logs():
             # Planning imports torch and transformers, as the stages do.
-            for line in importlib.import_module("earwise.planning").plan(recipe):
+            for line in importlib.import_module("earwise.planning").plan(recipe, items):
                 get_console().print(line, soft_wrap=True)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except EarwiseError as error:
-        _complain(None, str(error))
-        return 2 if isinstance(error, InputError) else 1
+    except (KeyboardInterrupt, Exception) as error:
+        return _failed(None, error)
     return 0
 
 
@@ -136,17 +142,18 @@ def audit(
 
 def _audit(benchmark: str, file: Path, own: bool, as_json: bool) -> int:
     # Readers of media take a moment to import, and no other command needs them before its stages do.
-    from earwise.evaluate.audit import audit, console_tables
+    from earwise.evaluate.audit import audit, console_tables, hash_lines
 
     try:
         result = audit(benchmark, file, own=own)
-    except InputError as error:
-        _complain(None, str(error))
-        return 2
-    if as_json:
-        print(json.dumps(result.to_json(), indent=1, ensure_ascii=False))
-    else:
-        get_console().print(*console_tables(result), sep="\n\n")
+        if as_json:
+            print(printable(json.dumps(result.to_json(), indent=1, ensure_ascii=False)))
+        else:
+            get_console().print(*console_tables(result), sep="\n\n")
+            for line in ("", *hash_lines(result)):
+                say(line)
+    except (KeyboardInterrupt, Exception) as error:
+        return _failed(None, error)
     if result.errors:
         first = result.errors[0]
         what = f"{first.what}; {counted(len(result.errors), 'error')}"
@@ -162,22 +169,30 @@ def execute(recipe_file: Path, overrides: list[str], out: Path | None, verb: str
     run: Run | None = None
     try:
         recipe = load_recipe(recipe_file, overrides)
-        run = Run(out or Path("runs") / recipe.name, recipe, recipe_file, command=["earwise", *sys.argv[1:]], say=_say)
+        run = Run(out or Path("runs") / recipe.name, recipe, recipe_file, command=["earwise", *sys.argv[1:]], say=say)
         if process_rank() == 0:
-            _say(f"earwise {__version__}, recipe {recipe_file}, run folder {run.folder}")
+            say(f"earwise {__version__}, recipe {recipe_file}, run folder {run.folder}")
         with _showing_logs(), joined() as run.ranks:
             get_console().quiet = not run.ranks.is_main  # All processes would say the same.
             _run_stages(run, recipe_file, verb)
-    except KeyboardInterrupt:
-        _complain(run, "interrupted (the same command continues)")
+    except (KeyboardInterrupt, Exception) as error:
+        return _failed(run, error)
+    return 0
+
+
+def _failed(run: Run | None, error: BaseException) -> int:
+    """Say in one line why a command ended, and return its exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        if run is not None:
+            _complain(run, "interrupted (the same command continues)")
         return INTERRUPTED
-    except InputError as error:
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _NOT_GIVEN:
+        error = unreadable(Path(os.fsdecode(error.filename)), error)
+    if isinstance(error, InputError):
         _complain(run, str(error))
         return 2
-    except Exception as error:
-        _complain(run, f"{_one_line(error)}{_keep_traceback(run, error)}")
-        return 2 if _is_full_disk(error) else 1
-    return 0
+    _complain(run, f"{_one_line(error)}{_keep_traceback(run, error)}")
+    return 2 if _is_full_disk(error) else 1
 
 
 def _run_stages(run: Run, recipe_file: Path, verb: str | None) -> None:
@@ -194,7 +209,7 @@ def _run_stages(run: Run, recipe_file: Path, verb: str | None) -> None:
     if run.ranks.is_main and not worked:
         if verb in (None, "report"):
             _show_result(run.folder)
-        _say(f"nothing to do: {run.folder} is up to date")
+        say(f"nothing to do: {run.folder} is up to date")
 
 
 def _show_result(folder: Path) -> None:
@@ -203,33 +218,33 @@ def _show_result(folder: Path) -> None:
     from earwise.report.summary import PAGE, SUMMARY, read_summary
 
     if (folder / SUMMARY).is_file():
-        show_result(read_summary(folder / SUMMARY), folder / PAGE, _say)
+        show_result(read_summary(folder / SUMMARY), folder / PAGE, say)
 
 
-def _keep_traceback(run: Run | None, error: Exception) -> str:
-    """Write the traceback into the run's folder; returns where it is, for the end of the line."""
+def _keep_traceback(run: Run | None, error: BaseException) -> str:
+    """Write the traceback into the run's folder, or the system's for such files; returns where it is, for the end of
+    the line.
+    """
     text = "".join(traceback.format_exception(error))
-    if run is None:
-        return ""
-    if not run.ranks.is_main:
+    if run is not None and not run.ranks.is_main:
         return f"\n{text}"  # The file is that of the first process.
     from earwise.store import write_atomic
 
-    path = run.folder / FAILURE
+    path = run.folder / FAILURE if run is not None else Path(tempfile.gettempdir()) / f"earwise-{os.getpid()}-{FAILURE}"
     try:
-        write_atomic(path, text)
+        write_atomic(path, printable(text))
     except (InputError, OSError):
         return ""  # A disk that is full, or a folder that cannot be made, is what the line already says.
     return f" (traceback: {path})"
 
 
-def _is_full_disk(error: Exception) -> bool:
+def _is_full_disk(error: BaseException) -> bool:
     """Whether room on the disk is what a person must mend; the writers of weights say so in words only."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     return full or os.strerror(errno.ENOSPC) in str(error)
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return text if isinstance(error, EarwiseError) else f"{type(error).__name__}: {text}"
 
@@ -239,19 +254,14 @@ def _complain(run: Run | None, what: str) -> None:
         return  # The recipe is the same for all processes, and so is what is wrong with it.
     process = f"process {process_rank()}: " if process_rank() > 0 else ""
     stage = f"{process}{run.running}: " if run is not None and run.running else process
-    print(f"earwise: {stage}{what}", file=sys.stderr)
-
-
-def _say(line: str) -> None:
-    # The console that progress bars draw on, so that a line appears above a bar and not in it.
-    get_console().print(line, highlight=False, markup=False, soft_wrap=True)
+    complain(f"{stage}{what}")
 
 
 class _SayLog(logging.Handler):
     """Shows what earwise logs (a cut-off record, a fallback to full passes) among the other lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _say(f"{record.levelname.lower()}: {record.getMessage()}")
+        say(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
 @contextmanager

@@ -6,8 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from earwise.limits import MAX_COUNT
 from earwise.records import NonEmpty
-from earwise.schema import Count, Name, Session, Settings, Share, unique
+from earwise.schema import Count, Name, Seed, Session, Settings, Share, unique
 
 SceneQuestion = Literal["existence", "count", "attribute", "position", "relation", "reading", "choice", "description"]
 """A kind of question about a scene (`micro.questions`)."""
@@ -17,14 +18,14 @@ class MicroData(Settings):
     """Scenes, questions and benchmarks made by the micro laboratory."""
 
     source: Literal["micro"]
-    seed: int = 0
+    seed: Seed = 0
     """Of the scenes; the seeds at the top of a recipe are those of training."""
     train_images: Count
     validation_images: Count
     test_images: Count
     turns_per_image: Count
     """Questions asked about each training image."""
-    transcribe_items: int = Field(ge=0)
+    transcribe_items: int = Field(ge=0, le=MAX_COUNT)
     """Sentences to write down, without an image: what ears are aligned on."""
     random_share: Share = 0.4
     """Of these, how many are random strings of words; the others are questions."""
@@ -41,7 +42,7 @@ class MicroSounds(Settings):
     """Clips of sounding things, questions, guards and benchmarks made by the micro laboratory of sounds."""
 
     source: Literal["micro_sounds"]
-    seed: int = 0
+    seed: Seed = 0
     """Of the clips; the seeds at the top of a recipe are those of training."""
     train_clips: Count
     """Clips with sound and video that `train` asks about."""
@@ -56,7 +57,7 @@ class MicroSounds(Settings):
     """Sounds that are to be written down (`events`)."""
     known_clips: Count
     """Sounds with true chains, to measure checkers with (`known`)."""
-    guard_items: int = Field(ge=2)
+    guard_items: int = Field(ge=2, le=MAX_COUNT)
     """Training items of the guards (`replay`): half speech, half music."""
     questions_per_clip: Count
     silent_share: Share = 0.15
@@ -77,7 +78,7 @@ class MicroFeelings(Settings):
     """Sounds, and speech with a feeling in the voice, made by the micro laboratory of feelings."""
 
     source: Literal["micro_feelings"]
-    seed: int = 0
+    seed: Seed = 0
     """Of the clips; the seeds at the top of a recipe are those of training."""
     train_clips: Count
     """Clips of sounds that `train` asks about."""
@@ -97,7 +98,7 @@ class MicroFeelings(Settings):
     """Utterances with which a student is trained from nothing, two questions each (`talk`)."""
     say_utterances: Count
     """Utterances that are to be written down (`say`)."""
-    read_texts: int = Field(ge=2)
+    read_texts: int = Field(ge=2, le=MAX_COUNT)
     """Descriptions with which a reader is trained from nothing (`read`): half of sounds, half of speech."""
     questions_per_clip: Count
     """About each clip of sounds."""
@@ -250,7 +251,7 @@ class CorporaData(Settings):
     """Public training data in their own formats, mixed by weight."""
 
     source: Literal["corpora"]
-    seed: int = 0
+    seed: Seed = 0
     """Of the order, and of which questions are spoken."""
     train: TrainPool | None = None
     validation: TrainPool | None = None

@@ -6,8 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
 
+from earwise.limits import MAX_COUNT
 from earwise.records import View
-from earwise.schema import Count, Name, Session, Settings, Share, unique
+from earwise.schema import Count, Name, Seed, Session, Settings, Share, unique
 
 SPOKEN_VIEWS: frozenset[View] = frozenset({"image_speech", "image_transcript", "video_speech", "speech_only"})
 """Views under which the query is heard."""
@@ -28,7 +29,7 @@ class MMAlign(Settings):
 
     count: Literal["all"] | Count = 300
     """Of each file."""
-    seed: int = 0
+    seed: Seed = 0
     crop: Literal["box", "full"] = "box"
     """The box of the case, as ARO shows it, or the whole picture."""
     symmetric: Literal["leave_out", "keep"] = "leave_out"
@@ -159,7 +160,7 @@ class Report(Settings):
 
     title: str | None = None
     """The recipe's name when absent."""
-    items: int = Field(default=60, ge=0)
+    items: int = Field(default=60, ge=0, le=MAX_COUNT)
     """Items shown side by side."""
     ablation: Annotated[tuple[Name, ...], AfterValidator(unique)] | dict[Name, Name] = ()
     """Models that are set out as the rows of an ablation: their names, or a table `ROW = "MODEL"`. Scores are those

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from earwise.limits import MAX_COUNT
 from earwise.schema import Count, Settings, Share
 from earwise.traces_settings import ModelServer
 
@@ -93,7 +94,7 @@ class GrpoTerm(Settings):
     weight: float = Field(gt=0)
     rewards: Annotated[tuple[Reward, ...], Field(min_length=1), AfterValidator(_each_type_once)]
     """Summed with their weights."""
-    group: int = Field(default=8, ge=2)
+    group: int = Field(default=8, ge=2, le=MAX_COUNT)
     """Completions of each prompt."""
     max_tokens: Count
     """Of a completion, stop token included."""

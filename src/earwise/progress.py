@@ -27,7 +27,8 @@ def track(
     console: Console | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[T]:
-    """Yield from `iterable` and show how far it is; `total` defaults to its length, if it has one.
+    """Yield from `iterable` and show how far it is; `total` defaults to its length, if it has one, and is
+    shown no longer once it turns out to be too small.
 
     `before` items of the total were done by an earlier process: they are counted, and tell nothing about the rate.
     Starts no thread, so that workers can be forked inside the loop.
@@ -107,6 +108,8 @@ def _bar(
         for item in iterable:
             yield item
             progress.advance(task)
+            if total is not None and progress.tasks[0].completed > total:
+                progress.tasks[0].total = total = None
             if clock() - drawn >= REDRAW_EVERY_S:
                 progress.refresh()
                 drawn = clock()
@@ -121,6 +124,7 @@ def _lines(
         now = clock()
         if now - said >= LINE_EVERY_S:
             at = before + done
-            of, left = ("", None) if total is None else (f"/{total}", total - at)
-            console.print(f"{what}: {at}{of}, {_pace(done, left, now - start)}", highlight=False, soft_wrap=True)
+            of, left = ("", None) if total is None or at > total else (f"/{total}", total - at)
+            line = f"{what}: {at}{of}, {_pace(done, left, now - start)}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
             said = now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import earwise
 from earwise.errors import InputError
+from earwise.files import require_file, unreadable
 from earwise.store import read_json, write_atomic
 
 VERSIONS_OF = (
@@ -136,16 +138,19 @@ class InputHashes:
         What is hidden (its name begins with a dot) does not count: images that reading a folder takes out of its files.
         Links to folders are followed.
         """
-        if path.is_file():
-            return self._of_file(path)
-        if not path.is_dir():
-            raise InputError("no such file or folder", file=path)
-        shown = sorted(file.relative_to(path) for file in _files(path))
-        listing = [f"{self._of_file(path / name)} {name.as_posix()}\n" for name in shown]
-        return hashlib.sha256("".join(listing).encode()).hexdigest()
+        try:
+            if not path.exists():
+                raise InputError("no such file or folder", file=path)
+            if not path.is_dir():
+                return self._of_file(path)
+            shown = sorted(file.relative_to(path) for file in _files(path))
+            listing = [f"{self._of_file(path / name)} {name.as_posix()}\n" for name in shown]
+        except OSError as error:
+            raise unreadable(Path(error.filename or path), error) from None
+        return hashlib.sha256(os.fsencode("".join(listing))).hexdigest()
 
     def _of_file(self, path: Path) -> str:
-        status, name = path.stat(), str(path.resolve())
+        status, name = require_file(path), str(path.resolve())
         state = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
         known = self._known.get(name, {})
         if state.items() <= known.items():

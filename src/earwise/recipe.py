@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from earwise.agreement import disagreements
 from earwise.errors import InputError
+from earwise.files import found_file, read_text
+from earwise.limits import MAX_RECIPE_BYTES
 from earwise.settings import Recipe
 
 COMMAND_LINE = "command line"
@@ -47,16 +49,22 @@ def resolved_json(recipe: Recipe) -> str:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    if not found_file(path):
+        raise InputError("no such recipe", file=path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError("no such recipe", file=path) from None
-    except OSError as error:
-        raise InputError(f"cannot read the recipe: {error.strerror}", file=path) from None
-    except UnicodeDecodeError:
-        raise InputError("is not UTF-8 text", file=path, remedy="a recipe is a TOML file") from None
-    except tomllib.TOMLDecodeError as error:
+        return _parse_toml(read_text(path, MAX_RECIPE_BYTES))
+    except InputError:
+        raise
+    except ValueError as error:
         raise InputError(f"is not valid TOML: {error}", file=path) from None
+
+
+def _parse_toml(text: str) -> dict[str, Any]:
+    """Raises `ValueError` saying what is wrong, also with nesting and huge numbers."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _lay_over(tables: dict[str, Any], override: str) -> str:
@@ -87,9 +95,9 @@ def _entry(at: Any, part: str, key: str) -> Any:
 
 def _parse_value(text: str, override: str) -> Any:
     try:
-        parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError as error:
-        if text[:1] in ("[", "{", '"', "'"):
+        parsed = _parse_toml(f"value = {text}")
+    except ValueError as error:
+        if text[:1] in ("[", "{", '"', "'") or text.isdecimal():
             what = f"the value is not valid TOML: {error}"
             raise InputError(what, file=COMMAND_LINE, record=override) from None
         return text

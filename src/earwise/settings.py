@@ -20,7 +20,7 @@ from earwise.evaluation_settings import Attention, Evaluate, Guards, Report
 from earwise.gate_settings import Gate
 from earwise.model_settings import ALIGNED, BASE, Model
 from earwise.scale_settings import Scale
-from earwise.schema import Name, Settings, unique
+from earwise.schema import Name, Seed, Settings, unique
 from earwise.speech_settings import Condition, Speech
 from earwise.traces_settings import Traces, Verify
 from earwise.training_settings import Align, Encoder, Train, Training
@@ -31,7 +31,7 @@ class Recipe(Settings):
 
     name: Name
     description: str = ""
-    seeds: Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(unique)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(unique)] = (0,)
     """Of training; the whole training and evaluation is repeated for each."""
     data: Annotated[MicroData | MicroSounds | MicroFeelings | FolderData | CorporaData, Field(discriminator="source")]
     speech: Speech | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from earwise.records import NonEmpty
-from earwise.schema import MODEL, Count, Name, Range, Settings, Share, unique
+from earwise.schema import MODEL, Count, Name, Range, Seed, Settings, Share, unique
 
 
 class EspeakEngine(Settings):
@@ -89,7 +89,7 @@ class Speech(Settings):
     """Words per minute; one rate is drawn from the range for each clip."""
     pitches: Range
     """espeak's scale of 0 to 99, 50 is the voice's own."""
-    seed: int = 0
+    seed: Seed = 0
     workers: Count | None = None
     """Workers that speak; one per core when absent."""
     others: tuple[OtherSpeakers, ...] = ()

@@ -25,6 +25,7 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 from pydantic import ValidationError
 
 from earwise.errors import InputError
+from earwise.files import parse_json, read_bytes, read_text
 from earwise.locks import FileLock
 from earwise.records import Record
 
@@ -133,7 +134,7 @@ def read_jsonl(path: Path, model: type[R]) -> list[R]:
     """
     records: dict[str, R] = {}
     lines_of: dict[str, int] = {}
-    for number, line in enumerate(_read_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         record = _parse_record(line, model, path, number)
@@ -185,10 +186,11 @@ def write_bytes_atomic(path: Path, content: bytes, *, durable: bool = False) -> 
 
 def read_json(path: Path) -> Any:
     """What a JSON file holds; raises `InputError` if there is none or it is broken."""
+    text = read_text(path)
     try:
-        return json.loads(_read_bytes(path))
+        return parse_json(text)
     except ValueError as error:
-        raise InputError(f"is not JSON: {error}", file=path, remedy="delete it to make it again") from None
+        raise InputError(str(error), file=path, remedy="delete it to make it again") from None
 
 
 def _umask() -> int:
@@ -214,15 +216,6 @@ def _to_line(key: str, record: Record) -> bytes:
     return b'{"crc":"%08x",%b\n' % (zlib.crc32(rest), rest)
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError("no such file", file=path) from None
-    except OSError as error:
-        raise InputError(f"cannot read: {error.strerror}", file=path) from None
-
-
 class _Line(NamedTuple):
     """A whole line of a store, its checksum verified."""
 
@@ -236,7 +229,7 @@ class _Line(NamedTuple):
 
 def _read_lines(path: Path) -> Iterator[_Line]:
     """The whole lines of a store; an unfinished last one is left out."""
-    *lines, unfinished = _read_bytes(path).split(b"\n")
+    *lines, unfinished = read_bytes(path).split(b"\n")
     if unfinished:
         log.warning("%s: left out an unfinished last record of %d bytes", path, len(unfinished))
     seen: dict[str, int] = {}

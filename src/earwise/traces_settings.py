@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from earwise.records import NonEmpty
-from earwise.schema import MODEL, Count, NamesModel, Settings, Share, unique
+from earwise.schema import MODEL, Count, NamesModel, Seed, Settings, Share, unique
 
 Seconds = Annotated[float, Field(gt=0)]
 Money = Annotated[float, Field(ge=0)]
@@ -77,7 +77,7 @@ class Traces(Settings):
     max_tokens: Count = 512
     temperature: float = Field(default=1.0, ge=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
-    seed: int = 0
+    seed: Seed = 0
     frames: VideoFrames = VideoFrames()
     agreement: Literal["unanimous", "majority"] = "unanimous"
     threshold: Share | None = None
@@ -126,7 +126,7 @@ class Verify(Settings):
     added: bool = True
     """Whether a claim of another sound's chain is added."""
     bar: TrustBar = TrustBar()
-    seed: int = 0
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _claims_are_described(self) -> Self:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import logging
 import random
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import Any, Final, Literal
 from earwise.data.aro_relations import SYMMETRIC
 from earwise.data.media import load_image, resolve, write_bytes_atomic
 from earwise.errors import InputError
+from earwise.files import found_file, parse_json, read_text
 from earwise.records import Item
 
 QUESTION: Final = "Which sentence is right?"
@@ -105,12 +105,14 @@ def _size(picture: Path) -> tuple[int, int]:
 
 def load_cases(path: Path) -> list[Case]:
     """The cases of an ARO file, unchecked; raises `InputError` if it is not a list of any."""
-    if not path.is_file():
+    if not found_file(path):
         raise InputError("ARO file not found", file=path)
     try:
-        cases = json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"not JSON: {error}", file=path) from None
+        cases = parse_json(read_text(path))
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(str(error), file=path) from None
     if not isinstance(cases, list) or not cases:
         raise InputError("not a list of cases", file=path)
     return cases

@@ -8,6 +8,7 @@ item that ears are aligned on. A clip of it exists already: where the recording 
 from __future__ import annotations
 
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -158,7 +159,7 @@ def fit_into_30_s(utterance: Utterance, seconds: float, long: Long) -> Utterance
 def header_seconds(path: Path) -> float | None:
     """Length of an audio file as its header says; None if it cannot be read."""
     try:
-        return float(soundfile.info(path).duration)
+        return float(soundfile.info(os.fsencode(path)).duration)
     except (soundfile.LibsndfileError, OSError):
         return None
 

@@ -9,6 +9,7 @@ from typing import Final
 from earwise.data.asr import Corpus, Recording, Utterance
 from earwise.data.drops import Drops
 from earwise.errors import InputError
+from earwise.files import text_lines
 
 _ENDINGS: Final = (".flac", ".wav", ".mp3", ".ogg", ".opus")
 
@@ -34,7 +35,7 @@ def read_librispeech(path: str | Path) -> Corpus:
 
 def _chapter(root: Path, file: Path, drops: Drops) -> Iterator[Utterance]:
     there = {each.stem: each for each in sorted(file.parent.iterdir()) if each.suffix in _ENDINGS}
-    for number, line in _lines(file):
+    for number, line in text_lines(file):
         name, *rest = line.split(maxsplit=1)
         where = f"{file.relative_to(root)} line {number}"
         if not rest:
@@ -69,7 +70,7 @@ def read_common_voice(path: str | Path, split: str = "validated") -> Corpus:
 
 def _rows(clips: Path, file: Path, drops: Drops) -> Iterator[Utterance]:
     there = {each.name for each in clips.iterdir()} if clips.is_dir() else set()
-    rows = ((number, line.split("\t")) for number, line in _lines(file))
+    rows = ((number, line.split("\t")) for number, line in text_lines(file))
     _, header = next(rows, (0, []))
     wanted = ("client_id", "path", "sentence")
     if missing := [name for name in wanted if name not in header]:
@@ -88,17 +89,3 @@ def _rows(clips: Path, file: Path, drops: Drops) -> Iterator[Utterance]:
             drops.add(reason, where)
             continue
         yield Utterance(where, sentence, name, Recording(speaker=speaker[:16]))
-
-
-def _lines(file: Path) -> Iterator[tuple[int, str]]:
-    """Number and text of each line that is not blank. Lines end where files end them: a transcript may well hold one of
-    the other characters that `str.splitlines` takes for an end.
-    """
-    number = 0
-    try:
-        with file.open(encoding="utf-8-sig") as stream:
-            for number, line in enumerate(stream, start=1):
-                if line.strip():
-                    yield number, line.rstrip("\n")
-    except UnicodeDecodeError:
-        raise InputError("is not UTF-8 text", file=file, record=f"after line {number}") from None

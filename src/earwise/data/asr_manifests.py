@@ -4,8 +4,6 @@ lines.
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from earwise.data.asr import MOST_S, Corpus, Utterance, check_cut, inside, numbe
 from earwise.data.drops import Drops
 from earwise.data.json_records import parse_object
 from earwise.errors import InputError
+from earwise.files import text_lines
 
 Row = Mapping[str, Any]
 
@@ -154,14 +153,5 @@ def _parsed(line: str, path: Path, number: int) -> Row:
 
 def _lines(path: Path) -> Iterator[tuple[str, Row]]:
     """Line number and object of each line that is not blank."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    number = 0
-    try:
-        with opener(path, "rt", encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield f"line {number}", _parsed(line, path, number)
-    except (UnicodeDecodeError, EOFError, zlib.error) as error:
-        raise InputError(f"is damaged: {error}", file=path, record=f"after line {number}") from None
-    except OSError as error:
-        raise InputError(f"cannot read: {error.strerror or error}", file=path) from None
+    for number, line in text_lines(path):
+        yield f"line {number}", _parsed(line, path, number)

@@ -36,6 +36,7 @@ from earwise.data.music_avqa import edition, read_music_avqa
 from earwise.data.tsv import KNOWN_DEFECTS, hallusion_place, scan_tsv
 from earwise.data.video import check_video
 from earwise.errors import InputError
+from earwise.files import found_file
 from earwise.records import Item
 
 ANNOTATORS: Final = 10
@@ -78,8 +79,8 @@ class PublicFile:
     """What else there is to count and to find."""
 
     def there(self, path: Path) -> bool:
-        """Whether there is such a file, or folder, at `path`."""
-        return path.is_dir() if self.folder else path.is_file()
+        """Whether there is such a file, or folder, at `path`; raises `InputError` for a pipe, a device or a socket."""
+        return path.is_dir() if self.folder else found_file(path)
 
 
 _CHARTQA: Final = "c902e0aa9be5582a7aad6dcf52734b42"

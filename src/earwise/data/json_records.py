@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from earwise.errors import InputError
+from earwise.files import not_utf8, open_file, parse_json, refuse_wide, too_long
+from earwise.limits import MAX_RECORD_BYTES
 
 _CHUNK: Final = 4 * 2**20
+_HEAD: Final = 1024
 _BETWEEN: Final = " \t\r\n,"
 _LONGEST_WORD: Final = len("-Infinity")
 _decode = json.JSONDecoder().raw_decode
@@ -52,7 +55,7 @@ def scan_records(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
         try:
             record = parse_object(raw.decode())
         except UnicodeDecodeError:
-            raise InputError("is not UTF-8 text", file=path, record=f"record {number}") from None
+            raise not_utf8(path, f"record {number}") from None
         except ValueError as error:
             raise InputError(str(error), file=path, record=f"record {number}") from None
         yield place, record
@@ -62,12 +65,7 @@ def parse_object(text: str) -> dict[str, Any]:
     """The JSON object that `text` is. Raises `ValueError` saying what it is instead: broken, of another kind, or with
     half a character in it (a surrogate without its partner), which could not be written again.
     """
-    try:
-        value = json.loads(text)
-    except RecursionError:
-        raise ValueError("is nested too deeply") from None
-    except ValueError as error:
-        raise ValueError(f"is truncated or not JSON: {error}") from None
+    value = parse_json(text)
     if not isinstance(value, dict):
         raise ValueError("is not a JSON object")
     if "\\ud" in text.lower():
@@ -85,12 +83,10 @@ def _scan(path: Path) -> Iterator[tuple[Place, bytes]]:
     consists of is the same in UTF-8.
     """
     number, offset, text = 0, 0, ""
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise InputError(f"cannot read: {error.strerror}", file=path) from None
-    with file:
-        text = file.read(_CHUNK).decode("latin-1")
+    with open_file(path) as file:
+        first = file.read(_CHUNK)
+        refuse_wide(first[:_HEAD], path)
+        text = first.decode("latin-1")
         at = _skip(text, 3 if text.startswith("\xef\xbb\xbf") else 0)
         is_array = text[at : at + 1] == "["
         at += is_array
@@ -109,6 +105,8 @@ def _scan(path: Path) -> Iterator[tuple[Place, bytes]]:
                     continue
                 if not _may_go_on(value, text):
                     break
+                if len(text) - at > MAX_RECORD_BYTES:
+                    raise too_long(path, f"record {number}", MAX_RECORD_BYTES)
             more = file.read(max(_CHUNK, len(text) - at)).decode("latin-1")
             if not more:
                 break

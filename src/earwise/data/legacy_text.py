@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from earwise.errors import InputError
+from earwise.files import read_bytes, refuse_wide
+from earwise.limits import MAX_WHOLE_BYTES
 
 _UNDEFINED: Final = (0x81, 0x8D, 0x8F, 0x90, 0x9D)
 _MEANT: Final = {code: bytes([code]).decode("cp1252") for code in range(0x80, 0xA0) if code not in _UNDEFINED}
@@ -27,10 +29,8 @@ def read_legacy_text(path: Path) -> LegacyText:
 
     Raises `InputError` naming a file that is missing, or neither of the two.
     """
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError("file not found", file=path) from None
+    raw = read_bytes(path, MAX_WHOLE_BYTES)
+    refuse_wide(raw, path)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import struct
 import wave
@@ -15,8 +16,11 @@ import numpy.typing as npt
 import soundfile
 from PIL import Image, ImageOps
 
+from earwise.data.picture_opening import opened_picture
 from earwise.data.resample import Waveform, to_16_khz
 from earwise.errors import InputError
+from earwise.files import found_file
+from earwise.limits import MAX_SAMPLES, RATES_HZ
 from earwise.records import SAMPLE_RATE_HZ
 from earwise.store import write_bytes_atomic
 
@@ -26,6 +30,9 @@ MAX_CLIP_S: Final = 30
 ROUNDED_S: Final = 0.05
 """A part may end so much later than its recording: manifests give times in few digits."""
 
+BEYOND_S: Final = 1.0
+"""So much more than what is asked for is read of a longer sound."""
+
 SILENCE_PEAK: Final = 1e-4
 """A waveform whose half peak-to-peak amplitude stays below this (-80 dB of full scale, about 3 steps of 16 bits) is
 silent; peak-to-peak, so that a constant offset does not count as sound."""
@@ -33,6 +40,9 @@ silent; peak-to-peak, so that a constant offset does not count as sound."""
 
 LONGEST_NAME: Final = 255
 """Bytes of a file's name that a file system takes."""
+
+LONGEST_PATH: Final = 4095
+"""Bytes of a whole path that the system takes."""
 
 
 def resolve(
@@ -52,27 +62,37 @@ def resolve(
     if ".." in windows.parts:
         what = f"{relative!r} leaves the data folder"
         raise InputError(what, file=file, record=record, remedy="put the file inside the folder")
-    if any(len(part.encode(errors="replace")) > LONGEST_NAME for part in PurePosixPath(relative).parts):
+    long = any(len(part.encode(errors="replace")) > LONGEST_NAME for part in PurePosixPath(relative).parts)
+    if long or len(str(Path(folder) / relative).encode(errors="replace")) > LONGEST_PATH:
         raise InputError(f"'{relative[:40]}...' is longer than a file's name can be", file=file, record=record)
     return Path(folder) / relative
 
 
 def load_audio(
-    path: str | Path, *, offset_s: float = 0.0, duration_s: float | None = None, channel: int | None = None
+    path: str | Path,
+    *,
+    offset_s: float = 0.0,
+    duration_s: float | None = None,
+    channel: int | None = None,
+    at_most_s: float | None = None,
 ) -> Waveform:
     """Read an audio file, or a part of it, as mono 16 kHz float32.
 
-    Channels are averaged, or one is chosen; then resampled with soxr HQ to exactly `resampled_length` samples. Raises
-    `InputError` naming the file when it is missing, empty, not audio, truncated (the header promises more than there
-    is), ends before the part does, silent after mixing down, or holds a value that is not finite.
+    Channels are averaged, or one is chosen; then resampled with soxr HQ to exactly `resampled_length` samples. Of what
+    is longer than `at_most_s`, little more than so many seconds are read and returned. Raises `InputError` naming the
+    file when it is missing, empty, not audio, truncated (the header promises more than there is), ends before the part
+    does, silent after mixing down, holds a value that is not finite, or is too large (`check_sound_size`).
     """
     path = Path(path)
     _require_content(path, "audio")
     _refuse_truncated_wav(path)
     try:
-        with soundfile.SoundFile(path) as stream:
+        with soundfile.SoundFile(os.fsencode(path)) as stream:  # a name need not be UTF-8
             rate_hz = stream.samplerate
             start, promised = _part(path, stream, offset_s, duration_s)
+            if at_most_s is not None:  # What follows the last sample that is wanted shapes it when it is resampled.
+                promised = min(promised, math.ceil((at_most_s + BEYOND_S) * rate_hz))
+            check_sound_size(promised, stream.channels, rate_hz, path)
             if start:
                 stream.seek(start)
             samples = stream.read(promised, dtype="float32", always_2d=True)
@@ -88,6 +108,21 @@ def load_audio(
     mono = to_16_khz(mixed, rate_hz)
     check_waveform(mono, path)
     return mono
+
+
+def check_sound_size(frames: int, channels: int, rate_hz: float, path: Path) -> None:
+    """Raise `InputError` for a sound that is too long to be decoded at once, or has a rate that no recorder uses."""
+    check_rate(rate_hz, path)
+    if frames > 0 and max(frames * channels, frames / rate_hz * SAMPLE_RATE_HZ) > MAX_SAMPLES:
+        what = f"too long to be decoded at once: {frames / rate_hz:,.0f} s of {channels} channels at {rate_hz:,} Hz"
+        raise InputError(f"{what}, at most {MAX_SAMPLES:,} samples", file=path, remedy="cut it into parts")
+
+
+def check_rate(rate_hz: float, path: Path) -> None:
+    """Raise `InputError` for a sample rate that no recorder uses: a second of it may be of any size."""
+    low, high = RATES_HZ
+    if not low <= rate_hz <= high:
+        raise InputError(f"a sample rate of {rate_hz:,} Hz, not {low:,} to {high:,}", file=path, remedy="resample it")
 
 
 def _part(path: Path, stream: soundfile.SoundFile, offset_s: float, duration_s: float | None) -> tuple[int, int]:
@@ -116,8 +151,8 @@ def check_waveform(samples: Waveform, path: str | Path) -> None:
 def load_image(path: str | Path) -> Image.Image:
     """Read a whole image as RGB, turned upright by its EXIF tag; transparency is dropped as image processors do.
 
-    Raises `InputError` naming the file when it is missing, empty, not an image, truncated or larger than Pillow's
-    decompression limit.
+    Raises `InputError` naming the file when it is missing, empty, not an image, truncated or larger
+    than `limits.MAX_PIXELS`.
     """
     path = Path(path)
     _require_content(path, "image")
@@ -126,19 +161,12 @@ def load_image(path: str | Path) -> Image.Image:
 
 def decode_image(source: Path | BinaryIO, path: Path) -> Image.Image:
     """As `load_image`, from a file or an open stream of bytes; errors name `path`."""
-    try:
-        with Image.open(source) as image:
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            # A palette with alpha has to pass through RGBA, or Pillow warns and guesses.
-            upright = upright.convert("RGBA") if "transparency" in upright.info else upright
-            return upright.convert("RGB")
-    except Image.UnidentifiedImageError:
-        raise InputError("not an image", file=path, remedy="use a PNG, JPEG or WebP file") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise InputError("image has too many pixels to be decoded safely", file=path, remedy="scale it down") from None
-    except (OSError, SyntaxError, ValueError, RuntimeError, struct.error) as error:  # so Pillow reports broken data
-        raise InputError(f"broken or truncated image: {error}", file=path, remedy="fetch the file again") from None
+    with opened_picture(source, path) as image:
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        # A palette with alpha has to pass through RGBA, or Pillow warns and guesses.
+        upright = upright.convert("RGBA") if "transparency" in upright.info else upright
+        return upright.convert("RGB")
 
 
 def to_int16(samples: Waveform) -> npt.NDArray[np.int16]:
@@ -169,7 +197,7 @@ def save_wav(path: str | Path, samples: Waveform) -> None:
 
 
 def _require_content(path: Path, kind: str) -> None:
-    if not path.is_file():
+    if not found_file(path):
         raise InputError(f"{kind} file not found", file=path)
     if path.stat().st_size == 0:
         raise InputError(f"{kind} file is empty (0 bytes)", file=path, remedy="make or fetch it again")

@@ -17,6 +17,8 @@ from earwise.data.choices import LETTERS
 from earwise.data.drops import Drops
 from earwise.data.fields import Fields, Refuse, read_each
 from earwise.errors import InputError
+from earwise.files import found_file, read_bytes
+from earwise.limits import MAX_WHOLE_BYTES
 from earwise.records import Item
 
 RELEASE: Final = "v05.15.25"
@@ -42,9 +44,9 @@ def read_mmau(
     an answer that is not exactly one of the choices; and for a file without items of `task`.
     """
     path = Path(path)
-    if not path.is_file():
+    if not found_file(path):
         raise InputError("MMAU file not found", file=path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256(read_bytes(path, MAX_WHOLE_BYTES)).hexdigest()[:12]
     items = read_each(path, partial(_item, release=release, digest=digest), refuse=refuse, drops=drops)
     asked = [item for item in items if task in (None, item.kind)]
     if items and not asked:

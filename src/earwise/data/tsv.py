@@ -8,7 +8,6 @@ beside the file, named by content, so that reading again writes nothing; it is h
 from __future__ import annotations
 
 import base64
-import binascii
 import csv
 import hashlib
 import io
@@ -18,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from PIL import Image
-
 from earwise.data.choices import LETTERS, gold_letter
 from earwise.data.media import decode_image, load_image, resolve, write_bytes_atomic
+from earwise.data.picture_opening import opened_picture
 from earwise.data.printed_lists import printed_list
 from earwise.data.suffixes import split_suffix
 from earwise.errors import InputError, about
+from earwise.files import found_file, open_text
 from earwise.records import Item
 
 MAX_FIELD_CHARS: Final = 512 * 1024 * 1024
@@ -117,7 +116,7 @@ def scan_tsv(
     that are not there. Raises `InputError` for a file that cannot be read as a whole.
     """
     layout = LAYOUTS[benchmark]
-    if not path.is_file():
+    if not found_file(path):
         raise InputError(f"{benchmark} file not found", file=path)
     images, text_only = _Images(path, write_images), 0
     rows: dict[str, Row] = {}
@@ -170,7 +169,7 @@ def _rows(path: Path, layout: Layout) -> Iterator[Row]:
     limit = csv.field_size_limit(MAX_FIELD_CHARS)
     before = 0
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        with open_text(path, newline="") as stream:
             reader = csv.reader(stream, delimiter="\t", strict=True)
             header = next(reader, [])
             _require_columns(header, layout, path)
@@ -183,7 +182,7 @@ def _rows(path: Path, layout: Layout) -> Iterator[Row]:
                     raise InputError(what, file=path, record=f"line {reader.line_num}")
                 yield {**dict(zip(header, fields, strict=True)), LINE: str(reader.line_num)}
                 before = reader.line_num
-    except (csv.Error, UnicodeDecodeError) as error:
+    except csv.Error as error:
         raise InputError(f"not a readable TSV file: {error}", file=path, record=f"after line {before}") from None
     finally:
         csv.field_size_limit(limit)
@@ -218,7 +217,7 @@ class _Images:
             return field
         try:
             content = base64.b64decode(field, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:  # also for characters outside of ASCII
             raise InputError(f"broken base64 image: {error}", file=self._path, record=_name(row)) from None
         return "=" + (self._write(content, row) if self._write_files else self._checked(content, row))
 
@@ -252,13 +251,8 @@ class _Images:
         return f"{self._folder}/{hashlib.sha256(content).hexdigest()[:24]}"
 
     def _write(self, content: bytes, row: Row) -> str:
-        try:
-            with Image.open(io.BytesIO(content)) as image:
-                ending = (image.format or "image").lower().replace("jpeg", "jpg")
-        except Image.UnidentifiedImageError:
-            raise InputError("base64 of something that is no image", file=self._path, record=_name(row)) from None
-        except Image.DecompressionBombError as error:
-            raise InputError(f"too large an image: {error}", file=self._path, record=_name(row)) from None
+        with about(_name(row), self._path), opened_picture(io.BytesIO(content), self._path) as image:
+            ending = (image.format or "image").lower().replace("jpeg", "jpg")
         name = f"{self._folder}/{hashlib.sha256(content).hexdigest()[:24]}.{ending}"
         target = self._path.parent / name
         if not target.is_file():

@@ -20,9 +20,11 @@ from av.audio.frame import AudioFrame
 from av.container import InputContainer
 from PIL import Image
 
-from earwise.data.media import check_waveform, save_wav
+from earwise.data.media import check_sound_size, check_waveform, save_wav
 from earwise.data.resample import Waveform, to_16_khz
 from earwise.errors import InputError
+from earwise.files import found_file
+from earwise.limits import MAX_PIXELS
 from earwise.store import write_bytes_atomic
 
 MISSING_S: Final = 0.5
@@ -88,9 +90,10 @@ def read_sound(path: str | Path) -> Waveform:
     """
     path = Path(path)
     _extent(path, "audio")
-    parts, rate_hz = [], 0
+    parts, rate_hz, heard = [], 0, 0
     for frame in _audio_frames(path):
-        rate_hz = frame.sample_rate
+        rate_hz, heard = frame.sample_rate, heard + frame.samples
+        check_sound_size(heard, 1, rate_hz, path)
         parts.append(frame.to_ndarray().mean(axis=0, dtype=np.float32))
     if not parts:
         raise InputError("the video's sound has no samples", file=path, remedy="fetch it again")
@@ -205,7 +208,11 @@ def _first(container: InputContainer, kind: Stream, path: Path) -> av.VideoStrea
     streams = container.streams.video if kind == "video" else container.streams.audio
     if not streams:
         raise InputError("the video has no picture stream" if kind == "video" else "the video has no sound", file=path)
-    return streams[0]
+    stream = streams[0]
+    if isinstance(stream, av.VideoStream) and stream.width * stream.height > MAX_PIXELS:
+        what = f"frames of {stream.width:,} x {stream.height:,} pixels, more than {MAX_PIXELS:,} in all"
+        raise InputError(what, file=path, remedy="scale the video down")
+    return stream
 
 
 def _picture(frame: av.VideoFrame, choice: FrameChoice) -> Image.Image:
@@ -218,7 +225,7 @@ def _picture(frame: av.VideoFrame, choice: FrameChoice) -> Image.Image:
 
 
 def _require_content(path: Path) -> None:
-    if not path.is_file():
+    if not found_file(path):
         raise InputError("video file not found", file=path)
     if path.stat().st_size == 0:
         raise InputError("video file is empty (0 bytes)", file=path, remedy="fetch it again")

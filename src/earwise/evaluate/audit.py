@@ -23,6 +23,7 @@ from earwise.errors import InputError
 from earwise.evaluate.benchmarks import gold_answers
 from earwise.evaluate.labels import VOCABULARY, normalise
 from earwise.evaluate.scoring import SCORERS, SPLITS, Scorer
+from earwise.messages import printable
 from earwise.records import Item
 
 
@@ -118,12 +119,12 @@ def _doubts(item: Item, profile: str, best: float, score: Callable[[str], float]
 
 
 def console_tables(result: Audit) -> list[Table]:
-    """The audit for people: what the file is, then one row per kind of finding with its first example."""
+    """The audit for people: what the file is, then one row per kind of finding with its first example. Hashes, which
+    would not fit a narrow table, are lines of their own (`hash_lines`).
+    """
     file = result.file
     facts = _table(f"{result.benchmark}: {file.path}", "", "found", "expected")
     facts.add_row("bytes", f"{file.size_bytes:,}", "")
-    facts.add_row("MD5", file.md5, file.expected_md5 or "")
-    facts.add_row("SHA-256", file.sha256, "")
     for what, count in file.counts.items():
         facts.add_row(what, f"{count:,}", f"{file.expected[what]:,}" if what in file.expected else "")
     for profile, value in result.ceiling.items():
@@ -135,12 +136,25 @@ def console_tables(result: Audit) -> list[Table]:
         kinds.setdefault((finding.level, finding.check), []).append(finding)
     rows = _table("Findings", "level", "check", "n", "first")
     for (level, check), some in kinds.items():
-        rows.add_row(level, check, f"{len(some):,}", Text(f"{some[0].record}: " * bool(some[0].record) + some[0].what))
+        rows.add_row(level, check, f"{len(some):,}", Text(printable(_first(some[0]))))
     return [facts, rows]
 
 
+def hash_lines(result: Audit) -> list[str]:
+    """The file's hashes, each whole on a line, so that it can be copied."""
+    file = result.file
+    lines = [f"MD5      {file.md5}", f"SHA-256  {file.sha256}"]
+    return [*lines[:1], f"expected {file.expected_md5}", *lines[1:]] if file.expected_md5 else lines
+
+
+def _first(finding: Finding) -> str:
+    return f"{finding.record}: " * bool(finding.record) + finding.what
+
+
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(
+        title=Text(printable(title)), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False
+    )
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

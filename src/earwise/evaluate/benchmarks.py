@@ -40,6 +40,7 @@ from earwise.evaluate.gap import metric_interval
 from earwise.evaluate.scoring import SCORERS, SPLITS, find_scorer
 from earwise.evaluate.totals import metric, partners_by_item
 from earwise.evaluate.yes_no import parse_strict
+from earwise.files import found_file
 from earwise.records import Item, Score, View
 
 YES_NO: Final = frozenset({"mme", "hallusionbench"})
@@ -57,7 +58,7 @@ def load_benchmark(
     """
     public = PUBLIC.get(name)
     path = Path(folder) / (public.name if public else f"{name}.jsonl")
-    if not (public.there(path) if public else path.is_file()):
+    if not (public.there(path) if public else found_file(path)):
         known = "" if public else f", or use one of: {', '.join(PUBLIC)}"
         raise InputError(f"no file for benchmark {name!r}", file=path, remedy=f"put {path.name} there{known}")
     if public is None:
@@ -144,7 +145,7 @@ def aggregate(name: str, scores: Sequence[Score]) -> float:
 
 def aggregate_interval(name: str, scores: Sequence[Score], seed: int = 0) -> tuple[float, float, float]:
     """`aggregate` with its 95 % interval over clusters, as (value, low, high)."""
-    return metric_interval(metric(name, scores), [score.cluster for score in scores], seed)
+    return metric_interval(metric(name, scores), [score.cluster for score in scores], seed, bounds=(0.0, 100.0))
 
 
 def aggregate_gap(
@@ -159,7 +160,8 @@ def aggregate_gap(
     if alone := sorted({score.item for score in first} ^ partners.keys()):
         raise InputError("scored under one view only", record=f"item {alone[0]}", remedy="score the same items twice")
     one, two = metric(name, first), metric(name, [partners[score.item] for score in first])
-    return metric_interval(lambda weights: one(weights) - two(weights), [score.cluster for score in first], seed)
+    groups = [score.cluster for score in first]
+    return metric_interval(lambda weights: one(weights) - two(weights), groups, seed, bounds=(-100.0, 100.0))
 
 
 def by_kind(name: str, scores: Sequence[Score]) -> dict[str, float]:

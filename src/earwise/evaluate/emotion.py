@@ -94,6 +94,8 @@ def named(benchmark: str, score: Score) -> str | None:
 
 def _told(metrics: Sequence[Metric], groups: Sequence[str]) -> dict[str, Any]:
     """A number over seeds with its interval, and each seed's own."""
-    value, low, high = metric_interval(lambda weights: np.mean([one(weights) for one in metrics], axis=0), groups)
+    value, low, high = metric_interval(
+        lambda weights: np.mean([one(weights) for one in metrics], axis=0), groups, bounds=(0.0, 100.0)
+    )
     whole = np.ones((1, len(groups)))
     return {"value": value, "ci95": [low, high], "by_seed": [float(one(whole)[0]) for one in metrics]}

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from earwise.evaluate.gap import Floats, Metric, metric_draws
+from earwise.evaluate.gap import Floats, Metric, Z, agree, ends, metric_draws, share_unseen
 from earwise.evaluate.suite import COLUMNS
 from earwise.evaluate.totals import metric
 from earwise.evaluate.yes_no import parse_strict
@@ -26,7 +26,9 @@ Cells = Sequence[Sequence[Score]]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number or a difference of two, 0-100, the ends of its 95 % interval, and the resamples' standard deviation."""
+    """A number or a difference of two, 0-100, the ends of its 95 % interval (`gap.ends`), and its standard error: the
+    resamples' standard deviation; where they all agree, what the interval makes of it.
+    """
 
     value: float
     low: float
@@ -39,24 +41,28 @@ def estimate(benchmark: str, cells: Cells, minus: Cells | None = None) -> Estima
 
     Clusters are resampled, both sides alike. The benchmarks of `MEAN` share no items, so each is resampled by itself.
     """
-    values, draws = [], []
+    values, draws, counts = [], [], []
     for place, (name, members) in enumerate(_columns(benchmark, cells[0])):
         one = _over_seeds(name, cells, members)
         if minus is not None:
             one = _less(one, _over_seeds(name, minus, members))
         seed = (0, place) if benchmark == MEAN else 0
-        draws.append(metric_draws(one, clusters([cells[0][m] for m in members]), seed))
+        groups = clusters([cells[0][m] for m in members])
+        counts.append(len(set(groups)))
+        draws.append(metric_draws(one, groups, seed))
         values.append(float(one(np.ones((1, len(members))))[0]))
     means: Floats = np.mean(draws, axis=0)
-    low, high = np.percentile(means, (2.5, 97.5))
-    return Estimate(float(np.mean(values)), float(low), float(high), float(np.std(means, ddof=1)))
+    low, high = ends(means, min(counts), (0.0 if minus is None else -100.0, 100.0))
+    se = (high - low) / (2 * Z) if agree(means) else float(np.std(means, ddof=1))
+    return Estimate(float(np.mean(values)), low, high, se)
 
 
 def share(benchmark: str, cells: Cells, of: Cells) -> Estimate:
     """The number of `benchmark` (not `MEAN`) as a percentage of that of `of`, which holds the same items.
 
-    Clusters are resampled, both sides alike; resamples in which `of` has 0 are left out. Raises `ZeroDivisionError`
-    where it has 0 itself.
+    Clusters are resampled, both sides alike; resamples in which `of` has 0 are left out. Where all agree, unseen
+    clusters (`gap.share_unseen`) may have everything on the one side and nothing on the other. Raises
+    `ZeroDivisionError` where `of` has 0 itself.
     """
     members = range(len(cells[0]))
     part, whole = _over_seeds(benchmark, cells, members), _over_seeds(benchmark, of, members)
@@ -64,8 +70,13 @@ def share(benchmark: str, cells: Cells, of: Cells) -> Estimate:
     value = 100 * float(part(ones)[0]) / float(whole(ones)[0])
     parts, wholes = metric_draws(part, groups), metric_draws(whole, groups)
     draws = 100 * parts[wholes > 0] / wholes[wholes > 0]
-    low, high = np.percentile(draws, (2.5, 97.5))
-    return Estimate(value, float(low), float(high), float(np.std(draws, ddof=1)))
+    low, high = ends(draws, len(set(groups)), None)
+    if not agree(draws):
+        return Estimate(value, low, high, float(np.std(draws, ddof=1)))
+    other, seen, base = share_unseen(len(set(groups))), float(part(ones)[0]), float(whole(ones)[0])
+    low = 100 * (1 - other) * seen / ((1 - other) * base + other * 100)
+    high = 100 * ((1 - other) * seen + other * 100) / ((1 - other) * base)
+    return Estimate(value, low, high, (high - low) / (2 * Z))
 
 
 def number(benchmark: str, cell: Sequence[Score]) -> float:
@@ -83,9 +94,9 @@ def columns_of(cell: Sequence[Score]) -> list[str]:
 def yes_interval(cells: Cells) -> tuple[float, float]:
     """95 % interval of the share of answers that say yes (0-1), mean over seeds, over clusters."""
     yes = np.mean([[parse_strict(score.prediction) == "yes" for score in cell] for cell in cells], axis=0)
-    draws = metric_draws(lambda weights: (weights @ yes) / weights.sum(axis=1), clusters(cells[0]))
-    low, high = np.percentile(draws, (2.5, 97.5))
-    return float(low), float(high)
+    groups = clusters(cells[0])
+    draws = metric_draws(lambda weights: (weights @ yes) / weights.sum(axis=1), groups)
+    return ends(draws, len(set(groups)), (0.0, 1.0))
 
 
 def clusters(cell: Sequence[Score]) -> list[str]:

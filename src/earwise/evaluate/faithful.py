@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from earwise.evaluate.estimates import MEAN, Cells, clusters
-from earwise.evaluate.gap import metric_draws
+from earwise.evaluate.gap import ends, metric_draws
 from earwise.evaluate.shares import pooled_share
 from earwise.evaluate.summary import Json, ScoreTable
 from earwise.records import View
@@ -139,7 +139,7 @@ def _difference(rows: np.ndarray, groups: Sequence[Hashable]) -> Json:
     ci95 = None
     if len(set(groups)) > 1:
         draws = metric_draws(lambda weights: weights @ mean / weights.sum(axis=1), groups)
-        ci95 = np.percentile(draws, (2.5, 97.5)).tolist()
+        ci95 = list(ends(draws, len(set(groups)), (-1.0, 1.0)))
     by_seed = [float(row.mean()) for row in rows]
     return {"value": float(mean.mean()), "ci95": ci95, "n": rows.shape[1], "by_seed": by_seed}
 

@@ -23,6 +23,10 @@ CHUNK: Final = 250
 Floats = npt.NDArray[np.float64]
 Values = Mapping[str, float] | Sequence[float]
 Clusters = Mapping[str, Hashable] | Sequence[Hashable]
+Bounds = tuple[float, float]
+"""The lowest and the highest value that a number can have: (0, 1) for a share, (-100, 100) for a gap in points."""
+Z: Final = 1.959963984540054
+"""97.5 % point of the normal distribution."""
 Metric = Callable[[Floats], Floats]
 """Takes item weights of shape (B, n), how often each resample holds each item; gives the B values of the metric."""
 
@@ -35,7 +39,7 @@ class Gap:
     se: float
     """Clustered standard error of `value`."""
     ci95: tuple[float, float]
-    """Percentile interval of the cluster bootstrap."""
+    """Percentile interval of the cluster bootstrap; see `ends` for clusters that all differ alike."""
     mcnemar_p: float | None
     """Two-sided exact McNemar test on the items that differ, blind to clusters; None unless all values are 0 or 1."""
     only_a: int
@@ -61,7 +65,8 @@ def paired_gap(a: Values, b: Values, clusters: Clusters | None = None, seed: int
     codes, count = _codes(groups, len(difference))
     only_a, only_b = int(np.sum(difference > 0)), int(np.sum(difference < 0))
     binary = bool(np.isin(first, (0, 1)).all() and np.isin(second, (0, 1)).all())
-    mean, low, high = _mean_interval(difference, codes, count, seed)
+    bounds = (-1.0, 1.0) if _within_01(first) and _within_01(second) else None
+    mean, low, high = _mean_interval(difference, codes, count, seed, bounds)
     return Gap(
         value=mean,
         se=_clustered_se(difference, codes, count),
@@ -74,19 +79,52 @@ def paired_gap(a: Values, b: Values, clusters: Clusters | None = None, seed: int
 
 
 def interval(values: Values, clusters: Clusters | None = None, seed: int = 0) -> tuple[float, float, float]:
-    """Mean of `values` and its 95 % interval (percentile cluster bootstrap), as (mean, low, high)."""
+    """Mean of `values` and its 95 % interval (percentile cluster bootstrap; `ends`), as (mean, low, high)."""
     numbers, _, groups = _aligned(values, values, clusters)
-    return _mean_interval(numbers, *_codes(groups, len(numbers)), seed)
+    bounds = (0.0, 1.0) if _within_01(numbers) else None
+    return _mean_interval(numbers, *_codes(groups, len(numbers)), seed, bounds)
 
 
-def metric_interval(metric: Metric, clusters: Sequence[Hashable], seed: int = 0) -> tuple[float, float, float]:
+def ends(draws: Floats, count: int, bounds: Bounds | None) -> tuple[float, float]:
+    """The ends of a 95 % interval: percentiles of resamples of `count` clusters.
+
+    Where every cluster gives the same value v, so does every resample: 9 right answers of 9 would be known to be 100 %.
+    What such a sample leaves open is how many clusters of another value there are. Wilson's interval for 0 of C goes up
+    to a share of p = z^2 / (C + z^2), and their values may lie anywhere within `bounds`, so the ends are then
+
+        v + p (lowest - v)  and  v + p (highest - v).
+
+    For a share at 0 or 1 this is Wilson's interval with clusters in place of items: 9 of 9 give 0.701 to 1. Without
+    bounds the percentiles are returned as they are.
+    """
+    low, high = (float(end) for end in np.percentile(draws, (2.5, 97.5)))
+    if bounds is None or not agree(draws):
+        return low, high
+    other, value = share_unseen(count), float(np.mean(draws))
+    return value + other * (bounds[0] - value), value + other * (bounds[1] - value)
+
+
+def agree(draws: Floats) -> bool:
+    """Whether all resamples give one value, but for rounding."""
+    return bool(np.ptp(draws) <= 1e-9 * max(1.0, float(np.abs(draws).max())))
+
+
+def share_unseen(count: int) -> float:
+    """The largest share of clusters of another kind that `count` clusters of one kind leave open (Wilson, 95 %)."""
+    return Z**2 / (count + Z**2)
+
+
+def metric_interval(
+    metric: Metric, clusters: Sequence[Hashable], seed: int = 0, *, bounds: Bounds | None = None
+) -> tuple[float, float, float]:
     """Value and 95 % interval of a metric that is no mean (MME total, a difference of two), as (value, low, high).
 
-    Clusters are resampled as for `interval`; `metric` is given the weights of all items. For a paired difference of two
-    views let it subtract one from the other under the same weights: both then see the same resample.
+    Clusters are resampled as for `interval`; `metric` is given the weights of all items, and `bounds` are its own, for
+    `ends`. For a paired difference of two views let it subtract one from the other under the same weights: both then
+    see the same resample.
     """
-    low, high = np.percentile(metric_draws(metric, clusters, seed), (2.5, 97.5))
-    return float(metric(np.ones((1, len(clusters))))[0]), float(low), float(high)
+    low, high = ends(metric_draws(metric, clusters, seed), len(set(clusters)), bounds)
+    return float(metric(np.ones((1, len(clusters))))[0]), low, high
 
 
 def metric_draws(metric: Metric, clusters: Sequence[Hashable], seed: int | Sequence[int] = 0) -> Floats:
@@ -102,7 +140,9 @@ def metric_draws(metric: Metric, clusters: Sequence[Hashable], seed: int | Seque
     return np.concatenate(draws)
 
 
-def _mean_interval(values: Floats, codes: npt.NDArray[np.intp], count: int, seed: int) -> tuple[float, float, float]:
+def _mean_interval(
+    values: Floats, codes: npt.NDArray[np.intp], count: int, seed: int, bounds: Bounds | None
+) -> tuple[float, float, float]:
     """The bootstrap of a mean needs only each cluster's sum and size; same resamples as `metric_interval`."""
     sums = np.bincount(codes, weights=values, minlength=count)
     sizes = np.bincount(codes, minlength=count).astype(np.float64)
@@ -113,8 +153,11 @@ def _mean_interval(values: Floats, codes: npt.NDArray[np.intp], count: int, seed
         picked = rng.integers(0, count, (min(CHUNK, RESAMPLES - start), count))
         total = sums[picked].sum(axis=1)
         means.append(total / (sizes[0] * count) if equal else total / sizes[picked].sum(axis=1))
-    low, high = np.percentile(np.concatenate(means), (2.5, 97.5))
-    return float(values.mean()), float(low), float(high)
+    return float(values.mean()), *ends(np.concatenate(means), count, bounds)
+
+
+def _within_01(values: Floats) -> bool:
+    return bool(((values >= 0) & (values <= 1)).all())
 
 
 def _clustered_se(values: Floats, codes: npt.NDArray[np.intp], count: int) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from earwise.evaluate.gap import Floats, metric_draws
+from earwise.evaluate.gap import Floats, ends, metric_draws
 from earwise.evaluate.summary import Json
 
 
@@ -32,6 +32,7 @@ def pooled_share(hits: Floats, cases: Floats, clusters: Sequence[Hashable]) -> J
     ci95 = None
     if len(set(clusters)) > 1:
         draws = metric_draws(share, clusters)
-        ci95 = np.percentile(draws[~np.isnan(draws)], (2.5, 97.5)).tolist()
+        asked_of = {group for group, times in zip(clusters, asked, strict=True) if times > 0}
+        ci95 = list(ends(draws[~np.isnan(draws)], len(asked_of), (0.0, 1.0)))
     by_seed = [float(h.sum() / c.sum()) if c.sum() else None for h, c in zip(hits, cases, strict=True)]
     return {"value": float(hit.sum() / asked.sum()), "ci95": ci95, "n": int(cases.sum()), "by_seed": by_seed}

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from earwise.errors import InputError
-from earwise.evaluate.gap import Floats, Metric, metric_draws
+from earwise.evaluate.gap import Bounds, Floats, Metric, ends, metric_draws
 from earwise.evaluate.totals import metric, partners_by_item
 from earwise.records import Score
 
@@ -43,7 +43,8 @@ def average(cells: Cells, columns: Sequence[str] = COLUMNS, seed: int = 0) -> tu
     Benchmarks share no items, so each is resampled by its own clusters, independently of the others; the interval is of
     these items only and does not count the choice of benchmarks.
     """
-    return _interval({name: (metric(name, cells[name]), cells[name]) for name in _present(cells, columns)}, seed)
+    metrics = {name: (metric(name, cells[name]), cells[name]) for name in _present(cells, columns)}
+    return _interval(metrics, seed, (0.0, 100.0))
 
 
 def average_gap(
@@ -61,7 +62,7 @@ def average_gap(
         one = metric(name, first[name])
         two = metric(name, [partners[score.item] for score in first[name]])
         differences[name] = (_minus(one, two), first[name])
-    return _interval(differences, seed)
+    return _interval(differences, seed, (-100.0, 100.0))
 
 
 def _minus(one: Metric, two: Metric) -> Metric:
@@ -74,11 +75,13 @@ def _present(cells: Cells, columns: Sequence[str]) -> Sequence[str]:
     return columns
 
 
-def _interval(columns: Mapping[str, tuple[Metric, Sequence[Score]]], seed: int) -> tuple[float, float, float]:
-    values, draws = [], []
+def _interval(
+    columns: Mapping[str, tuple[Metric, Sequence[Score]]], seed: int, bounds: Bounds
+) -> tuple[float, float, float]:
+    values, draws, counts = [], [], []
     for place, (one, scores) in enumerate(columns.values()):
         values.append(one(np.ones((1, len(scores))))[0])
         draws.append(metric_draws(one, [score.cluster for score in scores], (seed, place)))
+        counts.append(len({score.cluster for score in scores}))
     means: Floats = np.mean(draws, axis=0)
-    low, high = np.percentile(means, (2.5, 97.5))
-    return float(np.mean(values)), float(low), float(high)
+    return float(np.mean(values)), *ends(means, min(counts), bounds)

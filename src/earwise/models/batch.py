@@ -14,7 +14,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from earwise.data.media import load_audio
+from earwise.data.media import MAX_CLIP_S, load_audio
 from earwise.errors import InputError
 from earwise.models.families.base import Family, ImageInput
 from earwise.models.layout import AUDIO_ID, Layout, Media, shared_prefix
@@ -143,7 +143,7 @@ class _Waveforms:
 
     def __getitem__(self, path: Path) -> Tensor:
         if path not in self._known:
-            self._known[path] = torch.from_numpy(load_audio(path))
+            self._known[path] = torch.from_numpy(load_audio(path, at_most_s=MAX_CLIP_S))
         return self._known[path]
 
 

@@ -1,4 +1,4 @@
-"""What a recipe would do, told without training: items as tokens, what is trained, what it costs, what is left out."""
+"""What a recipe would do, told without training: what is left out and trained, what it costs, items as tokens."""
 
 from earwise.planning.page import plan
 

@@ -1,7 +1,7 @@
 """`earwise plan`: what a recipe would do, shown without training anything.
 
-Items as tokens under both views, what is trained, tokens and cost of a step beside plain SFT, memory, and what would be
-left out.
+What would be left out, what is trained, tokens and cost of a step beside plain SFT, memory, and items as tokens under
+both views.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from earwise import arithmetic
 from earwise.agreement import questions_file
 from earwise.distil.objective import SELF
 from earwise.grpo_settings import GrpoTerm
+from earwise.messages import printable
 from earwise.metrics import Metrics
 from earwise.model_settings import ALIGNED, BASE
 from earwise.models.batch import MIN_PREFIX
@@ -37,7 +38,8 @@ from earwise.stages.checks import check_model
 from earwise.stages.models import load_base, load_start
 from earwise.training_settings import OnPolicy, Optimisation, SftTerm, TaughtTerm, Term, portions
 
-SHOWN: Final = 3
+SHOWN: Final = 1
+"""Items that are shown as tokens unless more are asked for."""
 _SFT: Final = (SftTerm(type="sft", weight=1.0),)
 
 
@@ -77,8 +79,8 @@ def jobs(recipe: Recipe) -> list[Job]:
     return found
 
 
-def plan(recipe: Recipe) -> Iterator[Text]:
-    """The plan of a recipe, line by line, each at most 100 columns wide.
+def plan(recipe: Recipe, shown: int = SHOWN) -> Iterator[Text]:
+    """The plan of a recipe, line by line, each at most 100 columns wide; `shown` items stand at its end, as tokens.
 
     Raises `InputError` as the stages of the recipe would for data, voices or a model that is not there.
     """
@@ -93,10 +95,10 @@ def plan(recipe: Recipe) -> Iterator[Text]:
             return
         model = _model(recipe, folder)
         todo = jobs(recipe)
-        yield from _items(recipe, model, todo, materials)
         yield from _weights(model)
         for job in todo:
             yield from _costs(job, model, materials[job.data])
+        yield from _items(recipe, model, todo, materials, shown)
 
 
 def _model(recipe: Recipe, folder: Path) -> OmniModel:
@@ -123,7 +125,9 @@ def _data(materials: dict[str, Material]) -> Iterator[Text]:
             yield from _wrapped(note)
 
 
-def _items(recipe: Recipe, model: OmniModel, todo: Sequence[Job], materials: dict[str, Material]) -> Iterator[Text]:
+def _items(
+    recipe: Recipe, model: OmniModel, todo: Sequence[Job], materials: dict[str, Material], shown: int
+) -> Iterator[Text]:
     """Items of the first training that has a teacher, under the student's view and the teacher's."""
     taught = [job for job in todo if job.teachers]
     job = next(iter([*taught, *todo]), None)
@@ -133,7 +137,7 @@ def _items(recipe: Recipe, model: OmniModel, todo: Sequence[Job], materials: dic
         views = (job.view, *(view for _, view in job.teachers[:1]))
     if data not in materials:
         return
-    for sample in materials[data].samples[:SHOWN]:
+    for sample in materials[data].samples[:shown]:
         layouts = [model.layouts.build(sample, view, answers=True) for view in views]
         yield from _title(f"item {sample.key}")
         titles = [f"{view}: {counted(len(layout), 'token')}" for view, layout in zip(views, layouts, strict=True)]
@@ -255,9 +259,10 @@ def _size(count: float) -> str:
 
 def _title(text: str) -> Iterator[Text]:
     yield Text("")
-    yield Text(text, style="bold")
+    yield Text(printable(text), style="bold")
 
 
 def _wrapped(text: str) -> Iterator[Text]:
+    text = printable(text)
     for number in range(math.ceil(len(text) / 96)):
         yield Text(("  " if number == 0 else "    ") + text[number * 96 : (number + 1) * 96])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,7 @@ class _Cutter:
                 offset_s=recording.offset_s,
                 duration_s=recording.duration_s,
                 channel=recording.channel,
+                at_most_s=MAX_CLIP_S,
             )
         except InputError as error:
             return Drop(item=item.id, text=item.question, reason=error.what.partition(":")[0])
@@ -115,5 +117,5 @@ def _serves_as_it_is(path: Path, recording: Recording) -> bool:
     """Whether a file can be read in training as fast as one of our own, so that it is not written once more."""
     if not recording.is_whole_file:
         return False
-    info = soundfile.info(path)
+    info = soundfile.info(os.fsencode(path))
     return info.samplerate == SAMPLE_RATE_HZ and info.channels == 1 and info.format in ("WAV", "FLAC")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from earwise.data.suffixes import split_suffix
+from earwise.limits import MAX_SPOKEN_CHARS
 from earwise.speech.rules.calendar import say_dates, say_times
 from earwise.speech.rules.letters import say_abbreviations, say_acronyms, say_identifiers, say_roman
 from earwise.speech.rules.limits import unsaid, why_unspeakable
@@ -88,6 +89,10 @@ def spoken_form(text: str, choices: Sequence[str] = (), *, suffix: str = "") -> 
     Placeholders of media and known answer-format requests in `text` are left out; `suffix` is said last. The spoken
     form of a spoken form (without a suffix) is itself.
     """
+    if (length := len(text) + sum(map(len, choices)) + len(suffix)) > MAX_SPOKEN_CHARS:
+        return SpokenForm(
+            "", FORM_VERSION, f"{length:,} characters, more than the {MAX_SPOKEN_CHARS:,} that are spoken"
+        )
     question, *rest = (plain_characters(without_tags(part)) for part in (text, *choices, suffix))
     options, request = without_own_marks(rest[:-1]), rest[-1]
     for place, part in enumerate((question, *options, request)):

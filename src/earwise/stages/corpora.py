@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,10 +35,13 @@ class OpenPool:
 
     def items(self) -> Iterator[Item]:
         """Every item, in order. What is drawn again has a number behind its id: it is spoken by another voice."""
+        return itertools.chain.from_iterable(self.conversations())
+
+    def conversations(self) -> Iterator[tuple[Item, ...]]:
+        """The items of each draw: `len(mixture)` of them, some of which may hold several items and some none."""
         for position in range(len(self.mixture)):
             again = self.mixture.draw(position).again
-            for item in self.mixture[position]:
-                yield _renamed(item, f"~{again}") if again else item
+            yield tuple(_renamed(item, f"~{again}") if again else item for item in self.mixture[position])
 
 
 def open_pool(name: str, pool: TrainPool | TranscribePool, seed: int, folder: Path) -> OpenPool:
@@ -75,8 +79,8 @@ def write_corpora(context: StageContext, source: CorporaData) -> None:
         opened = open_pool(name, pool, source.seed, folder)
         for part in opened.parts:
             link(folder / MEDIA / part.name, part.media)
-        total = len(opened.mixture)
-        write_items(folder / f"{name}.jsonl", context.track(opened.items(), total, f"data: {name}"))
+        drawn = context.track(opened.conversations(), len(opened.mixture), f"data: {name}")
+        write_items(folder / f"{name}.jsonl", itertools.chain.from_iterable(drawn))
         dropped[name] = {part.name: part.conversations.drops.counts for part in opened.parts}
         for part in opened.parts:
             say_drops(context, f"data: {name}: {part.name}", part.conversations.drops)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Final
 import soundfile
 
 from earwise.data.llava import CONVERSATION, TYPED
-from earwise.data.media import MAX_CLIP_S, resolve
+from earwise.data.media import MAX_CLIP_S, check_rate, resolve
 from earwise.data.prompts import query_text
 from earwise.data.resample import resampled_length
 from earwise.data.video import FrameChoice, frame_files, sound_file
@@ -177,9 +178,10 @@ class _Media:
 def _num_samples(path: Path) -> int:
     """How long a sound file is at 16 kHz, by its header."""
     try:
-        header = soundfile.info(path)
+        header = soundfile.info(os.fsencode(path))
     except soundfile.LibsndfileError as error:
         raise InputError(f"not readable as audio: {error.error_string}", file=path) from None
+    check_rate(header.samplerate, path)
     return resampled_length(header.frames, header.samplerate)
 
 

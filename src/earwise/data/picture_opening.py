@@ -1,0 +1,45 @@
+"""Pictures are opened here, whatever they come from: what is wrong with one is an `InputError` that names its file."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image
+
+from earwise.errors import InputError
+from earwise.limits import MAX_PIXELS
+
+
+@contextmanager
+def opened_picture(source: Path | BinaryIO, path: Path) -> Iterator[Image.Image]:
+    """A picture whose header has been read, to be decoded in the block; errors of both name `path`.
+
+    Raises `InputError` for what is no picture, is broken or truncated, or has more than `MAX_PIXELS` pixels, which are
+    not decoded.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Pillow only warns from its own limit on, and refuses from twice of it on; ours is below both.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(source) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise _too_large(path, f"{image.width:,} x {image.height:,}, ")
+                yield image
+    except Image.UnidentifiedImageError:
+        raise InputError("not an image", file=path, remedy="use a PNG, JPEG or WebP file") from None
+    except Image.DecompressionBombError:
+        raise _too_large(path, "") from None
+    except InputError:
+        raise
+    except (OSError, SyntaxError, ValueError, RuntimeError, struct.error) as error:  # so Pillow reports broken data
+        raise InputError(f"broken or truncated image: {error}", file=path, remedy="fetch the file again") from None
+
+
+def _too_large(path: Path, size: str) -> InputError:
+    what = f"image has too many pixels to be decoded safely: {size}more than {MAX_PIXELS:,}"
+    return InputError(what, file=path, remedy="scale it down")
