@@ -51,7 +51,7 @@ def run(tmp_path, monkeypatch):
     def run(*arguments: str, does) -> Result:
         for name, function in (("planning", "plan"), ("stages", "plan"), ("evaluate.audit", "audit")):
             module = types.ModuleType(f"earwise.{name}")
-            module.console_tables = module.hash_lines = lambda result: []
+            module.console_tables = module.hash_lines = module.check_models = lambda _: []
             setattr(module, function, lambda *args, **keys: does())
             monkeypatch.setitem(sys.modules, f"earwise.{name}", module)
         return CliRunner().invoke(app, [*arguments])
