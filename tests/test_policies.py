@@ -16,7 +16,7 @@ PROJECT = PACKAGE.parent.parent
 
 LAYERS = (
     {"errors"},
-    {"records"},
+    {"loading", "records"},
     {"locks"},
     {"store"},
     {"schema"},

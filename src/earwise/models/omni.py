@@ -137,7 +137,7 @@ class OmniModel(nn.Module):
         if isinstance(model.ears, OwnEars):
             model.ears.load(folder)
         if (folder / _LORA).is_dir():
-            model.lora = Lora.load(adapter.backbone, folder / _LORA)
+            model.lora = Lora.load(adapter.backbone, folder / _LORA, adapter.model)
         if (folder / _DECODER).is_dir():
             model.decoder = Decoder(adapter)
             model.decoder.load(folder / _DECODER)
@@ -151,7 +151,7 @@ class OmniModel(nn.Module):
             raise EarwiseError("the model has no ears to save")
         self.ears.save(Path(folder), base=self.origin[0], revision=self.origin[1])
         if self.lora is not None:
-            self.lora.save(Path(folder) / _LORA)
+            self.lora.save(Path(folder) / _LORA, self.base, base=self.origin[0], revision=self.origin[1])
         if self.decoder is not None:
             self.decoder.save(Path(folder) / _DECODER, base=self.origin[0], revision=self.origin[1])
 

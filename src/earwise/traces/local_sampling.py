@@ -94,10 +94,8 @@ def choose(logits: Tensor, draws: Tensor, sampling: Sampling) -> tuple[Tensor, T
 
 def banned_ids(family: Family) -> list[int]:
     """Ids that no answer may hold: placeholders of media, and padding where it does not also end an answer."""
-    config = family.model.config
-    names = ("image_token_id", "video_token_id", "audio_token_id", "audio_token_index")
-    ids = {getattr(config, name, None) for name in names} | {family.tokenizer.pad_token_id}
-    return sorted({one for one in ids if one is not None} - {*family.stop_ids})
+    padding = family.tokenizer.pad_token_id
+    return sorted({*family.placeholder_ids, *([] if padding is None else [padding])} - {*family.stop_ids})
 
 
 def _logits(model: OmniModel, hidden: Tensor, banned: Tensor) -> Tensor:

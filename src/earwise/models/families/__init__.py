@@ -18,6 +18,7 @@ from transformers import (
 from transformers.utils import cached_file
 
 from earwise.errors import InputError
+from earwise.loading import load_whole
 from earwise.models.families.base import Family, ImageInput
 from earwise.models.families.causal_lm import CausalLM, is_causal_lm
 from earwise.models.families.internvl import InternVL
@@ -77,7 +78,7 @@ def load_family(
     adapter = adapter_for(family, config.model_type, base)
     # On CPUs the backward pass of fused attention takes up to twice the time of plain products.
     attention = "sdpa" if torch.cuda.is_available() else "eager"
-    model = adapter.model_class.from_pretrained(base, dtype=dtype, attn_implementation=attention, **options)
+    model = load_whole(adapter.model_class, base, dtype=dtype, attn_implementation=attention, **options)
     image_processor = AutoImageProcessor.from_pretrained(base, **options) if adapter.sees else None
     feature_extractor = AutoFeatureExtractor.from_pretrained(base, **options) if adapter.hears else None
     return adapter(model.eval(), _tokenizer(base, options), image_processor, feature_extractor)

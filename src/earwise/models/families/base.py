@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -17,6 +18,7 @@ from transformers import AutoModelForImageTextToText, PreTrainedModel, PreTraine
 from earwise.data.media import load_image
 from earwise.errors import InputError
 from earwise.models.layout import Layout
+from earwise.models.text import TextEncoder
 
 if TYPE_CHECKING:
     from earwise.models.ears import Ears
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 _FINAL_NORMS = ("norm", "ln_f", "norm_f", "final_layernorm", "final_layer_norm")
 """Names of the final norm in the decoders of transformers."""
+_PLACEHOLDERS = ("image_token_id", "video_token_id", "audio_token_id", "audio_token_index")
+"""Names that configs of transformers give to the ids that features of media replace."""
 _CACHE_BYTES = 512 * 2**20
 """Preprocessed images that are kept in memory: the turns and epochs that come back to an image find it here."""
 
@@ -134,6 +138,17 @@ class Family:
         configured = self.model.generation_config.eos_token_id
         ids = configured if isinstance(configured, list) else [configured]
         return tuple(sorted({i for i in (*ids, self.tokenizer.eos_token_id) if i is not None}))
+
+    @property
+    def placeholder_ids(self) -> tuple[int, ...]:
+        """Ids that features of media replace: they never stand for text."""
+        found = {getattr(self.model.config, name, None) for name in _PLACEHOLDERS}
+        return tuple(sorted(one for one in found if one is not None))
+
+    @cached_property
+    def words(self) -> TextEncoder:
+        """Text to token ids; what people write never becomes a special token."""
+        return TextEncoder(self.tokenizer, self.placeholder_ids, self.stop_ids)
 
     def load_image(self, path: Path) -> ImageInput:
         """Read and preprocess an image; recently used ones are kept in memory."""

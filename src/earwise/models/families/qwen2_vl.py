@@ -39,13 +39,15 @@ class Qwen2VL(Family):
 
     def positions(self, layout: Layout) -> Tensor:
         """M-RoPE positions by the model's own rule; clips count as text, one step per token."""
-        images = [medium.image for medium in layout.media if medium.kind == "image" and medium.image is not None]
-        if not images:
+        shown = [m for m in layout.media if m.stop <= len(layout) and m.image is not None]
+        if not shown:
             return torch.arange(len(layout)).expand(3, -1)
-        ids = torch.tensor(layout.ids)
-        kinds = (ids == self.model.config.image_token_id).int()
-        grids = torch.cat([image.tensors["image_grid_thw"] for image in images])
+        kinds = torch.zeros(1, len(layout), dtype=torch.int)
+        for medium in shown:
+            kinds[0, medium.start : medium.stop] = 1
+        grids = torch.cat([medium.image.tensors["image_grid_thw"] for medium in shown if medium.image is not None])
+        ids = torch.tensor(layout.ids)[None]
         positions, _ = self.model.model.get_rope_index(
-            ids.masked_fill(ids == AUDIO_ID, 0)[None], mm_token_type_ids=kinds[None], image_grid_thw=grids
+            ids.masked_fill(ids == AUDIO_ID, 0), mm_token_type_ids=kinds, image_grid_thw=grids
         )
         return positions[:, 0]
