@@ -1,4 +1,4 @@
-"""A checkpoint that lacks a tensor is refused wherever it is opened; what is tied or only trained with may be absent."""
+"""A checkpoint that lacks a tensor is refused wherever it is opened, unless the tensor is tied or only for training."""
 
 import shutil
 

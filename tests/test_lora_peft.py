@@ -80,5 +80,5 @@ def test_a_lora_of_another_part_is_refused(folders, tmp_path):
     stirred(folders["qwen2_5_omni"], "qwen2_5_omni").save_ears(tmp_path)
     file = tmp_path / "lora/adapter_model.safetensors"
     save_file({name.replace("language_model", "audio_tower"): v for name, v in load_file(file).items()}, file)
-    with pytest.raises(InputError, match="adapter_model.safetensors: .*(no weights for|belongs to another model)"):
+    with pytest.raises(InputError, match=r"adapter_model.safetensors: .*(no weights for|belongs to another model)"):
         OmniModel.from_pretrained(str(folders["qwen2_5_omni"]), tmp_path)

@@ -1,5 +1,5 @@
-"""Models of transformers, and what is added to them, read whole or not at all: a tensor that a checkpoint lacks would be
-drawn at random without an error.
+"""Models of transformers, and what is added to them, read whole or not at all: a tensor that a checkpoint lacks would
+be drawn at random without an error.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from earwise.errors import InputError
 from earwise.models.text import RunningText, TextEncoder
@@ -86,6 +86,14 @@ class Layout:
         return next((s.start for s in self.spans if s.role == "response"), len(self.ids))
 
 
+class _Shown(NamedTuple):
+    """A picture in a prompt."""
+
+    path: Path
+    frame: bool
+    """Whether it is a frame of a video."""
+
+
 _SHOWN: Final = {"image": "an image", "video": "frames of a video"}
 
 
@@ -137,8 +145,15 @@ class LayoutBuilder:
 
     def build(self, sample: Sample, view: View, *, answers: bool) -> Layout:
         """The layout of `sample` under `view`; with `answers` the responses are appended (training), without it ends
-        where the model must begin to answer the last turn.
+        where the model must begin to answer the last turn. Raises `InputError` naming the item.
         """
+        try:
+            return self._build(sample, view, answers)
+        except InputError as error:
+            record = sample.key if error.record is None else error.record
+            raise InputError(error.what, file=error.file, record=record, remedy=error.remedy) from None
+
+    def _build(self, sample: Sample, view: View, answers: bool) -> Layout:
         spec = view_spec(view)
         if spec.context in SEEN and not self.family.sees:
             raise InputError(
@@ -171,7 +186,7 @@ class LayoutBuilder:
         draft: _Draft,
         pieces: Sequence[str],
         turns: Sequence[Turn],
-        images: Sequence[Path],
+        images: Sequence[_Shown],
         how: Query,
         answers: bool,
     ) -> None:
@@ -219,10 +234,10 @@ class LayoutBuilder:
     def _stops(self, token: str) -> bool:
         return self.family.words.id_of(token) in self.family.stop_ids
 
-    def _image(self, draft: _Draft, path: Path) -> None:
-        image = self.family.load_image(path)
+    def _image(self, draft: _Draft, shown: _Shown) -> None:
+        image = self.family.load_image(shown.path, frame=shown.frame)
         ids, offset = self.family.image_token_ids(image)
-        draft.medium("image", ids, offset, Media("image", path, 0, image.num_tokens, image))
+        draft.medium("image", ids, offset, Media("image", shown.path, 0, image.num_tokens, image))
 
     def _sound(self, draft: _Draft, sample: Sample, context: Context) -> None:
         """The sound that the questions are about, in the first message, before the first question."""
@@ -362,10 +377,10 @@ def _identity(medium: Media) -> tuple[object, ...]:
     return medium.kind, medium.source, medium.start, medium.stop, medium.heard, medium.num_samples
 
 
-def _images(sample: Sample, context: Context) -> tuple[Path, ...]:
+def _images(sample: Sample, context: Context) -> tuple[_Shown, ...]:
     """What is shown: the image if there is one, or the frames of the video, each as an image."""
     if context == "video" and not sample.frames:
         raise InputError("the item has no video", record=sample.key, remedy="name its video, or take another view")
     if context == "video":
-        return sample.frames
-    return (sample.image,) if context == "image" and sample.image is not None else ()
+        return tuple(_Shown(path, frame=True) for path in sample.frames)
+    return (_Shown(sample.image, frame=False),) if context == "image" and sample.image is not None else ()

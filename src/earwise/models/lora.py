@@ -30,8 +30,8 @@ class Lora:
     """Low-rank updates beside the decoder's linear layers: B A x times alpha / rank. B begins at 0, so that a fresh
     one changes nothing.
 
-    The layers are replaced in place, so the decoder is called as before. Files are those that `peft` writes for the whole
-    model: `PeftModel.from_pretrained` loads them onto the base as transformers reads it.
+    The layers are replaced in place, so the decoder is called as before. Files are those that `peft` writes for the
+    whole model: `PeftModel.from_pretrained` loads them onto the base as transformers reads it.
     """
 
     def __init__(self, backbone: PreTrainedModel, config: LoraConfig) -> None:

@@ -28,6 +28,7 @@ from earwise.models.families.base import ImageInput
 from earwise.models.image_attention import AttentionAsk, ImageAttention, image_attention
 from earwise.models.layout import Layout, LayoutBuilder
 from earwise.models.lora import Lora
+from earwise.models.segments import segment_masks
 from earwise.models.views import Sample
 from earwise.records import View
 
@@ -260,12 +261,13 @@ class OmniModel(nn.Module):
         mask = view.mask if prefix is None else torch.cat([prefix.mask, view.mask], dim=1)
         cache = fresh_cache(past, self.family) if past is not None else None
         embeds = self.embed(view, ears, seen)
+        seen_by: Tensor | dict[str, Tensor] = mask
         if view.segments is not None:
-            mask = segment_mask(mask, view.segments, embeds.dtype)
+            seen_by = segment_masks(self.family, mask, view.segments, embeds.dtype)
         audio = wanted.audio and bool(view.audio_mask.any())
         ask = wanted.attention
         with image_attention(self.family.backbone, ask, view, prefix) if ask else nullcontext() as attention:
-            out = self.decode(embeds, mask, view.positions, cache, output_hidden_states=wanted.layers or audio)
+            out = self.decode(embeds, seen_by, view.positions, cache, output_hidden_states=wanted.layers or audio)
         every = _at(view.predicts, out) if wanted.layers else None
         states = States(require(out.last_hidden_state)[view.predicts], every, view.targets)
         states.turns, states.attention = view.turns, attention
@@ -284,11 +286,11 @@ class OmniModel(nn.Module):
         embeds = self.family.embed(view.ids)
         if view.images:
             features = self._features(view.images, {} if seen is None else seen)
-            embeds = embeds.masked_scatter(view.image_mask[..., None], features.to(embeds.dtype))
+            embeds = _placed(embeds, view.image_mask, features)
         if view.waveforms:
             if ears is None:
                 raise EarwiseError("the model has no ears, so it cannot be asked by speech")
-            embeds = embeds.masked_scatter(view.audio_mask[..., None], ears(view.waveforms).to(embeds.dtype))
+            embeds = _placed(embeds, view.audio_mask, ears(view.waveforms))
         return embeds
 
     def _features(self, images: Sequence[ImageInput], seen: Pictures) -> Tensor:
@@ -304,7 +306,7 @@ class OmniModel(nn.Module):
     def decode(
         self,
         embeds: Tensor,
-        mask: Tensor,
+        mask: Tensor | dict[str, Tensor],
         positions: Tensor,
         cache: DynamicCache | None,
         *,
@@ -312,11 +314,12 @@ class OmniModel(nn.Module):
     ) -> BaseModelOutputWithPast:
         """Run the decoder without its head on (B, L, H) embeddings that follow what `cache` holds.
 
-        `mask` is (B, cached + L), or (B, 1, L, L) and added to the attention scores; `positions` is (D, B, L).
+        `mask` is (B, cached + L), or (B, 1, L, L) and added to the attention scores, or such ones by kind of layer;
+        `positions` is (D, B, L).
         """
         return self.family.backbone(
             inputs_embeds=embeds,
-            attention_mask=mask if mask.is_floating_point() else mask.long(),
+            attention_mask=mask if isinstance(mask, dict) or mask.is_floating_point() else mask.long(),
             position_ids=positions if positions.shape[0] > 1 else positions[0],
             past_key_values=cache,
             use_cache=cache is not None,
@@ -347,6 +350,13 @@ class OmniModel(nn.Module):
         return answers
 
 
+def _placed(embeds: Tensor, where: Tensor, features: Tensor) -> Tensor:
+    """`embeds` with (n, H) `features` at the n positions of the mask `where`; without the check, some could be lost."""
+    if len(features) != (places := int(where.sum())):
+        raise EarwiseError(f"{len(features)} features of images or clips for {places} places in the input")
+    return embeds.masked_scatter(where[..., None], features.to(embeds.dtype))
+
+
 def _at(where: Tensor, out: BaseModelOutputWithPast) -> Tensor:
     """(K, n, H) every layer's states at the n positions of the mask `where`, (B, L)."""
     return torch.stack([hidden[where] for hidden in out.hidden_states or ()])
@@ -358,15 +368,6 @@ def _check_origin(folder: Path, family: Family, base: str) -> None:
         raise InputError(f"the ears belong to {origin['base']!r}, not to {base!r}", file=base)
     if ("own" in origin) != family.hears:
         raise InputError(f"not the kind of ears that a {family.name} has", file=folder)
-
-
-def segment_mask(mask: Tensor, segments: Tensor, dtype: torch.dtype) -> Tensor:
-    """(B, 1, L, L) added to attention scores: a token sees the shared tokens and its own turn, and nothing later."""
-    length = mask.shape[1]
-    earlier = torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
-    seen = earlier & mask[:, None] & ((segments[:, None] == 0) | (segments[:, None] == segments[:, :, None]))
-    seen |= torch.eye(length, dtype=torch.bool, device=mask.device)  # padding sees itself, so that no row is empty
-    return torch.zeros(seen.shape, dtype=dtype, device=mask.device).masked_fill(~seen, torch.finfo(dtype).min)[:, None]
 
 
 def fresh_cache(past: KeyValues, family: Family) -> DynamicCache:

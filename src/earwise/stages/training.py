@@ -23,6 +23,7 @@ from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.evaluation_settings import CLIP_VIEWS, DESCRIBED_VIEWS
 from earwise.model_settings import ALIGNED, BASE
+from earwise.models.families import Family
 from earwise.models.omni import OmniModel
 from earwise.models.shipped import model_folder
 from earwise.models.views import Sample, view_spec
@@ -37,7 +38,7 @@ from earwise.stages.descriptions import described, descriptions_needed
 from earwise.stages.gate import failures, gate_needed
 from earwise.stages.models import EARS, load_model, load_start
 from earwise.stages.objectives import grpo_of, objective_stages, open_objective, teacher_folders
-from earwise.stages.samples import sample_items
+from earwise.stages.samples import sample_items, that_can_be_shown
 from earwise.stages.selection import Best
 from earwise.stages.speech import NAME as SPEECH
 from earwise.stages.speech import clip_folder, telling_how_to_repair
@@ -134,7 +135,7 @@ def _align(context: StageContext, recipe: Recipe) -> None:
     settings = recipe.align
     assert settings is not None
     model = load_model(recipe, context)
-    samples = _samples(context, recipe, settings.data, [settings.view])
+    samples = that_can_be_shown(_samples(context, recipe, settings.data, [settings.view]), model.family, context.say)
     objective = Objective(settings.view, [make_term(SftTerm(type="sft", weight=1.0))], model)
     order = draw(len(samples), settings.steps * settings.batch_size * settings.accumulate, context.seed)
     _train_all_that_is_trained(model)
@@ -146,19 +147,20 @@ def train(context: StageContext, recipe: Recipe, name: str) -> None:
     own, settings = recipe.train[name], recipe.optimisation(name)
     model = load_start(recipe, context, model_stage(recipe, own.start, context.seed))
     if own.parts:
-        samples, order = _by_parts(context, recipe, own, settings)
+        samples, order = _by_parts(context, recipe, own, settings, model.family)
         _train_all_that_is_trained(model)
         with open_objective(context, recipe, name, model, samples, (), np.unique(order).tolist()) as objective:
             # Each part is grouped by length already.
             _fit(context, model, objective, samples, order, settings.model_copy(update={"group_by_length": False}))
         return
     views = train_views(own)
-    samples = _samples(context, recipe, own.data, views)
+    samples = that_can_be_shown(_samples(context, recipe, own.data, views), model.family, context.say)
     order = _draw(samples, own.balance, settings.steps * settings.batch_size * settings.accumulate, context.seed)
     replayed: list[Sample] = []
     for number, (other, share) in enumerate({"transcribe": own.copy_share, "replay": own.replay_share}.items()):
         if share:
             more, seed = _samples(context, recipe, other, views), context.seed + 2 * number
+            more = that_can_be_shown(more, model.family, context.say)
             offset = len(samples) + len(replayed)
             order = mix(order, offset + draw(len(more), len(order), seed + 1), share, seed)
             replayed += more
@@ -176,7 +178,7 @@ def train(context: StageContext, recipe: Recipe, name: str) -> None:
 
 
 def _by_parts(
-    context: StageContext, recipe: Recipe, own: Train, settings: Optimisation
+    context: StageContext, recipe: Recipe, own: Train, settings: Optimisation, family: Family
 ) -> tuple[list[Sample], np.ndarray]:
     """Samples of all parts, and the order in which they are drawn: in every optimiser step some of each part."""
     items = settings.batch_size * settings.accumulate
@@ -187,7 +189,7 @@ def _by_parts(
         found = _of_kinds(part.kinds, _samples(context, recipe, part.data, part_views(part)), f"part {name}")
         seed = context.seed + _SEEDS * number
         typed = (stretched(one, part.stretch, random.Random(f"{seed}/{n}")) for n, one in enumerate(found))
-        some = [replace(sample, part=name) for sample in typed]
+        some = [replace(sample, part=name) for sample in that_can_be_shown(list(typed), family, context.say)]
         order = _draw(some, part.balance, settings.steps * counts[number], seed)
         if settings.group_by_length:
             order = group_by_length(order, np.array([_length(sample) for sample in some]), counts[number], seed)

@@ -16,6 +16,11 @@ from earwise.traces.requests import Frames, Message, Part, Picture, Request, Sou
 _TEXT, _SOUND, _ANSWER = "\ue000", "\ue003", "\ue001"
 """Private-use characters: no chat template and no question contains them."""
 
+
+class _Frame(Picture):
+    """A picture that is a frame of a video."""
+
+
 _Shown = str | Picture | Sound
 """A part in the form in which the template writes it: frames are so many pictures."""
 
@@ -52,12 +57,12 @@ class _Prompt:
         if isinstance(part, str):
             self.words.typed("query", part)
         elif isinstance(part, Picture):
-            self._picture(part.path)
+            self._picture(part.path, frame=isinstance(part, _Frame))
         else:
             self._sound(part.path)
 
-    def _picture(self, path: Path) -> None:
-        image = self._model.family.load_image(path)
+    def _picture(self, path: Path, *, frame: bool) -> None:
+        image = self._model.family.load_image(path, frame=frame)
         ids, offset = self._model.family.image_token_ids(image)
         self.words.settle()
         start = len(self._ids) + offset
@@ -83,7 +88,7 @@ class _Prompt:
 
 
 def _shown(part: Part) -> list[_Shown]:
-    return [Picture(path) for path in part.paths] if isinstance(part, Frames) else [part]
+    return [_Frame(path) for path in part.paths] if isinstance(part, Frames) else [part]
 
 
 def _check_senses(model: OmniModel, request: Request, parts: list[_Shown]) -> None:
@@ -120,5 +125,6 @@ def _content(message: Message) -> list[dict[str, Any]]:
         str: {"type": "text", "text": _TEXT},
         Sound: {"type": "text", "text": _SOUND},
         Picture: {"type": "image"},
+        _Frame: {"type": "image"},
     }
     return [marks[type(shown)] for part in message.parts for shown in _shown(part)]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor
 
 from earwise.models.families.base import Family, ImageInput
 from earwise.models.layout import AUDIO_ID, Layout
+
+_LONGEST: Final = 200
+"""How many times as long as wide a picture may be."""
 
 
 class Qwen2VL(Family):
@@ -25,6 +28,11 @@ class Qwen2VL(Family):
         merge = self.image_processor.merge_size**2
         tensors = {"pixel_values": out["pixel_values"], "image_grid_thw": out["image_grid_thw"]}
         return ImageInput(tensors, int(out["image_grid_thw"].prod()) // merge)
+
+    def refuses_size(self, width: int, height: int) -> str | None:
+        """The processor takes no picture that is more than 200 times as long as wide."""
+        ratio = max(width, height) / min(width, height)
+        return f"a picture of {width} x {height} pixels is too narrow for {self.name}" if ratio > _LONGEST else None
 
     def image_token_ids(self, image: ImageInput) -> tuple[list[int], int]:
         """Only placeholders."""
