@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from transformers import (
     AutoConfig,
+    AutoFeatureExtractor,
     AutomaticSpeechRecognitionPipeline,
     AutoModelForCTC,
     AutoModelForSpeechSeq2Seq,
+    AutoTokenizer,
     PreTrainedModel,
     pipeline,
 )
@@ -39,9 +41,8 @@ class HuggingFaceTranscriber:
             self._pipeline: AutomaticSpeechRecognitionPipeline = pipeline(
                 "automatic-speech-recognition",
                 model=_load(model, settings.revision),
-                tokenizer=model,
-                feature_extractor=model,
-                revision=settings.revision,
+                tokenizer=AutoTokenizer.from_pretrained(model, revision=settings.revision),
+                feature_extractor=AutoFeatureExtractor.from_pretrained(model, revision=settings.revision),
                 device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
             )
         except InputError:
