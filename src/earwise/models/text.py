@@ -44,25 +44,37 @@ class TextEncoder:
         self._tokenizer = tokenizer
         added = tokenizer.added_tokens_decoder
         special = {one for one, token in added.items() if token.special or _MARKUP.fullmatch(token.content)}
-        special |= {*tokenizer.all_special_ids, *placeholders, *(one for one in stops if one in added)}
+        special |= {*tokenizer.all_special_ids, *(one for one in stops if one in added)}
+        special |= {one for one in placeholders if one in added or not self._is_word(one)}
         self._unknown = tokenizer.unk_token if _only_unknown(tokenizer) else None
         if self._unknown is not None:
             special.discard(tokenizer.unk_token_id)  # It stands for characters that the tokenizer does not have.
-        self._contents = {self._content(one): one for one in sorted(special)}
+        self._contents = {content: one for one in sorted(special) if (content := self._content(one))}
         self._markup = _any_of(self._contents)
         self._special = frozenset(special)
+        self.anchor = self._anchor()
+        """A special token, to stand for a medium before a text: what comes after it does not begin the sequence."""
         self.encode = lru_cache(_CACHED)(self._encode)
         """`_encode`, which remembers."""
 
     def _content(self, token: int) -> str:
+        """The characters of a token; "" for an id that the tokenizer does not have."""
         added = self._tokenizer.added_tokens_decoder.get(token)
-        return added.content if added is not None else str(self._tokenizer.convert_ids_to_tokens([token])[0])
+        if added is not None:
+            return str(added.content)
+        return str(self._tokenizer.convert_ids_to_tokens([token])[0] or "") if token < len(self._tokenizer) else ""
 
-    @property
-    def anchor(self) -> str:
-        """A special token, to stand for a medium before a text: what comes after it does not begin the sequence."""
-        one = self._tokenizer.eos_token
-        return one if isinstance(one, str) and one in self._contents else next(iter(self._contents), "")
+    def _is_word(self, token: int) -> bool:
+        """Whether an id stands for letters and digits: a config may name one that its tokenizer uses otherwise."""
+        return self._content(token).strip("▁Ġ").isalnum()
+
+    def _anchor(self) -> str:
+        """The end token where it is one by itself, else another special token that is."""
+        end = self._tokenizer.eos_token
+        for one in [*([end] if isinstance(end, str) and end in self._contents else []), *self._contents]:
+            if self._tokenizer.encode(one, add_special_tokens=False) == [self._contents[one]]:
+                return one
+        return ""
 
     def id_of(self, content: str) -> int:
         """The id of a special token."""
