@@ -16,7 +16,7 @@ PROJECT = PACKAGE.parent.parent
 
 LAYERS = (
     {"errors", "files", "limits", "messages", "plural"},
-    {"records"},
+    {"loading", "records"},
     {"locks"},
     {"store"},
     {"schema"},

@@ -52,7 +52,9 @@ def fit(
 
     `save` writes the result before the last checkpoint goes, so that a kill between the two costs nothing. Of several
     processes, all call this and the first one writes.
-    Raises `EarwiseError` when the loss stops being a number, `InputError` for what FSDP2 cannot do.
+    Raises `EarwiseError` when the loss stops being a number, when something that is trained has no gradient at the
+    first step that should give it one, and when the training ends before its last step; `InputError` for what FSDP2
+    cannot do.
     """
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     if trainable == 0:
@@ -78,6 +80,8 @@ def fit(
         for callback in (checkpoints, *callbacks):
             trainer.add_callback(callback)
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    if (done := trainer.state.global_step) != settings.steps:
+        raise EarwiseError(f"{what} ended after {done} of {settings.steps} steps: run again to continue")
     gather_trained(model)
     if main:
         save()

@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from earwise.distil.reach import Heard
 from earwise.distil.server_teacher import ServerTeacher
 from earwise.distil.teachers import LiveTeacher, Shape, TaughtBatch, Teacher, shape_of
 from earwise.distil.terms import Side, Term
@@ -26,7 +27,7 @@ from earwise.errors import InputError
 from earwise.models.batch import ViewBatch, collate
 from earwise.models.image_attention import AttentionAsk
 from earwise.models.omni import Hearing, OmniModel, States
-from earwise.models.views import Sample
+from earwise.models.views import Sample, clips_of
 from earwise.records import View
 from earwise.term_settings import SELF as SELF
 from earwise.term_settings import SNAPSHOT as SNAPSHOT
@@ -41,6 +42,11 @@ class TrainBatch:
     own: ViewBatch
     others: dict[str, TaughtBatch]
     num_responses: int
+    heard_by_student: Heard
+
+    def heard(self, term: str) -> Heard:
+        """See `Hearing`: every term learns from the student's pass."""
+        return self.heard_by_student
 
     def to(self, device: torch.device | str) -> Self:
         """Move everything to `device`; lets `Trainer` place a batch."""
@@ -164,10 +170,12 @@ class Objective:
             else:
                 own[f"{who}/{view}"] = [self.layouts.build(sample, view, answers=True) for sample in samples]
         batch = collate(own, self.family, share_prefix=self.share_prefix)
-        targets = batch.views[self.student_pass].targets
+        student = batch.views[self.student_pass]
+        targets = student.targets
         for name, taught in others.items():
             self._check_same_tokens(name, taught.targets, targets)
-        return {"batch": TrainBatch(batch, others, len(targets))}
+        clips = sum(clips_of(sample, self.view) for sample in samples)
+        return {"batch": TrainBatch(batch, others, len(targets), Heard(clips, int(student.audio_mask.sum())))}
 
     def _check_same_tokens(self, name: str, theirs: Tensor, mine: Tensor) -> None:
         """Ids alone do not say that two models read the same: they must also be the same strings."""

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from earwise.distil.objective import Objective, TrainBatch
+from earwise.distil.reach import Heard
 from earwise.distil.rollout_log import Meter
 from earwise.distil.rollouts import Completion, LocalRollouts, Prompt, RolloutSource, seed_of
 from earwise.distil.sharding import whole_for_asking
@@ -42,6 +43,10 @@ class DrawnBatch:
     """(N,) True at tokens that the student drew."""
     num_responses: int = field(default=0)
     """N; set by `begin`."""
+
+    def heard(self, term: str) -> Heard:
+        """What is heard of the samples, from `begin` on."""
+        return self.passes.heard(term) if self.passes is not None else Heard(0, 0)
 
     def to(self, device: torch.device | str) -> Self:
         """Move what is there already; `Trainer` places a batch before and after `begin`."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from earwise.distil.objective import Objective, TrainBatch
+from earwise.distil.reach import Heard
 from earwise.distil.terms import Term
 from earwise.models.views import Sample
 
@@ -35,6 +36,11 @@ class PartsBatch:
         """Response tokens of the part that `term` belongs to, so that its logged mean is over these."""
         part = self.parts.get(term.partition("/")[0])
         return part.num_responses if part is not None else 0
+
+    def heard(self, term: str) -> Heard:
+        """What is heard of the part that `term` belongs to."""
+        part = self.parts.get(term.partition("/")[0])
+        return part.heard(term) if part is not None else Heard(0, 0)
 
     def to(self, device: torch.device | str) -> Self:
         """Move everything to `device`; lets `Trainer` place a batch."""

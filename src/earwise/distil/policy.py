@@ -121,7 +121,7 @@ class PolicyObjective:
         prompts = [Prompt(samples[place], build(samples[place], self.view, answers=False)) for place in asked]
         replayed = [sample for sample in samples if sample.key in self._replay]
         layouts = [build(sample, self.view, answers=True) for sample in replayed]
-        return {"batch": PolicyBatch(prompts, replayed, layouts, asked, len(samples))}
+        return {"batch": PolicyBatch(prompts, replayed, layouts, asked, len(samples), view=self.view)}
 
     def begin(self, step: int, batches: Sequence[PolicyBatch], rank: int = 0, world: int = 1) -> None:
         """Answer the prompts of an optimiser step, or take the answers of the update before; called once per step.

@@ -13,11 +13,14 @@ from typing import Final, Self
 import torch
 from torch import Tensor
 
+from earwise.distil.reach import Heard
 from earwise.distil.rewards import Valued
 from earwise.distil.rollouts import Completion, Prompt
+from earwise.distil.terms.grpo import Grpo
 from earwise.models.batch import ViewBatch
 from earwise.models.layout import Layout, Span
-from earwise.models.views import Sample
+from earwise.models.views import Sample, clips_of
+from earwise.records import View
 
 POLICY: Final = "policy"
 REPLAY: Final = "replay"
@@ -73,6 +76,17 @@ class PolicyBatch:
     rollouts: Rollouts | None = None
     num_responses: int = field(default=0)
     """Completions, or tokens, that the losses are divided by; set by `begin`."""
+    view: View | None = None
+    """What the student sees."""
+
+    def heard(self, term: str) -> Heard:
+        """See `Hearing`: of the prompts, or of what is replayed beside them."""
+        name = POLICY if term == Grpo.name else REPLAY
+        if self.rollouts is None or self.view is None or name not in self.rollouts.views.views:
+            return Heard(0, 0)
+        samples = [group.prompt.sample for group in self.rollouts.learned] if name == POLICY else self.replayed
+        positions = int(self.rollouts.views.views[name].audio_mask.sum())
+        return Heard(sum(clips_of(sample, self.view) for sample in samples), positions)
 
     def to(self, device: torch.device | str) -> Self:
         """Move what is there already; `Trainer` places a batch before and after `begin`."""

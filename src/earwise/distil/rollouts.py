@@ -135,11 +135,13 @@ class ServerRollouts:
     def _completion(self, response: Response) -> Completion:
         family = self._model.family
         text, ended = response.text.strip(), response.finish_reason == "stop"
-        ids = family.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+        ids = family.words.alone(text)
         return Completion((*ids, *((self._end(),) if ended or not ids else ())), text, ended)
 
     def _end(self) -> int:
         """The token that ends a turn in the student's chat template."""
-        text = self._model.family.render(["?"], ["!"], 0)
-        after = self._model.family.tokenizer.encode(text[text.rindex("!") + 1 :], add_special_tokens=False)
-        return next(token for token in after if token in self._model.family.stop_ids)
+        family = self._model.family
+        text = family.render(["?"], ["!"], 0)
+        after = family.words.split(text[text.rindex("!") + 1 :])
+        ids = (family.words.id_of(part) for part, special in after if special)
+        return next(token for token in ids if token in family.stop_ids)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self, cast, runtime_checkable
 
@@ -20,6 +21,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
 from earwise import arithmetic
+from earwise.distil.reach import ReachCheck
 from earwise.distil.sharding import (
     allow_on_cpus,
     autocast_forward,
@@ -29,7 +31,7 @@ from earwise.distil.sharding import (
     whole,
     whole_state,
 )
-from earwise.errors import InputError
+from earwise.errors import EarwiseError, InputError
 from earwise.models.views import Sample
 from earwise.ranks import process_count
 from earwise.training_settings import Optimisation
@@ -119,12 +121,13 @@ class DistilTrainer(Trainer):
         on_log: Callable[[int, dict[str, float]], None],
         callbacks: Sequence[TrainerCallback] = (),
     ) -> None:
+        self._reach = ReachCheck(model)
         super().__init__(
             model=model,
             args=args,
             train_dataset=schedule,
-            data_collator=objective.collate,
-            callbacks=list(callbacks),
+            data_collator=partial(collated, objective),
+            callbacks=[self._reach, *callbacks],
         )
         if self.is_fsdp_enabled:
             shard_base(self.accelerator.state.fsdp_plugin, model)
@@ -164,6 +167,8 @@ class DistilTrainer(Trainer):
         assert isinstance(model, FSDPModule) or not self.is_fsdp_enabled
         count = num_items_in_batch if num_items_in_batch is not None else batch.num_responses
         values = self._objective.losses(model, batch)
+        if not self._reach.settled:
+            self._reach.see(batch, self._objective.terms, values)
         loss = torch.zeros((), device=self.args.device)
         for term in self._objective.terms:
             total = values[term.name].sum()
@@ -248,6 +253,30 @@ class DistilTrainer(Trainer):
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.optimizer.load_state_dict(sharded_state(state, parameters))
         self.lr_scheduler.load_state_dict(torch.load(Path(checkpoint) / SCHEDULER_NAME, weights_only=True))
+
+
+def collated(objective: Learnable, samples: Sequence[Sample]) -> dict[str, Any]:
+    """`objective.collate`, of which nothing goes unnoticed: a `StopIteration` would end the training as if it was done.
+
+    Raises `EarwiseError` naming the item that cannot be laid out.
+    """
+    try:
+        return objective.collate(samples)
+    except EarwiseError:
+        raise
+    except Exception as error:
+        what = f"{_first_that_fails(objective, samples)}: cannot be made ready for training"
+        raise EarwiseError(f"{what}: {type(error).__name__}: {error}") from error
+
+
+def _first_that_fails(objective: Learnable, samples: Sequence[Sample]) -> str:
+    """The key of the first sample that fails alone; where none does, those of all."""
+    for sample in samples:
+        try:
+            objective.collate([sample])
+        except Exception:
+            return sample.key
+    return ", ".join(sample.key for sample in samples)
 
 
 def training_arguments(settings: Optimisation, folder: Path, seed: int) -> TrainingArguments:

@@ -1,7 +1,8 @@
 """Batched greedy decoding on top of a shared prefix, with prompts of ragged length.
 
 Rows keep their right padding in the cache; a two-dimensional mask hides it and explicit positions count only real
-tokens, so each row decodes exactly as it would alone.
+tokens, so each row decodes exactly as it would alone. Where layers have a sliding window, which counts padding too,
+rows are padded before the prompt.
 """
 
 from __future__ import annotations
@@ -26,14 +27,10 @@ def greedy(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache, ma
         mask: (B, P + L) True where prefix or prompt has a token.
         cache: holds the prefix, or nothing; it is extended in place.
     """
-    last = prompt.mask.sum(1) - 1
-    rows = torch.arange(len(last), device=last.device)
-    position = prompt.positions[:, rows, last]  # (D, B): the next token follows the last real one in every dimension
-    prompted = model.decode(model.embed(prompt, model.ears), mask, prompt.positions, cache)
-    hidden = require(prompted.last_hidden_state)[rows, last]
-    stops = torch.tensor(model.family.stop_ids, device=last.device)
-    done = torch.zeros_like(last, dtype=torch.bool)
-    answers: list[list[int]] = [[] for _ in range(len(last))]
+    hidden, position, mask = read_prompt(model, prompt, mask, cache)
+    stops = torch.tensor(model.family.stop_ids, device=hidden.device)
+    done = torch.zeros(len(hidden), dtype=torch.bool, device=hidden.device)
+    answers: list[list[int]] = [[] for _ in range(len(hidden))]
     for _ in range(max_new_tokens):
         token = (hidden @ model.family.head_weight.T.to(hidden.dtype)).argmax(-1)
         done |= torch.isin(token, stops)
@@ -46,6 +43,34 @@ def greedy(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache, ma
         step = model.decode(model.family.embed(token[:, None]), mask, position[..., None], cache)
         hidden = require(step.last_hidden_state)[:, 0]
     return answers
+
+
+def read_prompt(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache) -> tuple[Tensor, Tensor, Tensor]:
+    """Run the prompt into `cache`; the arguments are those of `greedy`.
+
+    Returns (B, H) states that predict the first token of each answer, (D, B) positions of what they belong to, which
+    the next token follows in every dimension, and (B, P + L) where what is in the cache is a token.
+    """
+    embeds, positions = model.embed(prompt, model.ears), prompt.positions
+    last = prompt.mask.sum(1) - 1
+    if model.family.forgets:
+        # A window counts what lies in the cache: padding between a prompt and its answer would push the prompt out.
+        embeds, positions, mask = _padded_before(embeds, positions, mask)
+        last = torch.full_like(last, mask.shape[1] - 1)
+    rows = torch.arange(len(last), device=last.device)
+    states = require(model.decode(embeds, mask, positions, cache).last_hidden_state)
+    return states[rows, last], positions[:, rows, last], mask
+
+
+def _padded_before(embeds: Tensor, positions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, L, H), (D, B, L) and (B, L) with each row's padding at its beginning in place of its end."""
+    length = mask.shape[1]
+    places = (torch.arange(length, device=mask.device) - (length - mask.sum(1))[:, None]) % length
+    return (
+        embeds.gather(1, places[..., None].expand_as(embeds)),
+        positions.gather(2, places.expand_as(positions)),
+        mask.gather(1, places),
+    )
 
 
 def require(tensor: Tensor | None) -> Tensor:

@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from earwise.errors import InputError
+from earwise.loading import fill
 from earwise.models.encoded_clips import EncodedClips
 from earwise.models.mel import HOP, bucket_frames, log_mels
 from earwise.models.whisper import FRAMES_PER_STATE, draw_weights, encode, mel_extractor, new_encoder, read_encoder
@@ -146,5 +147,5 @@ class Ears(nn.Module):
         fields = json.loads(described.read_text(encoding="utf-8"))
         origin = {"base": fields.pop("base"), "revision": fields.pop("revision")}
         ears = cls(EarsConfig(**fields))
-        ears.load_state_dict(load_file(folder / "ears.safetensors"))
+        fill(ears, load_file(folder / "ears.safetensors"), folder / "ears.safetensors")
         return ears, origin

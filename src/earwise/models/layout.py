@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from earwise.errors import InputError
+from earwise.models.text import RunningText, TextEncoder
 from earwise.models.views import HEARD, SEEN, VIEWS, Context, Query, Sample, Sound, Turn, view_spec
 from earwise.records import View
 
@@ -85,21 +86,39 @@ class Layout:
         return next((s.start for s in self.spans if s.role == "response"), len(self.ids))
 
 
+class _Shown(NamedTuple):
+    """A picture in a prompt."""
+
+    path: Path
+    frame: bool
+    """Whether it is a frame of a video."""
+
+
 _SHOWN: Final = {"image": "an image", "video": "frames of a video"}
 
 
 class _Draft:
     """Collects runs of tokens into a layout; neighbouring runs of one role become one span."""
 
-    def __init__(self) -> None:
+    def __init__(self, encoder: TextEncoder) -> None:
+        self.words: RunningText[Role] = RunningText(encoder, self._add)
         self.ids: list[int] = []
         self.spans: list[Span] = []
         self.media: list[Media] = []
         self.starts: list[int] = []
 
-    def add(self, role: Role, ids: Sequence[int]) -> None:
-        if not ids:
-            return
+    def medium(self, role: Role, ids: Sequence[int], offset: int, medium: Media) -> None:
+        """A medium whose placeholders begin at `offset` of `ids`; its own `start` and `stop` count from there."""
+        self.words.settle()
+        start = len(self.ids) + offset
+        self.media.append(replace(medium, start=start + medium.start, stop=start + medium.stop))
+        self.words.ids(role, ids)
+
+    def begin_turn(self) -> None:
+        """An independent turn begins here."""
+        self.starts.append(len(self.ids))
+
+    def _add(self, role: Role, ids: Sequence[int]) -> None:
         start, stop = len(self.ids), len(self.ids) + len(ids)
         self.ids.extend(ids)
         if self.spans and self.spans[-1].role == role:
@@ -107,6 +126,7 @@ class _Draft:
         self.spans.append(Span(role, start, stop))
 
     def finish(self) -> Layout:
+        self.words.settle()
         return Layout(tuple(self.ids), tuple(self.spans), tuple(self.media), tuple(self.starts))
 
 
@@ -122,12 +142,18 @@ class LayoutBuilder:
         self.family = family
         self.audio_tokens = audio_tokens
         self._templates: dict[tuple[int, int], list[str]] = {}
-        self._template_ids: dict[str, list[int]] = {}
 
     def build(self, sample: Sample, view: View, *, answers: bool) -> Layout:
         """The layout of `sample` under `view`; with `answers` the responses are appended (training), without it ends
-        where the model must begin to answer the last turn.
+        where the model must begin to answer the last turn. Raises `InputError` naming the item.
         """
+        try:
+            return self._build(sample, view, answers)
+        except InputError as error:
+            record = sample.key if error.record is None else error.record
+            raise InputError(error.what, file=error.file, record=record, remedy=error.remedy) from None
+
+    def _build(self, sample: Sample, view: View, answers: bool) -> Layout:
         spec = view_spec(view)
         if spec.context in SEEN and not self.family.sees:
             raise InputError(
@@ -136,7 +162,7 @@ class LayoutBuilder:
                 remedy=f"use one of {', '.join(name for name, other in VIEWS.items() if other.context not in SEEN)}",
             )
         images = _images(sample, spec.context)
-        draft = _Draft()
+        draft = _Draft(self.family.words)
         pieces = self._pieces(1 if sample.independent else len(sample.turns), len(images))
         first = pieces.index(_QUERY)
         self._dialogue(draft, pieces[:first], (), images, spec.query, answers)
@@ -147,8 +173,11 @@ class LayoutBuilder:
         if not sample.independent:
             self._dialogue(draft, pieces[first:], sample.turns, (), spec.query, answers)
             return draft.finish()
+        draft.words.joint()
+        back = draft.words.fork()
         for turn in sample.turns:
-            draft.starts.append(len(draft.ids))
+            back()
+            draft.begin_turn()
             self._dialogue(draft, pieces[first:], (turn,), (), spec.query, answers)
         return draft.finish()
 
@@ -157,14 +186,14 @@ class LayoutBuilder:
         draft: _Draft,
         pieces: Sequence[str],
         turns: Sequence[Turn],
-        images: Sequence[Path],
+        images: Sequence[_Shown],
         how: Query,
         answers: bool,
     ) -> None:
         """Fill the template's `pieces` with images and turns; stops before the last answer unless `answers`."""
-        role: Role = "template" if draft.ids else "system"
+        role: Role = "template" if draft.spans else "system"
         coming, pictures = iter(turns), iter(images)
-        turn = None
+        turn, answered = None, False
         for piece in pieces:
             if piece == _QUERY:
                 turn = next(coming)
@@ -172,42 +201,43 @@ class LayoutBuilder:
                 role = "template"
             elif piece == _ANSWER:
                 assert turn is not None
+                draft.words.joint()
                 if turn is turns[-1] and not answers:
                     break
                 if turn.drawn is not None:
-                    draft.add("response", turn.drawn)
+                    draft.words.ids("response", turn.drawn)
                     break  # Whether an end-of-turn token belongs to it was decided when it was drawn.
-                draft.add("response", self._encode(turn.item.answers[0]))
+                draft.words.typed("response", turn.item.answers[0])
+                answered = bool(turn.item.answers[0])
             elif images and piece == self.family.image_placeholder:
                 self._image(draft, next(pictures))
                 role = "template"
             else:
-                self._between(draft, piece, role)
+                draft.words.template(role, self._close(draft, piece) if answered else piece)
+                answered = False
 
-    def _between(self, draft: _Draft, text: str, role: Role) -> None:
-        """Template text. Directly after a response it begins with the end-of-turn token, which the model must
-        produce.
+    def _close(self, draft: _Draft, text: str) -> str:
+        """What is left of the template's text after an answer: up to the end-of-turn token, it is the response, which
+        the model must produce.
         """
-        if text not in self._template_ids:
-            self._template_ids[text] = self._encode(text)
-        ids = self._template_ids[text]
-        if draft.spans and draft.spans[-1].role == "response":
-            stop = next((i for i, token in enumerate(ids) if token in self.family.stop_ids), None)
-            if stop is None:
-                raise InputError(
-                    f"the chat template does not close an answer with one of the stop tokens {self.family.stop_ids}",
-                    file=self.family.name,
-                )
-            draft.add("response", ids[: stop + 1])
-            ids = ids[stop + 1 :]
-        draft.add(role, ids)
+        parts = self.family.words.split(text)
+        stops = [n for n, (part, special) in enumerate(parts) if special and self._stops(part)]
+        if not stops:
+            raise InputError(
+                f"the chat template does not close an answer with one of the stop tokens {self.family.stop_ids}",
+                file=self.family.name,
+            )
+        until = "".join(part for part, _ in parts[: stops[0] + 1])
+        draft.words.template("response", until)
+        return text[len(until) :]
 
-    def _image(self, draft: _Draft, path: Path) -> None:
-        image = self.family.load_image(path)
+    def _stops(self, token: str) -> bool:
+        return self.family.words.id_of(token) in self.family.stop_ids
+
+    def _image(self, draft: _Draft, shown: _Shown) -> None:
+        image = self.family.load_image(shown.path, frame=shown.frame)
         ids, offset = self.family.image_token_ids(image)
-        start = len(draft.ids) + offset
-        draft.media.append(Media("image", path, start, start + image.num_tokens, image))
-        draft.add("image", ids)
+        draft.medium("image", ids, offset, Media("image", shown.path, 0, image.num_tokens, image))
 
     def _sound(self, draft: _Draft, sample: Sample, context: Context) -> None:
         """The sound that the questions are about, in the first message, before the first question."""
@@ -219,9 +249,9 @@ class LayoutBuilder:
             raise InputError("the model has no ears to hear a sound with", record=sample.key, remedy="give `ears`")
         heard: Heard = "silence" if context == "silence" else "sound"
         before, after = self.family.around_clip(1)
-        draft.add("sound", self._encode(before))
+        draft.words.template("sound", before)
         self._audio(draft, "sound", sound, heard, sample.key, "shorten the sound")
-        draft.add("sound", self._encode(after))
+        draft.words.template("sound", after)
 
     def _description(self, draft: _Draft, sample: Sample) -> None:
         """The sound as text, in the place where the sound itself would stand, and a blank line."""
@@ -229,7 +259,7 @@ class LayoutBuilder:
         if not description:
             remedy = "describe its sound first, or take another view"
             raise InputError("the item has no description", record=sample.key, remedy=remedy)
-        draft.add("description", self._encode(f"{description.strip()}\n\n"))
+        draft.words.typed("description", f"{description.strip()}\n\n")
 
     def _audio(self, draft: _Draft, role: Role, sound: Sound, heard: Heard, record: str, remedy: str) -> None:
         """Placeholders for what is heard of a file."""
@@ -238,10 +268,8 @@ class LayoutBuilder:
             count = self.audio_tokens(sound.num_samples)
         except InputError as error:
             raise InputError(error.what, file=sound.path, record=record, remedy=remedy) from None
-        start = len(draft.ids)
-        medium = Media("audio", sound.path, start, start + count, num_samples=sound.num_samples, heard=heard)
-        draft.media.append(medium)
-        draft.add(role, [AUDIO_ID] * count)
+        medium = Media("audio", sound.path, 0, count, num_samples=sound.num_samples, heard=heard)
+        draft.medium(role, [AUDIO_ID] * count, 0, medium)
 
     def _query(self, draft: _Draft, turn: Turn, how: Query) -> None:
         how = "text" if turn.typed else how
@@ -259,26 +287,24 @@ class LayoutBuilder:
                 raise InputError(
                     "the item has no transcript yet", record=turn.item.id, remedy="transcribe its clip first"
                 )
-        draft.add("query", self._encode(" ".join(filter(None, (turn.item.instruction, text, turn.suffix)))))
+        draft.words.typed("query", " ".join(filter(None, (turn.item.instruction, text, turn.suffix))))
 
     def _spoken_query(self, draft: _Draft, turn: Turn) -> None:
         if turn.clip is None:
             raise InputError("the item has no clip", record=turn.item.id, remedy="run the speech stage on it first")
         if self.audio_tokens is None:
             raise InputError("the model has no ears, so it cannot be asked by speech", remedy="give `ears`")
-        draft.add("query", self._encode(turn.item.instruction))
+        draft.words.typed("query", turn.item.instruction)
         # Independent turns count their clips as if they were asked alone.
         first = draft.starts[-1] if draft.starts else 0
         number = 1 + sum(medium.kind == "audio" and medium.start >= first for medium in draft.media)
         before, after = self.family.around_clip(number)
-        draft.add("query", self._encode(before))
+        draft.words.template("query", before)
         clip = Sound(turn.clip, turn.num_samples)
         self._audio(draft, "query", clip, "clip", turn.item.id, "shorten the question")
-        draft.media[-1] = replace(draft.media[-1], words=tuple(self._encode(turn.text)))
-        draft.add("query", self._encode(after + turn.suffix))
-
-    def _encode(self, text: str) -> list[int]:
-        return self.family.tokenizer.encode(text, add_special_tokens=False) if text else []
+        draft.media[-1] = replace(draft.media[-1], words=tuple(self.family.words.alone(turn.text)))
+        draft.words.template("query", after)
+        draft.words.typed("query", turn.suffix)
 
     def _pieces(self, num_turns: int, num_images: int) -> list[str]:
         """The chat template around `num_turns` turns, cut at the queries, the answers and the image placeholders."""
@@ -293,8 +319,29 @@ class LayoutBuilder:
                     file=self.family.tokenizer.name_or_path,
                     remedy="give the template that the model was trained with",
                 )
+            self._check_ids(pieces)
             self._templates[key] = pieces
         return self._templates[key]
+
+    def _check_ids(self, pieces: Sequence[str]) -> None:
+        """Raise `InputError` where the pieces, put together, have other ids than the template's whole text."""
+        words = {_QUERY: "one two", _ANSWER: "three"}
+        ids: list[int] = []
+        text: RunningText[Role] = RunningText(self.family.words, lambda _, some: ids.extend(some))
+        for piece in pieces:
+            if piece in words:
+                text.joint()
+                text.typed("query", words[piece])
+            else:
+                text.template("template", piece)
+        text.settle()
+        tokenizer = self.family.tokenizer
+        if ids != tokenizer.encode("".join(words.get(piece, piece) for piece in pieces), add_special_tokens=False):
+            raise InputError(
+                "the tokenizer does not give a part of a conversation the ids that it has in the whole",
+                file=tokenizer.name_or_path,
+                remedy="use the fast tokenizer of this model",
+            )
 
 
 def shared_prefix(layouts: Sequence[Layout], *, with_audio: bool) -> int:
@@ -330,10 +377,10 @@ def _identity(medium: Media) -> tuple[object, ...]:
     return medium.kind, medium.source, medium.start, medium.stop, medium.heard, medium.num_samples
 
 
-def _images(sample: Sample, context: Context) -> tuple[Path, ...]:
+def _images(sample: Sample, context: Context) -> tuple[_Shown, ...]:
     """What is shown: the image if there is one, or the frames of the video, each as an image."""
     if context == "video" and not sample.frames:
         raise InputError("the item has no video", record=sample.key, remedy="name its video, or take another view")
     if context == "video":
-        return sample.frames
-    return (sample.image,) if context == "image" and sample.image is not None else ()
+        return tuple(_Shown(path, frame=True) for path in sample.frames)
+    return (_Shown(sample.image, frame=False),) if context == "image" and sample.image is not None else ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,18 +16,22 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from earwise.errors import InputError
+from earwise.loading import check_tensors
 
 if TYPE_CHECKING:
     from peft import LoraConfig
 
 _WEIGHTS = "adapter_model.safetensors"
+_PEFT = "base_model.model."
+"""What `peft` puts before the name that a module has in the model which it wraps."""
 
 
 class Lora:
     """Low-rank updates beside the decoder's linear layers: B A x times alpha / rank. B begins at 0, so that a fresh
     one changes nothing.
 
-    The layers are replaced in place, so the decoder is called as before. Files are those of `peft`.
+    The layers are replaced in place, so the decoder is called as before. Files are those that `peft` writes for the
+    whole model: `PeftModel.from_pretrained` loads them onto the base as transformers reads it.
     """
 
     def __init__(self, backbone: PreTrainedModel, config: LoraConfig) -> None:
@@ -60,27 +66,44 @@ class Lora:
             return cls(backbone, config)
 
     @classmethod
-    def load(cls, backbone: PreTrainedModel, folder: Path) -> Lora:
-        """Read what `save` wrote."""
-        check_peft()
-        from peft import LoraConfig, set_peft_model_state_dict
+    def load(cls, backbone: PreTrainedModel, folder: Path, whole: PreTrainedModel) -> Lora:
+        """Read what `save` wrote for `backbone` as a part of `whole`, or the same with names that begin in the decoder.
 
-        lora = cls(backbone, LoraConfig.from_pretrained(str(folder)))
-        set_peft_model_state_dict(backbone, load_file(folder / _WEIGHTS))
+        Raises `InputError` where the tensors are not those of the decoder's layers.
+        """
+        check_peft()
+        from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
+
+        config, file = LoraConfig.from_pretrained(str(folder)), folder / _WEIGHTS
+        assert isinstance(config, LoraConfig)
+        prefix = _prefix(whole, backbone)
+        weights = {name.removeprefix(prefix): value for name, value in load_file(file).items()}
+        config.target_modules = sorted({name.partition(".lora_")[0].rpartition(".")[2] for name in weights})
+        lora = cls(backbone, config)
+        check_tensors(get_peft_model_state_dict(backbone), weights, file)
+        set_peft_model_state_dict(backbone, weights)
         return lora
 
-    def save(self, folder: Path) -> None:
-        """Write `adapter_config.json` and `adapter_model.safetensors`."""
+    def save(self, folder: Path, whole: PreTrainedModel, *, base: str, revision: str | None) -> None:
+        """Write `adapter_config.json` and `adapter_model.safetensors`, for the model `whole` that the decoder is a part
+        of and that came from `base`.
+        """
         from peft import get_peft_model_state_dict
 
         folder.mkdir(parents=True, exist_ok=True)
-        weights = {name: value.contiguous() for name, value in get_peft_model_state_dict(self.backbone).items()}
+        prefix, state = _prefix(whole, self.backbone), get_peft_model_state_dict(self.backbone)
+        weights = {f"{prefix}{name}": value.contiguous() for name, value in state.items()}
         try:
             save_file(weights, folder / _WEIGHTS)
         except SafetensorError as error:
             what = f"cannot write: {error}"
             raise InputError(what, file=folder / _WEIGHTS, remedy="make room, then run again") from error
-        self.config.save_pretrained(str(folder))
+        # A tower may have layers of the same names, so the decoder is named, too.
+        names = "|".join(sorted({name.partition(".lora_")[0].rpartition(".")[2] for name in state}))
+        config = copy.copy(self.config)
+        config.target_modules = rf"{re.escape(prefix.removeprefix(_PEFT))}.*\.({names})"
+        config.base_model_name_or_path, config.revision, config.inference_mode = base, revision, True
+        config.save_pretrained(str(folder))
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """A and B of every layer."""
@@ -111,6 +134,11 @@ class Lora:
                 layer.enable_adapters(True)
             for parameter, flag in trained:  # `peft` changes it at every switch
                 parameter.requires_grad_(flag)
+
+
+def _prefix(whole: PreTrainedModel, backbone: PreTrainedModel) -> str:
+    """What `peft` writes before the name that a tensor has in the decoder."""
+    return _PEFT + "".join(f"{name}." for name, module in whole.named_modules() if module is backbone and name)
 
 
 def check_peft() -> None:

@@ -29,6 +29,7 @@ from earwise.models.image_attention import AttentionAsk, ImageAttention, image_a
 from earwise.models.kept_pictures import KeptPictures, KeyValues
 from earwise.models.layout import Layout, LayoutBuilder
 from earwise.models.lora import Lora
+from earwise.models.segments import segment_masks
 from earwise.models.views import Sample
 from earwise.records import View
 
@@ -136,7 +137,7 @@ class OmniModel(nn.Module):
         if isinstance(model.ears, OwnEars):
             model.ears.load(folder)
         if (folder / _LORA).is_dir():
-            model.lora = Lora.load(adapter.backbone, folder / _LORA)
+            model.lora = Lora.load(adapter.backbone, folder / _LORA, adapter.model)
         if (folder / _DECODER).is_dir():
             model.decoder = Decoder(adapter)
             model.decoder.load(folder / _DECODER)
@@ -150,7 +151,7 @@ class OmniModel(nn.Module):
             raise EarwiseError("the model has no ears to save")
         self.ears.save(Path(folder), base=self.origin[0], revision=self.origin[1])
         if self.lora is not None:
-            self.lora.save(Path(folder) / _LORA)
+            self.lora.save(Path(folder) / _LORA, self.base, base=self.origin[0], revision=self.origin[1])
         if self.decoder is not None:
             self.decoder.save(Path(folder) / _DECODER, base=self.origin[0], revision=self.origin[1])
 
@@ -272,12 +273,13 @@ class OmniModel(nn.Module):
         mask = view.mask if prefix is None else torch.cat([prefix.mask, view.mask], dim=1)
         cache = fresh_cache(past, self.family) if past is not None else None
         embeds = self.embed(view, ears, seen)
+        seen_by: Tensor | dict[str, Tensor] = mask
         if view.segments is not None:
-            mask = segment_mask(mask, view.segments, embeds.dtype)
+            seen_by = segment_masks(self.family, mask, view.segments, embeds.dtype)
         audio = wanted.audio and bool(view.audio_mask.any())
         ask = wanted.attention
         with image_attention(self.family.backbone, ask, view, prefix) if ask else nullcontext() as attention:
-            out = self.decode(embeds, mask, view.positions, cache, output_hidden_states=wanted.layers or audio)
+            out = self.decode(embeds, seen_by, view.positions, cache, output_hidden_states=wanted.layers or audio)
         every = _at(view.predicts, out) if wanted.layers else None
         states = States(require(out.last_hidden_state)[view.predicts], every, view.targets)
         states.turns, states.attention = view.turns, attention
@@ -296,11 +298,11 @@ class OmniModel(nn.Module):
         embeds = self.family.embed(view.ids)
         if view.images:
             features = self._features(view.images, {} if seen is None else seen)
-            embeds = embeds.masked_scatter(view.image_mask[..., None], features.to(embeds.dtype))
+            embeds = _placed(embeds, view.image_mask, features)
         if view.waveforms:
             if ears is None:
                 raise EarwiseError("the model has no ears, so it cannot be asked by speech")
-            embeds = embeds.masked_scatter(view.audio_mask[..., None], ears(view.waveforms).to(embeds.dtype))
+            embeds = _placed(embeds, view.audio_mask, ears(view.waveforms))
         return embeds
 
     def _features(self, images: Sequence[ImageInput], seen: Pictures) -> Tensor:
@@ -318,7 +320,7 @@ class OmniModel(nn.Module):
     def decode(
         self,
         embeds: Tensor,
-        mask: Tensor,
+        mask: Tensor | dict[str, Tensor],
         positions: Tensor,
         cache: DynamicCache | None,
         *,
@@ -326,11 +328,12 @@ class OmniModel(nn.Module):
     ) -> BaseModelOutputWithPast:
         """Run the decoder without its head on (B, L, H) embeddings that follow what `cache` holds.
 
-        `mask` is (B, cached + L), or (B, 1, L, L) and added to the attention scores; `positions` is (D, B, L).
+        `mask` is (B, cached + L), or (B, 1, L, L) and added to the attention scores, or such ones by kind of layer;
+        `positions` is (D, B, L).
         """
         return self.family.backbone(
             inputs_embeds=embeds,
-            attention_mask=mask if mask.is_floating_point() else mask.long(),
+            attention_mask=mask if isinstance(mask, dict) or mask.is_floating_point() else mask.long(),
             position_ids=positions if positions.shape[0] > 1 else positions[0],
             past_key_values=cache,
             use_cache=cache is not None,
@@ -361,6 +364,13 @@ class OmniModel(nn.Module):
         return answers
 
 
+def _placed(embeds: Tensor, where: Tensor, features: Tensor) -> Tensor:
+    """`embeds` with (n, H) `features` at the n positions of the mask `where`; without the check, some could be lost."""
+    if len(features) != (places := int(where.sum())):
+        raise EarwiseError(f"{len(features)} features of images or clips for {places} places in the input")
+    return embeds.masked_scatter(where[..., None], features.to(embeds.dtype))
+
+
 def _at(where: Tensor, out: BaseModelOutputWithPast) -> Tensor:
     """(K, n, H) every layer's states at the n positions of the mask `where`, (B, L)."""
     return torch.stack([hidden[where] for hidden in out.hidden_states or ()])
@@ -372,15 +382,6 @@ def _check_origin(folder: Path, family: Family, base: str) -> None:
         raise InputError(f"the ears belong to {origin['base']!r}, not to {base!r}", file=base)
     if ("own" in origin) != family.hears:
         raise InputError(f"not the kind of ears that a {family.name} has", file=folder)
-
-
-def segment_mask(mask: Tensor, segments: Tensor, dtype: torch.dtype) -> Tensor:
-    """(B, 1, L, L) added to attention scores: a token sees the shared tokens and its own turn, and nothing later."""
-    length = mask.shape[1]
-    earlier = torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
-    seen = earlier & mask[:, None] & ((segments[:, None] == 0) | (segments[:, None] == segments[:, :, None]))
-    seen |= torch.eye(length, dtype=torch.bool, device=mask.device)  # padding sees itself, so that no row is empty
-    return torch.zeros(seen.shape, dtype=dtype, device=mask.device).masked_fill(~seen, torch.finfo(dtype).min)[:, None]
 
 
 def fresh_cache(past: KeyValues, family: Family) -> DynamicCache:

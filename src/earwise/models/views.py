@@ -127,3 +127,10 @@ class Sample:
     def key(self) -> str:
         """Id of the first turn's item."""
         return self.turns[0].item.id
+
+
+def clips_of(sample: Sample, view: View) -> int:
+    """How many clips and sounds are heard of `sample` under `view`."""
+    spec = view_spec(view)
+    spoken = sum(not turn.typed for turn in sample.turns) if spec.query == "speech" else 0
+    return spoken + (spec.context in HEARD)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import WhisperConfig, WhisperFeatureExtractor
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from earwise.errors import InputError
+from earwise.loading import load_whole
 from earwise.models.block_attention import NAME as BLOCKS
 
 FRAMES_PER_STATE = 2
@@ -63,17 +63,13 @@ def read_encoder(folder: str, revision: str | None) -> tuple[dict[str, Any], dic
 
     Raises `InputError` where weights are missing.
     """
-    loaded: tuple[WhisperEncoder, dict[str, Any]] = _EncoderOfWhole.from_pretrained(  # type: ignore[assignment]
+    encoder = load_whole(
+        _EncoderOfWhole,
         folder,
         revision=revision or "main",
         dtype=torch.float32,
         key_mapping={r"^(?:model\.)?encoder\.": ""},
-        output_loading_info=True,
     )
-    encoder, info = loaded
-    if info["missing_keys"]:
-        missing = f"no weights for {min(info['missing_keys'])!r}"
-        raise InputError(missing, file=folder, remedy="give the folder of a Whisper checkpoint")
     config = {key: value for key, value in encoder.config.to_diff_dict().items() if key in _FIELDS}
     return config, encoder.state_dict()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +36,7 @@ from earwise.settings import Recipe
 from earwise.stages import base
 from earwise.stages.checks import check_model
 from earwise.stages.models import load_base, load_start
+from earwise.stages.samples import that_can_be_shown
 from earwise.training_settings import OnPolicy, Optimisation, SftTerm, TaughtTerm, Term, portions
 
 SHOWN: Final = 1
@@ -94,6 +95,7 @@ def plan(recipe: Recipe, shown: int = SHOWN) -> Iterator[Text]:
             yield from _title("no model to show items to")
             return
         model = _model(recipe, folder)
+        yield from _left_out(model, materials)
         todo = jobs(recipe)
         yield from _weights(model)
         for job in todo:
@@ -123,6 +125,16 @@ def _data(materials: dict[str, Material]) -> Iterator[Text]:
         yield from _title(f"data {name}: {material.total:,} {material.unit}")
         for note in material.notes:
             yield from _wrapped(note)
+
+
+def _left_out(model: OmniModel, materials: dict[str, Material]) -> Iterator[Text]:
+    """Take away what the model cannot be shown, and say so."""
+    for name, material in [*materials.items()]:
+        notes: list[str] = []
+        shown = that_can_be_shown(material.samples, model.family, notes.append)
+        materials[name] = replace(material, samples=shown)
+        for note in notes:
+            yield from _wrapped(f"{name}: {note}")
 
 
 def _items(

@@ -11,6 +11,7 @@ from transformers import AutoModelForTextToWaveform, AutoTokenizer
 from earwise.data.media import Waveform
 from earwise.data.resample import to_16_khz
 from earwise.errors import InputError
+from earwise.loading import load_whole
 from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_voice
 
 
@@ -28,7 +29,9 @@ class HuggingFaceEngine:
             raise InputError("no such model folder", file=model)
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
-            loaded = AutoModelForTextToWaveform.from_pretrained(model, revision=revision, use_safetensors=True)
+            loaded = load_whole(AutoModelForTextToWaveform, model, revision=revision, use_safetensors=True)
+        except InputError:
+            raise
         except (OSError, ValueError) as error:  # transformers reports a missing file and an unknown type by these two
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"cannot load a text-to-speech model: {reason}", file=model) from error
@@ -54,7 +57,7 @@ class HuggingFaceEngine:
         check_voice(voice, self.voices(), self.name)
         check_own_pitch(pitch, self.name)
         self._set_rate(rate)
-        inputs = self._tokenizer(spoken, return_tensors="pt").to(self._device)
+        inputs = self._tokenizer(spoken, return_tensors="pt", split_special_tokens=True).to(self._device)
         speaker = {"speaker_id": int(voice)} if len(self.voices()) > 1 else {}
         with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
             torch.manual_seed(seed)

@@ -7,11 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutomaticSpeechRecognitionPipeline, pipeline
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutomaticSpeechRecognitionPipeline,
+    AutoModelForCTC,
+    AutoModelForSpeechSeq2Seq,
+    AutoTokenizer,
+    PreTrainedModel,
+    pipeline,
+)
+from transformers.models.auto.modeling_auto import MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES
 
 from earwise.data.media import Waveform
 from earwise.errors import InputError
 from earwise.gate_settings import Asr
+from earwise.loading import load_whole
 from earwise.records import SAMPLE_RATE_HZ
 
 
@@ -29,11 +40,13 @@ class HuggingFaceTranscriber:
         try:
             self._pipeline: AutomaticSpeechRecognitionPipeline = pipeline(
                 "automatic-speech-recognition",
-                model=model,
-                revision=settings.revision,
+                model=_load(model, settings.revision),
+                tokenizer=AutoTokenizer.from_pretrained(model, revision=settings.revision),
+                feature_extractor=AutoFeatureExtractor.from_pretrained(model, revision=settings.revision),
                 device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
-                model_kwargs={"use_safetensors": True},
             )
+        except InputError:
+            raise
         except (OSError, ValueError, KeyError) as error:  # how transformers reports a missing file or an unknown type
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"cannot load a speech recogniser: {reason}", file=model) from error
@@ -59,3 +72,14 @@ class HuggingFaceTranscriber:
             return {}
         tells = {"language": "english", "task": "transcribe"} if getattr(config, "lang_to_id", None) else {}
         return {"do_sample": False, "num_beams": 1, **tells}
+
+
+def _load(name: str, revision: str | None) -> PreTrainedModel:
+    """The recogniser's model, of either kind."""
+    config = AutoConfig.from_pretrained(name, revision=revision)
+    writes = config.model_type in MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES
+    kind = AutoModelForSpeechSeq2Seq if writes else AutoModelForCTC
+    model: PreTrainedModel = load_whole(
+        kind, name, config=config, revision=revision, dtype="auto", use_safetensors=True
+    )
+    return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections import Counter
@@ -12,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 import soundfile
+from PIL import Image
 
 from earwise.data.llava import CONVERSATION, TYPED
 from earwise.data.media import MAX_CLIP_S, check_rate, resolve
@@ -19,6 +21,7 @@ from earwise.data.prompts import query_text
 from earwise.data.resample import resampled_length
 from earwise.data.video import FrameChoice, frame_files, sound_file
 from earwise.errors import InputError, about
+from earwise.models.families import Family
 from earwise.models.views import HEARD, Sample, Sound, Turn, view_spec
 from earwise.plural import counted
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item, View
@@ -118,6 +121,28 @@ def conversations(
         samples.append(Sample(turns, shown, independent, frames=media.frames(first), sound=media.sound(first)))
     media.say_cut(say)
     return samples
+
+
+def that_can_be_shown(samples: Sequence[Sample], family: Family, say: Callable[[str], None]) -> list[Sample]:
+    """Samples without those whose image has a size that the model does not take; `say` is told how many there are.
+
+    Raises `InputError` where none is left.
+    """
+    if type(family).refuses_size is Family.refuses_size:
+        return list(samples)
+    reasons: dict[Path, str | None] = {}
+    for path in dict.fromkeys(sample.image for sample in samples if sample.image is not None):
+        with contextlib.suppress(OSError, ValueError), Image.open(path) as image:
+            reasons[path] = family.refuses_size(*image.size)
+    refused = [sample for sample in samples if sample.image is not None and reasons.get(sample.image)]
+    if not refused:
+        return list(samples)
+    first = refused[0]
+    assert first.image is not None
+    say(f"{len(refused)} items left out: their pictures cannot be shown, e.g. {first.key}: {reasons[first.image]}")
+    if len(refused) == len(samples):
+        raise InputError("no picture can be shown to the model", file=first.image, record=first.key)
+    return [sample for sample in samples if sample.image is None or not reasons.get(sample.image)]
 
 
 def _turn(item: Item, clip: Clip | None, folder: Path | None, suffix: str) -> Turn:

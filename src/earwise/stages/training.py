@@ -22,6 +22,7 @@ from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.evaluation_settings import CLIP_VIEWS, DESCRIBED_VIEWS
 from earwise.models.ears import Ears
+from earwise.models.families import Family
 from earwise.models.kept_pictures import KeptPictures
 from earwise.models.omni import OmniModel
 from earwise.models.views import Sample
@@ -42,7 +43,7 @@ from earwise.stages.descriptions import described
 from earwise.stages.gate import failures
 from earwise.stages.models import EARS, load_model, load_start
 from earwise.stages.objectives import open_objective
-from earwise.stages.samples import sample_items
+from earwise.stages.samples import sample_items, that_can_be_shown
 from earwise.stages.selection import Best
 from earwise.stages.speech import telling_how_to_repair
 from earwise.stages.taught import read_taught
@@ -61,7 +62,7 @@ def align(context: StageContext, recipe: Recipe) -> None:
     settings = recipe.align
     assert settings is not None
     model = load_model(recipe, context)
-    samples = _samples(context, recipe, settings.data, [settings.view])
+    samples = that_can_be_shown(_samples(context, recipe, settings.data, [settings.view]), model.family, context.say)
     objective = Objective(settings.view, [make_term(SftTerm(type="sft", weight=1.0))], model)
     order = draw(len(samples), settings.steps * settings.batch_size * settings.accumulate, context.seed)
     _train_ears(model, settings.frozen_layers)
@@ -73,19 +74,20 @@ def train(context: StageContext, recipe: Recipe, name: str) -> None:
     own, settings = recipe.train[name], recipe.optimisation(name)
     model = load_start(recipe, context, model_stage(recipe, own.start, context.seed))
     if own.parts:
-        samples, order = _by_parts(context, recipe, own, settings)
+        samples, order = _by_parts(context, recipe, own, settings, model.family)
         _train_ears(model, settings.frozen_layers)
         with open_objective(context, recipe, name, model, samples, (), np.unique(order).tolist()) as objective:
             # Each part is grouped by length already.
             _fit(context, model, objective, samples, order, settings.model_copy(update={"group_by_length": False}))
         return
     views = train_views(own)
-    samples = _samples(context, recipe, own.data, views)
+    samples = that_can_be_shown(_samples(context, recipe, own.data, views), model.family, context.say)
     order = _draw(samples, own.balance, settings.steps * settings.batch_size * settings.accumulate, context.seed)
     replayed: list[Sample] = []
     for number, (other, share) in enumerate({"transcribe": own.copy_share, "replay": own.replay_share}.items()):
         if share:
             more, seed = _samples(context, recipe, other, views), context.seed + 2 * number
+            more = that_can_be_shown(more, model.family, context.say)
             offset = len(samples) + len(replayed)
             order = mix(order, offset + draw(len(more), len(order), seed + 1), share, seed)
             replayed += more
@@ -102,7 +104,9 @@ def train(context: StageContext, recipe: Recipe, name: str) -> None:
         _fit(context, model, objective, [*samples, *replayed], order, settings, best, updates)
 
 
-def _by_parts(context: StageContext, recipe: Recipe, own: Train, settings: Training) -> tuple[list[Sample], np.ndarray]:
+def _by_parts(
+    context: StageContext, recipe: Recipe, own: Train, settings: Training, family: Family
+) -> tuple[list[Sample], np.ndarray]:
     """Samples of all parts, and the order in which they are drawn: in every optimiser step some of each part."""
     items = settings.batch_size * settings.accumulate
     counts = portions(items, [part.share for part in own.each])
@@ -112,7 +116,7 @@ def _by_parts(context: StageContext, recipe: Recipe, own: Train, settings: Train
         found = _of_kinds(part.kinds, _samples(context, recipe, part.data, part_views(part)), f"part {name}")
         seed = context.seed + _SEEDS * number
         typed = (stretched(one, part.stretch, random.Random(f"{seed}/{n}")) for n, one in enumerate(found))
-        some = [replace(sample, part=name) for sample in typed]
+        some = [replace(sample, part=name) for sample in that_can_be_shown(list(typed), family, context.say)]
         order = _draw(some, part.balance, settings.steps * counts[number], seed)
         if settings.group_by_length:
             order = group_by_length(order, np.array([_length(sample) for sample in some]), counts[number], seed)

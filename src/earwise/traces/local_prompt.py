@@ -8,12 +8,18 @@ from typing import Any, Final
 
 from earwise.data.media import load_audio
 from earwise.errors import InputError
-from earwise.models.layout import AUDIO_ID, Layout, Media, Span
+from earwise.models.layout import AUDIO_ID, Layout, Media, Role, Span
 from earwise.models.omni import OmniModel
+from earwise.models.text import RunningText
 from earwise.traces.requests import Frames, Message, Part, Picture, Request, Sound
 
 _TEXT, _SOUND, _ANSWER = "\ue000", "\ue003", "\ue001"
 """Private-use characters: no chat template and no question contains them."""
+
+
+class _Frame(Picture):
+    """A picture that is a frame of a video."""
+
 
 _Shown = str | Picture | Sound
 """A part in the form in which the template writes it: frames are so many pictures."""
@@ -34,7 +40,7 @@ def layout_of(model: OmniModel, request: Request) -> Layout:
         if piece in (_TEXT, _SOUND, model.family.image_placeholder):
             prompt.add(next(coming))
         else:
-            prompt.add_text(piece)
+            prompt.words.template("query", piece)
     return prompt.finish()
 
 
@@ -43,27 +49,25 @@ class _Prompt:
 
     def __init__(self, model: OmniModel) -> None:
         self._model = model
+        self.words: RunningText[Role] = RunningText(model.family.words, lambda _, ids: self._ids.extend(ids))
         self._ids: list[int] = []
         self._media: list[Media] = []
 
     def add(self, part: _Shown) -> None:
         if isinstance(part, str):
-            self.add_text(part)
+            self.words.typed("query", part)
         elif isinstance(part, Picture):
-            self._picture(part.path)
+            self._picture(part.path, frame=isinstance(part, _Frame))
         else:
             self._sound(part.path)
 
-    def add_text(self, text: str) -> None:
-        if text:
-            self._ids += self._model.family.tokenizer.encode(text, add_special_tokens=False)
-
-    def _picture(self, path: Path) -> None:
-        image = self._model.family.load_image(path)
+    def _picture(self, path: Path, *, frame: bool) -> None:
+        image = self._model.family.load_image(path, frame=frame)
         ids, offset = self._model.family.image_token_ids(image)
+        self.words.settle()
         start = len(self._ids) + offset
         self._media.append(Media("image", path, start, start + image.num_tokens, image))
-        self._ids += ids
+        self.words.ids("query", ids)
 
     def _sound(self, path: Path) -> None:
         assert self._model.layouts.audio_tokens is not None
@@ -71,18 +75,20 @@ class _Prompt:
         count = self._model.layouts.audio_tokens(samples)
         number = 1 + sum(medium.kind == "audio" for medium in self._media)
         before, after = self._model.family.around_clip(number)
-        self.add_text(before)
+        self.words.template("query", before)
+        self.words.settle()
         start = len(self._ids)
         self._media.append(Media("audio", path, start, start + count, num_samples=samples))
-        self._ids += [AUDIO_ID] * count
-        self.add_text(after)
+        self.words.ids("query", [AUDIO_ID] * count)
+        self.words.template("query", after)
 
     def finish(self) -> Layout:
+        self.words.joint()
         return Layout(tuple(self._ids), (Span("query", 0, len(self._ids)),), tuple(self._media))
 
 
 def _shown(part: Part) -> list[_Shown]:
-    return [Picture(path) for path in part.paths] if isinstance(part, Frames) else [part]
+    return [_Frame(path) for path in part.paths] if isinstance(part, Frames) else [part]
 
 
 def _check_senses(model: OmniModel, request: Request, parts: list[_Shown]) -> None:
@@ -119,5 +125,6 @@ def _content(message: Message) -> list[dict[str, Any]]:
         str: {"type": "text", "text": _TEXT},
         Sound: {"type": "text", "text": _SOUND},
         Picture: {"type": "image"},
+        _Frame: {"type": "image"},
     }
     return [marks[type(shown)] for part in message.parts for shown in _shown(part)]

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
 from earwise.models.batch import Pass
-from earwise.models.decode import require
+from earwise.models.decode import read_prompt, require
 from earwise.models.families import Family
 from earwise.models.omni import OmniModel
 from earwise.traces.requests import Sampling
@@ -42,12 +42,8 @@ def sample(model: OmniModel, prompt: Pass, seeds: Sequence[Sequence[int]], sampl
     rows = torch.tensor([b for b, some in enumerate(seeds) for _ in some], device=prompt.ids.device)
     draws = _uniform([seed for some in seeds for seed in some], sampling.max_tokens).to(rows.device)
     cache = DynamicCache(config=model.family.backbone.config)
-    last = prompt.mask.sum(1) - 1
-    ends = torch.arange(len(last), device=last.device)
-    out = model.decode(model.embed(prompt, model.ears), prompt.mask, prompt.positions, cache)
-    hidden = require(out.last_hidden_state)[ends, last][rows]
-    position = prompt.positions[:, ends, last][:, rows]
-    mask = prompt.mask[rows]
+    hidden, position, mask = read_prompt(model, prompt, prompt.mask, cache)
+    hidden, position, mask = hidden[rows], position[:, rows], mask[rows]
     cache.batch_select_indices(rows)
     stops = torch.tensor(model.family.stop_ids, device=rows.device)
     banned = torch.tensor(banned_ids(model.family), device=rows.device, dtype=torch.long)
@@ -94,10 +90,8 @@ def choose(logits: Tensor, draws: Tensor, sampling: Sampling) -> tuple[Tensor, T
 
 def banned_ids(family: Family) -> list[int]:
     """Ids that no answer may hold: placeholders of media, and padding where it does not also end an answer."""
-    config = family.model.config
-    names = ("image_token_id", "video_token_id", "audio_token_id", "audio_token_index")
-    ids = {getattr(config, name, None) for name in names} | {family.tokenizer.pad_token_id}
-    return sorted({one for one in ids if one is not None} - {*family.stop_ids})
+    padding = family.tokenizer.pad_token_id
+    return sorted({*family.placeholder_ids, *([] if padding is None else [padding])} - {*family.stop_ids})
 
 
 def _logits(model: OmniModel, hidden: Tensor, banned: Tensor) -> Tensor:

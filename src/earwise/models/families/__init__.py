@@ -18,8 +18,10 @@ from transformers import (
 from transformers.utils import cached_file
 
 from earwise.errors import InputError
+from earwise.loading import load_whole
 from earwise.models.families.base import Family, ImageInput
 from earwise.models.families.causal_lm import CausalLM, is_causal_lm
+from earwise.models.families.generation import tell_what_is_ignored
 from earwise.models.families.internvl import InternVL
 from earwise.models.families.own_ears import OwnEars, TrainedPart, read_description
 from earwise.models.families.qwen2_5_omni import Qwen2_5Omni
@@ -77,7 +79,8 @@ def load_family(
     adapter = adapter_for(family, config.model_type, base)
     # On CPUs the backward pass of fused attention takes up to twice the time of plain products.
     attention = "sdpa" if torch.cuda.is_available() else "eager"
-    model = adapter.model_class.from_pretrained(base, dtype=dtype, attn_implementation=attention, **options)
+    model = load_whole(adapter.model_class, base, dtype=dtype, attn_implementation=attention, **options)
+    tell_what_is_ignored(model.generation_config, base)
     image_processor = AutoImageProcessor.from_pretrained(base, **options) if adapter.sees else None
     feature_extractor = AutoFeatureExtractor.from_pretrained(base, **options) if adapter.hears else None
     return adapter(model.eval(), _tokenizer(base, options), image_processor, feature_extractor)

@@ -19,6 +19,7 @@ from earwise.data.media import load_image
 from earwise.errors import InputError
 from earwise.models.kept import digest_of
 from earwise.models.layout import Layout
+from earwise.models.text import TextEncoder
 
 if TYPE_CHECKING:
     from earwise.models.ears import Ears
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _FINAL_NORMS = ("norm", "ln_f", "norm_f", "final_layernorm", "final_layer_norm")
 """Names of the final norm in the decoders of transformers."""
+_PLACEHOLDERS = ("image_token_id", "video_token_id", "audio_token_id", "audio_token_index")
+"""Names that configs of transformers give to the ids that features of media replace."""
 _CACHE_BYTES = 512 * 2**20
 """Preprocessed images that are kept in memory: the turns and epochs that come back to an image find it here."""
 
@@ -87,7 +90,7 @@ class Family:
         self.image_processor = image_processor
         self.feature_extractor = feature_extractor
         self._around_clips: list[tuple[str, str]] = []
-        self._images: OrderedDict[Path, ImageInput] = OrderedDict()
+        self._images: OrderedDict[tuple[Path, bool], ImageInput] = OrderedDict()
         self._image_bytes = 0
 
     @property
@@ -98,9 +101,31 @@ class Family:
     @property
     def no_shared_prefix(self) -> str | None:
         """Why views cannot share a prefix in this architecture; None where they can."""
-        if getattr(self.backbone, "has_sliding_layers", False):
+        if self.forgets:
             return "sliding-window layers forget keys, and a ragged prefix would shift their window"
         return None
+
+    @property
+    def layer_kinds(self) -> frozenset[str]:
+        """Kinds of the decoder's layers, in the words of transformers: `full_attention`, `sliding_attention`, ..."""
+        config = self.backbone.config.get_text_config(decoder=True)
+        if (kinds := getattr(config, "layer_types", None)) is not None:
+            return frozenset(kinds)
+        return frozenset({"full_attention" if self.window is None else "sliding_attention"})
+
+    @property
+    def window(self) -> int | None:
+        """How many tokens a sliding-window layer sees, itself included; None without such layers."""
+        config = self.backbone.config.get_text_config(decoder=True)
+        found: int | None = getattr(config, "sliding_window", None)
+        return found
+
+    @property
+    def forgets(self) -> bool:
+        """Whether some layers do not keep every token that they have read: what lies between two tokens counts, padding
+        included.
+        """
+        return self.layer_kinds != {"full_attention"}
 
     @property
     def head_weight(self) -> Tensor:
@@ -142,13 +167,35 @@ class Family:
         ids = configured if isinstance(configured, list) else [configured]
         return tuple(sorted({i for i in (*ids, self.tokenizer.eos_token_id) if i is not None}))
 
-    def load_image(self, path: Path) -> ImageInput:
-        """Read and preprocess an image; recently used ones are kept in memory."""
-        if path in self._images:
-            self._images.move_to_end(path)
-            return self._images[path]
-        image = self.preprocess(load_image(path))
-        self._images[path] = image
+    @property
+    def placeholder_ids(self) -> tuple[int, ...]:
+        """Ids that features of media replace: they never stand for text."""
+        found = {getattr(self.model.config, name, None) for name in _PLACEHOLDERS}
+        return tuple(sorted(one for one in found if one is not None))
+
+    @cached_property
+    def words(self) -> TextEncoder:
+        """Text to token ids; what people write never becomes a special token."""
+        return TextEncoder(self.tokenizer, self.placeholder_ids, self.stop_ids)
+
+    def load_image(self, path: Path, *, frame: bool = False) -> ImageInput:
+        """Read and preprocess an image, or a `frame` of a video; recently used ones are kept in memory.
+
+        Raises `InputError` naming the file for what cannot be read or is of a size that the model does not take.
+        """
+        key = path, frame
+        if key in self._images:
+            self._images.move_to_end(key)
+            return self._images[key]
+        picture = load_image(path)
+        if (reason := self.refuses_size(*picture.size)) is not None:
+            raise InputError(reason, file=path, remedy="cut or pad the picture")
+        try:
+            image = self.preprocess_frame(picture) if frame else self.preprocess(picture)
+        except ValueError as error:
+            what = f"the image processor does not take a picture of {picture.width} x {picture.height} pixels: {error}"
+            raise InputError(what, file=path, remedy="cut or pad the picture") from None
+        self._images[key] = image
         self._image_bytes += image.num_bytes
         while self._image_bytes > _CACHE_BYTES and len(self._images) > 1:
             self._image_bytes -= self._images.popitem(last=False)[1].num_bytes
@@ -200,6 +247,14 @@ class Family:
     def preprocess(self, image: Any) -> ImageInput:
         """Turn an RGB PIL image into the tensors of the vision tower."""
         raise NotImplementedError(f"{self.name} does not see")
+
+    def preprocess_frame(self, image: Any) -> ImageInput:
+        """As `preprocess`, for a frame of a video, where the family shows it otherwise than an image."""
+        return self.preprocess(image)
+
+    def refuses_size(self, width: int, height: int) -> str | None:
+        """Why a picture of so many pixels cannot be shown; None where it can."""
+        return None
 
     def image_token_ids(self, image: ImageInput) -> tuple[list[int], int]:
         """Ids that stand for the image in the prompt, and where in them its `num_tokens` placeholders begin."""

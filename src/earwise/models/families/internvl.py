@@ -20,7 +20,14 @@ class InternVL(Family):
 
     def preprocess(self, image: Any) -> ImageInput:
         """Tiles as the published processor cuts them: (tiles, 3, height, width)."""
-        pixels = self.image_processor(image, crop_to_patches=True, return_tensors="pt")["pixel_values"]
+        return self._tiles(image, cut=True)
+
+    def preprocess_frame(self, image: Any) -> ImageInput:
+        """One tile, as the published processor makes of each frame of a video."""
+        return self._tiles(image, cut=False)
+
+    def _tiles(self, image: Any, *, cut: bool) -> ImageInput:
+        pixels = self.image_processor(image, crop_to_patches=cut, return_tensors="pt")["pixel_values"]
         return ImageInput({"pixel_values": pixels}, pixels.shape[0] * int(self.model.config.image_seq_length))
 
     def image_token_ids(self, image: ImageInput) -> tuple[list[int], int]:

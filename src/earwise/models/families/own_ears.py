@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, WhisperFeatureExtractor
 
 from earwise.errors import InputError
+from earwise.loading import fill
 from earwise.models.mel import HOP
 from earwise.records import SAMPLE_RATE_HZ
 
@@ -87,7 +88,7 @@ class OwnEars(nn.Module, ABC):
     def load(self, folder: Path) -> None:
         """Put what `save` wrote into the base's tower."""
         self.train_part(read_description(folder)["own"])
-        self.trained.load_state_dict(load_file(folder / "ears.safetensors"))
+        fill(self.trained, load_file(folder / "ears.safetensors"), folder / "ears.safetensors")
 
 
 def _in_its_own_precision(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -54,7 +54,10 @@ class Qwen2_5Omni(Qwen2VL):
         if not grids:
             return torch.arange(len(layout)).expand(3, -1)
         clips = [num_frames(m.num_samples) for m in media if m.kind == "audio"]
-        ids = torch.tensor(layout.ids)[None]
+        ids = torch.zeros(1, len(layout), dtype=torch.long)  # The rule reads media and the markers around them.
+        for medium in media:
+            around = slice(max(0, medium.start - 1), medium.stop + 1)
+            ids[0, around] = torch.tensor(layout.ids[around])
         ids = ids.masked_fill(ids == AUDIO_ID, self.model.config.audio_token_id)
         positions, _ = self.model.model.get_rope_index(
             ids, torch.cat(grids), attention_mask=torch.ones_like(ids), audio_seqlens=torch.tensor(clips)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor
 
 from earwise.models.families.base import Family, ImageInput
 from earwise.models.layout import AUDIO_ID, Layout
+
+_LONGEST: Final = 200
+"""How many times as long as wide a picture may be."""
 
 
 class Qwen2VL(Family):
@@ -26,6 +29,11 @@ class Qwen2VL(Family):
         tensors = {"pixel_values": out["pixel_values"], "image_grid_thw": out["image_grid_thw"]}
         return ImageInput(tensors, int(out["image_grid_thw"].prod()) // merge)
 
+    def refuses_size(self, width: int, height: int) -> str | None:
+        """The processor takes no picture that is more than 200 times as long as wide."""
+        ratio = max(width, height) / min(width, height)
+        return f"a picture of {width} x {height} pixels is too narrow for {self.name}" if ratio > _LONGEST else None
+
     def image_token_ids(self, image: ImageInput) -> tuple[list[int], int]:
         """Only placeholders."""
         return [self.model.config.image_token_id] * image.num_tokens, 0
@@ -39,13 +47,15 @@ class Qwen2VL(Family):
 
     def positions(self, layout: Layout) -> Tensor:
         """M-RoPE positions by the model's own rule; clips count as text, one step per token."""
-        images = [medium.image for medium in layout.media if medium.kind == "image" and medium.image is not None]
-        if not images:
+        shown = [m for m in layout.media if m.stop <= len(layout) and m.image is not None]
+        if not shown:
             return torch.arange(len(layout)).expand(3, -1)
-        ids = torch.tensor(layout.ids)
-        kinds = (ids == self.model.config.image_token_id).int()
-        grids = torch.cat([image.tensors["image_grid_thw"] for image in images])
+        kinds = torch.zeros(1, len(layout), dtype=torch.int)
+        for medium in shown:
+            kinds[0, medium.start : medium.stop] = 1
+        grids = torch.cat([medium.image.tensors["image_grid_thw"] for medium in shown if medium.image is not None])
+        ids = torch.tensor(layout.ids)[None]
         positions, _ = self.model.model.get_rope_index(
-            ids.masked_fill(ids == AUDIO_ID, 0)[None], mm_token_type_ids=kinds[None], image_grid_thw=grids
+            ids.masked_fill(ids == AUDIO_ID, 0), mm_token_type_ids=kinds, image_grid_thw=grids
         )
         return positions[:, 0]
