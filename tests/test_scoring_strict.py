@@ -45,7 +45,8 @@ ANSWERED = [
     # declared after the options were gone through
     "A) a cat is wrong. The answer is B.", "(A) is incorrect, there is no cat. The correct answer is (B).",
     "A. a cat\nB. the dog\nC. a cow\n\nAnswer: B", "A: no\nB: yes\nC: no", "A. Wrong, the fur is brown.\nB. Correct.",
-    "Options: A. a cat, B. the dog. I pick the dog.", "A) a cat or B) the dog? It is the dog.", "B is the answer, not A",
+    "Options: A. a cat, B. the dog. I pick the dog.", "A) a cat or B) the dog? It is the dog.",
+    "B is the answer, not A",
     "The correct answer to the question is B", r"So we get $\boxed{B}$.", "Option (b) is correct, A is no dog.",
     "At first the answer is A. Final answer: B", "The answer is B. A shows a cat.", "A ✗ B ✓ C ✗",
     # denied, and something else said
@@ -55,7 +56,8 @@ ANSWERED = [
     "B\nExplanation: A is wrong, it is no cat.", "B\n\nThe dog is visible, so A and C are out.", "A or C?\n\nB",
     "**B**\n\nReasoning: option A is small.", "(B)\nA is further away",
     # other scripts
-    "选B", "我选择B。", "正确答案是B", "答案为B：女人", "答案：B", "应该选B，不是A", "Ｂ", "（Ｂ）", "Ｂ．the dog", "정답은 B입니다",
+    "选B", "我选择B。", "正确答案是B", "答案为B：女人", "答案：B", "应该选B，不是A", "Ｂ", "（Ｂ）", "Ｂ．the dog",
+    "정답은 B입니다",
     "答えはBです", "B、因为有狗",
     # as before
     "b", "B. Right", "[B]", "the dog", "The dog!", "B because A is small", "not only loud but B",

@@ -106,7 +106,7 @@ def _text_patterns(choices: Sequence[str], letters: str) -> Iterator[tuple[int, 
         if len(text) == 1 and text.isalpha():
             if text.upper() not in letters:
                 yield place, f"{_BEFORE}(?-i:{text}){_AFTER}"
-        elif counts[said] == 1 and len("".join(said)) > 1 or text.isdigit():
+        elif (counts[said] == 1 and len("".join(said)) > 1) or text.isdigit():
             yield place, _BEFORE + r"[^\w]+".join(map(re.escape, said)) + _AFTER
         elif said:  # `C#` beside `C`, `A:maj` beside `A#:maj`: the marks tell them apart
             yield place, r"(?<!\w)" + r"\s+".join(map(re.escape, text.split())) + r"(?!\w)"

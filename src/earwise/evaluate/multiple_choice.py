@@ -40,7 +40,8 @@ _DECLARING: Final = (
 )
 _ADVERB: Final = r"(?:(?:definitely|clearly|probably|likely|therefore|thus|indeed|option|choice|letter|the|an?)\b)?"
 _DECLARED: Final = re.compile(
-    rf"(?P<final>final\s+)?(?:{_DECLARING}){_QUIET}{_ADVERB}{_QUIET}(?P<named>{SIGN}(?:{_JOIN}{SIGN}){{0,4}})", re.IGNORECASE
+    rf"(?P<final>final\s+)?(?:{_DECLARING}){_QUIET}{_ADVERB}{_QUIET}(?P<named>{SIGN}(?:{_JOIN}{SIGN}){{0,4}})",
+    re.IGNORECASE,
 )
 _AFFIRMED: Final = re.compile(
     rf"({SIGN}){_QUIET}(?:\b(?:is|would be|must be)\s+)?(?:(?:the|my)\s+)?(?:most\s+)?"
@@ -49,7 +50,8 @@ _AFFIRMED: Final = re.compile(
 )
 _LONE_LINE: Final = re.compile(rf"^{_QUIET}([{MARKED}{FREE}]){_QUIET}$", re.MULTILINE)
 _FIRST: Final = re.compile(
-    rf"{_QUIET}(?:(?:option|choice|answer){_QUIET})*(?:([{MARKED}])|([{FREE}])(?=\s?[.:,;]|\s(?:[-–]|because|since)\s))", re.IGNORECASE
+    rf"{_QUIET}(?:(?:option|choice|answer){_QUIET})*(?:([{MARKED}])|([{FREE}])(?=\s?[.:,;]|\s(?:[-–]|because|since)\s))",
+    re.IGNORECASE,
 )
 _IT_IS: Final = re.compile(rf"\b(?:it|this|that)(?:\s+is|['’]s)\s+(?:(?:the|an?)\s+)?([{IN_WORDS}])", re.IGNORECASE)
 

@@ -4,7 +4,7 @@
 |---|---|---|---|
 | `strict` | taken out | its text is the answer | taken off |
 | `lmms_eval` | taken out, also `<analysis>` (the kit's default) | stays | taken off |
-| `vlmevalkit` | what stands before `</think>` goes, as the kit does under `SPLIT_THINK=1` | stays | only with the reasoning |
+| `vlmevalkit` | all before `</think>` goes (the kit's `SPLIT_THINK=1`) | stays | taken off only with reasoning |
 | `official` | stays | stays | stay |
 
 The released scripts and both kits know no `<answer>`: they score the tags with the text.

@@ -17,7 +17,9 @@ Parser = Callable[[str], Answer | None]
 
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _BOTH: Final = re.compile(r"\W*(?:yes\s*(?:\bor\b|\band\b|[/|&])\s*no|no\s*(?:\bor\b|\band\b|[/|&])\s*yes)\b")
-_DENIED: Final = re.compile(r"\b(?:not|never|cannot|neither|nor|[a-z]+n['’]t)\s+(?:\w+\s+){0,3}?(?:a\s+)?[\"'“*]*(?:yes|no)\b")
+_DENIED: Final = re.compile(
+    r"\b(?:not|never|cannot|neither|nor|[a-z]+n['’]t)\s+(?:\w+\s+){0,3}?(?:a\s+)?[\"'“*]*(?:yes|no)\b"
+)
 _LETTER: Final[dict[str, Answer]] = {"y": "yes", "n": "no"}
 _GOLD: Final[dict[str, Answer]] = {"yes": "yes", "no": "no", "1": "yes", "0": "no"}
 

@@ -111,7 +111,7 @@ def said(text: str) -> str | None:
 
 
 def _without_reasoning(text: str) -> str | None:
-    """`text` without its reasoning, None if one never ends. One pass, as a model that repeats itself writes many tags."""
+    """`text` without its reasoning, None if one never ends. One pass: a model that repeats itself writes many tags."""
     kept, start, within = "", 0, ""
     for tag in _TAG.finditer(text):
         closing, name = tag[1], tag[2].lower()
