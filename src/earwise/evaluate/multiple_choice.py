@@ -45,7 +45,8 @@ _DECLARED: Final = re.compile(
 )
 _AFFIRMED: Final = re.compile(
     rf"({SIGN}){_QUIET}(?:\b(?:is|would be|must be)\s+)?(?:(?:the|my)\s+)?(?:most\s+)?"
-    r"(?:(?:correct|right|true|yes|best\s+(?:answer|option|choice)|answer)\b|正确|[✓✔✅])",
+    r"(?:(?:(?:correct|right|true|yes)\b(?=[^\w ]|\s*\Z| (?:answer|option|choice|one|and|because|since|as|so|not)\b)"
+    r"|best\s+(?:answer|option|choice)\b|answer\b)|正确|[✓✔✅])",
     re.IGNORECASE,
 )
 _LONE_LINE: Final = re.compile(rf"^{_QUIET}([{MARKED}{FREE}]){_QUIET}$", re.MULTILINE)
