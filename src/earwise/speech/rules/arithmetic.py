@@ -20,20 +20,21 @@ _UNIT: Final = r"(?:[kcmnµμ]?m|[km]?g|lbs?|oz|[mM]?[lL]|hrs?|h|min|sec|s|[kMG]
 _LEFT: Final = (
     rf"(?P<left>(?<![\w.,:/])(?<![A-Za-z]-)(?:{_VARIABLE}|(?P<low>{_AMOUNT}){_AFTER_AMOUNT}(?P<unit>\s{_UNIT}\b)?)|\))"
 )
-_RIGHT: Final = (
-    rf"(?=(?P<right>-?(?:{_VARIABLE}|(?P<high>{_AMOUNT})(?![\d:]|[.,]\d))|\(\s?-?[\w{SIGNS[1:-1]}]))"
-)
+_RIGHT: Final = rf"(?=(?P<right>-?(?:{_VARIABLE}|(?P<high>{_AMOUNT})(?![\d:]|[.,]\d))|\(\s?-?[\w{SIGNS[1:-1]}]))"
 _HYPHEN: Final = re.compile(rf"{_LEFT}(?P<before>\s?)[-–](?P<after>\s?){_RIGHT}")
 
 _ORDER: Final = r"\b(?:calculate|compute|subtract|evaluate|solve|simplify|minus|work\s+out|how\s+much\s+is)\b"
-_ASKED: Final = re.compile(rf"(?i)(?:{_ORDER}[^.?!]{{0,60}}|\b(?:what|how\s+much)(?:['’]s|\s+is|\s+does)\s|[=+×÷±]\s?)\Z")
-_WORKED_OUT: Final = re.compile(r"(?i)[^\w?.]*(?:[=+×÷≠<>≤≥]|equals?\b|in\s+total\b|is\b)|\s?[-–]\s?[\d(]")
+_ASKED: Final = re.compile(
+    rf"(?i)(?:{_ORDER}[^.?!]{{0,60}}|\b(?:what|how\s+much)(?:['’]s|\s+is|\s+does)\s|[=+×÷±]\s?)\Z"
+)
+_WORKED_OUT: Final = re.compile(r"(?i)[^\w?.]*(?:[=+×÷≠<>≤≥]|equals?\b|in\s+total\b|is\b)")
 _SCORE: Final = re.compile(
-    r"(?i)\b(?:scor\w*|won|wins?|lost|los[es]\w*|beat\w*|defeat\w*|draw|tie[ds]?|record|lead|led|ahead)\b[^.?!\d]{0,40}\Z"
+    r"(?i)\b(?:scor\w*|won|wins?|lost|los[es]\w*|beat\w*|defeat\w*|draw|tied?|record|lead|led|ahead)\b"
+    r"[^.?!\d]{0,40}\Z"
 )
 _NAME: Final = re.compile(
     r"(?i:\b(?:model|room|flight|route|page|pages|chapter|number|no|section|version)\.?\s)\Z"
-    r"|(?<![.?!] )\b(?!(?:Is|Are|Was|If|Can|Do|Does|The|From|In|On|At|To|And|Or|So|Then|Only|About|With|By|For|Of|Let)\b)"
+    r"|(?<![.?!] )\b(?!(?:Is|Are|Was|If|Can|Do|Does|The|From|In|On|At|To|And|Or|So|Then|Only|About|With|By|For)\b)"
     r"[A-Z]\w+\s\Z"
 )
 _PLANE: Final = re.compile(r"[a-z][- ](?:plane|axis|axes|graph|plot|coordinates?)\b")
@@ -77,19 +78,20 @@ def say_minus(text: str) -> str:
 
 def _said(found: re.Match[str]) -> str | None:
     """What the hyphen is said as; None leaves it to the rules of ranges and names."""
-    before, after = found.string[: found.start()], found.string[found.end("right") :]
+    text, start, end = found.string, found.start(), found.end("right")
+    before, after = text[max(0, start - 80) : start], text[end : end + 80]
     if found["low"] is None or found["high"] is None:
         return None if _PLANE.match(found.string, found.end()) else " minus "
-    if _ASKED.search(before[-80:]) or _WORKED_OUT.match(after) and not re.match(r"\s?[-–]", after):
+    if _ASKED.search(before) or _WORKED_OUT.match(after):
         return " minus "
     spaced = bool(found["before"] or found["after"])
     low, high = _value(found["low"]), _value(found["high"])
     chain = re.search(r"[\d)][-–]\Z", before) or re.match(r"[-–]\d", after)
     if low <= high or _is_short_year(found["low"], found["high"]):
-        return " to " if spaced and (found["unit"] or "/" in found["low"]) else None
+        return " to " if "/" in found["low"] or (spaced and found["unit"]) else None
     if spaced:
         return " minus "
-    if chain or _NAME.search(before) or (len(found["low"]) == 3 and len(found["high"]) == 3):
+    if chain or _NAME.search(before) or re.fullmatch(r"\d{3}-\d{3}", f"{found['low']}-{found['high']}"):
         return None
     return " to " if _SCORE.search(before) else " minus "
 

@@ -22,13 +22,8 @@ _MEDIA: Final = r"(?:image|img|video|audio|imagehere|vision)"
 _TAG: Final = re.compile(rf"(?i)<\s*/?\s*\|?\s*{_MEDIA}[^<>\n]{{0,40}}>")
 _TEMPLATE_TAG: Final = re.compile(rf"(?i)<\s*\|\s*{_MEDIA}[^<>\n]{{0,40}}>")
 _NUMBERED_TAG: Final = re.compile(r"(?i)<\s*(image|video|audio)[ _]?(\d{1,2})\s*>")
-_PLACEHOLDER: Final = rf"(?i:<{_MEDIA}(?:[ _]?\d{{1,2}})?>)"
-_TAGS_BEFORE: Final = re.compile(
-    rf"(?m)^[ \t]*(?:{_PLACEHOLDER}[ \t]*)+(?=$|(?!(?:or|and|vs|versus|tags?|elements?|attributes?)\b)[^\s.,;:?!])"
-)
-_TAGS_AFTER: Final = re.compile(rf"(?m)[ \t]*(?:{_PLACEHOLDER}[ \t]*)+$")
-
-
+_PLACEHOLDER: Final = re.compile(rf"(?i)<{_MEDIA}(?:[ _]?\d{{1,2}})?>")
+_NAMED_AS_WORD: Final = re.compile(r"\s*(?:(?:or|and|vs|versus|tags?|elements?|attributes?)\b|[.,;:?!])")
 _MATH_MODE: Final = re.compile(r"(?<![\w$])\$(?=[^\s$])([^$\n\\^_{}]{0,40}[^\s$\\^_{}])\$(?![\w$])")
 """`$x$`: a formula of plain characters; two prices have a digit after the second sign."""
 _BINARY_MINUS: Final = re.compile(r"(?<=[\w)%°$€£¥])[ ]?−[ ]?(?=\S)")
@@ -82,7 +77,10 @@ _SAID: Final = _table(
     (r"\band/or\b", "and or"),
     (r"(?<=\w)\s?/\s?(?=\w)", " slash "),
     (r"(?:\A|(?<=\s))/(?=\w)", " slash "),
-    (r"(?<=[A-Za-z])\.(?=(?:com|org|net|edu|gov|io)\b)|(?<=[a-z\d])\.(?=[a-z]{1,5}\b)|(?:\A|(?<=\s))\.(?=[A-Za-z])", " dot "),
+    (
+        r"(?<=[A-Za-z])\.(?=(?:com|org|net|edu|gov|io)\b)|(?<=[a-z\d])\.(?=[a-z]{1,5}\b)|(?:\A|(?<=\s))\.(?=[A-Za-z])",
+        " dot ",
+    ),
     (r"%", " percent "),
     (r"§", " section "),
     (r"°", " degrees "),
@@ -114,8 +112,23 @@ def without_tags(text: str) -> str:
     question (`What does the <video> element do?`) and stays: `limits` refuses it.
     """
     text = _TEMPLATE_TAG.sub(" ", text)
-    text = _TAGS_AFTER.sub(" ", _TAGS_BEFORE.sub(" ", text))
+    text = "\n".join(_without_outer_tags(line) for line in text.split("\n"))
     return _NUMBERED_TAG.sub(r"\1 \2", text)
+
+
+def _without_outer_tags(line: str) -> str:
+    start, end, tags = 0, len(line), list(_PLACEHOLDER.finditer(line))
+    for tag in tags:
+        if line[start : tag.start()].strip():
+            break
+        start = tag.end()
+    if start < end and start and _NAMED_AS_WORD.match(line, start):
+        start = 0
+    for tag in reversed(tags):
+        if tag.end() <= start or line[tag.end() : end].strip():
+            break
+        end = tag.start()
+    return line[start:end]
 
 
 def typed_tag(text: str) -> str | None:
