@@ -107,7 +107,7 @@ MINUS = {
     "Compute 20-5+2": "Compute twenty minus five plus two",
     "Is 20-5 enough?": "Is twenty minus five enough?",
     "What is 8 − 5 or 5 − 8?": "What is eight minus five or five minus eight?",
-    "What is 100 - 25% or 90%-25%?": "What is one hundred minus twenty five percent or ninety percent minus twenty five "
+    "Is it 100 - 25% or 90%-25%?": "Is it one hundred minus twenty five percent or ninety percent minus twenty five "
     "percent?",
     "Is $20 - $3 or 20€-3€ enough?": "Is twenty dollars minus three dollars or twenty euros minus three euros enough?",
     "Is $-5 or -$5 owed?": "Is minus five dollars or minus five dollars owed?",
