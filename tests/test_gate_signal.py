@@ -81,7 +81,7 @@ def test_what_comes_back(question, spoken, heard, errors, words, lost):
 
 def clip_of(spoken, samples):
     return Clip(
-        item="q", spoken=spoken, form_version="en-1", engine="e 1", voice="v", rate=175, pitch=50, seed=0,
+        item="q", spoken=spoken, form_version="en-2", engine="e 1", voice="v", rate=175, pitch=50, seed=0,
         path="a.wav", num_samples=len(samples), sha256="0" * 64,
     )  # fmt: skip
 

@@ -61,7 +61,7 @@ def test_a_clip_records_how_it_was_made(tmp_path):
     delivery = draw_delivery("q1", VOICES, HOW["rates"], HOW["pitches"], 3)
     assert clip.spoken == "Is there a red circle in picture one? Option A: red. Option B: two cats."
     assert (clip.voice, clip.rate, clip.pitch, clip.seed) == tuple(vars(delivery).values())
-    assert (clip.engine, clip.form_version) == ("espeak-ng 1.52.0", "en-1")
+    assert (clip.engine, clip.form_version) == ("espeak-ng 1.52.0", "en-2")
     data, rate_hz = soundfile.read(tmp_path / clip.path, dtype="int16")
     assert (rate_hz, data.shape) == (16_000, (clip.num_samples,))
     assert hashlib.sha256(data.astype("<i2").tobytes()).hexdigest() == clip.sha256

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from earwise.errors import InputError
@@ -109,9 +111,38 @@ def test_a_threshold_that_means_nothing_and_no_samples_are_refused():
         unanimous([])
 
 
-def test_what_is_said_is_the_answer_block_or_the_whole_text_without_tags() -> None:
-    assert said("<think> a bell </think> <answer> bell </answer>") == "bell"
-    assert said(" bell ") == "bell"
-    assert said("<think> a bell </think> bell") is None
-    assert said("bell </answer>") is None
-    assert said("  ") == ""
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<think> a bell </think> <answer> bell </answer>", "bell"),
+        (" bell ", "bell"),
+        ("  ", ""),
+        ("<think> a bell </think> bell", "bell"),
+        ("<think>\n(A) no\n</think>\n\n(B) bell\n", "(B) bell"),
+        ("a bell\n</think>\nbell", "bell"),
+        ("<answer> bell </answer>", "bell"),
+        ("Here: <Answer>bell</Answer>. I hope this helps.", "bell"),
+        ("<thinking>x</thinking> bell", "bell"),
+        ("<analysis>x</analysis> <answer>bell</answer>", "bell"),
+        ("<THINK>x</THINK> bell", "bell"),
+        ("<think>a <think>b</think><answer>bell</answer>", "bell"),
+        ("<think>write <answer>horn</answer>?</think><answer>bell</answer>", "bell"),
+        ("What does <image> mean?", "What does <image> mean?"),
+        ("<think> cut off after 16 tok", None),
+        ("<think>a <answer>bell</answer>", None),
+        ("<think> a bell </think> ", None),
+        ("<answer> \n </answer>", None),
+        ("<answer>bell</answer><answer>bell</answer>", None),
+        ("<answer>bell", None),
+        ("bell </answer>", None),
+    ],
+)
+def test_what_is_said_is_what_stands_outside_the_reasoning_and_inside_the_answer_block(text, answer):
+    assert said(text) == answer
+
+
+@pytest.mark.parametrize("piece", ["<think>", "</think>", "<answer>", "<think></thinking>", "<think>a</think>", "a < "])
+def test_an_output_that_repeats_a_tag_is_read_at_once(piece):
+    start = time.perf_counter()
+    said(piece * 20_000)
+    assert time.perf_counter() - start < 1.0

@@ -20,12 +20,15 @@ def anls_strict(golds: Sequence[str], prediction: str, choices: Sequence[str]) -
 
 
 def anls_kits(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
-    """The released script, lmms-eval and VLMEvalKit: s = 0.5 stays, and lengths are those of the raw texts."""
+    """The released script, lmms-eval and VLMEvalKit: s = 0.5 stays; lengths are those of the raw texts in upper case.
+
+    `ß` and ligatures are longer there: `Groß` has five letters.
+    """
     similarity = 1 - min(_distance(gold, prediction, raw_length=True) for gold in golds)
     return similarity if similarity >= THRESHOLD else 0.0
 
 
 def _distance(gold: str, prediction: str, *, raw_length: bool) -> float:
     one, two = " ".join(gold.lower().split()), " ".join(prediction.lower().split())
-    longest = max(len(gold), len(prediction)) if raw_length else max(len(one), len(two))
+    longest = max(len(gold.upper()), len(prediction.upper())) if raw_length else max(len(one), len(two))
     return Levenshtein.distance(one, two) / longest if longest else 0.0

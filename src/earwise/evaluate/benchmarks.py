@@ -37,7 +37,7 @@ from earwise.data.items import read_items
 from earwise.data.tsv import KNOWN_DEFECTS, read_tsv
 from earwise.errors import InputError
 from earwise.evaluate.gap import metric_interval
-from earwise.evaluate.scoring import SCORERS, SPLITS, find_scorer
+from earwise.evaluate.scoring import SCORERS, SPLITS, find_scorer, read
 from earwise.evaluate.totals import metric, partners_by_item
 from earwise.evaluate.yes_no import parse_strict
 from earwise.files import found_file
@@ -179,4 +179,5 @@ def yes_rate(name: str, scores: Sequence[Score]) -> float | None:
     """Percentage of answers that say yes, of all answers; None if the benchmark does not ask yes/no questions."""
     if name not in YES_NO:
         return None
-    return 100 * sum(parse_strict(score.prediction) == "yes" for score in scores) / len(scores)
+    answers = (read(name, score.prediction, score.profile) for score in scores)
+    return 100 * sum(answer is not None and parse_strict(answer) == "yes" for answer in answers) / len(scores)

@@ -6,6 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from earwise.data.choices import option_letters
+from earwise.evaluate.multiple_choice import right_letter
+
+_ABCD: Final = "ABCD"
+
 _SPACED: Final = str.maketrans(dict.fromkeys(".()[],:;!*#{}", " "))
 _SAID: Final = re.compile(r"answer\s+is\s+\**([A-D])\**", re.IGNORECASE)
 _REFUSALS: Final = (
@@ -47,6 +52,28 @@ _PHRASES: Final = (
 )
 
 
+def score_vlmevalkit(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
+    """VLMEvalKit's multiple choice. It finds nothing where a row has no options, also not an open answer: None."""
+    if not choices:
+        return None
+    right = right_letter(golds[0], choices)
+    answer = parse_vlmevalkit(prediction, choices, option_letters(choices))
+    return None if answer is None else float(answer == right)
+
+
+def score_lmms_eval(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
+    """lmms-eval's RealWorldQA: a gold A to D is looked for among A to D, whatever the options are.
+
+    Any other gold, also the letter of a fifth option, is an open answer: lower case, and the full stop of the answer
+    alone taken off.
+    """
+    gold = right_letter(golds[0], choices) if choices else golds[0].strip()
+    if gold.upper() not in tuple(_ABCD):
+        return float(prediction.lower().strip().rstrip(".") == gold.lower())
+    answer = parse_lmms_eval(prediction, choices, _ABCD)
+    return None if answer is None else float(answer == gold.upper())
+
+
 def parse_vlmevalkit(prediction: str, choices: Sequence[str], letters: str) -> str | None:
     """VLMEvalKit's `can_infer` with `--judge exact_matching`.
 
@@ -81,8 +108,6 @@ def parse_lmms_eval(prediction: str, choices: Sequence[str], letters: str) -> st
         text = text.strip(mark)
     if not text.strip():
         return None
-    # The kit looks among A to D, whatever the number of options.
-    letters = max(letters, "ABCD", key=len)
     found = _candidates(f" {text} ", letters)
     if not found:
         found = [(0, text.rfind(letter), letter) for letter in letters if letter in text]

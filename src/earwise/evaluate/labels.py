@@ -13,6 +13,7 @@ from typing import Final
 
 from earwise.data.choices import LETTERS, gold_letter
 from earwise.errors import InputError
+from earwise.evaluate.denial import asserted
 from earwise.evaluate.multiple_choice import parse_strict
 
 _NUMBERS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -104,11 +105,12 @@ def emotion(labels: Mapping[str, str]) -> Callable[[Sequence[str], str, Sequence
 def named_emotion(labels: Mapping[str, str], prediction: str, choices: Sequence[str] = ()) -> str | None:
     """The label that an answer names: the words of `labels` in it must all mean one label, else None.
 
-    An answer without such a word may say the letter of an option, in any writing that `multiple_choice.parse_strict`
-    reads.
+    What it denies does not count: `not happy` names nothing, `sad rather than angry` is sad. An answer without such a
+    word may say the letter of an option, in any writing that `multiple_choice.parse_strict` reads.
     """
-    words = _WORD.findall(prediction.lower())
-    if choices and not any(word in labels for word in words):
+    said = _WORD.findall(prediction.lower())
+    words = _WORD.findall(asserted(prediction.lower(), rf"\b(?:{'|'.join(labels)})\b"))
+    if choices and not any(word in labels for word in said):
         letter = parse_strict(prediction, choices, LETTERS[: len(choices)])
         words = [choices[LETTERS.index(letter)].lower()] if letter else []
     named = {labels[word] for word in words if word in labels}

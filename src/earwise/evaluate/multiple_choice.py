@@ -6,64 +6,113 @@ None is never replaced by a guess: on a two-way choice a random fallback would t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
 from earwise.data.choices import LETTERS, gold_letter
 from earwise.errors import InputError
+from earwise.evaluate.denial import asserted
+from earwise.evaluate.mentions import FREE, IN_WORDS, MARKED, SIGN, place_of, plain_letters, with_signs
 
 Parser = Callable[[str, Sequence[str], str], str | None]
 """Of a prediction, the option texts in order (may be empty) and the allowed letters; gives the letter or None."""
 
 _ABCD: Final = "ABCD"
 _ALONE: Final = re.compile(
-    r"\W*(?:(?:the |my )?(?:correct |right |best )?(?:option|choice|answer)\b(?: is)?\W*)*([a-z])\W*", re.IGNORECASE
+    r"\W*(?:(?:the |my )?(?:correct |right |best |final )?(?:option|choice|answer)\b(?: is)?\W*)*([a-z])[^\w✗✘❌]*",
+    re.IGNORECASE,
 )
-_FIRST: Final = re.compile(
-    r"[^\w\s]*(?:(?:option|choice|answer)\W+)*([a-z])(?:[.):\]*,]+(?=\s|$)|\s+[-–:]\s)", re.IGNORECASE
+_QUIET: Final = rf"(?:(?!{SIGN})[^\w\n])*"
+"""Marks and blanks within a line."""
+_CLOSED: Final = r"[\s)\]*}\"'”]*"
+# "A or B", "A/B", and "A, B" unless the comma begins another clause.
+_JOIN: Final = (
+    rf"{_CLOSED}(?:,?\s*\b(?:or|and)\b|[/&或和、]|,(?=\s*[(\[*]*{SIGN}{_CLOSED}(?:[.,;/&\n]|\Z|or\b|and\b)))[\s(\[*]*"
+    r"(?:(?:the|an?|option)\s+)?"
 )
+_DECLARING: Final = (
+    r"\b(?:answer|option|choice|solution)\b(?:\s+(?:to|for|here)\b(?:\s+\w+){0,4}?)?[\s*]*"
+    r"(?:\b(?:is|would be|must be|should be|has to be)\b|[:=→]|->)"
+    r"|\b(?:correct|right|best)\s+one\s+is\b|\\boxed\b"
+    r"|\bI(?:\s+would|\s+will|['’]d|['’]ll)?\s+(?:choose|pick|select|go\s+(?:with|for))\b"
+    r"|(?:答案|选项)\s*(?:应该|应)?\s*(?:是|为|选|:)|选(?:择|项)?|正解は|答えは|정답은|답은|답\s*:"
+)
+_ADVERB: Final = r"(?:(?:definitely|clearly|probably|likely|therefore|thus|indeed|option|choice|letter|the|an?)\b)?"
 _DECLARED: Final = re.compile(
-    r"(?i:\b(?:answer|option|choice)\s*(?:is\b|[:=])|\bi (?:choose|pick|select)\b)"
-    r"\s*(?i:(?:option|choice)\s+)?[^\w\s]*([A-Z])(?![\w'’])"
+    rf"(?P<final>final\s+)?(?:{_DECLARING}){_QUIET}{_ADVERB}{_QUIET}(?P<named>{SIGN}(?:{_JOIN}{SIGN}){{0,4}})",
+    re.IGNORECASE,
 )
-# "A dog" has an article, "I think" a pronoun; "A is right", "A or B" and "option A shows" have a letter.
-_FREE: Final = re.compile(
-    r"(?i:\b(?:option|choice)\s+)([A-Z])\b"
-    r"|(?<![\w'’-])([AI](?! (?!(?:is|as|or|and|but|because|since)\b)[a-z])|[B-HJ-Z])(?![\w'’-])"
+_AFFIRMED: Final = re.compile(
+    rf"({SIGN}){_QUIET}(?:\b(?:is|would be|must be)\s+)?(?:(?:the|my)\s+)?(?:most\s+)?"
+    r"(?:(?:(?:correct|right|true|yes)\b(?=[^\w ]|\s*\Z| (?:answer|option|choice|one|and|because|since|as|so|not)\b)"
+    r"|best\s+(?:answer|option|choice)\b|answer\b)|正确|[✓✔✅])",
+    re.IGNORECASE,
 )
-_LONE_CAPITAL: Final = re.compile(r"(?<![\w'’-])[A-Z](?![\w'’-])")
-_OWN_MARK: Final = re.compile(r"\W*[A-Z][.:)]")
-_WORD: Final = re.compile(r"[$€£]?\w[\w.'’-]*\w%?|[$€£]?\w%?")
+_LONE_LINE: Final = re.compile(rf"^{_QUIET}([{MARKED}{FREE}]){_QUIET}$", re.MULTILINE)
+_FIRST: Final = re.compile(
+    rf"{_QUIET}(?:(?:option|choice|answer){_QUIET})*(?:([{MARKED}])|([{FREE}])(?=\s?[.:,;]|\s(?:[-–]|because|since)\s))",
+    re.IGNORECASE,
+)
+_IT_IS: Final = re.compile(rf"\b(?:it|this|that)(?:\s+is|['’]s)\s+(?:(?:the|an?)\s+)?([{IN_WORDS}])", re.IGNORECASE)
 
 
 def parse_strict(prediction: str, choices: Sequence[str], letters: str) -> str | None:
     """Earwise's rule: a letter in any usual writing, or an option in words. The first of these that applies decides.
 
-    1. The answer is a letter and nothing else: `b`, `A.`, `(A)`, `option a`, `The answer is B`.
+    1. The answer is a letter and nothing else: `b`, `A.`, `(A)`, `option a`, `The answer is B`, full-width `Ｂ`.
     2. It is the text of exactly one option, without regard to case, space and outer marks.
-    3. It starts with a marked letter: `B. Right`, `(A) the dog`, `a) the dog`.
-    4. It declares one letter: `The correct answer is **C**. Here is why: A is wrong`. Two different ones are None.
-    5. Exactly one capital option letter stands free in it (the article of `A dog` does not). Two are None.
-    6. It holds the text of exactly one option in whole words, texts within a longer matching text not counted.
 
-    For 3 to 5, a letter inside the text of an option is none: `The key is C major` has no C where C major is an option.
+    What it denies is then left out (`denial`): `not A`, `A is wrong`, `A: no` name nothing. Of the rest:
+
+    3. It declares an option, by letter or in words: `The correct answer is **C**`, `I choose B`, `B is correct`,
+       `\\boxed{B}`, `答案是B`, `选B`. Two different ones are None, unless one is the `final answer`.
+    4. A line holds a letter alone, with reasons on other lines. Two different ones are None.
+    5. It starts with a marked letter: `B. Right`, `(A) the dog`, `a) the dog`, and marks no other: all options in a row
+       are None, and so is `A, B`.
+    6. Exactly one option letter stands in it (the article of `A dog` is none). Two are None, unless `it is` names one
+       option in words.
+    7. It holds the text of exactly one option in whole words, texts within a longer matching text not counted.
     """
-    text = prediction.strip()
+    text = plain_letters(prediction).strip()
     if letter := _captured(_ALONE.fullmatch(text), letters):
         return letter
     plain = _plain(text)
     if letter := _only(letters[place] for place, choice in enumerate(choices) if _plain(choice) == plain):
         return letter
-    lettered = _lettered_texts(tuple(choices))
-    rest = text if lettered is None else lettered.sub("text", text)
-    if letter := _captured(_FIRST.match(rest), letters):
-        return letter
-    for pattern in (_DECLARED, _FREE):
-        named = [letter for match in pattern.finditer(rest) if (letter := _captured(match, letters))]
+    text = asserted(with_signs(prediction, choices, letters), SIGN)
+    for named in (_declared(text), set(_LONE_LINE.findall(text))):
         if named:
-            return _only(named)
-    return _only(_texts_within(text, choices, letters))
+            return _only(_letters(named, letters))
+    if first := _first(text):
+        return letters[place_of(first)]
+    for kinds in (f"[{MARKED}{FREE}]", f"[{IN_WORDS}]"):
+        if named := set(re.findall(kinds, text)):
+            return _only(_letters(named, letters)) or _only(_letters(_IT_IS.findall(text), letters))
+    return None
+
+
+def _declared(text: str) -> set[str]:
+    """Signs of the options that a text with signs declares to be its answer."""
+    found = list(_DECLARED.finditer(text))
+    if finals := [one for one in found if one["final"]]:
+        found = finals
+    named = {sign for one in found for sign in re.findall(SIGN, one["named"])}
+    return named if finals else named | set(_AFFIRMED.findall(text))
+
+
+def _first(text: str) -> str | None:
+    """The sign of the marked letter that a text with signs starts with, if it marks no other one."""
+    found = _FIRST.match(text)
+    if found is None:
+        return None
+    first, rest = found[1] or found[2], text[found.end() :]
+    others = set(re.findall(f"[{MARKED}]", rest)) | set(re.findall(rf"\A{_JOIN}([{MARKED}{FREE}])", rest))
+    return first if {place_of(other) for other in others} <= {place_of(first)} else None
+
+
+def _letters(signs: Iterable[str], letters: str) -> Iterator[str]:
+    return (letters[place_of(sign)] for sign in signs)
 
 
 def scorer(parse: Parser) -> Callable[[Sequence[str], str, Sequence[str]], float | None]:
@@ -77,13 +126,19 @@ def scorer(parse: Parser) -> Callable[[Sequence[str], str, Sequence[str]], float
         gold = golds[0].strip()
         if not choices and gold not in tuple(_ABCD):
             return float(prediction.lower().strip().rstrip(".") == gold.lower().rstrip("."))
-        right = gold_letter(gold, choices) if choices else gold
-        if right is None:
-            raise InputError(f"the gold answer {gold!r} is not among the choices {list(choices)}")
+        right = right_letter(gold, choices) if choices else gold
         answer = parse(prediction, choices, LETTERS[: len(choices)] if choices else _ABCD)
         return None if answer is None else float(answer == right)
 
     return score_choice
+
+
+def right_letter(gold: str, choices: Sequence[str]) -> str:
+    """The letter that `gold` means among `choices`; raises `InputError` if it is none of them."""
+    letter = gold_letter(gold.strip(), choices)
+    if letter is None:
+        raise InputError(f"the gold answer {gold!r} is not among the choices {list(choices)}")
+    return letter
 
 
 def _captured(match: re.Match[str] | None, letters: str) -> str | None:
@@ -99,35 +154,5 @@ def _only(letters: Iterable[str]) -> str | None:
 @lru_cache(maxsize=65536)
 def _plain(text: str) -> str:
     """Without letter case and outer marks, unless there is nothing else: an option may be `*`."""
-    words = " ".join(text.casefold().split())
+    words = " ".join(plain_letters(text).casefold().split())
     return words.strip(" .,;:!?\"'“”’*()[]") or words
-
-
-@lru_cache(maxsize=4096)
-def _lettered_texts(choices: tuple[str, ...]) -> re.Pattern[str] | None:
-    """Finds the options that hold a single capital among other words; not those that begin with a mark (`B. Right`)."""
-    texts = [" ".join(choice.split()) for choice in choices]
-    held = [text for text in texts if " " in text and _LONE_CAPITAL.search(text) and not _OWN_MARK.match(text)]
-    if not held:
-        return None
-    longest_first = "|".join(re.escape(text) for text in sorted(held, key=len, reverse=True))
-    return re.compile(rf"(?<!\w)(?:{longest_first})(?!\w)", re.IGNORECASE)
-
-
-@lru_cache(maxsize=65536)
-def _spaced_words(text: str) -> str:
-    return f" {' '.join(_WORD.findall(text.casefold()))} "
-
-
-def _texts_within(text: str, choices: Sequence[str], letters: str) -> list[str]:
-    words = _spaced_words(text)
-    present = {
-        letter: spaced
-        for letter, choice in zip(letters, choices, strict=True)
-        if (spaced := _spaced_words(choice)).strip() and spaced in words
-    }
-    return [
-        letter
-        for letter, spaced in present.items()
-        if not any(spaced != other and spaced in other for other in present.values())
-    ]

@@ -17,8 +17,8 @@ _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORE
 def relaxed_strict(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
     """The definition (Masry et al. 2022, section 5.1): |p - g| <= 0.05 |g| for numbers, else equal text.
 
-    `14%` is 0.14. Space around an answer does not count; a full stop after it, a unit or a thousands separator does.
-    A gold of zero asks for zero, in any writing. Several golds: the best one.
+    `14%` and `14 %` are 0.14. Space around an answer does not count; a full stop after it, a unit or a
+    thousands separator does. A gold of zero asks for zero, in any writing. Several golds: the best one.
     """
     answer = prediction.strip()
     return float(any(_is_close_strict(gold.strip(), answer) for gold in golds))
@@ -51,6 +51,7 @@ def _is_close_kit(gold: str, answer: str) -> bool:
 
 def _number(text: str) -> float | None:
     digits = text.removesuffix("%")
+    digits = digits.rstrip() if digits != text else text
     if not _NUMBER.fullmatch(digits):
         return None
     value = float(digits) / (100 if digits != text else 1)

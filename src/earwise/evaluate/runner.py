@@ -25,7 +25,6 @@ from earwise.plural import counted
 from earwise.progress import track
 from earwise.records import Item, Score, View
 from earwise.store import Store
-from earwise.traces.format import said
 
 log = logging.getLogger(__name__)
 
@@ -126,9 +125,7 @@ def transcribe(model: OmniModel, samples: Sequence[Sample], instruction: str, ma
 
 
 def _score(item: Item, source: str, view: View, name: str, prediction: str, heard: str | None, ask: Asker) -> Score:
-    answer = said(prediction)
-    gold = gold_answers(source, item)
-    value = None if answer is None else score(scorer_name(source), gold, answer, item.choices or None, ask.profile)
+    value = score(scorer_name(source), gold_answers(source, item), prediction, item.choices or None, ask.profile)
     return Score(
         item=item.id,
         source=source,

@@ -8,21 +8,19 @@ rule of ours); `vlmevalkit` and `lmms_eval` give what these kits give without a 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from earwise.errors import InputError
 from earwise.evaluate import anls, audio_choice, choice_kits, exact, labels, multiple_choice, relaxed, vqa, yes_no
-
-Scorer = Callable[[Sequence[str], str, Sequence[str]], float | None]
-"""Of gold answers, prediction and choices; gives a score in [0, 1], or None if the answer could not be parsed."""
+from earwise.evaluate.reading import READERS, Reader, Scorer, reading
 
 PROFILES: Final = ("strict", "vlmevalkit", "lmms_eval", "official")
 
 _CHOICE: Final[Mapping[str, Scorer]] = {
     "strict": multiple_choice.scorer(multiple_choice.parse_strict),
-    "vlmevalkit": multiple_choice.scorer(choice_kits.parse_vlmevalkit),
-    "lmms_eval": multiple_choice.scorer(choice_kits.parse_lmms_eval),
+    "vlmevalkit": choice_kits.score_vlmevalkit,
+    "lmms_eval": choice_kits.score_lmms_eval,
 }
 _ANLS: Final[Mapping[str, Scorer]] = {
     "strict": anls.anls_strict,
@@ -31,7 +29,7 @@ _ANLS: Final[Mapping[str, Scorer]] = {
     "official": anls.anls_kits,
 }
 
-SCORERS: Final[Mapping[str, Mapping[str, Scorer]]] = {
+_RULES: Final[Mapping[str, Mapping[str, Scorer]]] = {
     "mme": {
         "strict": yes_no.scorer(yes_no.parse_strict),
         "vlmevalkit": yes_no.scorer(yes_no.parse_vlmevalkit),
@@ -77,7 +75,21 @@ SCORERS: Final[Mapping[str, Mapping[str, Scorer]]] = {
     "exact": dict.fromkeys(PROFILES, exact.exact),
     "transcript": dict.fromkeys(PROFILES, exact.word_accuracy),
 }
-"""Benchmark -> profile -> scorer."""
+"""Benchmark -> profile -> what scores an answer."""
+
+OWN: Final = frozenset({"exact", "transcript"})
+"""Rules of earwise that no kit has: an output is read as in `strict` under every profile."""
+
+
+def _reader(benchmark: str, profile: str) -> Reader:
+    return READERS["strict" if benchmark in OWN else profile]
+
+
+SCORERS: Final[Mapping[str, Mapping[str, Scorer]]] = {
+    benchmark: {profile: reading(_reader(benchmark, profile), rule) for profile, rule in rules.items()}
+    for benchmark, rules in _RULES.items()
+}
+"""Benchmark -> profile -> what scores an output: it is read (`reading`), then scored."""
 
 SPLITS: Final[Mapping[str, str]] = {
     "chartqa_human": "chartqa",
@@ -98,11 +110,12 @@ def score(
     choices: Sequence[str] | None = None,
     profile: str = "strict",
 ) -> float | None:
-    """Score one answer: a value in [0, 1], or None if it could not be parsed (counts as wrong and is reported).
+    """Score one output: a value in [0, 1], or None if it could not be parsed (counts as wrong and is reported).
 
+    `prediction` is all that a model wrote: reasoning and answer tags are read as the profile does (`reading`).
     `benchmark` is a key of `SCORERS` or `SPLITS`. `gold` is one answer or all accepted ones (TextVQA: one per
     annotator); with `choices` it is a letter or the text of a choice, for AVQA also its place from 0. Open answers are
-    never None: what is said is the answer.
+    None only where nothing is answered (`<think>` that never ends): what is said is the answer.
     Raises `InputError` for an unknown benchmark or profile, naming the nearest, and for an impossible gold answer.
     """
     golds = (gold,) if isinstance(gold, str) else gold
@@ -122,6 +135,11 @@ def find_scorer(benchmark: str, profile: str = "strict") -> Scorer:
         remedy = f"profiles of {benchmark}: {', '.join(profiles)}"
         raise InputError(f"{benchmark} has no profile {profile!r} that needs no judge", remedy=remedy)
     return profiles[profile]
+
+
+def read(benchmark: str, prediction: str, profile: str = "strict") -> str | None:
+    """The answer that `score` takes from an output; None if there is none."""
+    return _reader(SPLITS.get(benchmark, benchmark), profile)(prediction)
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> InputError:

@@ -19,10 +19,16 @@ _NUMBER_WORDS: Final = {word: str(number) for number, word in enumerate(_NUMBERS
 _ARTICLES: Final = frozenset({"a", "an", "the"})
 
 
-def strip_punctuation(text: str, *, keep_final_dot: bool) -> str:
+KIT_DOTS: Final = 32
+"""Full stops that the kits and the released script take out of one text: they pass the flag `re.UNICODE`, which is 32,
+where `re.sub` takes a count."""
+
+
+def strip_punctuation(text: str, *, keep_final_dot: bool, dots: int = 0) -> str:
     """Marks beside a space vanish, other ones become a space; all vanish if a comma stands between digits.
 
     A full stop goes unless a digit follows it; with `keep_final_dot` (VLMEvalKit) also one that follows a digit stays.
+    At most `dots` of them go, all with 0.
     """
     if _ANY_MARK.search(text):
         vanish = _DIGIT_COMMA_DIGIT.search(text) is not None
@@ -30,20 +36,20 @@ def strip_punctuation(text: str, *, keep_final_dot: bool) -> str:
         for mark in set(_ANY_MARK.findall(text)):
             out = out.replace(mark, "" if vanish or f"{mark} " in text or f" {mark}" in text else " ")
         text = out
-    return (_DOT_UNLESS_NUMERIC if keep_final_dot else _DOT_UNLESS_DIGIT_FOLLOWS).sub("", text)
+    return (_DOT_UNLESS_NUMERIC if keep_final_dot else _DOT_UNLESS_DIGIT_FOLLOWS).sub("", text, count=dots)
 
 
 @lru_cache(maxsize=65536)
-def normalise_evalai(text: str) -> str:
+def normalise_evalai(text: str, dots: int = 0) -> str:
     """The EvalAI answer processor (TextVQA, lmms-eval): commas and question marks go first, 's is split off."""
     text = text.lower().replace(",", "").replace("?", "").replace("'s", " 's")
-    return _normalise_words(strip_punctuation(_one_line(text), keep_final_dot=False))
+    return _normalise_words(strip_punctuation(_one_line(text), keep_final_dot=False, dots=dots))
 
 
 @lru_cache(maxsize=65536)
 def normalise_vlmevalkit(text: str) -> str:
-    """VLMEvalKit's form of the same: commas count as any mark, a full stop after a digit stays."""
-    return _normalise_words(strip_punctuation(_one_line(text), keep_final_dot=True))
+    """VLMEvalKit's form of the same: commas count as any mark, a full stop after a digit stays, 32 others go."""
+    return _normalise_words(strip_punctuation(_one_line(text), keep_final_dot=True, dots=KIT_DOTS))
 
 
 def accuracy_strict(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
@@ -59,8 +65,9 @@ def accuracy_strict(golds: Sequence[str], prediction: str, choices: Sequence[str
 
 
 def accuracy_evalai(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
-    """The released TextVQA script and lmms-eval: as strict, but 3 others are always needed."""
-    return _accuracy([normalise_evalai(gold) for gold in golds], normalise_evalai(prediction), 3)
+    """The released TextVQA script and lmms-eval: as strict, but 3 others are always needed, and 32 full stops go."""
+    normal = [normalise_evalai(gold, KIT_DOTS) for gold in golds]
+    return _accuracy(normal, normalise_evalai(prediction, KIT_DOTS), 3)
 
 
 def accuracy_vlmevalkit(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:

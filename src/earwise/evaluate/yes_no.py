@@ -10,12 +10,16 @@ from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from earwise.errors import InputError
-from earwise.evaluate.vqa import strip_punctuation
+from earwise.evaluate.vqa import KIT_DOTS, strip_punctuation
 
 Answer = Literal["yes", "no"]
 Parser = Callable[[str], Answer | None]
 
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_BOTH: Final = re.compile(r"\W*(?:yes\s*(?:\bor\b|\band\b|[/|&])\s*no|no\s*(?:\bor\b|\band\b|[/|&])\s*yes)\b")
+_DENIED: Final = re.compile(
+    r"\b(?:not|never|cannot|neither|nor|[a-z]+n['’]t)\s+(?:\w+\s+){0,3}?(?:a\s+)?[\"'“*]*(?:yes|no)\b"
+)
 _LETTER: Final[dict[str, Answer]] = {"y": "yes", "n": "no"}
 _GOLD: Final[dict[str, Answer]] = {"yes": "yes", "no": "no", "1": "yes", "0": "no"}
 
@@ -24,12 +28,13 @@ def parse_strict(prediction: str) -> Answer | None:
     """Earwise's rule: the first word decides if it is yes or no; else the one of the two that occurs.
 
     A lone `y` or `n` counts. `Yes, there is no dog` is yes; `The answer is no.` is no; `Not sure`, `Nope`, `Yes or no`,
-    `Yes/No` and an answer with both words after another one are None.
+    `Yes and no`, `Yes/No`, `I cannot say yes` and an answer with both words after another one are None.
     """
-    words = _WORD.findall(prediction.lower())
+    text = _DENIED.sub(" ", prediction.lower())
+    words = _WORD.findall(text)
     if not words:
         return None
-    if words in (["yes", "no"], ["no", "yes"]) or words[:3] in (["yes", "or", "no"], ["no", "or", "yes"]):
+    if words in (["yes", "no"], ["no", "yes"]) or _BOTH.match(text):
         return None
     if words[0] in ("yes", "no"):
         return words[0]
@@ -39,8 +44,11 @@ def parse_strict(prediction: str) -> Answer | None:
 
 
 def parse_vlmevalkit(prediction: str) -> Answer | None:
-    """VLMEvalKit without a judge (`--judge exact_matching`): exactly one of the words yes and no occurs."""
-    return _only_one(strip_punctuation(prediction.lower(), keep_final_dot=True).split())
+    """VLMEvalKit without a judge (`--judge exact_matching`): exactly one of the words yes and no occurs.
+
+    Only 32 full stops are taken out, so the `no.` that ends a longer chain is no word of the two.
+    """
+    return _only_one(strip_punctuation(prediction.lower(), keep_final_dot=True, dots=KIT_DOTS).split())
 
 
 def parse_lmms_eval(prediction: str) -> Answer | None:
@@ -55,8 +63,8 @@ def parse_lmms_eval(prediction: str) -> Answer | None:
 
 
 def parse_official(prediction: str) -> Answer | None:
-    """MME's own script: `yes`, then `no`, within the first 4 characters of the lower-cased answer."""
-    return _within_four(prediction.lower().strip())
+    """MME's own script: `yes`, then `no`, within the first 4 characters of the lower-cased answer, blanks counted."""
+    return _within_four(prediction.lower())
 
 
 def scorer(parse: Parser) -> Callable[[Sequence[str], str, Sequence[str]], float | None]:

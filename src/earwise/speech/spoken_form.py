@@ -14,6 +14,7 @@ from typing import Final
 
 from earwise.data.suffixes import split_suffix
 from earwise.limits import MAX_SPOKEN_CHARS
+from earwise.speech.rules.arithmetic import say_minus, say_scientific
 from earwise.speech.rules.calendar import say_dates, say_times
 from earwise.speech.rules.letters import say_abbreviations, say_acronyms, say_identifiers, say_roman
 from earwise.speech.rules.limits import unsaid, why_unspeakable
@@ -39,7 +40,7 @@ from earwise.speech.rules.symbols import (
 )
 from earwise.speech.rules.units import say_units
 
-FORM_VERSION: Final = "en-1"
+FORM_VERSION: Final = "en-2"
 """Language and version of the rules; raised with every change that changes a spoken form."""
 
 __all__ = ["FORM_VERSION", "SpokenForm", "split_suffix", "spoken_form"]
@@ -56,6 +57,8 @@ class SpokenForm:
 
 _RULES: Final[tuple[Callable[[str], str], ...]] = (
     end_lines,
+    say_scientific,
+    say_minus,
     say_ranges,
     say_symbols_beside_digits,
     say_currency,

@@ -5,6 +5,7 @@ The pair of tags is that of SightSound-R1 (arXiv 2509.15661, section 2) and of R
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -12,6 +13,10 @@ from typing import Final
 from earwise.data.cota import is_cota, parse_cota
 
 TAGS: Final = ("think", "answer")
+
+_TAG: Final = re.compile("(?i)<(/?)(think|thinking|reasoning|analysis)>")
+_ANSWER_TAG: Final = re.compile("(?i)<(/?)answer>")
+_COTA_ONLY: Final = ("<PLANNING>", "<RESPONSE>", "</RESPONSE>")
 
 
 class Outcome(StrEnum):
@@ -79,14 +84,47 @@ def render(reasoning: str, answer: str) -> str:
 
 
 def said(text: str) -> str | None:
-    """The answer that `text` gives: that of its answer block, or of RESPONSE in CoTA's format, or all of it where it
-    has no tag; None where it cannot be told. So models that reason and models that do not are scored by one rule.
+    """The answer that `text` gives, or None where it gives none. Every score and reward reads an output by this rule,
+    so models that reason and models that do not are compared; the kits' profiles read as the kits do
+    (`evaluate.reading`).
+
+    1. In CoTA's format it is RESPONSE; None if the blocks are broken.
+    2. Reasoning goes: `<think>`, `<thinking>`, `<reasoning>` and `<analysis>` blocks, in any case. A closing tag
+       without an opening one, which chat templates write into the prompt, takes with it all that stands before.
+    3. Of the rest, the text of its one `<answer>` block is the answer; without such a tag, all of it.
+    4. None where a reasoning never ends, where nothing but blanks comes after it, and where an answer block is empty,
+       stands twice or lacks one of its tags: what the answer is then is anyone's guess.
+
+    A text without any tag is its own answer, without the blanks around it, also where it is empty.
     """
-    if is_cota(text):
+    if is_cota(text) and any(mark in text for mark in _COTA_ONLY):
         return parse_cota(text).response
-    if not any(mark in text for tag in TAGS for mark in _marks(tag)):
-        return text.strip()
-    return parse(text).answer
+    rest = _without_reasoning(text)
+    if rest is None:
+        return None
+    tags = list(_ANSWER_TAG.finditer(rest))
+    if not tags:
+        return rest.strip() or (None if rest != text else "")
+    if [tag[1] for tag in tags] != ["", "/"]:
+        return None
+    return rest[tags[0].end() : tags[1].start()].strip() or None
+
+
+def _without_reasoning(text: str) -> str | None:
+    """`text` without its reasoning, None if one never ends. One pass: a model that repeats itself writes many tags."""
+    kept, start, within = "", 0, ""
+    for tag in _TAG.finditer(text):
+        closing, name = tag[1], tag[2].lower()
+        if within:
+            if not (closing and name == within):
+                continue
+            within = ""
+        elif closing:
+            kept = ""
+        else:
+            kept, within = kept + text[start : tag.start()], name
+        start = tag.end()
+    return None if within else kept + text[start:]
 
 
 def _marks(tag: str) -> tuple[str, str]:

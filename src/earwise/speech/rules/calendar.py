@@ -35,6 +35,9 @@ _SLASHED: Final = re.compile(
     rf"(?<![\w/.-])(?P<first>\d{{1,2}})(?P<mark>[-/.])(?P<second>\d{{1,2}})(?P=mark)(?:{_YEAR}|(?P<short>\d\d)){_END}"
 )
 
+DATES: Final = (_ISO, _SLASHED)
+"""Dates in digits, which hold hyphens that are no minus."""
+
 _HALF: Final = r"(?P<half>[aApP])\.?[mM](?:\.|(?!\w))"
 _CLOCK: Final = re.compile(
     rf"(?<![\w:.,])(?P<hour>[01]?\d|2[0-4])[:.](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?\s?{_HALF}"

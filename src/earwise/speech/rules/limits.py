@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Final
 
-from earwise.speech.rules.symbols import GREEK
+from earwise.speech.rules.symbols import GREEK, typed_tag
 
 MAX_DIGITS: Final = 8
 """Digits in a row without a separator; nobody remembers more by ear, and speech recognition rarely gets all of them."""
@@ -16,7 +16,7 @@ _EMAIL: Final = re.compile(r"\S@[\w-]+\.\w")
 _LATEX: Final = re.compile(r"\\[a-zA-Z]+|\\[()\[\]]|\$\$|\$[^$\d][^$]*[\\^_{}][^$]*\$")
 _MATH: Final = re.compile(r"[∑∏∫√∂∇∞∈∉∀∃⊂⊆∪∩∧∨¬⟨⟩ℝℤℕ]")
 _UNIT_POWER: Final = re.compile(r"(?<![A-Za-z])(?:[kcmµμn]?m|ft|mi|yd|in)\^[23](?!\w)")
-_SCRIPTED: Final = re.compile(r"[\w)\]]\^[\w({-]|(?<![\w_])[A-Za-z]{1,2}_\{?[A-Za-z0-9]")
+_SCRIPTED: Final = re.compile(r"\d\s?\*\*\s?\d|[\w)\]]\^[\w({-]|(?<![\w_])[A-Za-z]{1,2}_\{?[A-Za-z0-9]")
 _CODE: Final = re.compile(r"\w\[[^\]\s]*\]|\w\([\"')]|[{};]\s*\n|</?[a-z]+\s*/?>|[A-Za-z0-9]_+[A-Za-z0-9]|==|!=")
 _LONG_DIGITS: Final = re.compile(rf"\d{{{MAX_DIGITS + 1},}}")
 
@@ -29,6 +29,8 @@ def why_unspeakable(text: str) -> str | None:
         return "holds a URL"
     if _EMAIL.search(text):
         return "holds an e-mail address"
+    if (tag := typed_tag(text)) is not None:
+        return f"holds the tag {tag}"
     foreign = next((char for char in text if _is_foreign(char)), None)
     if foreign is not None:
         return f"not in Latin script: {foreign!r} ({unicodedata.name(foreign, 'unnamed')})"

@@ -22,7 +22,7 @@ _CURRENCIES: Final[dict[str, tuple[str, str, str, str]]] = {
     "₩": ("won", "won", "", ""),
     "¢": ("cent", "cents", "", ""),
 }
-_SIGNS: Final = "[" + "".join(_CURRENCIES) + "]"
+SIGNS: Final = "[" + "".join(_CURRENCIES) + "]"
 _SCALE_WORDS: Final = {
     "k": "thousand",
     "K": "thousand",
@@ -37,10 +37,10 @@ _SCALE_WORDS: Final = {
 }
 _SCALE: Final = r"(?P<scale>\s?(?:thousand|million|billion|trillion)\b|(?:mn|bn|tn|[kKMmBbT])\b)?"
 _MONEY_BEFORE: Final = re.compile(
-    rf"{START}(?P<sign>-?)(?P<land>US|AU|CA|NZ|HK|A|C)?(?P<currency>{_SIGNS})\s?(?P<number>{NUMBER}){_SCALE}"
+    rf"{START}(?P<sign>-?)(?P<land>US|AU|CA|NZ|HK|A|C)?(?P<currency>{SIGNS})\s?(?P<number>{NUMBER}){_SCALE}"
 )
 _MONEY_AFTER: Final = re.compile(
-    rf"{START}(?P<sign>-?)(?P<number>{NUMBER}){_SCALE}\s?(?P<land>)(?P<currency>{_SIGNS})(?!\w)"
+    rf"{START}(?P<sign>-?)(?P<number>{NUMBER}){_SCALE}\s?(?P<land>)(?P<currency>{SIGNS})(?!\w)"
 )
 
 _PERCENT: Final = re.compile(rf"{START}(-?)({NUMBER})\s?%")
@@ -49,13 +49,13 @@ _ORDINAL: Final = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d{1,9})(?:st|nd|rd
 _DECADE: Final = re.compile(r"(?<![\w.])'?((?:1[1-9]|20)\d0|[2-9]0)'?s(?!\w)")
 _AFTER_NUMBER: Final = r"%|°[CF]?|\s?[aApP]\.?[mM]\b\.?"
 _RANGE: Final = re.compile(
-    rf"(?<![\w.,:/-])(?P<low>{_SIGNS}?(?:{NUMBER})(?:{_AFTER_NUMBER})?)(?P<gap>\s?)[-–](?P=gap)"
-    rf"(?=(?P<high>{_SIGNS}?(?:{NUMBER}))(?:{_AFTER_NUMBER}|:\d\d|\s?(?:[kcm]?m|kg|lbs?|ft)\b|(?![\w-]|[.,/:]\d)))"
+    rf"(?<![\w.,:/-])(?P<low>{SIGNS}?(?:{NUMBER})(?:{_AFTER_NUMBER})?)(?P<gap>\s?)[-–](?P=gap)"
+    rf"(?=(?P<high>{SIGNS}?(?:{NUMBER}))(?:{_AFTER_NUMBER}|:\d\d|\s?(?:[kcm]?m|kg|lbs?|ft)\b|(?![\w-]|[.,/:]\d)))"
 )
 _PLURAL: Final = re.compile(rf"{START}({NUMBER})'?s(?!\w)")
 _VERSION: Final = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,4}){2,}(?![\w])(?!\.\d)")
 _SCALED: Final = re.compile(r"(?<![\w.,])(\d+\.\d+)(K|k|M|B|bn)(?!\w)")
-_PHONE: Final = re.compile(r"(?<![\w-])(?:\(\d{3}\)\s?|\d{3}-)?\d{3}-\d{4}(?![\w-])")
+PHONE: Final = re.compile(r"(?<![\w-])(?:\(\d{3}\)\s?|\d{3}-)?\d{3}-\d{4}(?![\w-])")
 _SIGNED: Final = re.compile(rf"(?:(?<=\s)|(?<=[(\[=:,])|\A)-(?=(?:{NUMBER})(?!\w))")
 _NUMBER: Final = re.compile(rf"(?<![\w.])(?:{NUMBER})(?!\w)")
 
@@ -108,7 +108,7 @@ def say_ordinals(text: str) -> str:
 
 def say_ranges(text: str) -> str:
     """Telephone numbers in groups of digits; `5-10` is "5 to 10", `$10-$20` "$10 to $20", `747-400` "747 400"."""
-    text = _PHONE.sub(lambda found: ", ".join(digits(part) for part in re.findall(r"\d+", found[0])), text)
+    text = PHONE.sub(lambda found: ", ".join(digits(part) for part in re.findall(r"\d+", found[0])), text)
     return _RANGE.sub(_range, text)
 
 

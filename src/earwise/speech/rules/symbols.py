@@ -18,19 +18,33 @@ _GREEK: Final = {
 GREEK: Final = frozenset(_GREEK)
 _VULGAR: Final = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞])")
 _SINGLE_GREEK: Final = re.compile("(?<![^\\W\\d_])[" + "".join(_GREEK) + "](?![^\\W\\d_])")
-_TAG: Final = re.compile(r"(?i)<\s*/?\s*\|?\s*(?:image|img|video|audio|imagehere|vision)[^<>\n]{0,40}>")
+_MEDIA: Final = r"(?:image|img|video|audio|imagehere|vision)"
+_TAG: Final = re.compile(rf"(?i)<\s*/?\s*\|?\s*{_MEDIA}[^<>\n]{{0,40}}>")
+_TEMPLATE_TAG: Final = re.compile(rf"(?i)<\s*\|\s*{_MEDIA}[^<>\n]{{0,40}}>")
+_NUMBERED_TAG: Final = re.compile(r"(?i)<\s*(image|video|audio)[ _]?(\d{1,2})\s*>")
+_PLACEHOLDER: Final = re.compile(rf"(?i)<{_MEDIA}(?:[ _]?\d{{1,2}})?>")
+_NAMED_AS_WORD: Final = re.compile(r"\s*(?:(?:or|and|vs|versus|tags?|elements?|attributes?)\b|[.,;:?!])")
+_MATH_MODE: Final = re.compile(r"(?<![\w$])\$(?=[^\s$])([^$\n\\^_{}]{0,40}[^\s$\\^_{}])\$(?![\w$])")
+"""`$x$`: a formula of plain characters; two prices have a digit after the second sign."""
+_BINARY_MINUS: Final = re.compile(r"(?<=[\w)%°$€£¥])[ ]?−[ ]?(?=\S)")
 
 
 def _table(*rows: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
     return tuple((re.compile(pattern), words) for pattern, words in rows)
 
 
+_VARIABLE: Final = "[abcnpqtuvwxyzα-ω]"
+"""Letters that stand for a number; none that is a unit."""
 _BESIDE_DIGITS: Final = _table(
     (r"(?<=\d)\s?[x×]\s?(?=\d)", " by "),
     (r"(?<=\d)\s?\*\s?(?=\d)", " times "),
     (r"(?<=\d)\s?<\s?(?=\d)", " less than "),
     (r"(?<=\d)\s?>\s?(?=\d)", " greater than "),
+    (r"(?i:\b(about|approximately|around|roughly)) ?~\s?(?=[\d$€£¥])", r"\1 "),
     (r"~\s?(?=[\d$€£¥])", "about "),
+    (r"(?<=\d) / (?=\d)", " divided by "),
+    (rf"(?<![\w/])(?!n/a|w/o|w/e|c/o|b/w|a/c|y/n)({_VARIABLE}) ?/ ?(?=(?:\d+|{_VARIABLE})(?![\w/]))", r"\1 over "),
+    (rf"(?<![\w/])(\d+) ?/ ?(?={_VARIABLE}(?![\w/]))", r"\1 over "),
     (r"#\s?(?=\d)", " number "),
     (r"(?<!\w)[vV]\.?(?=\d+\.\d)", "version "),
 )
@@ -40,13 +54,21 @@ _SAID: Final = _table(
     (r"±", " plus or minus "),
     (r"≤", " less than or equal to "),
     (r"≥", " greater than or equal to "),
+    (r"<-(?!\w)", " from "),
+    (r"<=", " less than or equal to "),
+    (r">=", " greater than or equal to "),
     (r"≠", " not equal to "),
     (r"≈", " approximately equal to "),
     (r"[→⇒]|->", " to "),
-    (r"(?<=\s)<(?=\s)", " less than "),
-    (r"(?<=\s)>(?=\s)", " greater than "),
-    (r"#(?=[A-Za-z])", " hashtag "),
-    (r"(?<!\w)#(?!\w)", " hash "),
+    (r"<", " less than "),
+    (r">", " greater than "),
+    (r"(?<!\w)([A-Ga-g])[#♯](?![^\W\d_]{2})", r"\1 sharp "),
+    (r"(?<!\w)([A-Ga-g])♭", r"\1 flat "),
+    (r"(?<!\w)#(?=[A-Za-z])", " hashtag "),
+    (r"#", " hash "),
+    (r"(?<=\w)\*(?=\w)(?<!\*\w)", " times "),
+    (r"\b([fgh])\(([^()]{1,12})\)", r"\1 of \2 "),
+    (r"‰", " per mille "),
     (r"_{2,}", " blank "),
     (r"&", " and "),
     (r"@", " at "),
@@ -54,7 +76,11 @@ _SAID: Final = _table(
     (r"=+", " equals "),
     (r"\band/or\b", "and or"),
     (r"(?<=\w)\s?/\s?(?=\w)", " slash "),
-    (r"(?<=[A-Za-z])\.(?=(?:com|org|net|edu|gov|io)\b)", " dot "),
+    (r"(?:\A|(?<=\s))/(?=\w)", " slash "),
+    (
+        r"(?<=[A-Za-z])\.(?=(?:com|org|net|edu|gov|io)\b)|(?<=[a-z\d])\.(?=[a-z]{1,5}\b)|(?:\A|(?<=\s))\.(?=[A-Za-z])",
+        " dot ",
+    ),
     (r"%", " percent "),
     (r"§", " section "),
     (r"°", " degrees "),
@@ -72,14 +98,43 @@ _SILENT: Final = re.compile(r"[\"“”„«»*`~©®™<>\\/_#^¡¿]|(?<!\w)'|'
 def plain_characters(text: str) -> str:
     """Typographic variants to one form: quotes, dashes, full-width characters, superscripts 2 and 3, runs of space."""
     text = re.sub(r"(?: ?\n ?)+", "\n", re.sub(r"[^\S\n]+", " ", text))  # first, as later rules are slow on long runs
-    text = _VULGAR.sub(" ", text).replace("²", "^2").replace("³", "^3")
-    text = unicodedata.normalize("NFKC", text).replace("⁄", "/").replace("−", "-").replace("‐", "-").replace("‑", "-")
+    text = _VULGAR.sub(" ", text).replace("²", "^2").replace("³", "^3").replace("⁻", "^-").replace("∼", "~")
+    text = _MATH_MODE.sub(r"\1", re.sub(r"º(?=[CF]\b)", "°", text))
+    text = unicodedata.normalize("NFKC", text).replace("⁄", "/").replace("‐", "-").replace("‑", "-")
+    text = _BINARY_MINUS.sub(" minus ", text).replace("−", "-")
     return re.sub(r"[‘’ʼ´]", "'", text).replace("″", '"').replace("′", "'")
 
 
 def without_tags(text: str) -> str:
-    """Without placeholders of media such as `<image>`, `<image_1>`, `<|image_pad|>`."""
-    return _TAG.sub(" ", text)
+    """Without placeholders of media: `<|image_pad|>`, and `<image>` or `<image_1>` at the start or end of a line.
+
+    In the middle of a sentence a numbered one is said (`<image 2>` is "image 2"); any other one is a word of the
+    question (`What does the <video> element do?`) and stays: `limits` refuses it.
+    """
+    text = _TEMPLATE_TAG.sub(" ", text)
+    text = "\n".join(_without_outer_tags(line) for line in text.split("\n"))
+    return _NUMBERED_TAG.sub(r"\1 \2", text)
+
+
+def _without_outer_tags(line: str) -> str:
+    start, end, tags = 0, len(line), list(_PLACEHOLDER.finditer(line))
+    for tag in tags:
+        if line[start : tag.start()].strip():
+            break
+        start = tag.end()
+    if start < end and start and _NAMED_AS_WORD.match(line, start):
+        start = 0
+    for tag in reversed(tags):
+        if tag.end() <= start or line[tag.end() : end].strip():
+            break
+        end = tag.start()
+    return line[start:end]
+
+
+def typed_tag(text: str) -> str | None:
+    """The first tag of media that `without_tags` left, or None."""
+    found = _TAG.search(text)
+    return found[0] if found else None
 
 
 def end_lines(text: str) -> str:

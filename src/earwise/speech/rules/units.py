@@ -42,6 +42,8 @@ _UNITS: Final[dict[str, tuple[str, str]]] = {
         ("GW", "gigawatt", "gigawatts"),
         ("kWh", "kilowatt hour", "kilowatt hours"),
         ("V", "volt", "volts"),
+        ("Ω", "ohm", "ohms"),
+        ("kΩ", "kiloohm", "kiloohms"),
         ("mAh", "milliamp hour", "milliamp hours"),
         ("KB kB", "kilobyte", "kilobytes"),
         ("MB", "megabyte", "megabytes"),
