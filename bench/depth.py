@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
+from transformers.utils.output_capturing import maybe_install_capturing_hooks
 
 from earwise.models import OmniModel
 from earwise.models.ears import Ears
@@ -28,6 +29,7 @@ def depths(model: OmniModel) -> dict[str, int]:
 def deep(model: OmniModel, count: Callable[[], Mapping[str, int]]) -> dict[str, int]:
     """What `count` would give for `model`, from calls with one layer of each kind, and a second one of each in turn."""
     full = depths(model)
+    maybe_install_capturing_hooks(model.family.backbone)  # they are put into the layers that are there at the time
     once = dict.fromkeys(full, 1)
     with _cut(model, once):
         total = base = dict(count())

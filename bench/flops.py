@@ -11,18 +11,23 @@ follow exactly (`depth.py`); `--whole` counts all layers themselves.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
 import numpy as np
 import torch
+import transformers
 from depth import deep
+from flops_page import page
 from published import MODELS, picture, published_model, whisper_sizes
 from step import step
 from torch import Tensor
@@ -39,8 +44,9 @@ from earwise.grpo_settings import FormatReward, GrpoTerm
 from earwise.micro.words import VOCABULARY
 from earwise.models import OmniModel, Sample, Turn
 from earwise.models.batch import ViewBatch, collate
-from earwise.models.layout import Layout
-from earwise.planning.cost import Pass, Shown, Sizes, drawing_flops, step_flops, step_memory
+from earwise.models.families import ImageInput
+from earwise.planning.cost import Pass, drawing_flops, shared_starts, step_flops, step_memory
+from earwise.planning.sizes import Shown, Sizes
 from earwise.records import Item
 from earwise.traces import local_sampling
 from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm, Term
@@ -125,10 +131,15 @@ class _Given:
     """A source of answers that are there already."""
 
     ids: tuple[int, ...]
+    """Of all of them; the last one lacks the first of these, so that rows are ragged as they always are."""
 
     def draw(self, prompts: Sequence[Prompt], seeds: Sequence[int], group: int) -> list[list[Completion]]:
         """As `RolloutSource.draw`."""
-        return [[Completion(self.ids, "word", ended=True)] * group for _ in prompts]
+        return [[Completion(ids, "word", ended=True) for ids in _ragged(self.ids, group)] for _ in prompts]
+
+
+def _ragged(ids: tuple[int, ...], group: int) -> list[tuple[int, ...]]:
+    return [ids] * (group - 1) + [ids[1:]]
 
 
 def _learn(model: OmniModel, sample: Sample, shared: bool) -> None:
@@ -140,16 +151,12 @@ def _learn(model: OmniModel, sample: Sample, shared: bool) -> None:
     objective.begin(0, [batch])
     assert batch.rollouts is not None
     if not shared:
-        layouts = [replace(row, starts=()) for row in _completed(batch.prompts[0].layout, ids, 1)] * GROUP
+        layouts = [replace(completed(batch.prompts[0].layout, [one]), starts=()) for one in _ragged(ids, GROUP)]
         views = {POLICY: collate({POLICY: layouts}, model.family, share_prefix=False).views[POLICY]}
         batch.rollouts.views = ViewBatch(views, None)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("meta", torch.bfloat16):
         losses = objective.losses(model, batch)
     sum(loss.sum() for loss in losses.values()).backward()  # type: ignore[union-attr]
-
-
-def _completed(prompt: Layout, ids: tuple[int, ...], group: int) -> list[Layout]:
-    return [completed(prompt, [ids] * group)]
 
 
 def count(model: OmniModel, method: str, sample: Sample, whole: bool) -> Numbers:
@@ -172,7 +179,7 @@ def planned(model: OmniModel, method: str, sample: Sample) -> Numbers:
     views = [SPOKEN] if terms is SFT else [SPOKEN, TYPED]
     rows = [[model.layouts.build(sample, view, answers=True) for view in views]]
     passes = [Pass([Shown.of(rows[0][n], sizes)], learns=n == 0) for n in range(len(views))]
-    shares = prefixes(rows) if shared else [0]
+    shares = shared_starts(rows) if shared else [0]
     memory = step_memory(passes[0], shares, sizes, terms, batch=1)
     return {"flops": round(step_flops(passes, shares, terms, sizes)), "activation_bytes": round(memory.activations)}
 
@@ -180,7 +187,7 @@ def planned(model: OmniModel, method: str, sample: Sample) -> Numbers:
 def _planned_reward(model: OmniModel, sample: Sample, sizes: Sizes, shared: bool) -> Numbers:
     prompt = model.layouts.build(sample, SPOKEN, answers=False)
     ids = (_WORD,) * ANSWER
-    rows = _completed(prompt, ids, GROUP) if shared else _completed(prompt, ids, 1) * GROUP
+    rows = [completed(prompt, [ids] * GROUP)] if shared else [completed(prompt, [ids])] * GROUP
     learned = Pass([Shown.of(row, sizes) for row in rows], learns=True)
     prompts, answers = ([Shown.of(prompt, sizes)], GROUP) if shared else ([Shown.of(prompt, sizes)] * GROUP, 1)
     none = [0] * len(rows)
@@ -188,3 +195,82 @@ def _planned_reward(model: OmniModel, sample: Sample, sizes: Sizes, shared: bool
     memory = step_memory(learned, none, sizes, [GRPO], batch=len(rows))
     flops = round(drawing + step_flops([learned], none, [GRPO], sizes))
     return {"flops": flops, "activation_bytes": round(memory.activations)}
+
+
+def rows_of(name: str, whole: bool) -> list[dict[str, Any]]:
+    """All rows of the table for one model."""
+    model, rows = published_model(name), []
+    with tempfile.TemporaryDirectory() as folder:
+        for prefix, speech in itertools.product(PREFIXES, SPEECH):
+            sample = make_sample(model, Path(folder), prefix, speech)
+            image = model.family.load_image(sample.image)
+            seeing = deep(model, lambda image=image: {"flops": _seen(model, image)})["flops"]
+            found = {method: count(model, method, sample, whole) for method in (*TAUGHT, *REWARDED)}
+            said = {method: planned(model, method, sample) for method in found}
+            lengths = {"prefix": prefix, "speech": speech, "picture_tokens": image.num_tokens}
+            new = [
+                {"model": name, **lengths, "method": method, **_ratios(method, found, said, seeing)} for method in found
+            ]
+            for row in new:
+                print(json.dumps(row), flush=True)
+            rows += new
+    return rows
+
+
+def _seen(model: OmniModel, image: ImageInput) -> int:
+    """Operations of the vision tower on one image."""
+    with torch.no_grad():
+        return counted(lambda: model.family.encode_images([image])).flops
+
+
+def _ratios(method: str, found: dict[str, Numbers], said: dict[str, Numbers], seeing: int) -> dict[str, Any]:
+    mine, whole, prefix = found[method], found["sft_whole"], found["sft_prefix"]
+    row: dict[str, Any] = {
+        **mine,
+        "over_sft_whole": mine["flops"] / whole["flops"],
+        "over_sft_prefix": mine["flops"] / prefix["flops"],
+        "memory_over_sft_whole": mine["activation_bytes"] / whole["activation_bytes"],
+        "plan_flops_ratio": said[method]["flops"] / mine["flops"],
+        "plan_memory_ratio": said[method]["activation_bytes"] / mine["activation_bytes"],
+    }
+    if method in TAUGHT:  # the tower sees the picture once
+        row["vision_flops"] = seeing
+        row["over_sft_whole_without_vision"] = (mine["flops"] - seeing) / (whole["flops"] - seeing)
+        row["over_sft_prefix_without_vision"] = (mine["flops"] - seeing) / (prefix["flops"] - seeing)
+    return row
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="where to write the numbers")
+    parser.add_argument("--page", type=Path, help="where to write them as tables")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=[*MODELS])
+    parser.add_argument("--workers", type=int, default=1, help="processes, each with a model of its own")
+    parser.add_argument("--whole", action="store_true", help="count every layer: 10 times as long, the same numbers")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    with ProcessPoolExecutor(given.workers, get_context("fork")) as pool:
+        rows = [row for some in pool.map(rows_of, given.models, [given.whole] * len(given.models)) for row in some]
+    whisper, encoder = whisper_sizes()
+    sizes = {name: {"checkpoint": MODELS[name].checkpoint, "card_billions": MODELS[name].card} for name in given.models}
+    for name in given.models:
+        sizes[name]["parameters"] = sum(p.numel() for p in published_model(name).base.parameters())
+    results = {
+        "answer_tokens": ANSWER,
+        "group": GROUP,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "models": sizes,
+        "whisper_large_v3": {"parameters": whisper, "encoder_parameters": encoder},
+        "rows": rows,
+    }
+    if given.json:
+        given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if given.page:
+        given.page.write_text(page(results), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

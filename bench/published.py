@@ -26,7 +26,6 @@ from transformers import (
     WhisperFeatureExtractor,
     WhisperForConditionalGeneration,
 )
-from uncomputed import empty, without_values
 
 from earwise.micro.tokenizer import CHAT_TEMPLATE, build_tokenizer
 from earwise.micro.words import VOCABULARY
@@ -73,8 +72,7 @@ _INTERN_VISION: Final = {
 
 _OMNI_TOKENS: Final = ("<|IMAGE|>", "<|vision_bos|>", "<|vision_eos|>", "<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>")
 _OMNI_IMAGE_AND_AUDIO: Final = (
-    "<|vision_bos|><|IMAGE|><|vision_eos|>"
-    "{% elif part['type'] == 'audio' %}<|audio_bos|><|AUDIO|><|audio_eos|>"
+    "<|vision_bos|><|IMAGE|><|vision_eos|>{% elif part['type'] == 'audio' %}<|audio_bos|><|AUDIO|><|audio_eos|>"
 )
 
 
@@ -187,7 +185,6 @@ def published_model(name: str) -> OmniModel:
     if isinstance(model.ears, OwnEars):
         model.ears.train_part("projector")
     model.ears.requires_grad_(True)
-    without_values(model)
     return model.train()
 
 
@@ -205,11 +202,11 @@ def picture(family: Family, tokens: int) -> ImageInput:
     """
     if family.name == "internvl":
         tiles = max(1, round(tokens / 256))
-        pixels = empty(tiles, 3, 448, 448)
+        pixels = torch.empty(tiles, 3, 448, 448, device="meta")
         return ImageInput({"pixel_values": pixels}, tiles * 256)
     columns = 40 if tokens >= 1000 else 20
     grid = torch.tensor([[1, 2 * (tokens // columns), 2 * columns]])
-    pixels = empty(4 * tokens, 3 * 2 * 14**2)
+    pixels = torch.empty(4 * tokens, 3 * 2 * 14**2, device="meta")
     return ImageInput({"pixel_values": pixels, "image_grid_thw": grid}, tokens)
 
 

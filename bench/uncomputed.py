@@ -1,52 +1,33 @@
 """Steps of models of any size without their weights: what shapes depend on is computed, the rest is not.
 
-Weights, and whatever comes of them, are fake tensors (`torch._subclasses.FakeTensorMode`): they have a shape and a type
-and no values. Ids, masks, positions and waveforms are real ones, so code that chooses by a mask or asks how many tokens
-there are runs as it always does. Counted are the operations of a pass (torch's `FlopCounterMode`, which sees each
-product that is dispatched, inside custom functions and in recomputed parts, too) and the bytes that are saved for its
-backward pass.
+Weights, and whatever comes of them, are on torch's meta device: they have a shape and a type and no values. Ids, masks,
+positions and waveforms are real tensors, so code that chooses by a mask or asks how many tokens there are runs as it
+always does. Counted are the operations of a pass (torch's `FlopCounterMode`, which sees each product that is
+dispatched, inside custom functions and in recomputed parts, too) and the bytes that are saved for its backward pass.
+
+Two things are put in place of what a CPU would do, so that the count is a GPU's: attention by torch's memory-efficient
+kernel, which keeps no map and makes the scores again in its backward pass, and the tiles of the divergence. The meta
+device knows no autocast, so its casts to bfloat16 are made here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+from unittest import mock
 
 import torch
-from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch import Tensor
+from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-_FAKE = FakeTensorMode()
-_CPU = torch.device("cpu")
+from earwise.distil.divergence import Tiling
+
+GPU_TILING: Final = Tiling.for_device(torch.device("cuda"))
 _aten = torch.ops.aten
-
-
-def without_values(module: nn.Module) -> None:
-    """Make the parameters and buffers of `module`, which are on the meta device, fake tensors of the CPU, in place."""
-    known: dict[int, Tensor] = {}
-    for part in module.modules():
-        for held in (part._parameters, part._buffers):
-            for name, tensor in held.items():
-                if tensor is None or isinstance(tensor, FakeTensor):
-                    continue
-                if id(tensor) not in known:  # weights that are tied stay so
-                    known[id(tensor)] = _without_values(tensor)
-                held[name] = known[id(tensor)]
-
-
-def empty(*shape: int) -> Tensor:
-    """A float32 tensor of `shape` without values."""
-    return FakeTensor(_FAKE, torch.empty(shape, device="meta"), _CPU)
-
-
-def _without_values(tensor: Tensor) -> Tensor:
-    fake = FakeTensor(_FAKE, tensor.data, _CPU)
-    return nn.Parameter(fake, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else fake
 
 
 @dataclass
@@ -59,25 +40,28 @@ class Counted:
     """Of all tensors that are saved for the backward pass, weights and casts of weights left out; each storage once."""
 
 
-def counted(step: Callable[[], None], weights: Iterable[Tensor] = ()) -> Counted:
-    """Run `step` on fake weights; what it takes, forward and backward.
+def counted(step: Callable[[], object], weights: Iterable[Tensor] = ()) -> Counted:
+    """Run `step`; what it takes, forward and backward.
 
     Args:
-        step: a forward and a backward pass.
+        step: a forward and a backward pass of a model on the meta device. Its batch may be anywhere.
         weights: what is not counted among the saved.
     """
-    saved = Saved(weights)
-    with ExitStack() as modes:
-        counter = modes.enter_context(FlopCounterMode(display=False))
-        modes.enter_context(Uncomputed(saved))
-        modes.enter_context(_Fused())
-        modes.enter_context(torch.autograd.graph.saved_tensors_hooks(saved.keep, lambda tensor: tensor))
+    saved = _Saved(weights)
+    with (
+        FlopCounterMode(display=False) as counter,
+        _Uncomputed(saved),
+        _LikeOnGpu(),
+        mock.patch.object(torch, "autocast", _Autocast),
+        mock.patch.object(Tiling, "for_device", return_value=GPU_TILING),
+        torch.autograd.graph.saved_tensors_hooks(saved.keep, lambda tensor: tensor),
+    ):
         step()
     return Counted(counter.get_total_flops(), saved.bytes)
 
 
 @dataclass
-class Saved:
+class _Saved:
     """The storages that a backward pass needs."""
 
     weights: Iterable[Tensor]
@@ -90,11 +74,11 @@ class Saved:
     def keep(self, tensor: Tensor) -> Tensor:
         """Note a tensor that is saved."""
         if _storage(tensor) not in self.known:
-            self.kept[_storage(tensor)] = tensor.detach()
+            self.kept[_storage(tensor)] = tensor
         return tensor
 
     def cast(self, weight: Tensor, copy: Tensor) -> None:
-        """A copy of a weight in another type is a weight."""
+        """A copy of a weight in another type is a weight, too."""
         if _storage(weight) in self.known:
             self.known[_storage(copy)] = copy
 
@@ -108,64 +92,90 @@ def _storage(tensor: Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
 
 
-class Uncomputed(TorchDispatchMode):
-    """Computes what has no fake tensor in it, and only follows shapes and types of the rest."""
+class _Uncomputed(TorchDispatchMode):
+    """Computes what has no meta tensor in it, and only follows shapes and types of the rest."""
 
-    def __init__(self, saved: Saved) -> None:
+    def __init__(self, saved: _Saved) -> None:
         super().__init__()
         self.saved = saved
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func is torch.ops.prim.device.default:  # two of three calls; nothing here is anywhere else
-            return _CPU
-        if not _has_fake(args) and not _has_fake(kwargs.values()):
+        if not _on_meta(args) and not _on_meta(kwargs.values()):
+            if str(kwargs.get("device")) == "meta":  # values that code makes or moves there are still needed
+                kwargs = {**kwargs, "device": torch.device("cpu")}
             return func(*args, **kwargs)
         if func is _aten.index.Tensor:
-            args = (args[0], _numbers(args[1]))
-        if func is _aten.masked_scatter_backward.default and not isinstance(args[1], FakeTensor):
+            args = (args[0], _places(args[1]))
+        if func is _aten.masked_scatter_backward.default:  # as many as there are in the mask: asked of its values
             return args[0].new_empty(args[2])
-        args = tuple(_fake(value) for value in args)
-        kwargs = {name: _fake(value) for name, value in kwargs.items()}
-        with _FAKE:
-            out = func(*args, **kwargs)
+        args = tuple(_to_meta(value) for value in args)
+        out = func(*args, **{name: _to_meta(value) for name, value in kwargs.items()})
         if func is _aten._to_copy.default:
             self.saved.cast(args[0], out)
         return out
 
 
-def _numbers(indices: Any) -> list[Tensor | None]:
-    """Masks among `indices` as the places where they are True: how many there are decides on a shape."""
+def _places(indices: Iterable[Tensor | None]) -> list[Tensor | None]:
+    """Masks among `indices` as the places where they are True: how many these are decides on a shape."""
     places: list[Tensor | None] = []
     for index in indices:
-        mask = index is not None and index.dtype in (torch.bool, torch.uint8)
-        places += index.nonzero().unbind(1) if mask else [index]
+        places += index.nonzero().unbind(1) if index is not None and index.dtype == torch.bool else [index]
     return places
 
 
-def _has_fake(values: Iterable[Any]) -> bool:
-    return any(isinstance(one, FakeTensor) or (isinstance(one, list | tuple) and _has_fake(one)) for one in values)
+def _on_meta(values: Iterable[Any]) -> bool:
+    return any(
+        (isinstance(one, Tensor) and one.is_meta) or (isinstance(one, list | tuple) and _on_meta(one)) for one in values
+    )
 
 
-def _fake(value: Any) -> Any:
-    if isinstance(value, Tensor) and not isinstance(value, FakeTensor):
-        return _FAKE.from_tensor(value, static_shapes=True)
-    return [_fake(one) for one in value] if isinstance(value, list | tuple) else value
+def _to_meta(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value if value.is_meta else torch.empty_strided(
+            value.shape, value.stride(), dtype=value.dtype, device="meta"
+        )  # fmt: skip
+    return [_to_meta(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-class _Fused(TorchFunctionMode):
-    """Attention of fake tensors by the memory-efficient kernel that a GPU takes where there is a mask: it keeps no map, and its
-    backward pass makes the scores again. Without this a CPU's choice would be counted.
-    """
+class _Autocast:
+    """Stands for `torch.autocast` while a step is counted: bfloat16, or off, inside the block."""
+
+    on = False
+
+    def __init__(self, device: str, dtype: torch.dtype | None = None, enabled: bool = True) -> None:
+        self.wanted, self.before = enabled, False
+
+    def __enter__(self) -> None:
+        self.before, _Autocast.on = _Autocast.on, self.wanted
+
+    def __exit__(self, *_: object) -> None:
+        _Autocast.on = self.before
+
+
+_PRODUCTS: Final = {F.linear, F.conv1d, torch.conv1d, torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm}
+
+
+class _LikeOnGpu(TorchFunctionMode):
+    """Attention in one kernel, products in bfloat16 where autocast is on, and small tensors with their values."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func is not torch.nn.functional.scaled_dot_product_attention or not isinstance(args[0], FakeTensor):
-            return func(*args, **kwargs)
-        return _efficient(*args, **kwargs)
+        if func is torch.tensor:
+            kwargs = {**kwargs, "device": None}
+        elif func is F.scaled_dot_product_attention and args[0].is_meta:
+            return _attention(*map(_narrow, args), **kwargs)
+        elif _Autocast.on and func in _PRODUCTS and _on_meta(args):
+            args = tuple(map(_narrow, args))
+        return func(*args, **kwargs)
 
 
-def _efficient(
+def _narrow(value: Any) -> Any:
+    float32 = isinstance(value, Tensor) and value.dtype == torch.float32
+    return value.to(torch.bfloat16) if _Autocast.on and float32 else value
+
+
+def _attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -175,19 +185,15 @@ def _efficient(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    if torch.is_autocast_enabled("cpu"):
-        query, key, value = (part.to(torch.get_autocast_dtype("cpu")) for part in (query, key, value))
-    groups = query.shape[1] // key.shape[1]
-    if groups > 1:  # a view: a kernel for groups of heads reads each key once
-        key, value = (_grouped(part, groups) for part in (key, value))
+    batch, heads, length, width = query.shape
+    groups = heads // key.shape[1]
+    if enable_gqa and groups > 1:  # heads of a group read the same keys, without a copy of them
+        query = query.unflatten(1, (-1, groups)).flatten(0, 1)
+        key, value = (part.flatten(0, 1)[:, None].expand(-1, groups, -1, -1) for part in (key, value))
     bias = None
-    if attn_mask is not None:
-        bias = query.new_empty(1).expand(*query.shape[:3], key.shape[2])  # no memory per head
-    return _aten._scaled_dot_product_efficient_attention(
-        query, key, value, bias, True, dropout_p, is_causal, scale=scale
-    )[0]
-
-
-def _grouped(part: Tensor, groups: int) -> Tensor:
-    batch, heads, length, width = part.shape
-    return part[:, :, None].expand(batch, heads, groups, length, width).reshape(batch, heads * groups, length, width)
+    if attn_mask is not None:  # torch makes numbers of a mask of truth values, at every call
+        mask = query.new_empty(attn_mask.shape) if attn_mask.dtype == torch.bool else attn_mask.to(query.dtype)
+        bias = mask.expand(*query.shape[:3], key.shape[2])
+    kernel = _aten._scaled_dot_product_efficient_attention
+    out = kernel(query, key, value, bias, True, dropout_p, is_causal, scale=scale)[0]
+    return out.reshape(batch, heads, length, width)
