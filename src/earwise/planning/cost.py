@@ -178,9 +178,14 @@ def _kept_by_decoder(shown: Shown, prefix: int, sizes: Sizes, *, masked: bool) -
 
 
 def _kept_by_ears(shown: Shown, sizes: Sizes) -> float:
-    """Bytes that an encoder that is trained keeps of one sample: the inputs of two norms in float32, and 16 vectors,
-    20 of the half size where each product casts what it reads.
+    """Bytes that ears keep of one sample where their encoder is trained.
+
+    A layer keeps what its two norms read, in float32, and 14 vectors; 16 where each product casts what it reads. Once
+    come what the two convolutions read and give, and what the last norm and the projector read.
     """
-    if not sizes.hearing.trains_encoder:
+    hearing, size = sizes.hearing, sizes.value_bytes
+    if not hearing.trains_encoder:
         return 0.0
-    return sizes.hearing.layers * sizes.hearing.width * shown.states * (40 if sizes.value_bytes == 2 else 64)
+    layer = hearing.width * (2 * 4 + size * (16 if size == 2 else 14))
+    once = size * (2 * hearing.mel_bins + 6 * hearing.width) + 2 * 4 * hearing.width
+    return shown.states * (hearing.layers * layer + once)

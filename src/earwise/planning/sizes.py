@@ -29,6 +29,7 @@ class Hearing:
     """Parameters that every encoder state passes through."""
     layers: int
     width: int
+    mel_bins: int
     window: int
     """States that attend to one another; 0 where a clip's do all."""
     projector: int
@@ -46,7 +47,7 @@ class Hearing:
         elif isinstance(model.ears, Ears):
             encoder, projector, window = model.ears.encoder, model.ears.projector, 0
         else:
-            return cls(0, 0, 0, 0, 0, own=False, trains_encoder=False)
+            return cls(0, 0, 0, 0, 0, 0, own=False, trains_encoder=False)
         positions = getattr(encoder, "embed_positions", None)
         without = {id(p) for part in (projector, positions) if part is not None for p in part.parameters()}
         every = sum(_matrices(encoder.parameters(), without)) + encoder.conv1.weight.numel()  # two frames to a state
@@ -55,6 +56,7 @@ class Hearing:
             every,
             len(encoder.layers),
             encoder.config.d_model,
+            encoder.config.num_mel_bins,
             window,
             sum(_matrices(projector.parameters(), set())),
             own=isinstance(model.ears, OwnEars),
