@@ -146,7 +146,7 @@ def step_memory(
     """Memory of a step over `batch` samples like the given ones."""
     rows = list(zip(student.shown, prefixes, strict=True))
     # A single row without a prefix needs no mask; with one, keys and values are copied for every head that reads them.
-    masked = len(rows) > 1 or batch > 1 or any(prefixes)
+    masked = len(rows) > 1 or batch > 1 or any(prefixes) or any(shown.has_turns for shown in student.shown)
     activations = sum(_kept_by_decoder(shown, prefix, sizes, masked=masked) for shown, prefix in rows)
     activations += sum(_kept_by_ears(shown, sizes) for shown in student.shown)
     if any(isinstance(term, LayersTerm) for term in terms):  # the difference of the views, in float32
@@ -171,7 +171,7 @@ def _kept_by_decoder(shown: Shown, prefix: int, sizes: Sizes, *, masked: bool) -
         kept += sizes.heads * pairs * (4 + (size if size < 4 else 0))
     else:
         token += size * sizes.attention_width + 4 * sizes.heads
-        kept += size * pairs if masked else 0
+        kept += size * pairs if masked and not shown.has_turns else 0
     if sizes.trains_decoder:
         token += size * (2 * sizes.width + sizes.attention_width + sizes.feed_forward)
     return sizes.layers * (token * new + kept)

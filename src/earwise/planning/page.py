@@ -242,7 +242,8 @@ def _rollouts(job: Job, model: OmniModel, material: Material, grpo: GrpoTerm) ->
 def _answered(prompt: Shown, grpo: GrpoTerm) -> Shown:
     """A prompt with all its answers at their longest behind it: each repeats the token that predicts its first one."""
     tokens = grpo.group * grpo.max_tokens
-    return replace(prompt, tokens=prompt.tokens - 1 + tokens + grpo.group, responses=tokens)
+    length = prompt.tokens - 1 + tokens + grpo.group
+    return replace(prompt, tokens=length, responses=tokens, has_turns=True)
 
 
 def _drawing(job: Job, model: OmniModel, material: Material, prompts: float, answers: int, tokens: int) -> Text:

@@ -212,6 +212,8 @@ class Shown:
     clip_tokens: int
     state_pairs: int
     """Pairs of its clips' states that attend to one another, in each layer."""
+    has_turns: bool
+    """Whether it has independent turns: then one mask, made for them, serves all layers."""
 
     @classmethod
     def of(cls, layout: Layout, sizes: Sizes) -> Shown:
@@ -228,6 +230,7 @@ class Shown:
             states=sum(states),
             clip_tokens=sum(m.stop - m.start for m in layout.media if m.kind == "audio"),
             state_pairs=sum(map(hearing.pairs, states)),
+            has_turns=bool(layout.starts),
         )
 
 
