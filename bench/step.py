@@ -2,7 +2,8 @@
 
 The three are taken in turn in one process, and only their ratios are reported:
 `python bench/step.py --preset cpu --json FILE`. The preset `h200` does the same at the sizes of Qwen2-VL-2B and 7B in
-bfloat16 and needs a CUDA device; it adds peak memory and tokens per second.
+bfloat16 and needs a CUDA device; it adds peak memory, tokens per second, and for each kind of step the operations that
+torch counts and their share of what the device could do in that time (MFU).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from models import CPU, QWEN2_VL_2B, QWEN2_VL_7B, Size, build, image
+from torch.utils.flop_counter import FlopCounterMode
 
 from earwise.data.media import save_wav
 from earwise.distil.objective import Objective
@@ -32,6 +34,8 @@ from earwise.records import Item
 from earwise.training_settings import LogitsTerm, SftTerm
 
 TEXT_TOKENS, RESPONSE_TOKENS, SPEECH_S = 16, 60, 4.8  # 48 tokens of speech and two markers
+H200_FLOPS = 989.5e12
+"""A second, bfloat16, dense, by NVIDIA's data sheet of the H200 SXM."""
 SFT, NAIVE, SHARED = "sft", "selfkd_naive", "selfkd_shared"
 
 
@@ -116,6 +120,11 @@ def bench(model: OmniModel, samples: list[Sample], rounds: int, *, autocast: boo
     if model.device.type == "cuda":
         length = len(model.layouts.build(samples[0], "image_speech", answers=True))
         result["tokens_per_s"] = len(samples) * length / result[f"{SHARED}_s"]
+        for name, objective in kinds.items():
+            with FlopCounterMode(display=False) as counter:
+                step(model, objective, samples, autocast)
+            result[f"{name}_flops"] = counter.get_total_flops()
+            result[f"{name}_mfu"] = result[f"{name}_flops"] / result[f"{name}_s"] / H200_FLOPS
     return result
 
 

@@ -1,191 +1,50 @@
 """What a training step costs, counted and not measured: multiplications of matrices, and bytes.
 
 Products count as 2 operations per multiply-add. A linear layer costs as much again in the backward pass to pass a
-gradient on, and once more if it is trained; attention costs twice as much again. Attention is counted as the dense
-product that is computed, without the half that the causal mask hides. Padding, norms and activations are left out.
+gradient on, and once more if it is trained. Attention costs twice as much again where its map is kept, and two and a
+half times where a fused kernel makes the scores again. It is counted as the dense product, without the half that the
+causal mask hides. Padding, norms and activations are left out.
+
+`bench/flops.py` holds these numbers against counted ones at the sizes of published models (docs/results/flops.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
 
-from torch import nn
-
-from earwise.distil.divergence import Tiling
-from earwise.models.ears import Ears
-from earwise.models.layout import Layout
-from earwise.models.mel import bucket_frames
-from earwise.models.omni import OmniModel
+from earwise.grpo_settings import GrpoTerm
+from earwise.models.batch import MIN_PREFIX
+from earwise.models.layout import Layout, shared_prefix
+from earwise.planning.sizes import AGAIN_FUSED, AGAIN_MAP, Shown, Sizes
 from earwise.term_settings import LayerMapTerm
-from earwise.training_settings import LogitsTerm, SftTerm, Term
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What of a model decides the cost of a step."""
-
-    decoder: int
-    """Parameters of the decoder's matrices, without embeddings and head."""
-    layers: int
-    attention_width: int
-    key_value_width: int
-    feed_forward: int
-    heads: int
-    head: int
-    """Parameters of the output head."""
-    vision: int
-    """Parameters that every patch of an image passes through."""
-    vision_layers: int
-    vision_width: int
-    patch_values: int
-    """Pixel values that become one patch."""
-    merger: int
-    """Parameters that every token of an image passes through."""
-    ears: int
-    """Parameters that every encoder state passes through."""
-    ears_layers: int
-    ears_width: int
-    projector: int
-    trainable: int
-    trains_decoder: bool
-    """Whether its matrices and the head have gradients of their own."""
-    base: int
-    base_bytes: int
-    copies: int
-    """Bytes of the matrices that are kept a second time, in bfloat16, for the backward pass: autocast casts the float32
-    ones that a gradient passes through, trained or not."""
-    value_bytes: int
-    """Bytes of one activation in the decoder."""
-    keeps_maps: bool
-    """Whether attention keeps its map for the backward pass."""
-    workspace: int
-    """Bytes of logits that exist at a time."""
-
-    @classmethod
-    def of(cls, model: OmniModel, *, bfloat16: bool) -> Sizes:
-        """Sizes of `model`, whose trained parameters require gradients."""
-        family, config = model.family, cast(Any, model.family.backbone.config)
-        base = dict(model.base.named_parameters())
-        embedding = {id(p) for p in (*family.embed.parameters(), family.head_weight)}
-        heads = config.num_attention_heads
-        head_width = getattr(config, "head_dim", None) or config.hidden_size // heads
-        ears, layers, width, projector = _ears(model)
-        return cls(
-            decoder=sum(_matrices(family.backbone.parameters(), embedding)),
-            layers=config.num_hidden_layers,
-            attention_width=heads * head_width,
-            key_value_width=config.num_key_value_heads * head_width,
-            feed_forward=config.intermediate_size,
-            heads=heads,
-            head=family.head_weight.numel(),
-            **_vision(model, base) if family.sees else _BLIND,
-            ears=ears,
-            ears_layers=layers,
-            ears_width=width,
-            projector=projector,
-            trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
-            trains_decoder=family.head_weight.requires_grad,
-            base=sum(p.numel() for p in base.values()),
-            base_bytes=sum(p.numel() * p.element_size() for p in base.values()),
-            copies=_copies(model, embedding) if bfloat16 else 0,
-            value_bytes=2 if bfloat16 else family.head_weight.element_size(),
-            keeps_maps=model.base.config._attn_implementation == "eager",
-            workspace=Tiling.for_device(model.device).workspace_bytes,
-        )
-
-
-def _matrices(parameters: Any, without: set[int]) -> list[int]:
-    return [p.numel() for p in parameters if p.ndim > 1 and id(p) not in without]
-
-
-def _copies(model: OmniModel, embedding: set[int]) -> int:
-    """Bytes in bfloat16 of the decoder's matrices and of what is trained, as far as they are in float32."""
-    trained = (p for p in model.parameters() if p.requires_grad)
-    wide = {id(p): p for p in (*model.family.backbone.parameters(), *trained) if p.element_size() > 2}
-    added = {id(model.ears.encoder.embed_positions.weight)} if isinstance(model.ears, Ears) else set()
-    return 2 * sum(_matrices(wide.values(), embedding | added))
-
-
-def _ears(model: OmniModel) -> tuple[int, int, int, int]:
-    """Parameters per encoder state, layers and width of the encoder, parameters per token behind it."""
-    if isinstance(model.ears, Ears):
-        encoder = model.ears.encoder
-        positions = {id(encoder.embed_positions.weight)}
-        per_state = sum(_matrices(encoder.parameters(), positions))
-        return per_state, len(encoder.layers), encoder.config.d_model, sum(
-            _matrices(model.ears.projector.parameters(), set())
-        )  # fmt: skip
-    tower = [p for name, p in model.base.named_parameters() if "audio" in name]
-    return sum(_matrices(tower, set())), 0, 0, 0
-
-
-_BLIND: Final = {"vision": 0, "vision_layers": 0, "vision_width": 0, "patch_values": 1, "merger": 0}
-
-
-def _vision(model: OmniModel, base: Mapping[str, nn.Parameter]) -> dict[str, int]:
-    """The fields of `Sizes` that are about images."""
-    config = cast(Any, model.base.config).vision_config
-    sees = [(name, p) for name, p in base.items() if "vis" in name or "multi_modal_projector" in name]
-    merges = [p for name, p in sees if "merger" in name or "projector" in name]
-    size = config.patch_size if isinstance(config.patch_size, int) else config.patch_size[0]
-    depth, width = (
-        getattr(config, one, None) or getattr(config, other)
-        for one, other in (("depth", "num_hidden_layers"), ("embed_dim", "hidden_size"))
-    )
-    return {
-        "vision": sum(_matrices((p for _, p in sees), {id(p) for p in merges})),
-        "vision_layers": depth,
-        "vision_width": width,
-        "patch_values": 3 * size**2 * getattr(config, "temporal_patch_size", 1),
-        "merger": sum(_matrices(merges, set())),
-    }
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One sample under one view, as far as its cost goes."""
-
-    tokens: int
-    responses: int
-    patches: float
-    patch_pairs: float
-    """Pairs of patches that attend to one another: those of one tile."""
-    image_tokens: int
-    states: int
-    """Encoder states of its clips, each clip's own."""
-    clip_tokens: int
-    squares: int
-    """Sum of the squares of the clips' states, for attention in the encoder."""
-
-    @classmethod
-    def of(cls, layout: Layout, sizes: Sizes) -> Shown:
-        """Lengths of a layout."""
-        pixels = [m.image.tensors["pixel_values"] for m in layout.media if m.image is not None]
-        tiles = [(p.shape[0] if p.ndim == 4 else 1, p.numel() / sizes.patch_values) for p in pixels]
-        states = [bucket_frames(m.num_samples) // 2 for m in layout.media if m.kind == "audio"]
-        return cls(
-            tokens=len(layout),
-            responses=len(layout.response),
-            patches=sum(patches for _, patches in tiles),
-            patch_pairs=sum(patches**2 / number for number, patches in tiles),
-            image_tokens=sum(m.stop - m.start for m in layout.media if m.kind == "image"),
-            states=sum(states),
-            clip_tokens=sum(m.stop - m.start for m in layout.media if m.kind == "audio"),
-            squares=sum(count**2 for count in states),
-        )
+from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm, Term
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass of a training step: what is shown, whether the student learns in it, whether it has ears of its own."""
+    """One pass of a training step: what is shown, and whether the student learns in it."""
 
     shown: Sequence[Shown]
     learns: bool
+    shares: bool = True
+    """Whether it continues on the shared prefix; another model's pass does not."""
 
 
-def step_flops(passes: Sequence[Pass], prefixes: Sequence[int], terms: Sequence[Term], sizes: Sizes) -> float:
+def shared_starts(rows: Sequence[Sequence[Layout]]) -> list[int]:
+    """Tokens of each sample that are computed once, as `collate` decides for a training.
+
+    `rows` holds the layouts of each sample, one for each pass of the student's own weights. A single pass has a prefix
+    as well: what stands before its first clip needs no gradient.
+    """
+    starts = [shared_prefix(row, with_audio=False) for row in rows]
+    turns = any(layout.starts for row in rows for layout in row)
+    return starts if not turns and max(starts) >= MIN_PREFIX else [0] * len(rows)
+
+
+def step_flops(
+    passes: Sequence[Pass], prefixes: Sequence[int], terms: Sequence[Term | GrpoTerm], sizes: Sizes
+) -> float:
     """Operations of one forward and backward pass over a batch.
 
     Args:
@@ -197,19 +56,22 @@ def step_flops(passes: Sequence[Pass], prefixes: Sequence[int], terms: Sequence[
     total = 0.0
     for number, one in enumerate(passes):
         for place, (shown, prefix) in enumerate(zip(one.shown, prefixes, strict=True)):
-            again = 2 if one.learns else 1
+            before = prefix if one.shares else 0
             if number == 0 and prefix:
                 total += _decoder(prefix, 0, sizes, learns=False)
-            if not any(before.shown[place].patches for before in passes[:number]):  # The tower sees an image once.
-                total += 2 * (sizes.vision * shown.patches + sizes.merger * shown.image_tokens)
-                total += 4 * sizes.vision_layers * sizes.vision_width * shown.patch_pairs
-            total += _decoder(shown.tokens - prefix, prefix, sizes, learns=one.learns)
-            linear = 2 * (sizes.ears * shown.states + sizes.projector * shown.clip_tokens)
-            attention = 4 * sizes.ears_layers * sizes.ears_width * shown.squares
-            total += (linear + attention) * (2 * again - 1)
+            if not any(earlier.shown[place].patches for earlier in passes[:number]):  # The tower sees an image once.
+                total += _seeing(shown, sizes)
+            total += _decoder(shown.tokens - before, before, sizes, learns=one.learns)
+            total += sizes.hearing.flops(shown, learns=one.learns)
     responses = sum(shown.responses for shown in passes[0].shown)
     products = sum(_products(term, sizes) for term in terms)
     return total + products * 2 * sizes.head * responses
+
+
+def _seeing(shown: Shown, sizes: Sizes) -> float:
+    """Operations of the vision tower, which is frozen, on the images of a sample."""
+    linear = 2 * (sizes.vision * shown.patches + sizes.merger * shown.image_tokens)
+    return linear + 4 * sizes.vision_width * shown.patch_pairs
 
 
 def drawing_flops(prompts: Sequence[Shown], sizes: Sizes, *, answers: int, tokens: int) -> float:
@@ -221,10 +83,7 @@ def drawing_flops(prompts: Sequence[Shown], sizes: Sizes, *, answers: int, token
     """
     total, steps = 0.0, tokens - 1
     for shown in prompts:
-        total += 2 * (sizes.vision * shown.patches + sizes.merger * shown.image_tokens)
-        total += 4 * sizes.vision_layers * sizes.vision_width * shown.patch_pairs
-        total += 2 * (sizes.ears * shown.states + sizes.projector * shown.clip_tokens)
-        total += 4 * sizes.ears_layers * sizes.ears_width * shown.squares
+        total += _seeing(shown, sizes) + sizes.hearing.flops(shown, learns=False)
         total += _decoder(shown.tokens, 0, sizes, learns=False)
         seen = steps * shown.tokens + steps * (steps + 1) / 2
         decoding = 2 * sizes.decoder * steps + 4 * sizes.layers * sizes.attention_width * seen
@@ -238,20 +97,28 @@ def _decoder(new: int, before: int, sizes: Sizes, *, learns: bool) -> float:
     """
     linear = 2 * sizes.decoder * new
     attention = 4 * sizes.layers * sizes.attention_width * new * (before + new)
-    again = 3 if sizes.trains_decoder else 2
-    return linear * (again if learns else 1) + attention * (3 if learns else 1)
+    if not learns:
+        return linear + attention
+    again = AGAIN_MAP if sizes.keeps_maps else AGAIN_FUSED
+    return linear * (3 if sizes.trains_decoder else 2) + attention * (1 + again)
 
 
-def _products(term: Term, sizes: Sizes) -> int:
-    """Products with a frozen head: the student's logits and their gradient, and the teacher's logits; for each layer
-    that is read through the head. A head that is trained has one more, its gradient.
+def _products(term: Term | GrpoTerm, sizes: Sizes) -> int:
+    """Products with the head at each response token.
+
+    Cross entropy and GRPO make the student's logits, make them again in the backward pass, and their gradient. A
+    divergence makes both sides' logits and the gradient; for a head that is trained it makes the logits again. Such a
+    head has a gradient of its own, too. A reference, which GRPO has where `beta` is not 0, has logits as well.
     """
-    trained = 1 if sizes.trains_decoder else 0
+    trained = sizes.trains_decoder
     if isinstance(term, SftTerm):
-        return 2 + trained
+        return 4 if trained else 3
+    if isinstance(term, GrpoTerm):
+        return (4 if trained else 3) + (1 if term.beta else 0)
+    divergence = 6 if trained else 3
     if isinstance(term, LayerMapTerm) and term.space == "logit_lens":
-        return (3 + trained) * (sizes.layers // term.every)
-    return 3 + trained if isinstance(term, LogitsTerm) else 0
+        return divergence * (sizes.layers // term.every)
+    return divergence if isinstance(term, LogitsTerm) else 0
 
 
 @dataclass(frozen=True)
@@ -273,23 +140,52 @@ class Memory:
         return self.weights + self.optimiser + self.activations + self.logits
 
 
-def step_memory(student: Pass, prefixes: Sequence[int], sizes: Sizes, *, batch: int) -> Memory:
-    """Memory of a step over `batch` samples like the given ones.
-
-    Activations are an estimate: how many of them are kept is the kernels' affair.
-
-    A frozen decoder layer keeps about 8 vectors of its width and 4 of its feed-forward width per token, and with plain
-    attention two maps; a trained encoder layer about 20 vectors.
-    """
-    size = sizes.value_bytes
-    new = [shown.tokens - prefix for shown, prefix in zip(student.shown, prefixes, strict=True)]
-    per_token = 8 * sizes.attention_width + 2 * sizes.key_value_width + 4 * sizes.feed_forward
-    decoder = sizes.layers * per_token * sum(new) * size
-    if sizes.keeps_maps:
-        pairs = sum(n * shown.tokens for n, shown in zip(new, student.shown, strict=True))
-        decoder += 2 * sizes.layers * sizes.heads * pairs * size
-    states = sum(shown.states for shown in student.shown)
-    encoder = 20 * sizes.ears_layers * sizes.ears_width * states * size
-    shared = 2 * sizes.layers * sizes.key_value_width * sum(prefixes) * size
-    activations = (decoder + encoder + shared) * batch / len(student.shown)
+def step_memory(
+    student: Pass, prefixes: Sequence[int], sizes: Sizes, terms: Sequence[Term | GrpoTerm], *, batch: int
+) -> Memory:
+    """Memory of a step over `batch` samples like the given ones."""
+    rows = list(zip(student.shown, prefixes, strict=True))
+    # A single row without a prefix needs no mask; with one, keys and values are copied for every head that reads them.
+    masked = len(rows) > 1 or batch > 1 or any(prefixes) or any(shown.has_turns for shown in student.shown)
+    activations = sum(_kept_by_decoder(shown, prefix, sizes, masked=masked) for shown, prefix in rows)
+    activations += sum(_kept_by_ears(shown, sizes) for shown in student.shown)
+    if any(isinstance(term, LayersTerm) for term in terms):  # the difference of the views, in float32
+        activations += 4 * sizes.layers * sizes.width * sum(shown.responses for shown in student.shown)
+    activations *= batch / len(rows)
     return Memory(sizes.base_bytes + sizes.copies, 16 * sizes.trainable, activations, sizes.workspace)
+
+
+def _kept_by_decoder(shown: Shown, prefix: int, sizes: Sizes, *, masked: bool) -> float:
+    """Bytes that the decoder keeps of one sample for its backward pass.
+
+    A frozen layer keeps what its two norms read, in float32; queries, and what attention gives; three vectors of the
+    feed-forward network; and the keys and values of all tokens that are attended to. Attention keeps its maps, made in
+    float32 and cast, or a mask and a number per head. A trained layer keeps what its products read, as well.
+    """
+    size, new = sizes.value_bytes, shown.tokens - prefix
+    token = 2 * 4 * sizes.width + size * (sizes.attention_width + 3 * sizes.feed_forward)
+    copied = sizes.keeps_maps or masked
+    kept = 2 * size * shown.tokens * (sizes.attention_width if copied else sizes.key_value_width)
+    pairs = new * shown.tokens
+    if sizes.keeps_maps:
+        kept += sizes.heads * pairs * (4 + (size if size < 4 else 0))
+    else:
+        token += size * sizes.attention_width + 4 * sizes.heads
+        kept += size * pairs if masked and not shown.has_turns else 0
+    if sizes.trains_decoder:
+        token += size * (2 * sizes.width + sizes.attention_width + sizes.feed_forward)
+    return sizes.layers * (token * new + kept)
+
+
+def _kept_by_ears(shown: Shown, sizes: Sizes) -> float:
+    """Bytes that ears keep of one sample where their encoder is trained.
+
+    A layer keeps what its two norms read, in float32, and 14 vectors; 16 where each product casts what it reads. Once
+    come what the two convolutions read and give, and what the last norm and the projector read.
+    """
+    hearing, size = sizes.hearing, sizes.value_bytes
+    if not hearing.trains_encoder:
+        return 0.0
+    layer = hearing.width * (2 * 4 + size * (16 if size == 2 else 14))
+    once = size * (2 * hearing.mel_bins + 6 * hearing.width) + 2 * 4 * hearing.width
+    return shown.states * (hearing.layers * layer + once)

@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from earwise import arithmetic
 from earwise.agreement import questions_file
-from earwise.distil.objective import SELF
+from earwise.distil.objective import SELF, SNAPSHOT
 from earwise.grpo_settings import GrpoTerm
 from earwise.messages import printable
 from earwise.metrics import Metrics
@@ -26,8 +26,9 @@ from earwise.model_settings import ALIGNED, BASE
 from earwise.models.batch import MIN_PREFIX
 from earwise.models.layout import Layout, shared_prefix
 from earwise.models.omni import OmniModel
-from earwise.planning.cost import Pass, Shown, Sizes, drawing_flops, step_flops, step_memory
+from earwise.planning.cost import Pass, drawing_flops, shared_starts, step_flops, step_memory
 from earwise.planning.data import Material, look
+from earwise.planning.sizes import Shown, Sizes
 from earwise.planning.views import side_by_side
 from earwise.plural import counted
 from earwise.records import View
@@ -64,7 +65,7 @@ def jobs(recipe: Recipe) -> list[Job]:
     found = []
     if recipe.align is not None:
         align = recipe.align
-        found.append(Job(ALIGNED, align.data, align.view, (), _SFT, align, False))
+        found.append(Job(ALIGNED, align.data, align.view, (), _SFT, align, True))
     for name, own in recipe.train.items():
         settings = recipe.optimisation(name)
         items = settings.batch_size * settings.accumulate
@@ -201,13 +202,11 @@ def _costs(job: Job, model: OmniModel, material: Material) -> Iterator[Text]:
     sizes = Sizes.of(model, bfloat16=arithmetic.resolve(job.settings.precision) == "bfloat16")
     views = [job.view, *(view for _, view in job.teachers)]
     rows = [[model.layouts.build(s, view, answers=True) for view in views] for s in material.samples]
-    passes = [Pass([Shown.of(row[n], sizes) for row in rows], learns=n == 0) for n in range(len(views))]
-    prefixes = _prefixes(job, model, rows)
-    none = [0] * len(rows)
+    own = [True, *(who in (SELF, SNAPSHOT) for who, _ in job.teachers)]
+    passes = [Pass([Shown.of(row[n], sizes) for row in rows], learns=n == 0, shares=own[n]) for n in range(len(views))]
+    prefixes = _prefixes(job, model, [[layout for n, layout in enumerate(row) if own[n]] for row in rows])
     scale = job.settings.batch_size * job.settings.accumulate / len(rows)
     here = step_flops(passes, prefixes, job.terms, sizes)
-    full = step_flops(passes, none, job.terms, sizes)
-    sft = step_flops(passes[:1], none, _SFT, sizes)
     for n, (view, one) in enumerate(zip(views, passes, strict=True)):
         tokens = sum(shown.tokens for shown in one.shown)
         yield Text(f"  {tokens * scale:>12,.0f} tokens per step under {view}{' (teacher)' if n else ''}")
@@ -215,28 +214,54 @@ def _costs(job: Job, model: OmniModel, material: Material) -> Iterator[Text]:
     if any(prefixes):
         yield Text(f"  {sum(prefixes) * scale:>12,.0f} of each view's are computed once, in the shared prefix")
     yield Text(f"  {here * scale / 1e9:>12,.1f} GFLOP per step and process, {_steps(job, material)}")
-    apart = f"; with full passes {full / sft:.2f}" if job.teachers else ""
-    yield Text(f"  {here / sft:>12.2f} of the cost of plain SFT on the same items{apart}")
+    yield from _beside_sft(job, passes, here, _prefixes(job, model, [row[:1] for row in rows]), sizes)
     if job.on_policy is not None:
         count = job.on_policy.share * job.settings.batch_size * job.settings.accumulate
         yield _drawing(job, model, material, count, 1, job.on_policy.max_tokens)
-    memory = step_memory(passes[0], prefixes, sizes, batch=job.settings.batch_size)
+    memory = step_memory(passes[0], prefixes, sizes, job.terms, batch=job.settings.batch_size)
     parts = {"weights": memory.weights, "optimiser": memory.optimiser, "activations": memory.activations}
     said = ", ".join(f"{_size(part)} {what}" for what, part in {**parts, "logits": memory.logits}.items())
     yield Text(f"  {_size(memory.total):>12} of memory, about: {said}")
-    if others := [who for who, _ in job.teachers if who not in (SELF, "snapshot")]:
+    if others := [who for who, _ in job.teachers if who not in (SELF, SNAPSHOT)]:
         yield Text(f"  the weights of {', '.join(others)} come on top")
+
+
+def _beside_sft(job: Job, passes: Sequence[Pass], here: float, alone: Sequence[int], sizes: Sizes) -> Iterator[Text]:
+    """What a step costs, `here`, over SFT on the same items: as it is trained, `alone` of each sample computed without
+    a gradient, and on whole sequences.
+    """
+    none = [0] * len(alone)
+    sft, whole = (step_flops(passes[:1], starts, _SFT, sizes) for starts in (alone, none))
+    apart = f"; with full passes {step_flops(passes, none, job.terms, sizes) / whole:.2f}" if job.teachers else ""
+    if not any(alone):
+        yield Text(f"  {here / sft:>12.2f} of the cost of plain SFT on the same items{apart}")
+        return
+    yield Text(f"  {here / sft:>12.2f} of the cost of plain SFT on the same items, its own prefix computed once")
+    yield Text(f"  {here / whole:>12.2f} of the cost of SFT on whole sequences{apart}")
 
 
 def _rollouts(job: Job, model: OmniModel, material: Material, grpo: GrpoTerm) -> Iterator[Text]:
     """What a step draws and learns from, and an estimate of what drawing costs."""
     prompts = job.settings.batch_size * job.settings.accumulate
-    lengths = [len(model.layouts.build(sample, job.view, answers=False)) for sample in material.samples]
+    layouts = [model.layouts.build(sample, job.view, answers=False) for sample in material.samples]
+    lengths = [*map(len, layouts)]
     yield Text(f"  {prompts * sum(lengths) / len(lengths):>12,.0f} tokens of prompts per step under {job.view}")
     yield Text(f"  {prompts * grpo.group:>12,.0f} answers are drawn per step, of {grpo.max_tokens} tokens at most")
     if grpo.server is None:
         yield _drawing(job, model, material, prompts, grpo.group, grpo.max_tokens)
-    yield Text(f"  what learning from them costs depends on how long they become; {_steps(job, material)}")
+    none = [0] * len(material.samples)
+    sizes = Sizes.of(model, bfloat16=job.settings.precision == "bfloat16")
+    answered = [_answered(Shown.of(x, sizes), grpo) for x in layouts]
+    passes = [Pass(answered, learns=True), *([Pass(answered, learns=False)] if grpo.beta else [])]
+    most = step_flops(passes, none, (grpo,), sizes) * prompts / len(none)
+    yield Text(f"  {most / 1e9:>12,.1f} GFLOP at most to learn from them, {_steps(job, material)}")
+
+
+def _answered(prompt: Shown, grpo: GrpoTerm) -> Shown:
+    """A prompt with all its answers at their longest behind it: each repeats the token that predicts its first one."""
+    tokens = grpo.group * grpo.max_tokens
+    length = prompt.tokens - 1 + tokens + grpo.group
+    return replace(prompt, tokens=length, responses=tokens, has_turns=True)
 
 
 def _drawing(job: Job, model: OmniModel, material: Material, prompts: float, answers: int, tokens: int) -> Text:
@@ -249,11 +274,10 @@ def _drawing(job: Job, model: OmniModel, material: Material, prompts: float, ans
 
 
 def _prefixes(job: Job, model: OmniModel, rows: Sequence[Sequence[Layout]]) -> list[int]:
-    """Shared tokens of each sample, as `collate` decides them."""
-    if not job.shares_prefix or len(rows[0]) == 1 or model.no_shared_prefix is not None:
+    """Tokens of each sample that are computed once, as the training decides it; `rows` as in `shared_starts`."""
+    if not job.shares_prefix or model.no_shared_prefix is not None:
         return [0] * len(rows)
-    starts = [shared_prefix(row, with_audio=False) for row in rows]
-    return starts if max(starts) >= MIN_PREFIX else [0] * len(rows)
+    return shared_starts(rows)
 
 
 def _terms(job: Job) -> str:

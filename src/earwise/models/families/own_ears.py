@@ -55,6 +55,11 @@ class OwnEars(nn.Module, ABC):
         self.trained = nn.ModuleList()
         projector.register_forward_pre_hook(_in_its_own_precision)
 
+    @property
+    def modules_of_base(self) -> tuple[Any, nn.Module]:
+        """The tower and its last projection."""
+        return self._own
+
     def train_part(self, part: TrainedPart) -> None:
         """Choose what is trained: in float32, whatever the base is in. `requires_grad_` begins it, as in other ears."""
         self.trained.requires_grad_(False)

@@ -1,0 +1,252 @@
+"""What of a model and of a sample decides what a training step costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from torch import nn
+
+from earwise.distil.divergence import Tiling
+from earwise.models.ears import Ears
+from earwise.models.families import OwnEars
+from earwise.models.families.base import ImageInput
+from earwise.models.families.own_ears import num_states
+from earwise.models.layout import Layout
+from earwise.models.mel import bucket_frames
+from earwise.models.omni import OmniModel
+
+AGAIN_MAP, AGAIN_FUSED = 2.0, 2.5
+"""Attention in the backward pass over that in the forward pass: with the map kept, and with the scores made again."""
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What of ears decides their cost."""
+
+    encoder: int
+    """Parameters that every encoder state passes through."""
+    layers: int
+    width: int
+    mel_bins: int
+    window: int
+    """States that attend to one another; 0 where a clip's do all."""
+    projector: int
+    """Parameters that every token passes through."""
+    own: bool
+    """Whether they are a base's own, which run a clip at its real length and not at whole seconds."""
+    trains_encoder: bool
+
+    @classmethod
+    def of(cls, model: OmniModel) -> Hearing:
+        """Sizes of the ears of `model`, or of none."""
+        if isinstance(model.ears, OwnEars):
+            encoder, projector = model.ears.modules_of_base
+            window = getattr(encoder.config, "n_window", 0)
+        elif isinstance(model.ears, Ears):
+            encoder, projector, window = model.ears.encoder, model.ears.projector, 0
+        else:
+            return cls(0, 0, 0, 0, 0, 0, own=False, trains_encoder=False)
+        positions = getattr(encoder, "embed_positions", None)
+        without = {id(p) for part in (projector, positions) if part is not None for p in part.parameters()}
+        every = sum(_matrices(encoder.parameters(), without)) + encoder.conv1.weight.numel()  # two frames to a state
+        trained = any(p.requires_grad and id(p) not in without for p in encoder.parameters())
+        return cls(
+            every,
+            len(encoder.layers),
+            encoder.config.d_model,
+            encoder.config.num_mel_bins,
+            window,
+            sum(_matrices(projector.parameters(), set())),
+            own=isinstance(model.ears, OwnEars),
+            trains_encoder=trained,
+        )
+
+    def states(self, num_samples: int) -> int:
+        """Encoder states of a clip."""
+        return num_states(num_samples) if self.own else bucket_frames(num_samples) // 2
+
+    def pairs(self, states: int) -> int:
+        """Pairs of a clip's states that attend to one another."""
+        if not self.window:
+            return states**2
+        whole, rest = divmod(states, self.window)
+        return whole * self.window**2 + rest**2
+
+    def flops(self, shown: Shown, *, learns: bool) -> float:
+        """Operations on the clips of a sample; what is trained has gradients of its own, too."""
+        linear = 2 * self.encoder * shown.states
+        attention = 4 * self.layers * self.width * shown.state_pairs
+        projector = 2 * self.projector * shown.clip_tokens
+        if not learns:
+            return linear + attention + projector
+        if not self.trains_encoder:  # no gradient goes further than the projector
+            return linear + attention + 2 * projector
+        return 3 * linear + (1 + AGAIN_FUSED) * attention + 3 * projector
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What of a model decides the cost of a step."""
+
+    decoder: int
+    """Parameters of the decoder's matrices, without embeddings and head."""
+    layers: int
+    attention_width: int
+    key_value_width: int
+    feed_forward: int
+    heads: int
+    head: int
+    """Parameters of the output head."""
+    vision: int
+    """Parameters that every patch of an image passes through."""
+    vision_layers: int
+    vision_width: int
+    vision_window: int
+    """Patches along a side of the windows that attention stays in; 0 where it sees all of an image."""
+    vision_global: int
+    """Layers that see all of an image in spite of windows."""
+    patch_values: int
+    """Pixel values that become one patch."""
+    merger: int
+    """Parameters that every token of an image passes through."""
+    hearing: Hearing
+    width: int
+    trainable: int
+    trains_decoder: bool
+    """Whether its matrices and the head have gradients of their own."""
+    base: int
+    base_bytes: int
+    copies: int
+    """Bytes of the matrices that are kept a second time, in bfloat16, for the backward pass: autocast casts the float32
+    ones that a gradient passes through, trained or not."""
+    value_bytes: int
+    """Bytes of one activation in the decoder."""
+    keeps_maps: bool
+    """Whether attention keeps its map for the backward pass."""
+    workspace: int
+    """Bytes of logits that exist at a time."""
+
+    @classmethod
+    def of(cls, model: OmniModel, *, bfloat16: bool) -> Sizes:
+        """Sizes of `model`, whose trained parameters require gradients."""
+        family, config = model.family, cast(Any, model.family.backbone.config)
+        base = dict(model.base.named_parameters())
+        embedding = {id(p) for p in (*family.embed.parameters(), family.head_weight)}
+        heads = config.num_attention_heads
+        head_width = getattr(config, "head_dim", None) or config.hidden_size // heads
+        return cls(
+            decoder=sum(_matrices(family.backbone.parameters(), embedding)),
+            layers=config.num_hidden_layers,
+            attention_width=heads * head_width,
+            key_value_width=config.num_key_value_heads * head_width,
+            feed_forward=config.intermediate_size,
+            heads=heads,
+            head=family.head_weight.numel(),
+            **_vision(model, base) if family.sees else _BLIND,
+            hearing=Hearing.of(model),
+            width=family.width,
+            trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
+            trains_decoder=family.head_weight.requires_grad,
+            base=sum(p.numel() for p in base.values()),
+            base_bytes=sum(p.numel() * p.element_size() for p in base.values()),
+            copies=_copies(model, embedding) if bfloat16 else 0,
+            value_bytes=2 if bfloat16 else family.head_weight.element_size(),
+            keeps_maps=model.base.config._attn_implementation == "eager",
+            workspace=Tiling.for_device(model.device).workspace_bytes,
+        )
+
+
+def _matrices(parameters: Any, without: set[int]) -> list[int]:
+    return [p.numel() for p in parameters if p.ndim > 1 and id(p) not in without]
+
+
+def _copies(model: OmniModel, embedding: set[int]) -> int:
+    """Bytes in bfloat16 of the decoder's matrices and of what is trained, as far as they are in float32."""
+    trained = (p for p in model.parameters() if p.requires_grad)
+    wide = {id(p): p for p in (*model.family.backbone.parameters(), *trained) if p.element_size() > 2}
+    added = {id(model.ears.encoder.embed_positions.weight)} if isinstance(model.ears, Ears) else set()
+    return 2 * sum(_matrices(wide.values(), embedding | added))
+
+
+_BLIND: Final = {
+    "vision": 0, "vision_layers": 0, "vision_width": 0, "vision_window": 0, "vision_global": 0,
+    "patch_values": 1, "merger": 0,
+}  # fmt: skip
+
+
+def _vision(model: OmniModel, base: Mapping[str, nn.Parameter]) -> dict[str, int]:
+    """The fields of `Sizes` that are about images."""
+    config = cast(Any, model.base.config).vision_config
+    sees = [(name, p) for name, p in base.items() if "vis" in name or "multi_modal_projector" in name]
+    merges = [p for name, p in sees if "merger" in name or "projector" in name]
+    size = config.patch_size if isinstance(config.patch_size, int) else config.patch_size[0]
+    depth, width = (
+        getattr(config, one, None) or getattr(config, other)
+        for one, other in (("depth", "num_hidden_layers"), ("embed_dim", "hidden_size"))
+    )
+    return {
+        "vision": sum(_matrices((p for _, p in sees), {id(p) for p in merges})),
+        "vision_layers": depth,
+        "vision_width": width,
+        "vision_window": getattr(config, "window_size", 0) // size,
+        "vision_global": len(getattr(config, "fullatt_block_indexes", ())),
+        "patch_values": 3 * size**2 * getattr(config, "temporal_patch_size", 1),
+        "merger": sum(_matrices(merges, set())),
+    }
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One sample under one view, as far as its cost goes."""
+
+    tokens: int
+    responses: int
+    patches: float
+    patch_pairs: float
+    """Pairs of patches that attend to one another, summed over the layers."""
+    image_tokens: int
+    states: int
+    """Encoder states of its clips, each clip's own."""
+    clip_tokens: int
+    state_pairs: int
+    """Pairs of its clips' states that attend to one another, in each layer."""
+    has_turns: bool
+    """Whether it has independent turns: then one mask, made for them, serves all layers."""
+
+    @classmethod
+    def of(cls, layout: Layout, sizes: Sizes) -> Shown:
+        """Lengths of a layout."""
+        images = [medium.image for medium in layout.media if medium.image is not None]
+        hearing = sizes.hearing
+        states = [hearing.states(m.num_samples) for m in layout.media if m.kind == "audio"]
+        return cls(
+            tokens=len(layout),
+            responses=len(layout.response),
+            patches=sum(image.tensors["pixel_values"].numel() / sizes.patch_values for image in images),
+            patch_pairs=sum(_patch_pairs(image, sizes) for image in images),
+            image_tokens=sum(m.stop - m.start for m in layout.media if m.kind == "image"),
+            states=sum(states),
+            clip_tokens=sum(m.stop - m.start for m in layout.media if m.kind == "audio"),
+            state_pairs=sum(map(hearing.pairs, states)),
+            has_turns=bool(layout.starts),
+        )
+
+
+def _patch_pairs(image: ImageInput, sizes: Sizes) -> float:
+    """Pairs of patches of one image that attend to one another, summed over the layers."""
+    pixels, grid = image.tensors["pixel_values"], image.tensors.get("image_grid_thw")
+    patches = pixels.numel() / sizes.patch_values
+    tiles = pixels.shape[0] if pixels.ndim == 4 else 1
+    if not sizes.vision_window or grid is None:
+        return sizes.vision_layers * patches**2 / tiles
+    _, height, width = grid.flatten().tolist()
+    in_windows = _squares(height, sizes.vision_window) * _squares(width, sizes.vision_window)
+    return sizes.vision_global * patches**2 + (sizes.vision_layers - sizes.vision_global) * in_windows
+
+
+def _squares(length: int, window: int) -> int:
+    """Sum of the squares of what a side of `length` patches is cut into."""
+    whole, rest = divmod(length, window)
+    return whole * window**2 + rest**2
