@@ -61,24 +61,25 @@ class Ears(nn.Module):
         )
         self.markers = nn.Parameter(torch.randn(2, config.width) * 0.02) if config.markers else None
         self.extractor = mel_extractor(self.encoder)
+        self.frozen_layers = 0
+        """Of the encoder, from the first one on (`freeze_encoder`)."""
         self._encoded: EncodedClips | None = None
-        """Of an encoder that is frozen, or its beginning."""
 
     def freeze_encoder(self, layers: int | Literal["all"]) -> None:
         """Train the convolutions and the first `layers` layers of the encoder no more, or none of the encoder: what
-        they make of a clip is computed once from here on, however often it is heard.
+        they make of a clip is computed once from here on, however often it is heard. 0 freezes nothing.
 
         Raises `InputError` if the encoder has fewer layers.
         """
-        depth = len(self.encoder.layers)
+        encoder, depth = self.encoder, len(self.encoder.layers)
         if layers != "all" and layers > depth:
             raise InputError(f"{layers} layers cannot be frozen: the encoder has {depth}", remedy="freeze fewer")
-        encoder = self.encoder
-        count = depth if layers == "all" else layers
-        beginning = [encoder.conv1, encoder.conv2, encoder.embed_positions, *encoder.layers[:count]]
-        for part in [encoder] if layers == "all" else beginning:
-            part.requires_grad_(False)
-        self._encoded = EncodedClips(encoder, count)
+        self.frozen_layers = depth if layers == "all" else layers
+        self._encoded = EncodedClips(encoder, self.frozen_layers) if self.frozen_layers else None
+        if self.frozen_layers:
+            beginning = (encoder.conv1, encoder.conv2, encoder.embed_positions, *encoder.layers[: self.frozen_layers])
+            for part in (encoder,) if layers == "all" else beginning:
+                part.requires_grad_(False)
 
     @classmethod
     def fresh(cls, config: EarsConfig, *, seed: int) -> Ears:

@@ -187,5 +187,6 @@ def _kept_by_ears(shown: Shown, sizes: Sizes) -> float:
     if not hearing.trains_encoder:
         return 0.0
     layer = hearing.width * (2 * 4 + size * (16 if size == 2 else 14))
-    once = size * (2 * hearing.mel_bins + 6 * hearing.width) + 2 * 4 * hearing.width
+    once = 2 * 4 * hearing.width
+    once += 0 if hearing.frozen else size * (2 * hearing.mel_bins + 6 * hearing.width)
     return shown.states * (hearing.layers * layer + once)

@@ -36,9 +36,9 @@ from earwise.run import Stage, StageContext
 from earwise.settings import Recipe
 from earwise.stages import base
 from earwise.stages.checks import check_model
-from earwise.stages.models import load_base, load_start
+from earwise.stages.models import load_base, load_start, train_ears
 from earwise.stages.samples import that_can_be_shown
-from earwise.training_settings import OnPolicy, Optimisation, SftTerm, TaughtTerm, Term, portions
+from earwise.training_settings import Align, OnPolicy, Optimisation, SftTerm, TaughtTerm, Term, Training, portions
 
 SHOWN: Final = 1
 """Items that are shown as tokens unless more are asked for."""
@@ -117,7 +117,7 @@ def _model(recipe: Recipe, folder: Path) -> OmniModel:
         return model
     model = load_start(recipe, context, None)
     if model.ears is not None:
-        model.ears.requires_grad_(True)
+        train_ears(model, recipe.training.frozen_layers if recipe.training is not None else 0)
     return model
 
 
@@ -196,6 +196,8 @@ def _costs(job: Job, model: OmniModel, material: Material) -> Iterator[Text]:
     if not material.samples:
         yield Text("  nothing to learn from")
         return
+    if isinstance(job.settings, Align | Training) and model.ears is not None:
+        train_ears(model, job.settings.frozen_layers)
     if grpo := next((term for term in job.terms if isinstance(term, GrpoTerm)), None):
         yield from _rollouts(job, model, material, grpo)
         return
@@ -214,6 +216,9 @@ def _costs(job: Job, model: OmniModel, material: Material) -> Iterator[Text]:
     if any(prefixes):
         yield Text(f"  {sum(prefixes) * scale:>12,.0f} of each view's are computed once, in the shared prefix")
     yield Text(f"  {here * scale / 1e9:>12,.1f} GFLOP per step and process, {_steps(job, material)}")
+    if sizes.hearing.frozen:
+        kept = counted(sizes.hearing.frozen, "layer")
+        yield Text(f"  not counted: {kept} of the encoder, which a clip goes through once for all steps")
     yield from _beside_sft(job, passes, here, _prefixes(job, model, [row[:1] for row in rows]), sizes)
     if job.on_policy is not None:
         count = job.on_policy.share * job.settings.batch_size * job.settings.accumulate

@@ -37,6 +37,8 @@ class Hearing:
     own: bool
     """Whether they are a base's own, which run a clip at its real length and not at whole seconds."""
     trains_encoder: bool
+    frozen: int = 0
+    """Layers whose states are kept: they cost nothing in a step, and `encoder` and `layers` are those behind them."""
 
     @classmethod
     def of(cls, model: OmniModel) -> Hearing:
@@ -49,18 +51,22 @@ class Hearing:
         else:
             return cls(0, 0, 0, 0, 0, 0, own=False, trains_encoder=False)
         positions = getattr(encoder, "embed_positions", None)
-        without = {id(p) for part in (projector, positions) if part is not None for p in part.parameters()}
-        every = sum(_matrices(encoder.parameters(), without)) + encoder.conv1.weight.numel()  # two frames to a state
+        frozen = model.ears.frozen_layers if isinstance(model.ears, Ears) else 0
+        kept = (encoder.conv1, encoder.conv2, *encoder.layers[:frozen]) if frozen else ()
+        without = {id(p) for part in (projector, positions, *kept) if part is not None for p in part.parameters()}
+        every = sum(_matrices(encoder.parameters(), without))
+        every += 0 if frozen else encoder.conv1.weight.numel()  # two frames to a state
         trained = any(p.requires_grad and id(p) not in without for p in encoder.parameters())
         return cls(
             every,
-            len(encoder.layers),
+            len(encoder.layers) - frozen,
             encoder.config.d_model,
             encoder.config.num_mel_bins,
             window,
             sum(_matrices(projector.parameters(), set())),
             own=isinstance(model.ears, OwnEars),
             trains_encoder=trained,
+            frozen=frozen,
         )
 
     def states(self, num_samples: int) -> int:

@@ -18,6 +18,7 @@ from earwise.models.shipped import model_folder
 from earwise.models.whisper import encoder_config
 from earwise.run import StageContext
 from earwise.settings import Recipe
+from earwise.training_settings import FrozenLayers
 
 EARS = "ears"
 """Folder of a training stage that holds the ears it leaves."""
@@ -81,6 +82,14 @@ def load_start(recipe: Recipe, context: StageContext, stage: str | None) -> Omni
         model.decoder = model.decoder or Decoder(model.family)
         model.decoder.requires_grad_(True)
     return model
+
+
+def train_ears(model: OmniModel, frozen_layers: FrozenLayers) -> None:
+    """Ears learn wherever anything does; LoRA and decoder are settled when the model is loaded."""
+    assert model.ears is not None
+    model.ears.requires_grad_(True)
+    if isinstance(model.ears, Ears):
+        model.ears.freeze_encoder(frozen_layers)
 
 
 def _new_ears(settings: Model, width: int, seed: int) -> Ears:

@@ -21,7 +21,6 @@ from earwise.distil.schedule import Schedule, braid, draw, draw_evenly, group_by
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.evaluation_settings import CLIP_VIEWS, DESCRIBED_VIEWS
-from earwise.models.ears import Ears
 from earwise.models.families import Family
 from earwise.models.kept_pictures import KeptPictures
 from earwise.models.omni import OmniModel
@@ -41,7 +40,7 @@ from earwise.stages.declared.speech import clip_folder
 from earwise.stages.declared.training import model_stage
 from earwise.stages.descriptions import described
 from earwise.stages.gate import failures
-from earwise.stages.models import EARS, load_model, load_start
+from earwise.stages.models import EARS, load_model, load_start, train_ears
 from earwise.stages.objectives import open_objective
 from earwise.stages.samples import sample_items, that_can_be_shown
 from earwise.stages.selection import Best
@@ -49,7 +48,7 @@ from earwise.stages.speech import telling_how_to_repair
 from earwise.stages.taught import read_taught
 from earwise.traces.agreement import canonical
 from earwise.traces.format import said
-from earwise.training_settings import Align, FrozenLayers, SftTerm, Train, Training, portions
+from earwise.training_settings import Align, SftTerm, Train, Training, portions
 
 TERMS = "terms"
 """Folder of what terms trained of their own, where any did; nothing reads it but people."""
@@ -65,7 +64,7 @@ def align(context: StageContext, recipe: Recipe) -> None:
     samples = that_can_be_shown(_samples(context, recipe, settings.data, [settings.view]), model.family, context.say)
     objective = Objective(settings.view, [make_term(SftTerm(type="sft", weight=1.0))], model)
     order = draw(len(samples), settings.steps * settings.batch_size * settings.accumulate, context.seed)
-    _train_ears(model, settings.frozen_layers)
+    train_ears(model, settings.frozen_layers)
     _fit(context, model, objective, samples, order, settings)
 
 
@@ -75,7 +74,7 @@ def train(context: StageContext, recipe: Recipe, name: str) -> None:
     model = load_start(recipe, context, model_stage(recipe, own.start, context.seed))
     if own.parts:
         samples, order = _by_parts(context, recipe, own, settings, model.family)
-        _train_ears(model, settings.frozen_layers)
+        train_ears(model, settings.frozen_layers)
         with open_objective(context, recipe, name, model, samples, (), np.unique(order).tolist()) as objective:
             # Each part is grouped by length already.
             _fit(context, model, objective, samples, order, settings.model_copy(update={"group_by_length": False}))
@@ -95,7 +94,7 @@ def train(context: StageContext, recipe: Recipe, name: str) -> None:
     if settings.select is not None:
         held_out = _samples(context, recipe, settings.select.items, [own.view], settings.select.limit)
         best = Best(model, held_out, own.view, settings.select, context.folder, context.say)
-    _train_ears(model, settings.frozen_layers)
+    train_ears(model, settings.frozen_layers)
     grpo = grpo_of(own)
     keys = [sample.key for sample in replayed]
     drawn = np.unique(order).tolist()
@@ -173,14 +172,6 @@ def _length(sample: Sample) -> int:
         return sample.turns[0].num_samples
     words = sum(len(turn.text.split()) + len(turn.item.answers[0].split()) for turn in sample.turns)
     return words * SAMPLE_RATE_HZ // 25 + (sample.sound.num_samples if sample.sound is not None else 0)
-
-
-def _train_ears(model: OmniModel, frozen_layers: FrozenLayers) -> None:
-    """Ears learn wherever anything does; LoRA and decoder are settled when the model is loaded."""
-    assert model.ears is not None
-    model.ears.requires_grad_(True)
-    if frozen_layers != 0 and isinstance(model.ears, Ears):
-        model.ears.freeze_encoder(frozen_layers)
 
 
 def _fit(
