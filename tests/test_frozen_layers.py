@@ -61,4 +61,6 @@ def test_layers_that_cannot_be_frozen_are_one_line(recipe, overrides, what):
 def test_more_layers_than_the_encoder_has_are_one_line(recipe, tmp_path, capsys):
     asked = [PRETRAINED, "training.frozen_layers=4", *RUN]
     assert execute(recipe, asked, tmp_path / "run") == 2
-    assert "4 layers cannot be frozen: the encoder has 3" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "training.frozen_layers: 4 layers cannot be frozen: the encoder has 3" in told.err
+    assert "data: starts" not in told.out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from transformers import AutoConfig
+from transformers import AutoConfig, PreTrainedConfig
 
 from earwise.errors import InputError, about
 from earwise.model_settings import BASE, PretrainedEars
@@ -43,7 +43,17 @@ def check_model(recipe: Recipe) -> None:
         model_type = _model_type(base, settings.revision, trust_remote_code=settings.trust_remote_code)
         adapter_for(settings.family, model_type, base)
     if isinstance(settings.ears, PretrainedEars):
-        _model_type(model_folder(settings.ears.path), settings.ears.revision, trust_remote_code=False)
+        config = _config(model_folder(settings.ears.path), settings.ears.revision, trust_remote_code=False)
+        _check_frozen_layers(recipe, getattr(config, "encoder_layers", None))
+
+
+def _check_frozen_layers(recipe: Recipe, layers: int | None) -> None:
+    """Raise `InputError` where more layers of the encoder are to be frozen than the `layers` that it has."""
+    for key, table in (("align", recipe.align), ("training", recipe.training)):
+        frozen = table.frozen_layers if table is not None else 0
+        if frozen != "all" and layers is not None and frozen > layers:
+            what = f"{frozen} layers cannot be frozen: the encoder has {layers}"
+            raise InputError(what, record=f"{key}.frozen_layers", remedy="freeze fewer, or 'all'")
 
 
 def check_tower(tower: str) -> None:
@@ -56,12 +66,18 @@ def check_tower(tower: str) -> None:
 
 
 def _model_type(name: str, revision: str | None, *, trust_remote_code: bool) -> str:
+    return str(_config(name, revision, trust_remote_code=trust_remote_code).model_type)
+
+
+def _config(name: str, revision: str | None, *, trust_remote_code: bool) -> PreTrainedConfig:
     refuse_remote_code(name, revision)
     try:
-        config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=trust_remote_code)
+        config: PreTrainedConfig = AutoConfig.from_pretrained(
+            name, revision=revision, trust_remote_code=trust_remote_code
+        )
     except ValueError as error:
         raise InputError(f"its configuration cannot be used: {str(error).partition('.')[0]}", file=name) from None
     except OSError:
         what = "no such model folder, and no model of that name on the hub or in its cache"
         raise InputError(what, file=name, remedy="give a folder, or a hub id while the hub can be reached") from None
-    return str(config.model_type)
+    return config
