@@ -15,6 +15,7 @@ import numpy.typing as npt
 import soundfile
 from PIL import Image, ImageOps
 
+from earwise.data.colours import SEVERAL, has_several_frames, to_rgb
 from earwise.data.resample import Waveform, to_16_khz
 from earwise.errors import InputError
 from earwise.records import SAMPLE_RATE_HZ
@@ -114,25 +115,33 @@ def check_waveform(samples: Waveform, path: str | Path) -> None:
 
 
 def load_image(path: str | Path) -> Image.Image:
-    """Read a whole image as RGB, turned upright by its EXIF tag; transparency is dropped as image processors do.
+    """Read a whole image as RGB, turned upright by its EXIF tag: deep ones scaled to 8 bits, transparent ones on white.
 
-    Raises `InputError` naming the file when it is missing, empty, not an image, truncated or larger than Pillow's
-    decompression limit.
+    Of an animation or a document the first frame or page is read. Raises `InputError` naming the file when it is
+    missing, empty, not an image, truncated, larger than Pillow's decompression limit, or of samples that are not
+    finite.
     """
     path = Path(path)
     _require_content(path, "image")
     return decode_image(path, path)
 
 
-def decode_image(source: Path | BinaryIO, path: Path) -> Image.Image:
-    """As `load_image`, from a file or an open stream of bytes; errors name `path`."""
+def decode_image(source: Path | BinaryIO, path: Path, notes: list[str] | None = None) -> Image.Image:
+    """As `load_image`, from a file or an open stream of bytes; errors name `path`.
+
+    What of the picture is not shown as it is (`colours.to_rgb`, several frames) is added to `notes`.
+    """
     try:
         with Image.open(source) as image:
+            if notes is not None and has_several_frames(image):
+                notes.append(SEVERAL)
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            # A palette with alpha has to pass through RGBA, or Pillow warns and guesses.
-            upright = upright.convert("RGBA") if "transparency" in upright.info else upright
-            return upright.convert("RGB")
+            shown, changes = to_rgb(ImageOps.exif_transpose(image))
+            if notes is not None:
+                notes += changes
+            return shown
+    except InputError as error:
+        raise InputError(error.what, file=path, remedy=error.remedy) from None
     except Image.UnidentifiedImageError:
         raise InputError("not an image", file=path, remedy="use a PNG, JPEG or WebP file") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

@@ -20,6 +20,7 @@ from av.audio.frame import AudioFrame
 from av.container import InputContainer
 from PIL import Image
 
+from earwise.data.colours import to_rgb
 from earwise.data.media import check_waveform, save_wav
 from earwise.data.resample import Waveform, to_16_khz
 from earwise.errors import InputError
@@ -209,7 +210,8 @@ def _first(container: InputContainer, kind: Stream, path: Path) -> av.VideoStrea
 
 
 def _picture(frame: av.VideoFrame, choice: FrameChoice) -> Image.Image:
-    picture = frame.to_image()
+    clear = any(component.is_alpha for component in frame.format.components)
+    picture = to_rgb(Image.fromarray(frame.to_ndarray(format="rgba")))[0] if clear else frame.to_image()
     if frame.rotation:
         picture = picture.rotate(frame.rotation, expand=True)
     if choice.longest_side is not None:
