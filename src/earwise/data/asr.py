@@ -8,8 +8,6 @@ item that ears are aligned on. A clip of it exists already: where the recording 
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -20,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from earwise.data.drops import Drops
 from earwise.data.media import MAX_CLIP_S, resolve
+from earwise.data.written_forms import words_of
 from earwise.errors import InputError
 from earwise.records import Item
 
@@ -38,8 +37,6 @@ Long = Literal["drop", "cut"]
 """What happens to a recording that is longer than a model can hear."""
 Answer = Literal["words", "written"]
 """What is to be written down: lower-case words without punctuation, or the transcript as it is."""
-
-_WORD: Final = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
 class Recording(BaseModel):
@@ -104,21 +101,8 @@ def recording_of(item: Item, file: str | Path) -> Recording | None:
 
 
 def words(text: str) -> str:
-    """The words of a transcript as an ear would write them: lower case, no punctuation.
-
-    Signs that combine with the letter before them (vowels of Devanagari and Thai, accents written apart) stay in it,
-    and so do the joiners of Persian.
-    """
-    lower = text.lower()
-    marks = set() if lower.isascii() else {sign for sign in lower if _is_mark(sign)}
-    if not marks:
-        return " ".join(_WORD.findall(lower))
-    signs = re.escape("".join(sorted(marks)))
-    return " ".join(re.findall(rf"[^\W_](?:[^\W_]|[{signs}])*(?:['’-](?:[^\W_]|[{signs}])+)*", lower))
-
-
-def _is_mark(sign: str) -> bool:
-    return unicodedata.category(sign).startswith("M") or sign in "\u200c\u200d"
+    """The words of a transcript as an ear would write them: lower case, no punctuation, one form of each letter."""
+    return " ".join(words_of(text))
 
 
 def transcription_item(
