@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import struct
 import wave
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -15,6 +14,7 @@ import numpy.typing as npt
 import soundfile
 from PIL import Image, ImageOps
 
+from earwise.data.audio_headers import what_is_missing
 from earwise.data.colours import SEVERAL, has_several_frames, to_rgb
 from earwise.data.resample import Waveform, to_16_khz
 from earwise.errors import InputError
@@ -69,7 +69,8 @@ def load_audio(
     """
     path = Path(path)
     _require_content(path, "audio")
-    _refuse_truncated_wav(path)
+    if (missing := what_is_missing(path)) is not None:
+        raise _truncated(path, missing)
     try:
         with soundfile.SoundFile(path) as stream:
             rate_hz = stream.samplerate
@@ -77,6 +78,9 @@ def load_audio(
             if start:
                 stream.seek(start)
             samples = stream.read(promised, dtype="float32", always_2d=True)
+            # What libsndfile itself notes of a few more formats; its notes begin with the file's name and length.
+            if "truncated" in stream.extra_info.rpartition("Length :")[2]:
+                raise _truncated(path, "it ends before its header says")
     except soundfile.LibsndfileError as error:
         raise InputError(f"not readable as audio: {error.error_string}", file=path) from None
     if len(samples) == 0:
@@ -207,22 +211,3 @@ def _is_mp3_of_unknown_length(path: Path) -> bool:
 
 def _truncated(path: Path, detail: str) -> InputError:
     return InputError(f"truncated audio: {detail}", file=path, remedy="write or fetch the file again")
-
-
-def _refuse_truncated_wav(path: Path) -> None:
-    """libsndfile shortens a WAV file to what is there without a word, so its chunks are checked here."""
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        riff = stream.read(12)
-        if riff[:4] not in (b"RIFF", b"RIFX") or riff[8:] != b"WAVE":
-            return
-        order = "<" if riff[:4] == b"RIFF" else ">"
-        while len(head := stream.read(8)) == 8:
-            length = struct.unpack(f"{order}I", head[4:])[0]
-            there = size - stream.tell()
-            if length > there:
-                raise _truncated(path, f"the header promises {length} bytes of {head[:4]!r}, {there} are there")
-            if head[:4] == b"data":
-                return
-            stream.seek(length + length % 2, os.SEEK_CUR)
-    raise _truncated(path, "the header has no data chunk")
