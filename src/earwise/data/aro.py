@@ -11,7 +11,6 @@ these cases are left out, as ARO's own score leaves them out.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import logging
@@ -22,7 +21,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from earwise.data.aro_relations import SYMMETRIC
-from earwise.data.media import load_image, resolve, write_bytes_atomic
+from earwise.data.derived import content_digest, derived_path, write_derived
+from earwise.data.media import load_image, resolve
 from earwise.errors import InputError
 from earwise.records import Item
 
@@ -65,8 +65,8 @@ def read_aro(
 
     Cases of symmetric relations (`aro_relations.SYMMETRIC`) are not drawn unless `symmetric` says `keep`; the log says
     how many were left out. The right caption is option A in exactly half of the items (rounded up), in seeded order.
-    `crop="box"` shows the box of the case, as ARO does, written to `.STEM_crops/` beside the file; `"full"` shows the
-    whole picture. The cluster is the picture, the kind is the relation, or the two attributes. Case number, seed, crop
+    `crop="box"` shows the box of the case, as ARO does, a file of the cache (`derived`) that the item names by its
+    absolute path; `"full"` shows the whole picture. The cluster is the picture, the kind is the relation, or the two attributes. Case number, seed, crop
     and box stand in `meta`. Raises `InputError` naming file and case for a wrong structure, an empty or repeated
     caption, a missing picture or a box outside of it.
     """
@@ -188,12 +188,11 @@ def _picture(path: Path, record: str, name: str) -> str:
 
 
 def _crop(path: Path, record: str, image: str, box: Box) -> str:
-    """Write the box of `image` as PNG, once; the name depends on the picture's bytes and on the box."""
+    """Write the box of `image` as PNG to the cache, once."""
     source = path.parent / image
-    digest = hashlib.sha256(source.read_bytes() + repr(list(box)).encode()).hexdigest()[:24]
-    name = f".{path.stem}_crops/{digest}.png"
-    if (path.parent / name).is_file():
-        return name
+    target = derived_path("crops", content_digest(source), box, ending=".png")
+    if target.is_file():
+        return str(target)
     picture = load_image(source)
     _check_box(path, record, box, picture.width, picture.height)
     x, y, width, height = box
@@ -202,5 +201,5 @@ def _crop(path: Path, record: str, image: str, box: Box) -> str:
 
     content = io.BytesIO()
     cropped.save(content, format="PNG")
-    write_bytes_atomic(path.parent / name, content.getvalue())
-    return name
+    write_derived(target, content.getvalue())
+    return str(target)

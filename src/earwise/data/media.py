@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from earwise.data.audio_headers import what_is_missing
 from earwise.data.colours import SEVERAL, has_several_frames, to_rgb
+from earwise.data.derived import is_derived
 from earwise.data.resample import Waveform, to_16_khz
 from earwise.errors import InputError
 from earwise.records import SAMPLE_RATE_HZ
@@ -42,9 +43,12 @@ def resolve(
     """`relative` inside `folder`.
 
     The check is lexical: a symbolic link inside the folder is followed, because data folders link to shared images.
-    Raises `InputError` for an absolute path, one that climbs out with `..` and one that no file can have; it names
-    `file` and `record`, which hold the path, or else the folder.
+    The one absolute path that is taken is that of a file which a reader has put into the cache (`derived`). Raises
+    `InputError` for any other, for one that climbs out with `..` and one that no file can have; it names `file` and
+    `record`, which hold the path, or else the folder.
     """
+    if is_derived(relative):
+        return Path(relative)
     file = folder if file is None else file
     windows = PureWindowsPath(relative)
     if not relative or PurePosixPath(relative).is_absolute() or windows.drive or windows.root:
