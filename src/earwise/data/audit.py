@@ -247,14 +247,19 @@ def _tsv(path: Path, public: PublicFile, findings: list[Finding]) -> tuple[list[
         check = "known defect" if index in known else "row"
         findings.append(Finding(check, level, str(error.record), _said(error)))
 
-    items, text_only = scan_tsv(path, public.layout, public.split, refuse, write_images=False)
-    if not items and not refused:
+    scan = scan_tsv(path, public.layout, public.split, refuse, write_images=False)
+    items = scan.items
+    odd = [Finding("no image", "warning", record, "no image, so it is not asked") for record in scan.without_image]
+    odd += [Finding("short row", "warning", record, f"{lacking}: filled up") for record, lacking in scan.short]
+    findings += odd
+    if not items and not refused and not scan.without_image:
         raise InputError(f"no rows{f' of split {public.split!r}' if public.split else ''}")
     counts = {"rows": len(items) + refused, "images": len({item.image for item in items})}
     if public.layout == "mme":
         counts |= _mme(items, findings)
     if public.layout == "hallusionbench":
-        counts |= {"rows without image": text_only} | _hallusion(items)
+        counts |= {"rows without image": scan.text_only} | _hallusion(items)
+    counts |= _pictures(scan.pictures, findings)
     if public.layout == "textvqa":
         findings += [
             Finding("annotators", "warning", item.id, f"{len(item.answers)} answers, not {ANNOTATORS}")
@@ -262,6 +267,13 @@ def _tsv(path: Path, public: PublicFile, findings: list[Finding]) -> tuple[list[
             if len(item.answers) != ANNOTATORS
         ]
     return items, counts
+
+
+def _pictures(changed: Iterable[tuple[str, str]], findings: list[Finding]) -> dict[str, int]:
+    """How many records show a picture that is not shown as it is, by what is done with it; each becomes a finding."""
+    changed = list(changed)
+    findings += [Finding("picture", "warning", record, f"a {what}") for record, what in changed]
+    return dict(Counter(what for _, what in changed))
 
 
 def _mme(items: Sequence[Item], findings: list[Finding]) -> dict[str, int]:
@@ -288,14 +300,17 @@ def _yes(items: Iterable[Item]) -> int:
 
 def _aro(path: Path, type_: Type, findings: list[Finding]) -> tuple[list[Item], dict[str, int]]:
     cases, before = load_cases(path), len(findings)
+    changed: list[tuple[str, str]] = []
     for place, case in enumerate(cases):
         try:
-            check_case(path, type_, place, case)
+            changed += [(f"case {place}", note) for note in check_case(path, type_, place, case)]
         except InputError as error:
             findings.append(Finding("row", "error", f"case {place}", _said(error)))
+    broken = len(findings) > before
     counts = {"cases": len(cases), "symmetric, not drawn": sum(is_symmetric(type_, case) for case in cases)}
     # A broken case may be among those that are drawn, so nothing can be drawn before it is mended.
-    items = [] if len(findings) > before else read_aro(path, type_, crop="full")
+    items = [] if broken else read_aro(path, type_, crop="full")
+    counts |= _pictures(changed, findings)
     return items, counts | {"items": len(items), "gold A": sum(item.answers[0] == "A" for item in items)}
 
 

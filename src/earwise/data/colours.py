@@ -16,7 +16,7 @@ from earwise.errors import InputError
 
 DEEP: Final = "deep picture, scaled to 8 bits"
 TRANSPARENT: Final = "transparent picture, shown on white"
-SEVERAL: Final = "several frames or pages, of which the first is shown"
+SEVERAL: Final = "picture of several frames or pages, of which the first is shown"
 
 _DEPTHS: Final = (1, 8, 10, 12)
 """Bits of samples that are often stored in wider ones. What they hold would be nearly black at the full 16 bits."""

@@ -122,16 +122,16 @@ def check_waveform(samples: Waveform, path: str | Path) -> None:
         raise InputError("audio is silent", file=path, remedy="make the clip again")
 
 
-def load_image(path: str | Path) -> Image.Image:
+def load_image(path: str | Path, notes: list[str] | None = None) -> Image.Image:
     """Read a whole image as RGB, turned upright by its EXIF tag: deep ones scaled to 8 bits, transparent ones on white.
 
-    Of an animation or a document the first frame or page is read. Raises `InputError` naming the file when it is
-    missing, empty, not an image, truncated, larger than Pillow's decompression limit, or of samples that are not
-    finite.
+    Of an animation or a document the first frame or page is read. `notes` as in `decode_image`. Raises `InputError`
+    naming the file when it is missing, empty, not an image, truncated, larger than Pillow's decompression limit, or of
+    samples that are not finite.
     """
     path = Path(path)
     _require_content(path, "image")
-    return decode_image(path, path)
+    return decode_image(path, path, notes)
 
 
 def decode_image(source: Path | BinaryIO, path: Path, notes: list[str] | None = None) -> Image.Image:
