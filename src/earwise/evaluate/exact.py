@@ -16,7 +16,10 @@ _score_choice: Final = scorer(parse_strict)
 
 
 def exact(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
-    """1 if the answer equals a gold one but for case, runs of space, outer marks and written form; items with choices: the letter."""
+    """1 if the answer equals a gold one but for case, written form, runs of space and outer marks.
+
+    Items with choices: the letter.
+    """
     if choices:
         return _score_choice(golds, prediction, choices)
     plain = _plain(prediction)
