@@ -12,10 +12,10 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 from rich import get_console
@@ -26,6 +26,11 @@ from earwise.ranks import joined, leave, process_rank
 from earwise.recipe import load_recipe
 from earwise.run import Run
 from earwise.store import write_atomic
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from earwise.data.findings import Finding
 
 VERBS = {
     "data": "Make or read the items and benchmarks.",
@@ -119,15 +124,35 @@ def _plan(recipe_file: Path, overrides: list[str]) -> int:
 
 @app.command()
 def audit(
-    benchmark: Annotated[str, typer.Argument(help="Name of the benchmark, e.g. mme.", show_default=False)],
-    file: Annotated[Path, typer.Argument(help="Its file.", show_default=False)],
+    benchmark: Annotated[str, typer.Argument(help="Name of the benchmark, e.g. mme; or: train.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="Its file; after train, a recipe.", show_default=False)],
     own: Annotated[
         bool, typer.Option("--own", help="The file is not the public one: expect no hash or counts.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Check a benchmark's file: hash, counts, broken rows, gold answers that cannot be right."""
-    raise typer.Exit(_audit(benchmark, file, own, as_json))
+    """Check a benchmark's file (hash, counts, broken rows, gold answers that cannot be right), or training data.
+
+    `earwise audit train RECIPE.toml` names every picture, sound and video that is missing, broken or extreme.
+    """
+    raise typer.Exit(
+        _audit_training(file, own, as_json) if benchmark == "train" else _audit(benchmark, file, own, as_json)
+    )
+
+
+def _audit_training(recipe_file: Path, own: bool, as_json: bool) -> int:
+    try:
+        if own:
+            raise InputError("--own is about a benchmark's file", remedy="leave it out for training data")
+        # The stages know what trainings read, and import torch.
+        audits = importlib.import_module("earwise.planning.audit")
+        result = audits.audit_training(load_recipe(recipe_file, []))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except InputError as error:
+        _complain(None, str(error))
+        return 2
+    return _show_audit(result, audits.console_tables(result), recipe_file, as_json)
 
 
 def _audit(benchmark: str, file: Path, own: bool, as_json: bool) -> int:
@@ -139,10 +164,24 @@ def _audit(benchmark: str, file: Path, own: bool, as_json: bool) -> int:
     except InputError as error:
         _complain(None, str(error))
         return 2
+    return _show_audit(result, console_tables(result), file, as_json)
+
+
+class _Audit(Protocol):
+    """What a benchmark's audit and one of training data have in common."""
+
+    @property
+    def errors(self) -> list[Finding]: ...
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+def _show_audit(result: _Audit, tables: Sequence[Table], file: Path, as_json: bool) -> int:
+    """Print an audit; exit code 2, with the first error in one line, if there is one."""
     if as_json:
         print(json.dumps(result.to_json(), indent=1, ensure_ascii=False))
     else:
-        get_console().print(*console_tables(result), sep="\n\n")
+        get_console().print(*tables, sep="\n\n")
     if result.errors:
         first = result.errors[0]
         _complain(

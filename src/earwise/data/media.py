@@ -194,15 +194,17 @@ def _require_content(path: Path, kind: str) -> None:
 
 def _refuse_truncated(path: Path, rate_hz: int, there: int, promised: int) -> None:
     """Raise `InputError` for a file that has fewer frames than it says, or is thought to have by its size."""
-    if not _is_mp3_of_unknown_length(path):
+    if promises_its_length(path):
         raise _truncated(path, f"{promised} frames promised, {there} there")
     if promised - there > ROUNDED_S * rate_hz:
         what = f"an MP3 file that does not say how long it is: {promised / rate_hz:.2f} s by its size"
         raise InputError(f"{what}, {there / rate_hz:.2f} s there", file=path, remedy="write it as WAV or FLAC")
 
 
-def _is_mp3_of_unknown_length(path: Path) -> bool:
-    """Whether an MP3 file has none of the headers that count its frames; its length is then a guess from its size."""
+def promises_its_length(path: Path) -> bool:
+    """Whether a sound file says how long it is: an MP3 file without any of the headers that count its frames does not,
+    and its length is a guess from its size.
+    """
     with path.open("rb") as stream:
         head = stream.read(10)
         if head[:3] == b"ID3":
@@ -210,7 +212,7 @@ def _is_mp3_of_unknown_length(path: Path) -> bool:
         else:
             stream.seek(0)
         frame = stream.read(4096)
-    return frame[:1] == b"\xff" and not any(name in frame for name in (b"Xing", b"Info", b"VBRI"))
+    return frame[:1] != b"\xff" or any(name in frame for name in (b"Xing", b"Info", b"VBRI"))
 
 
 def _truncated(path: Path, detail: str) -> InputError:
