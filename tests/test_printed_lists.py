@@ -5,7 +5,18 @@ import pytest
 
 from earwise.data.printed_lists import printed_list, python_list
 
-WORDS = ["12 May", "it's", 'say "no"', "both ' and \"", "a [b], c", "back\\slash", "", "tab\tline\n", "np.str_('x')", "été"]
+WORDS = [
+    "12 May",
+    "it's",
+    'say "no"',
+    "both ' and \"",
+    "a [b], c",
+    "back\\slash",
+    "",
+    "tab\tline\n",
+    "np.str_('x')",
+    "été",
+]
 
 
 @pytest.mark.parametrize("kind", [object, None])
