@@ -1,6 +1,8 @@
 """Pictures of every mode are shown as a viewer shows them: deep ones scaled, transparent ones on white."""
 
 import io
+import struct
+import zlib
 
 import av
 import numpy as np
@@ -193,3 +195,21 @@ def test_bytes_in_memory_are_shown_like_files(tmp_path):
     stream = io.BytesIO()
     Image.fromarray(page()).save(stream, format="PNG")
     assert decode_image(stream, tmp_path / "a.tsv").getpixel((0, 0)) == (156, 156, 156)
+
+
+def test_the_transparent_colour_of_16_bits_a_channel_is_found(tmp_path):
+    """A PNG of two pixels, written by hand: a ground of 40,000 each, named as transparent, and black."""
+    clear, black = struct.pack(">3H", PAGE, PAGE, PAGE), bytes(6)
+    parts = {
+        b"IHDR": struct.pack(">2I5B", 2, 1, 16, 2, 0, 0, 0),
+        b"tRNS": clear,
+        b"IDAT": zlib.compress(b"\0" + clear + black),
+        b"IEND": b"",
+    }
+    chunks = [
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in parts.items()
+    ]
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    shown = load_image(tmp_path / "a.png")
+    assert [shown.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (0, 0, 0)]
