@@ -4,11 +4,12 @@ import os
 import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest
+
 _CACHE = tempfile.TemporaryDirectory(prefix="earwise-cache-")
 os.environ["EARWISE_CACHE"] = _CACHE.name
 """Derived files of tests, and of the processes that they start, stay out of the user's own cache."""
-
-import pytest
 
 
 @pytest.fixture(scope="session")

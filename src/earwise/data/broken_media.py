@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,18 +49,27 @@ class MediaCheck:
 
     def _all_broken(self, item: Item) -> Iterator[Broken]:
         sound = item.audio if RECORDING not in item.meta else None
-        for name, look in ((item.image, load_image), (sound, check_sound), (item.video, _check_frames)):
+        looks: tuple[tuple[str | None, Callable[[Path], object]], ...] = (
+            (item.image, load_image),
+            (sound, check_sound),
+            (item.video, _check_frames),
+        )
+        for name, look in looks:
             if name is None:
                 continue
             path = resolve(self._folder, name)
             if path not in self._known:
-                try:
-                    look(path)
-                    self._known[path] = None
-                except InputError as error:
-                    self._known[path] = error
-            if (error_ := self._known[path]) is not None:
-                yield Broken(name, error_)
+                self._known[path] = _error_of(look, path)
+            if (error := self._known[path]) is not None:
+                yield Broken(name, error)
+
+
+def _error_of(look: Callable[[Path], object], path: Path) -> InputError | None:
+    try:
+        look(path)
+    except InputError as error:
+        return error
+    return None
 
 
 def check_sound(path: Path) -> None:
