@@ -1,6 +1,7 @@
 """Shared fixtures. Nothing is fetched from a hub."""
 
 import os
+import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -10,6 +11,10 @@ from earwise import arithmetic
 
 arithmetic.this_machine = lambda: arithmetic.Arithmetic("this processor", False, 20.0)
 """Tests compute in float32 on every machine: what they compare is exact there."""
+
+_CACHE = tempfile.TemporaryDirectory(prefix="earwise-cache-")
+os.environ["EARWISE_CACHE"] = _CACHE.name
+"""Derived files of tests, and of the processes that they start, stay out of the user's own cache."""
 
 
 @pytest.fixture(scope="session")

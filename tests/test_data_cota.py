@@ -2,9 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from earwise.data.cota import CotaFile, Outcome, parse_cota
+from earwise.data.media import save_wav
 from earwise.data_settings import CorporaData
 from earwise.errors import InputError
 from earwise.stages.corpora import open_pool
@@ -22,7 +24,7 @@ def record(answer=GOOD, sounds=("a.wav",), question="<audio>What barks?"):
 
 
 def write(folder, records):
-    (folder / "a.wav").write_bytes(b"")
+    save_wav(folder / "a.wav", np.tile(np.float32([0.2, -0.2]), 800))
     path = folder / "cota.jsonl"
     path.write_text("".join(json.dumps(one) + "\n" for one in records))
     return path

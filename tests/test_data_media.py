@@ -190,7 +190,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
 def test_images_become_rgb(tmp_path):
     Image.new("RGBA", (4, 3), (10, 20, 30, 128)).save(tmp_path / "a.png")
     image = load_image(tmp_path / "a.png")
-    assert (image.mode, image.size, image.getpixel((0, 0))) == ("RGB", (4, 3), (10, 20, 30))
+    assert (image.mode, image.size, image.getpixel((0, 0))) == ("RGB", (4, 3), (132, 137, 142))  # half of it is white
     Image.new("L", (2, 2), 7).save(tmp_path / "b.png")
     assert load_image(tmp_path / "b.png").getpixel((1, 1)) == (7, 7, 7)
 

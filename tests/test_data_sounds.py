@@ -1,11 +1,13 @@
 """Benchmarks of sounds: their files become items, and what is wrong with a record is one line that names it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from videos import write_video
 
+from earwise.data.audit import PUBLIC
 from earwise.data.avqa import about_the_audio, read_avqa
 from earwise.data.drops import Drops
 from earwise.data.media import save_wav
@@ -103,8 +105,10 @@ def test_music_avqa_questions_are_filled_in_from_left_to_right(tmp_path):
 
 
 WRONG = [
-    ("mmau", MMAU | {"answer": "Dog"}, "'answer' 'Dog' stands 0 times among the options"),
-    ("mmau", MMAU | {"choices": ["Woman", "Woman"]}, "'answer' 'Woman' stands 2 times"),
+    ("mmau", MMAU | {"answer": "Dog"}, "'answer' 'Dog' is not among the options"),
+    ("mmau", MMAU | {"choices": ["Woman", " ", None]}, "'choices' has 1 options, not 2 to 26"),
+    ("avqa", AVQA | {"multi_choice": ["dog", "", "cow", "car"]}, "'multi_choice' is not a list of texts"),
+    ("avqa", AVQA | {"multi_choice": ["dog", "cat", ""]}, "'answer' is option 2 of 2 .options count from 0"),
     ("mmau", MMAU | {"choices": ["Woman"]}, "'choices' has 1 options, not 2 to 26"),
     ("mmau", MMAU | {"task": "noise"}, "unknown task 'noise'"),
     ("mmau", MMAU | {"question": " "}, "'question' is not a text"),
@@ -151,9 +155,7 @@ def test_missing_media_are_an_error_or_counted(tmp_path):
     assert list(drops.lines()) == ["dropped 1: sound or video missing (first: record 1)"]
 
 
-def test_ids_twice_and_media_outside_of_the_folder_are_refused(tmp_path):
-    with pytest.raises(InputError, match="record 1: its id stands twice: avqa-7"):
-        read_avqa(write(tmp_path / "val_qa.json", AVQA, AVQA))
+def test_media_outside_of_the_folder_are_refused(tmp_path):
     path = write(tmp_path / "mmau-test-mini.json", MMAU)
     path.write_text(json.dumps([MMAU | {"audio_id": "../secret.wav"}]))
     with pytest.raises(InputError, match=r"mmau-test-mini\.json: record 0: '\.\./secret\.wav' leaves the data folder"):
@@ -238,3 +240,70 @@ def test_avqa_can_be_a_part_of_what_is_learned_and_missing_videos_are_counted(tm
     (tmp_path / "videos/v1.mp4").unlink()
     with pytest.raises(InputError, match="no usable item"):
         open_part(AvqaPart(format="avqa", path=str(path)), media="m", extracted=tmp_path)
+
+
+def scored(name, item, said, profile="strict"):
+    done = score_predictions(name, [item], {item.id: said}, model="m", view="sound_text", profile=profile)
+    return None if done.scores[0].invalid else done.scores[0].value
+
+
+@pytest.mark.parametrize(("said", "value"), [("A", 1), ("C", 1), ("thirteen", 1), ("(C) thirteen", 1), ("B", 0)])
+def test_options_of_one_text_are_one_answer(tmp_path, said, value):
+    row = MMAU | {"choices": ["thirteen", "twenty", "thirteen", "five"], "answer": "thirteen"}
+    path = write(tmp_path / "mmau-test-mini.json", row)
+    (item,) = read_mmau(path)
+    assert (item.answers, len(item.choices)) == (("A",), 4)
+    assert scored("mmau", item, said) == value
+    assert scored("mmau", item, "thirteen", "official") == 1
+    assert scored("mmau", item, "twenty", "official") == 0
+    result = audit("mmau", path, own=True)
+    assert result.errors == []
+    (found,) = [finding for finding in result.findings if finding.check == "choices"]
+    assert found.what == "option 'thirteen' stands twice, and is the right one"
+
+
+def test_a_wrong_option_that_stands_twice_is_wrong_by_each_letter(tmp_path):
+    row = AVQA | {"multi_choice": ["dog", "cat", "cow", "dog"]}
+    (item,) = read_avqa(write(tmp_path / "val_qa.json", row))
+    assert [scored("avqa", item, said) for said in ("A", "D", "dog", "C", "cow")] == [0, 0, 0, 1, 1]
+    (gold_twice,) = read_avqa(write(tmp_path / "val_qa.json", row | {"answer": 3}))
+    assert [scored("avqa", gold_twice, said) for said in ("A", "D", "dog", "C")] == [1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("choices", [["Mono", "Stereo", ""], ["Mono", "", "Stereo"], ["", "Mono", None, "Stereo", " "]])
+def test_blank_options_are_left_out_and_the_audit_says_so(tmp_path, choices):
+    path = write(tmp_path / "MMAR-meta.jsonl", MMAR | {"choices": choices}, lines=True)
+    (item,) = read_mmar(path)
+    assert (item.choices, item.answers) == (("Mono", "Stereo"), ("A",))
+    assert [scored("mmar", item, said) for said in ("A", "Stereo", "")] == [1, 0, None]
+    (found,) = audit("mmar", path, own=True).findings
+    blank = len(choices) - 2
+    assert (found.level, found.what) == ("warning", f"{blank} of its {len(choices)} options are blank and left out")
+
+
+@pytest.mark.parametrize(("name", "record"), [("mmau", MMAU), ("mmar", MMAR), ("avqa", AVQA), ("music_avqa", MUSIC)])
+def test_a_record_whose_id_stands_again_is_asked_under_a_number(tmp_path, name, record):
+    key = {"avqa": "answer", "music_avqa": "anser"}.get(name, "question")
+    others = {"avqa": [0, 1], "music_avqa": ["no", "two"]}.get(name, ["Who?", "What?"])
+    records = [record, *(record | {key: other} for other in others)]
+    path = write(tmp_path / FILES[name], *records, lines=name == "mmar")
+    first, second, third = load_benchmark(name, tmp_path)
+    assert [second.id, third.id] == [f"{first.id}#2", f"{first.id}#3"]
+    result = audit(name, path, own=True)
+    assert result.errors == []
+    odd = [(finding.record, finding.what) for finding in result.findings if finding.check == "odd record"]
+    assert odd == [(item.id, f"its id stands again: {first.id}") for item in (second, third)]
+
+
+def test_a_number_that_an_id_already_has_is_not_given_again(tmp_path):
+    rows = [AVQA, AVQA | {"id": "7#2"}, AVQA, AVQA | {"id": "7#2"}]
+    items = read_avqa(write(tmp_path / "val_qa.json", *rows))
+    assert [item.id for item in items] == ["avqa-7", "avqa-7#2", "avqa-7#3", "avqa-7#2#2"]
+
+
+def test_each_edition_of_music_avqa_is_expected_to_have_its_own_counts():
+    public = PUBLIC["music_avqa"]
+    for rows in (9129, 9185):
+        counts = public.expected(Path("avqa-test.json"), rows)
+        assert counts["rows"] == rows == sum(number for name, number in counts.items() if name != "rows")
+    assert public.expected(Path("avqa-test.json"), 5)["rows"] == 9129

@@ -13,10 +13,10 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 from rich import get_console
@@ -29,6 +29,9 @@ from earwise.plural import counted
 from earwise.ranks import joined, leave, process_rank
 
 if TYPE_CHECKING:  # The schema of recipes takes half a second to import, and `--version` and `--help` need none.
+    from rich.table import Table
+
+    from earwise.data.findings import Finding
     from earwise.run import Run
 
 VERBS = {
@@ -129,15 +132,34 @@ def _plan(recipe_file: Path, overrides: list[str], items: int) -> int:
 
 @app.command()
 def audit(
-    benchmark: Annotated[str, typer.Argument(help="Name of the benchmark, e.g. mme.", show_default=False)],
-    file: Annotated[Path, typer.Argument(help="Its file.", show_default=False)],
+    benchmark: Annotated[str, typer.Argument(help="Name of the benchmark, e.g. mme; or: train.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="Its file; after train, a recipe.", show_default=False)],
     own: Annotated[
         bool, typer.Option("--own", help="The file is not the public one: expect no hash or counts.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Check a benchmark's file: hash, counts, broken rows, gold answers that cannot be right."""
-    raise typer.Exit(_audit(benchmark, file, own, as_json))
+    """Check a benchmark's file (hash, counts, broken rows, gold answers that cannot be right), or training data.
+
+    `earwise audit train RECIPE.toml` names every picture, sound and video that is missing, broken or extreme.
+    """
+    raise typer.Exit(
+        _audit_training(file, own, as_json) if benchmark == "train" else _audit(benchmark, file, own, as_json)
+    )
+
+
+def _audit_training(recipe_file: Path, own: bool, as_json: bool) -> int:
+    from earwise.recipe import load_recipe
+
+    try:
+        if own:
+            raise InputError("--own is about a benchmark's file", remedy="leave it out for training data")
+        # The stages know what trainings read, and import torch.
+        audits = importlib.import_module("earwise.planning.audit")
+        result = audits.audit_training(load_recipe(recipe_file, []))
+        return _show_audit(result, audits.console_tables(result), (), recipe_file, as_json)
+    except (KeyboardInterrupt, Exception) as error:
+        return _failed(None, error)
 
 
 def _audit(benchmark: str, file: Path, own: bool, as_json: bool) -> int:
@@ -146,14 +168,28 @@ def _audit(benchmark: str, file: Path, own: bool, as_json: bool) -> int:
 
     try:
         result = audit(benchmark, file, own=own)
-        if as_json:
-            print(printable(json.dumps(result.to_json(), indent=1, ensure_ascii=False)))
-        else:
-            get_console().print(*console_tables(result), sep="\n\n")
-            for line in ("", *hash_lines(result)):
-                say(line)
+        return _show_audit(result, console_tables(result), hash_lines(result), file, as_json)
     except (KeyboardInterrupt, Exception) as error:
         return _failed(None, error)
+
+
+class _Audit(Protocol):
+    """What a benchmark's audit and one of training data have in common."""
+
+    @property
+    def errors(self) -> list[Finding]: ...
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+def _show_audit(result: _Audit, tables: Sequence[Table], below: Sequence[str], file: Path, as_json: bool) -> int:
+    """Print an audit, with lines `below` its tables; exit code 2, with the first error in one line, if there is one."""
+    if as_json:
+        print(printable(json.dumps(result.to_json(), indent=1, ensure_ascii=False)))
+    else:
+        get_console().print(*tables, sep="\n\n")
+        for line in ("", *below) if below else ():
+            say(line)
     if result.errors:
         first = result.errors[0]
         what = f"{first.what}; {counted(len(result.errors), 'error')}"

@@ -11,7 +11,6 @@ these cases are left out, as ARO's own score leaves them out.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 import random
@@ -21,7 +20,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from earwise.data.aro_relations import SYMMETRIC
-from earwise.data.media import load_image, resolve, write_bytes_atomic
+from earwise.data.derived import content_digest, derived_path, write_derived
+from earwise.data.media import load_image, resolve
 from earwise.errors import InputError
 from earwise.files import found_file, parse_json, read_text
 from earwise.records import Item
@@ -65,8 +65,8 @@ def read_aro(
 
     Cases of symmetric relations (`aro_relations.SYMMETRIC`) are not drawn unless `symmetric` says `keep`; the log says
     how many were left out. The right caption is option A in exactly half of the items (rounded up), in seeded order.
-    `crop="box"` shows the box of the case, as ARO does, written to `.STEM_crops/` beside the file; `"full"` shows the
-    whole picture. The cluster is the picture, the kind is the relation, or the two attributes. Case number, seed, crop
+    `crop="box"` shows the box of the case, as ARO does, from a file of the cache (`derived`); `"full"` shows the whole
+    picture. The cluster is the picture, the kind is the relation, or the two attributes. Case number, seed, crop
     and box stand in `meta`. Raises `InputError` naming file and case for a wrong structure, an empty or repeated
     caption, a missing picture or a box outside of it.
     """
@@ -91,16 +91,22 @@ def is_symmetric(type_: Type, case: object) -> bool:
     return type_ == "relation" and isinstance(case, dict) and case.get("relation_name") in SYMMETRIC
 
 
-def check_case(path: Path, type_: Type, place: int, case: Case) -> None:
-    """Raise the `InputError` that `read_aro` would raise for this case, without writing a crop."""
+def check_case(path: Path, type_: Type, place: int, case: Case) -> tuple[str, ...]:
+    """Raise the `InputError` that `read_aro` would raise for this case, without writing a crop.
+
+    Gives what of its picture is not shown as it is (`colours.to_rgb`).
+    """
     item = _item(path, type_, place, case, "A", "full", 0)
     assert item.image is not None
-    _check_box(path, f"case {place}", _box(path, f"case {place}", case), *_size(path.parent / item.image))
+    (width, height), notes = _look(path.parent / item.image)
+    _check_box(path, f"case {place}", _box(path, f"case {place}", case), width, height)
+    return notes
 
 
 @lru_cache(maxsize=4096)  # a picture has several cases
-def _size(picture: Path) -> tuple[int, int]:
-    return load_image(picture).size
+def _look(picture: Path) -> tuple[tuple[int, int], tuple[str, ...]]:
+    notes: list[str] = []
+    return load_image(picture, notes).size, tuple(notes)
 
 
 def load_cases(path: Path) -> list[Case]:
@@ -190,12 +196,11 @@ def _picture(path: Path, record: str, name: str) -> str:
 
 
 def _crop(path: Path, record: str, image: str, box: Box) -> str:
-    """Write the box of `image` as PNG, once; the name depends on the picture's bytes and on the box."""
+    """Write the box of `image` as PNG to the cache, once."""
     source = path.parent / image
-    digest = hashlib.sha256(source.read_bytes() + repr(list(box)).encode()).hexdigest()[:24]
-    name = f".{path.stem}_crops/{digest}.png"
-    if (path.parent / name).is_file():
-        return name
+    target = derived_path("crops", content_digest(source), box, ending=".png")
+    if target.is_file():
+        return str(target)
     picture = load_image(source)
     _check_box(path, record, box, picture.width, picture.height)
     x, y, width, height = box
@@ -204,5 +209,5 @@ def _crop(path: Path, record: str, image: str, box: Box) -> str:
 
     content = io.BytesIO()
     cropped.save(content, format="PNG")
-    write_bytes_atomic(path.parent / name, content.getvalue())
-    return name
+    write_derived(target, content.getvalue())
+    return str(target)

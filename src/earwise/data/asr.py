@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -20,7 +18,8 @@ import soundfile
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from earwise.data.drops import Drops
-from earwise.data.media import MAX_CLIP_S, resolve
+from earwise.data.media import MAX_CLIP_S, ROUNDED_S, resolve
+from earwise.data.written_forms import words_of
 from earwise.errors import InputError
 from earwise.records import Item
 
@@ -33,14 +32,17 @@ RECORDING: Final = "recording"
 MOST_S: Final = 1e9
 """No recording has more seconds: 30 years."""
 
+DIFFERENCE_S: Final = 0.1
+"""A file may be so much longer or shorter than its manifest says: MP3 files are padded, and times rounded."""
+
+OTHER_LENGTH: Final = "the file is longer or shorter than the manifest says"
+ENDS_EARLY: Final = "the file ends before the manifest's part of it"
 TOO_LONG: Final = f"longer than {MAX_CLIP_S} s"
 
 Long = Literal["drop", "cut"]
 """What happens to a recording that is longer than a model can hear."""
 Answer = Literal["words", "written"]
 """What is to be written down: lower-case words without punctuation, or the transcript as it is."""
-
-_WORD: Final = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
 class Recording(BaseModel):
@@ -73,6 +75,8 @@ class Utterance:
     recording: Recording
     seconds: float | None = None
     """Length, as the corpus says; read from the file's header when absent."""
+    file_seconds: float | None = None
+    """Length of the whole file, where the corpus says it."""
 
 
 @dataclass(frozen=True)
@@ -105,21 +109,8 @@ def recording_of(item: Item, file: str | Path) -> Recording | None:
 
 
 def words(text: str) -> str:
-    """The words of a transcript as an ear would write them: lower case, no punctuation.
-
-    Signs that combine with the letter before them (vowels of Devanagari and Thai, accents written apart) stay in it,
-    and so do the joiners of Persian.
-    """
-    lower = text.lower()
-    marks = set() if lower.isascii() else {sign for sign in lower if _is_mark(sign)}
-    if not marks:
-        return " ".join(_WORD.findall(lower))
-    signs = re.escape("".join(sorted(marks)))
-    return " ".join(re.findall(rf"[^\W_](?:[^\W_]|[{signs}])*(?:['’-](?:[^\W_]|[{signs}])+)*", lower))
-
-
-def _is_mark(sign: str) -> bool:
-    return unicodedata.category(sign).startswith("M") or sign in "\u200c\u200d"
+    """The words of a transcript as an ear would write them: lower case, no punctuation, one form of each letter."""
+    return " ".join(words_of(text))
 
 
 def transcription_item(
@@ -154,6 +145,22 @@ def fit_into_30_s(utterance: Utterance, seconds: float, long: Long) -> Utterance
         return None
     recording = utterance.recording.model_copy(update={"duration_s": float(MAX_CLIP_S)})
     return replace(utterance, text=" ".join(kept), recording=recording, seconds=float(MAX_CLIP_S))
+
+
+def match_file(utterance: Utterance, file_seconds: float) -> Utterance | str:
+    """`utterance` as it is heard in its file of `file_seconds`, or why it cannot be: its words are not what is there.
+
+    A part that covers the whole file becomes the whole file, which need not be cut.
+    """
+    said, cut = utterance.file_seconds, utterance.recording
+    if said is not None and abs(said - file_seconds) > DIFFERENCE_S:
+        return OTHER_LENGTH
+    if cut.offset_s >= file_seconds or cut.offset_s + (cut.duration_s or 0.0) > file_seconds + ROUNDED_S:
+        return ENDS_EARLY
+    rest = math.inf if cut.duration_s is None else file_seconds - cut.duration_s
+    if cut.offset_s == 0 and rest <= ROUNDED_S and file_seconds <= MAX_CLIP_S:
+        return replace(utterance, recording=cut.model_copy(update={"duration_s": None}))
+    return utterance
 
 
 def header_seconds(path: Path) -> float | None:

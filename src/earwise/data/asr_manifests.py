@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from earwise.data.asr import MOST_S, Corpus, Utterance, check_cut, inside, number_of_seconds
+from earwise.data.asr import Corpus, Utterance, check_cut, inside, number_of_seconds
 from earwise.data.drops import Drops
 from earwise.data.json_records import parse_object
 from earwise.errors import InputError
@@ -18,7 +18,9 @@ Row = Mapping[str, Any]
 
 
 def read_nemo(path: str | Path, audio: str | Path | None = None) -> Corpus:
-    """A NeMo manifest: lines of `{"audio_filepath", "duration", "text"}`, with an `offset` for a part of a file.
+    """A NeMo manifest: lines of `{"audio_filepath", "duration", "text"}`, with an `offset` where a part begins.
+
+    As NeMo does, `duration` seconds are read from `offset`, or from the beginning, on.
 
     `audio` is the folder that paths start from, by default the manifest's. Raises `InputError` naming file and line for
     a broken line, a missing key, a negative duration or offset, and a path that leads out of the folder; missing audio
@@ -32,10 +34,7 @@ def read_nemo(path: str | Path, audio: str | Path | None = None) -> Corpus:
 
 def _nemo(path: Path, root: Path, row: Row, where: str, drops: Drops) -> Utterance | None:
     seconds, file = _needed(row, "duration", path, where), str(_needed(row, "audio_filepath", path, where))
-    offset = row.get("offset")
-    cut = check_cut(path, where, offset_s=offset or 0.0, duration_s=seconds, speaker=row.get("speaker"))
-    if offset is None:
-        cut = cut.model_copy(update={"duration_s": None})  # the whole file, whose own length counts
+    cut = check_cut(path, where, offset_s=row.get("offset") or 0.0, duration_s=seconds, speaker=row.get("speaker"))
     return _usable(Utterance(where, _text(row), inside(root, file, path, where), cut, float(seconds)), root, drops)
 
 
@@ -110,12 +109,11 @@ def _lhotse(
         channel=channel if len(sources[0].get("channels") or [0]) > 1 else None,
         speaker=supervision.get("speaker"),
     )
-    seconds = cut.duration_s
-    whole = number_of_seconds("recording's duration", recording.get("duration") or MOST_S, path, where)
-    if cut.offset_s == 0 and seconds is not None and seconds >= whole - 1e-3:
-        cut = cut.model_copy(update={"duration_s": None})
+    whole = recording.get("duration")
+    if whole is not None:
+        whole = number_of_seconds("recording's duration", whole, path, where)
     file = inside(root, str(sources[0].get("source", "")), path, where)
-    return _usable(Utterance(where, _text(supervision), file, cut, seconds), root, drops)
+    return _usable(Utterance(where, _text(supervision), file, cut, cut.duration_s, whole), root, drops)
 
 
 def _usable(utterance: Utterance, root: Path, drops: Drops) -> Utterance | None:

@@ -49,7 +49,7 @@ def _like(pattern: str, word: str) -> str:
 
 
 def _item(fields: Fields, wording: Wording) -> Item:
-    options = fields.options("multi_choice")
+    options = fields.options("multi_choice", blanks="end")
     place = fields.place("answer", options)
     kind = fields.text("question_type")
     if kind not in TYPES:

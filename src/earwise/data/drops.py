@@ -1,4 +1,4 @@
-"""What is left out while data are read: counted by reason, with one example of each."""
+"""What is left out while data are read: counted by reason, each record named."""
 
 from __future__ import annotations
 
@@ -11,27 +11,30 @@ class Drops:
     """
 
     def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
-        self._first: dict[str, str] = {}
+        self._records: dict[str, list[str]] = {}
 
     def add(self, reason: str, record: str) -> None:
         """Count one more record that was left out for `reason`."""
-        self._counts[reason] = self._counts.get(reason, 0) + 1
-        self._first.setdefault(reason, record)
+        self._records.setdefault(reason, []).append(record)
 
     def __len__(self) -> int:
         """How many records were left out."""
-        return sum(self._counts.values())
+        return sum(map(len, self._records.values()))
 
     def __getitem__(self, reason: str) -> int:
-        return self._counts.get(reason, 0)
+        return len(self._records.get(reason, ()))
 
     @property
     def counts(self) -> dict[str, int]:
         """Records left out, by reason."""
-        return dict(self._counts)
+        return {reason: len(records) for reason, records in self._records.items()}
+
+    @property
+    def records(self) -> dict[str, list[str]]:
+        """The records that were left out, by reason."""
+        return {reason: list(records) for reason, records in self._records.items()}
 
     def lines(self) -> Iterator[str]:
         """One line for each reason, the most frequent first: `dropped 12: image file missing (first: record 7)`."""
-        for reason, count in sorted(self._counts.items(), key=lambda pair: (-pair[1], pair[0])):
-            yield f"dropped {count}: {reason} (first: {self._first[reason]})"
+        for reason, count in sorted(self.counts.items(), key=lambda pair: (-pair[1], pair[0])):
+            yield f"dropped {count}: {reason} (first: {self._records[reason][0]})"

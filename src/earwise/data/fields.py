@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 from earwise.data.choices import LETTERS
 from earwise.data.drops import Drops
@@ -12,6 +13,9 @@ from earwise.data.json_records import scan_records
 from earwise.data.media import resolve
 from earwise.errors import InputError
 from earwise.records import Item
+
+ODD: Final = "odd"
+"""Key of `Item.meta`: what was put right in the record, for the audit."""
 
 Refuse = Callable[[InputError], None]
 """Told of a record that cannot be used."""
@@ -22,6 +26,8 @@ class Fields:
 
     def __init__(self, path: Path, record: str, values: dict[str, Any]) -> None:
         self.path, self.record, self.values = path, record, values
+        self.odd: list[str] = []
+        """What was put right while the record was read; it stands in the item's `meta` under `ODD`."""
 
     def error(self, what: str, remedy: str | None = None) -> InputError:
         """An error about this record."""
@@ -46,15 +52,27 @@ class Fields:
             return ""
         return "; ".join(self._texts(key)) if isinstance(value, list) else self.name(key)
 
-    def options(self, key: str) -> tuple[str, ...]:
-        """Two texts or more, as many as there are letters at most."""
-        texts = self._texts(key)
+    def options(self, key: str, *, blanks: Literal["end", "any"] = "any") -> tuple[str, ...]:
+        """Two texts or more, as many as there are letters at most.
+
+        Blank options cannot be chosen and are left out: all of them, or, where the gold one is told by its place, those
+        at the end.
+        """
+        value = self._value(key)
+        listed = list(value) if isinstance(value, list) else value
+        while isinstance(listed, list) and (place := _blank(listed, blanks)) is not None:
+            del listed[place]
+        if listed != value:
+            self.odd.append(f"{len(value) - len(listed)} of its {len(value)} options are blank and left out")
+        texts = self._check_texts(key, listed)
         if not 2 <= len(texts) <= len(LETTERS):
             raise self.error(f"{key!r} has {len(texts)} options, not 2 to {len(LETTERS)}")
         return texts
 
     def _texts(self, key: str) -> tuple[str, ...]:
-        value = self._value(key)
+        return self._check_texts(key, self._value(key))
+
+    def _check_texts(self, key: str, value: Any) -> tuple[str, ...]:
         if not isinstance(value, list) or not all(isinstance(text, str) and text.strip() for text in value):
             raise self.error(f"{key!r} is not a list of texts: {value!r}")
         return tuple(text.strip() for text in value)
@@ -69,10 +87,10 @@ class Fields:
         return value
 
     def place_of_text(self, key: str, options: tuple[str, ...]) -> int:
-        """The place, from 0, of the one option whose text the field has."""
+        """The place, from 0, of the first option whose text the field has; options with one text are one answer."""
         text = self.text(key)
-        if (times := options.count(text)) != 1:
-            raise self.error(f"{key!r} {text!r} stands {times} times among the options {list(options)}")
+        if text not in options:
+            raise self.error(f"{key!r} {text!r} is not among the options {list(options)}")
         return options.index(text)
 
     def one_of(self, key: str, known: Sequence[str]) -> str:
@@ -102,6 +120,16 @@ class Fields:
         return self.values[key]
 
 
+def _blank(options: list[Any], blanks: Literal["end", "any"]) -> int | None:
+    """The place of a blank option, counted from the end."""
+    for place in range(len(options) - 1, -1, -1):
+        if options[place] is None or (isinstance(options[place], str) and not options[place].strip()):
+            return place
+        if blanks == "end":
+            return None
+    return None
+
+
 class MissingMedia(InputError):
     """A record names a sound or a video that is not there."""
 
@@ -122,10 +150,11 @@ def read_each(
         refuse: told of every such record; None to raise the first error.
         drops: where records are counted whose media are missing; None to treat them as any other error.
 
-    Raises `InputError` for a file that cannot be read as a whole and for one without records.
+    An id that stands again is numbered, `ID#2`: the scripts of these benchmarks score every record of a file. Raises
+    `InputError` for a file that cannot be read as a whole and for one without records.
     """
     records = (Fields(path, f"record {number}", values) for number, (_, values) in enumerate(scan_records(path)))
-    return make_each(path, records, make, refuse=refuse, drops=drops)
+    return make_each(path, records, make, refuse=refuse, drops=drops, number_ids=True)
 
 
 def make_each(
@@ -135,10 +164,12 @@ def make_each(
     *,
     refuse: Refuse | None = None,
     drops: Drops | None = None,
+    number_ids: bool = False,
 ) -> list[Item]:
     """`read_each` for records that were taken out of the file or folder `path` in whatever way.
 
-    `make` gives None for a record that is no part of what is asked for, and counts it itself.
+    Without `number_ids`, an id that stands twice is an error. `make` gives None for a record that is no part of what is
+    asked for, and counts it itself.
     """
     items: dict[str, Item] = {}
     fields = None
@@ -148,7 +179,11 @@ def make_each(
             if item is None:
                 continue
             if item.id in items:
-                raise fields.error(f"its id stands twice: {item.id}")
+                if not number_ids:
+                    raise fields.error(f"its id stands twice: {item.id}")
+                item = _numbered(item, fields, items)
+            if fields.odd:
+                item = item.model_copy(update={"meta": {**item.meta, ODD: list(fields.odd)}})
             items[item.id] = item
         except InputError as error:
             if drops is not None and isinstance(error, MissingMedia):
@@ -160,3 +195,10 @@ def make_each(
     if fields is None:
         raise InputError("no records", file=path)
     return list(items.values())
+
+
+def _numbered(item: Item, fields: Fields, items: Mapping[str, Item]) -> Item:
+    """`item` under the first number that makes its id a new one."""
+    again = next(id_ for number in count(2) if (id_ := f"{item.id}#{number}") not in items)
+    fields.odd.append(f"its id stands again: {item.id}")
+    return item.model_copy(update={"id": again})

@@ -6,7 +6,6 @@ import hashlib
 import io
 import math
 import os
-import struct
 import wave
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO, Final
@@ -16,6 +15,9 @@ import numpy.typing as npt
 import soundfile
 from PIL import Image, ImageOps
 
+from earwise.data.audio_headers import what_is_missing
+from earwise.data.colours import SEVERAL, has_several_frames, to_rgb
+from earwise.data.derived import is_derived
 from earwise.data.picture_opening import opened_picture
 from earwise.data.resample import Waveform, to_16_khz
 from earwise.errors import InputError
@@ -51,9 +53,12 @@ def resolve(
     """`relative` inside `folder`.
 
     The check is lexical: a symbolic link inside the folder is followed, because data folders link to shared images.
-    Raises `InputError` for an absolute path, one that climbs out with `..` and one that no file can have; it names
-    `file` and `record`, which hold the path, or else the folder.
+    The one absolute path that is taken is that of a file which a reader has put into the cache (`derived`). Raises
+    `InputError` for any other, for one that climbs out with `..` and one that no file can have; it names `file` and
+    `record`, which hold the path, or else the folder.
     """
+    if is_derived(relative):
+        return Path(relative)
     file = folder if file is None else file
     windows = PureWindowsPath(relative)
     if not relative or PurePosixPath(relative).is_absolute() or windows.drive or windows.root:
@@ -85,7 +90,8 @@ def load_audio(
     """
     path = Path(path)
     _require_content(path, "audio")
-    _refuse_truncated_wav(path)
+    if (missing := what_is_missing(path)) is not None:
+        raise _truncated(path, missing)
     try:
         with soundfile.SoundFile(os.fsencode(path)) as stream:  # a name need not be UTF-8
             rate_hz = stream.samplerate
@@ -96,6 +102,9 @@ def load_audio(
             if start:
                 stream.seek(start)
             samples = stream.read(promised, dtype="float32", always_2d=True)
+            # What libsndfile itself notes of a few more formats; its notes begin with the file's name and length.
+            if "truncated" in stream.extra_info.rpartition("Length :")[2]:
+                raise _truncated(path, "it ends before its header says")
     except soundfile.LibsndfileError as error:
         raise InputError(f"not readable as audio: {error.error_string}", file=path) from None
     if len(samples) == 0:
@@ -148,25 +157,31 @@ def check_waveform(samples: Waveform, path: str | Path) -> None:
         raise InputError("audio is silent", file=path, remedy="make the clip again")
 
 
-def load_image(path: str | Path) -> Image.Image:
-    """Read a whole image as RGB, turned upright by its EXIF tag; transparency is dropped as image processors do.
+def load_image(path: str | Path, notes: list[str] | None = None) -> Image.Image:
+    """Read a whole image as RGB, turned upright by its EXIF tag: deep ones scaled to 8 bits, transparent ones on white.
 
-    Raises `InputError` naming the file when it is missing, empty, not an image, truncated or larger
-    than `limits.MAX_PIXELS`.
+    Of an animation or a document the first frame or page is read. `notes` as in `decode_image`. Raises `InputError`
+    naming the file when it is missing, empty, not an image, truncated, larger than `limits.MAX_PIXELS`, or of samples
+    that are not finite.
     """
     path = Path(path)
     _require_content(path, "image")
-    return decode_image(path, path)
+    return decode_image(path, path, notes)
 
 
-def decode_image(source: Path | BinaryIO, path: Path) -> Image.Image:
-    """As `load_image`, from a file or an open stream of bytes; errors name `path`."""
+def decode_image(source: Path | BinaryIO, path: Path, notes: list[str] | None = None) -> Image.Image:
+    """As `load_image`, from a file or an open stream of bytes; errors name `path`.
+
+    What of the picture is not shown as it is (`colours.to_rgb`, several frames) is added to `notes`.
+    """
     with opened_picture(source, path) as image:
+        if notes is not None and has_several_frames(image):
+            notes.append(SEVERAL)
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        # A palette with alpha has to pass through RGBA, or Pillow warns and guesses.
-        upright = upright.convert("RGBA") if "transparency" in upright.info else upright
-        return upright.convert("RGB")
+        shown, changes = to_rgb(ImageOps.exif_transpose(image))
+        if notes is not None:
+            notes += changes
+        return shown
 
 
 def to_int16(samples: Waveform) -> npt.NDArray[np.int16]:
@@ -205,15 +220,17 @@ def _require_content(path: Path, kind: str) -> None:
 
 def _refuse_truncated(path: Path, rate_hz: int, there: int, promised: int) -> None:
     """Raise `InputError` for a file that has fewer frames than it says, or is thought to have by its size."""
-    if not _is_mp3_of_unknown_length(path):
+    if promises_its_length(path):
         raise _truncated(path, f"{promised} frames promised, {there} there")
     if promised - there > ROUNDED_S * rate_hz:
         what = f"an MP3 file that does not say how long it is: {promised / rate_hz:.2f} s by its size"
         raise InputError(f"{what}, {there / rate_hz:.2f} s there", file=path, remedy="write it as WAV or FLAC")
 
 
-def _is_mp3_of_unknown_length(path: Path) -> bool:
-    """Whether an MP3 file has none of the headers that count its frames; its length is then a guess from its size."""
+def promises_its_length(path: Path) -> bool:
+    """Whether a sound file says how long it is: an MP3 file without any of the headers that count its frames does not,
+    and its length is a guess from its size.
+    """
     with path.open("rb") as stream:
         head = stream.read(10)
         if head[:3] == b"ID3":
@@ -221,27 +238,8 @@ def _is_mp3_of_unknown_length(path: Path) -> bool:
         else:
             stream.seek(0)
         frame = stream.read(4096)
-    return frame[:1] == b"\xff" and not any(name in frame for name in (b"Xing", b"Info", b"VBRI"))
+    return frame[:1] != b"\xff" or any(name in frame for name in (b"Xing", b"Info", b"VBRI"))
 
 
 def _truncated(path: Path, detail: str) -> InputError:
     return InputError(f"truncated audio: {detail}", file=path, remedy="write or fetch the file again")
-
-
-def _refuse_truncated_wav(path: Path) -> None:
-    """libsndfile shortens a WAV file to what is there without a word, so its chunks are checked here."""
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        riff = stream.read(12)
-        if riff[:4] not in (b"RIFF", b"RIFX") or riff[8:] != b"WAVE":
-            return
-        order = "<" if riff[:4] == b"RIFF" else ">"
-        while len(head := stream.read(8)) == 8:
-            length = struct.unpack(f"{order}I", head[4:])[0]
-            there = size - stream.tell()
-            if length > there:
-                raise _truncated(path, f"the header promises {length} bytes of {head[:4]!r}, {there} are there")
-            if head[:4] == b"data":
-                return
-            stream.seek(length + length % 2, os.SEEK_CUR)
-    raise _truncated(path, "the header has no data chunk")

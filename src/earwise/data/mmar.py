@@ -29,7 +29,8 @@ def read_mmar(path: str | Path, *, refuse: Refuse | None = None, drops: Drops | 
     """Items of an MMAR file. The kind is the modality; the cluster is the recording that the sound was cut from.
 
     `refuse` and `drops` as in `fields.read_each`. Raises `InputError` naming file and record for missing fields and
-    sounds, an unknown modality, and an answer that is not exactly one of the choices.
+    sounds, an unknown modality, and an answer that is not one of the choices. Blank choices are left out (four
+    records of the public file end in one).
     """
     return read_each(Path(path), _item, refuse=refuse, drops=drops)
 

@@ -41,7 +41,8 @@ def read_mmau(
     Sounds are where `audio_id` says, relative to the file. The kind is the task, the cluster is the sound. With `task`,
     only the items of that task; the other records are checked all the same. `refuse` and `drops` as in
     `fields.read_each`. Raises `InputError` naming file and record for missing fields and sounds, an unknown task, and
-    an answer that is not exactly one of the choices; and for a file without items of `task`.
+    an answer that is not one of the choices; and for a file without items of `task`. A choice that stands twice is one
+    answer (16 gold ones of the public file do), and its first letter counts.
     """
     path = Path(path)
     if not found_file(path):

@@ -1,9 +1,10 @@
 """MUSIC-AVQA (Li et al., CVPR 2022): questions about music videos with answers from a closed vocabulary.
 
 Files `avqa-train.json`, `avqa-val.json` and `avqa-test.json` exist in two editions, in the folders `json` (test: 9,185
-questions) and `json_update` (9,129); results must say which. A record has `video_id`, `question_id`, `type` (a list
-written as text, `["Audio", "Counting"]`), `question_content` with slots such as `<Object>`, `templ_values` (a list
-written as text: what fills the slots, from left to right) and `anser`, which is so misspelt in the files.
+questions, 55 of their ids twice) and `json_update` (9,129); results must say which. A record has `video_id`,
+`question_id`, `type` (a list written as text, `["Audio", "Counting"]`), `question_content` with slots such as
+`<Object>`, `templ_values` (a list written as text: what fills the slots, from left to right) and `anser`, which is so
+misspelt in the files.
 """
 
 from __future__ import annotations

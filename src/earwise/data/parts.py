@@ -16,6 +16,7 @@ from earwise.data.asr import (
     Utterance,
     fit_into_30_s,
     header_seconds,
+    match_file,
     recording_of,
     transcription_item,
     words,
@@ -166,18 +167,10 @@ class Transcriptions:
         return len(self._usable)
 
     def __getitem__(self, index: int) -> tuple[Item, ...]:
-        number, utterance = self._usable[index]
-        if utterance.seconds is None:
-            if self._corpus.fetch is not None:
-                self._corpus.fetch(utterance)
-            seconds = header_seconds(self._corpus.audio / utterance.audio)
-            if seconds is None:
-                self.drops.add("not readable as audio", utterance.record)
-                return ()
-            fitted = self._cut(utterance, seconds)
-            if fitted is None:
-                return ()
-            utterance = fitted
+        number, listed = self._usable[index]
+        utterance = self._as_it_is_heard(listed)
+        if utterance is None:
+            return ()
         name = part_name(self._settings)
         item = transcription_item(
             utterance,
@@ -188,6 +181,22 @@ class Transcriptions:
             instruction=self._instruction,
         )
         return (item,)
+
+    def _as_it_is_heard(self, utterance: Utterance) -> Utterance | None:
+        """An utterance, compared with its file; None if it cannot be used, which is counted."""
+        if self._corpus.fetch is not None:
+            self._corpus.fetch(utterance)
+        seconds = header_seconds(self._corpus.audio / utterance.audio)
+        if seconds is None:
+            self.drops.add("not readable as audio", utterance.record)
+            return None
+        if utterance.seconds is None:
+            return self._cut(utterance, seconds)
+        matched = match_file(utterance, seconds)
+        if isinstance(matched, str):
+            self.drops.add(matched, utterance.record)
+            return None
+        return matched
 
     def _fit(self, utterance: Utterance) -> Utterance | None:
         """What is left of an utterance as far as the corpus itself tells."""

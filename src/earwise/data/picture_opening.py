@@ -34,8 +34,8 @@ def opened_picture(source: Path | BinaryIO, path: Path) -> Iterator[Image.Image]
         raise InputError("not an image", file=path, remedy="use a PNG, JPEG or WebP file") from None
     except Image.DecompressionBombError:
         raise _too_large(path, "") from None
-    except InputError:
-        raise
+    except InputError as error:  # also of what the block makes of the picture
+        raise InputError(error.what, file=path, remedy=error.remedy) from None
     except (OSError, SyntaxError, ValueError, RuntimeError, struct.error) as error:  # so Pillow reports broken data
         raise InputError(f"broken or truncated image: {error}", file=path, remedy="fetch the file again") from None
 

@@ -1,36 +1,32 @@
 """The TSV files of VLMEvalKit become items: MME, HallusionBench, RealWorldQA, TextVQA, ChartQA, DocVQA, InfographicVQA.
 
 Columns: `index`, `question`, `answer`, an image (`image`: base64, or the index of the row that has it; else
-`image_path`), and as the benchmark needs `category`, `split`, `A`, `B`, `C`, ... Images go to the folder `.STEM_images`
-beside the file, named by content, so that reading again writes nothing; it is hidden because it is no input of a run.
+`image_path`), and as the benchmark needs `category`, `split`, `A`, `B`, `C`, ... Odd rows are read as VLMEvalKit reads
+them: short ones are filled up, marks of quotation that are not closed in their field are dropped, and rows without an
+image are left out; each is counted and named.
 """
 
 from __future__ import annotations
 
-import base64
 import csv
-import hashlib
-import io
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from earwise.data.choices import LETTERS, gold_letter
-from earwise.data.media import decode_image, load_image, resolve, write_bytes_atomic
-from earwise.data.picture_opening import opened_picture
+from earwise.data.derived import is_derived
+from earwise.data.drops import Drops
 from earwise.data.printed_lists import printed_list
 from earwise.data.suffixes import split_suffix
+from earwise.data.tsv_images import LINE, Row, TsvImages, cell, row_name
 from earwise.errors import InputError, about
 from earwise.files import found_file, open_text
 from earwise.records import Item
 
 MAX_FIELD_CHARS: Final = 512 * 1024 * 1024
 """Largest field that is read; base64 images of documents pass the csv module's own limit of 131,072."""
-
-LONGEST_INDEX: Final = 64
-"""An `image` field of at most this many characters is the index of another row (the convention of VLMEvalKit)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class Layout:
     suffix: str = ""
     """The answer-format request that VLMEvalKit adds to a question; one that is in the file counts instead."""
     text_only_rows: bool = False
-    """Rows without an image are no part of the benchmark: they are left out, and the log says how many."""
+    """Rows without an image are asked by other benchmarks, not by this one: they are expected, and left out."""
 
 
 ONE_WORD: Final = "\nAnswer the question using a single word or phrase."
@@ -68,10 +64,8 @@ KNOWN_DEFECTS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """Benchmark -> index -> what is wrong with that row of the public file."""
 
-Row = dict[str, str]
-
-LINE: Final = ""
-"""Key of a row's line number; no column of these files is without a name."""
+SAID_NOTHING: Final = " "
+"""Stands for the answer of an annotator who gave none; an item's answers are not empty, and scorers strip it."""
 
 log = logging.getLogger(__name__)
 
@@ -80,17 +74,32 @@ Refuse = Callable[[str, InputError], None]
 """Told of every row that cannot be read: its index (empty if the row cannot be told by it) and what is wrong."""
 
 
+@dataclass
+class Scan:
+    """What a file holds. Records are named as messages name them."""
+
+    items: list[Item] = field(default_factory=list)
+    text_only: int = 0
+    """Rows of HallusionBench that ask without a picture."""
+    without_image: list[str] = field(default_factory=list)
+    """Rows that lack the image they should have: left out."""
+    short: list[tuple[str, str]] = field(default_factory=list)
+    """Rows with fewer fields than the header, and what of them is missing."""
+    pictures: list[tuple[str, str]] = field(default_factory=list)
+    """Rows whose image is not shown as it is, and why; found only where images are decoded."""
+
+
 def read_tsv(
     path: str | Path, benchmark: str, *, split: str | None = None, known_defects: Mapping[str, str] | None = None
 ) -> list[Item]:
     """Read `path` as `benchmark` (a key of `LAYOUTS`); only rows of `split` if one is named.
 
     `known_defects` maps an index to what is wrong with that row of the public file: if the row is indeed refused, it is
-    left out and the log says so. So are the rows without image of HallusionBench; nothing else is ever left out. The
-    cluster is the image named by its content; for MME category and image, so that its two questions pair; for
-    HallusionBench the set, which holds all figures and questions that are counted together.
-    Raises `InputError` naming the file and the row for missing columns, a duplicate index, broken base64, an empty
-    question or answer, and options lost (a gold letter without its option).
+    left out and the log says so. So are rows without image; nothing else is ever left out. The cluster is the image
+    named by its content; for MME category and image, so that its two questions pair; for HallusionBench the set, which
+    holds all figures and questions that are counted together.
+    Raises `InputError` naming the file and the row for missing columns, too many fields, a duplicate index, broken
+    base64, an empty question or answer, and options lost (a gold letter without its option).
     """
     known = known_defects or {}
 
@@ -99,18 +108,25 @@ def read_tsv(
             raise error
         log.warning("left out a known defect, %s: %s", known[index], error)
 
-    items, text_only = scan_tsv(Path(path), benchmark, split, refuse)
-    if text_only:
-        log.info("%s: %d rows without an image are no part of the benchmark and left out", path, text_only)
-    if not items:
-        raise InputError(f"no rows{f' of split {split!r}' if split else ''}", file=path)
-    return items
+    scan = scan_tsv(Path(path), benchmark, split, refuse)
+    if scan.text_only:
+        log.info("%s: %d rows without an image are no part of the benchmark and left out", path, scan.text_only)
+    odd = Drops()
+    for record in scan.without_image:
+        odd.add("no image", record)
+    for line in odd.lines():
+        log.warning("%s: %s", path, line)
+    if scan.short:
+        record, lacking = scan.short[0]
+        log.warning("%s: %d rows are short and are filled up (first: %s: %s)", path, len(scan.short), record, lacking)
+    if not scan.items:
+        what = f"no rows{f' of split {split!r}' if split else ''}"
+        raise InputError(what + "".join(f", {line}" for line in odd.lines()), file=path)
+    return scan.items
 
 
-def scan_tsv(
-    path: Path, benchmark: str, split: str | None, refuse: Refuse, *, write_images: bool = True
-) -> tuple[list[Item], int]:
-    """The items of all rows that `refuse` was not told of, and how many rows without image were left out.
+def scan_tsv(path: Path, benchmark: str, split: str | None, refuse: Refuse, *, write_images: bool = True) -> Scan:
+    """The items of all rows that `refuse` was not told of, and what is odd about the file.
 
     With `write_images` off, every image is decoded to its last line instead of being written; items then name files
     that are not there. Raises `InputError` for a file that cannot be read as a whole.
@@ -118,26 +134,41 @@ def scan_tsv(
     layout = LAYOUTS[benchmark]
     if not found_file(path):
         raise InputError(f"{benchmark} file not found", file=path)
-    images, text_only = _Images(path, write_images), 0
+    images, scan = TsvImages(path, write=write_images), Scan()
     rows: dict[str, Row] = {}
-    for row in _rows(path, layout):
-        if layout.text_only_rows and not row.get("image", "").strip() and not row.get("image_path", "").strip():
-            text_only += 1
+    for row in _rows(path, layout, refuse, scan.short):
+        if layout.text_only_rows and _is_text_only(row, images):
+            scan.text_only += 1
             continue
         try:
+            index = _new_index(row, rows, path)
             # The image is written at once and its text forgotten: whole files are far larger than memory may be.
-            rows[_new_index(row, rows, path)] = {**row, "image": images.store(row)}
+            image = images.store(row)
         except InputError as error:
             refuse("", error)
-    items = []
+            continue
+        if image:
+            rows[index] = {**row, "image": image}
+        elif split in (None, row.get("split", "").strip()):
+            scan.without_image.append(row_name(row))
     for index, row in rows.items():
         if split is not None and row.get("split", "").strip() != split:
             continue
         try:
-            items.append(_item(benchmark, layout, path, row, images.of(index, rows)))
+            scan.items.append(_item(benchmark, layout, path, row, images.of(index, rows)))
         except InputError as error:
             refuse(index, error)
-    return items, text_only
+    scan.pictures = images.notes
+    return scan
+
+
+def _is_text_only(row: Row, images: TsvImages) -> bool:
+    """Whether a row of HallusionBench asks without a picture: its index says so, or it brings none."""
+    if cell(row, "image"):
+        return False
+    parts = row["index"].strip().split("_")
+    asked_in_words = len(parts) >= 6 and parts[2] == "0"  # CATEGORY_SUBCATEGORY_INPUT_...: 0 is text only
+    return asked_in_words or not images.path_is_there(row)
 
 
 def hallusion_place(index: str) -> tuple[str, str, str]:
@@ -156,36 +187,67 @@ def _new_index(row: Row, rows: Mapping[str, Row], path: Path) -> str:
     index = row["index"].strip()
     if not index or index in rows:
         what = f"duplicate index {index!r}" if index else "empty index"
-        raise InputError(what, file=path, record=_name(row))
+        raise InputError(what, file=path, record=row_name(row))
     return index
 
 
-def _name(row: Row) -> str:
-    return f"line {row[LINE]} index {row['index']!r}"
+def _rows(path: Path, layout: Layout, refuse: Refuse, short: list[tuple[str, str]]) -> Iterator[Row]:
+    """Rows as dictionaries; the key `LINE` holds the number of the line on which the row ends.
 
-
-def _rows(path: Path, layout: Layout) -> Iterator[Row]:
-    """Rows as dictionaries; the key `LINE` holds the number of the line on which the row ends."""
+    Rows with too few fields are filled up and added to `short`.
+    """
     limit = csv.field_size_limit(MAX_FIELD_CHARS)
     before = 0
     try:
         with open_text(path, newline="") as stream:
-            reader = csv.reader(stream, delimiter="\t", strict=True)
+            lines = _Lines(stream)
+            reader = csv.reader(lines, delimiter="\t")  # not strict: a quotation mark inside a field is no error
             header = next(reader, [])
             _require_columns(header, layout, path)
             before = reader.line_num
             for fields in reader:
+                if lines.ended:
+                    raise csv.Error("a quotation mark is not closed before the file ends")
+                number, before = reader.line_num, reader.line_num
                 if not fields:
                     continue
-                if len(fields) != len(header):
-                    what = f"{len(fields)} fields where the header has {len(header)}"
-                    raise InputError(what, file=path, record=f"line {reader.line_num}")
-                yield {**dict(zip(header, fields, strict=True)), LINE: str(reader.line_num)}
-                before = reader.line_num
+                if wrong := _what_is_wrong(fields, header):
+                    refuse("", InputError(wrong, file=path, record=f"line {number}"))
+                    continue
+                if len(fields) < len(header):
+                    lacking = f"{len(fields)} fields where the header has {len(header)}"
+                    short.append((f"line {number}", lacking))
+                yield {**dict.fromkeys(header, ""), **dict(zip(header, fields, strict=False)), LINE: str(number)}
     except csv.Error as error:
         raise InputError(f"not a readable TSV file: {error}", file=path, record=f"after line {before}") from None
     finally:
         csv.field_size_limit(limit)
+
+
+class _Lines:
+    """The lines of a file, and whether somebody has asked for one more: the csv module does not say so."""
+
+    def __init__(self, stream: Iterable[str]) -> None:
+        self._lines, self.ended = iter(stream), False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            return next(self._lines)
+        except StopIteration:
+            self.ended = True
+            raise
+
+
+def _what_is_wrong(fields: Sequence[str], header: Sequence[str]) -> str | None:
+    if len(fields) > len(header):
+        return f"{len(fields)} fields where the header has {len(header)}"
+    # A whole row inside of a field: its tabs were taken for text because a quotation mark stood open.
+    if any("\n" in field and field.count("\t") >= len(header) - 1 for field in fields):
+        return "a quotation mark is not closed in its row, and the next rows are taken for its text"
+    return None
 
 
 def _require_columns(header: Sequence[str], layout: Layout, path: Path) -> None:
@@ -198,82 +260,22 @@ def _require_columns(header: Sequence[str], layout: Layout, path: Path) -> None:
         raise InputError("a column occurs twice", file=path, record="header")
 
 
-class _Images:
-    """The images of one TSV file: written once each, found again by the index of their row."""
-
-    def __init__(self, path: Path, write: bool) -> None:
-        self._path = path
-        self._write_files = write
-        self._folder = f".{path.stem}_images"
-
-    def store(self, row: Row) -> str:
-        """What stands for the row's image afterwards: `=PATH` of a file, or the index of another row."""
-        field = row.get("image", "").strip()
-        if not field:
-            return "=" + self._existing(row)
-        if field.startswith("["):
-            field = _only_element(field, self._path, row)
-        if len(field) <= LONGEST_INDEX:
-            return field
-        try:
-            content = base64.b64decode(field, validate=True)
-        except ValueError as error:  # also for characters outside of ASCII
-            raise InputError(f"broken base64 image: {error}", file=self._path, record=_name(row)) from None
-        return "=" + (self._write(content, row) if self._write_files else self._checked(content, row))
-
-    def of(self, index: str, rows: Mapping[str, Row]) -> str:
-        """Path of the image of row `index`, relative to the TSV file's folder."""
-        image = rows[index]["image"]
-        if not image.startswith("="):
-            other = rows.get(image, {}).get("image", "")
-            if not other.startswith("="):
-                what = f"the image is given as that of index {image!r}, which has none"
-                raise InputError(what, file=self._path, record=_name(rows[index]))
-            image = other
-        return image[1:]
-
-    def _existing(self, row: Row) -> str:
-        name = row.get("image_path", "").strip()
-        if not name:
-            raise InputError("no image", file=self._path, record=_name(row))
-        image = resolve(self._path.parent, name, file=self._path, record=_name(row))
-        if not image.is_file():
-            raise InputError(f"image file {name!r} not found", file=self._path, record=_name(row))
-        if not self._write_files:
-            with about(_name(row), self._path):
-                load_image(image)
-        return name
-
-    def _checked(self, content: bytes, row: Row) -> str:
-        """What `_write` would give, for an image that decodes to its last line."""
-        with about(_name(row), self._path):
-            decode_image(io.BytesIO(content), self._path)
-        return f"{self._folder}/{hashlib.sha256(content).hexdigest()[:24]}"
-
-    def _write(self, content: bytes, row: Row) -> str:
-        with about(_name(row), self._path), opened_picture(io.BytesIO(content), self._path) as image:
-            ending = (image.format or "image").lower().replace("jpeg", "jpg")
-        name = f"{self._folder}/{hashlib.sha256(content).hexdigest()[:24]}.{ending}"
-        target = self._path.parent / name
-        if not target.is_file():
-            write_bytes_atomic(target, content)
-        return name
-
-
 def _item(benchmark: str, layout: Layout, path: Path, row: Row, image: str) -> Item:
     question, suffix = split_suffix(row["question"].strip())
     suffix = suffix or layout.suffix
     if not question:
-        raise InputError("empty question", file=path, record=_name(row))
+        raise InputError("empty question", file=path, record=row_name(row))
     answers = _answers(layout, path, row)
     choices = _choices(path, row)
     if choices or (benchmark == "realworldqa" and len(answers[0]) == 1 and answers[0] in LETTERS):
         letter = gold_letter(answers[0], choices)
         if letter is None:
             what = f"gold answer {answers[0]!r} is not among the options {list(choices)}"
-            raise InputError(what, file=path, record=_name(row), remedy="options were lost: restore or remove the row")
+            raise InputError(
+                what, file=path, record=row_name(row), remedy="options were lost: restore or remove the row"
+            )
         answers, suffix = (letter,), suffix or (CHOICE_SUFFIX if choices else "")
-    image_path = row.get("image_path", "").strip()
+    shown = cell(row, "image_path") or (Path(image).name if is_derived(image) else image)
     kind = row.get(layout.kind, "").strip()
     return Item(
         id=f"{benchmark}-{row['index'].strip()}",
@@ -282,7 +284,7 @@ def _item(benchmark: str, layout: Layout, path: Path, row: Row, image: str) -> I
         answers=answers,
         choices=choices,
         image=image,
-        cluster=_cluster(benchmark, kind, row, path, image_path or image) or image,
+        cluster=_cluster(benchmark, kind, row, path, shown) or (Path(image).name if is_derived(image) else image),
         kind=kind,
         suffix=suffix,
         meta={"index": row["index"].strip()},
@@ -292,17 +294,18 @@ def _item(benchmark: str, layout: Layout, path: Path, row: Row, image: str) -> I
 def _cluster(benchmark: str, kind: str, row: Row, path: Path, image: str) -> str | None:
     """What is resampled as one, where that is not the image."""
     if benchmark == "hallusionbench":
-        with about(_name(row), path):
+        with about(row_name(row), path):
             return f"{kind}/{hallusion_place(row['index'].strip())[0]}"
     return f"{kind}/{image}" if benchmark == "mme" else None
 
 
 def _answers(layout: Layout, path: Path, row: Row) -> tuple[str, ...]:
     text = row["answer"].strip()
-    answers = _parse_list(text, path, row) if layout.listed_answers and text.startswith("[") else (text,)
-    if not answers or not all(answer.strip() for answer in answers):
-        raise InputError("empty answer", file=path, record=_name(row))
-    return answers
+    listed = layout.listed_answers and text.startswith(("[", "array("))
+    answers = _parse_list(text, path, row) if listed else (text,)
+    if not any(answer.strip() for answer in answers):
+        raise InputError("empty answer", file=path, record=row_name(row))
+    return tuple(answer if answer.strip() else SAID_NOTHING for answer in answers)
 
 
 def _choices(path: Path, row: Row) -> tuple[str, ...]:
@@ -311,20 +314,13 @@ def _choices(path: Path, row: Row) -> tuple[str, ...]:
         options.pop()
     if len(options) == 1 or not all(options):
         what = f"an option is missing in {options}"
-        raise InputError(what, file=path, record=_name(row), remedy="options were lost: restore or remove the row")
+        raise InputError(what, file=path, record=row_name(row), remedy="options were lost: restore or remove the row")
     return tuple(options)
 
 
 def _parse_list(text: str, path: Path, row: Row) -> tuple[str, ...]:
-    """Elements of a printed Python list, as strings."""
+    """Elements of a printed list, as strings."""
     value = printed_list(text)
-    if value is None:
-        raise InputError(f"not a list: {text[:60]}", file=path, record=_name(row))
+    if value is None or not all(isinstance(element, str | int | float) for element in value):
+        raise InputError(f"not a list of answers: {text[:60]}", file=path, record=row_name(row))
     return tuple(str(element) for element in value)
-
-
-def _only_element(field: str, path: Path, row: Row) -> str:
-    elements = _parse_list(field, path, row)
-    if len(elements) != 1:
-        raise InputError(f"{len(elements)} images in one row; one is supported", file=path, record=_name(row))
-    return elements[0]

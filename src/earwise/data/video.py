@@ -1,12 +1,10 @@
 """Silent frames and sound out of video files, with PyAV. What is wrong with a file is found here and named in one line.
 
-Frames and sounds are written once to the hidden folders `.frames` and `.sounds` beside the video, named by the video's
-name, size and time of change, so that a video that is replaced is read again.
+Frames and sounds are written once, to the cache (`derived`), named by the video's content.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Iterator, Sequence
@@ -20,12 +18,13 @@ from av.audio.frame import AudioFrame
 from av.container import InputContainer
 from PIL import Image
 
+from earwise.data.colours import to_rgb
+from earwise.data.derived import cannot_write, content_digest, derived_path, write_derived
 from earwise.data.media import check_sound_size, check_waveform, save_wav
 from earwise.data.resample import Waveform, to_16_khz
 from earwise.errors import InputError
 from earwise.files import found_file
 from earwise.limits import MAX_PIXELS
-from earwise.store import write_bytes_atomic
 
 MISSING_S: Final = 0.5
 """A stream may end so much earlier than its header says: headers round, and count what players cut off."""
@@ -118,35 +117,45 @@ def sound_seconds(path: str | Path) -> float:
 
 
 def frame_files(path: str | Path, choice: FrameChoice = FrameChoice()) -> list[Path]:
-    """`read_frames` as JPEG files, written once."""
+    """`read_frames` as JPEG files of the cache, written once for each content of the video."""
     path = Path(path)
-    folder = path.parent / ".frames" / _name(path, choice)
+    _require_content(path)
+    folder = derived_path("frames", content_digest(path), choice)
     done = folder / "frames.json"
-    if not done.is_file():
+    files = _whole(folder, done)
+    if files is None:
         pictures = read_frames(path, choice)
-        for number, picture in enumerate(pictures):
+        files = [folder / f"{number:03}.jpg" for number in range(len(pictures))]
+        for file, picture in zip(files, pictures, strict=True):
             content = io.BytesIO()
             picture.save(content, format="JPEG", quality=_QUALITY, subsampling=0)
-            write_bytes_atomic(folder / f"{number:03}.jpg", content.getvalue())
-        write_bytes_atomic(done, json.dumps({"video": path.name, "frames": len(pictures)}).encode())
-    count = json.loads(done.read_text(encoding="utf-8"))["frames"]
-    return [folder / f"{number:03}.jpg" for number in range(count)]
+            write_derived(file, content.getvalue())
+        write_derived(done, json.dumps({"video": path.name, "frames": len(pictures)}).encode())
+    return files
+
+
+def _whole(folder: Path, done: Path) -> list[Path] | None:
+    """The frames that were written to `folder`; None unless all of them are there."""
+    try:
+        count = json.loads(done.read_bytes())["frames"]
+    except (OSError, ValueError):
+        return None
+    files = [folder / f"{number:03}.jpg" for number in range(count)]
+    return files if all(file.is_file() for file in files) else None
 
 
 def sound_file(path: str | Path) -> Path:
-    """`read_sound` as a 16-bit WAV file, written once."""
+    """`read_sound` as a 16-bit WAV file of the cache, written once for each content of the video."""
     path = Path(path)
-    file = path.parent / ".sounds" / f"{_name(path)}.wav"
-    if not file.is_file():
-        save_wav(file, read_sound(path))
-    return file
-
-
-def _name(path: Path, choice: FrameChoice | None = None) -> str:
     _require_content(path)
-    state = path.stat()
-    digest = hashlib.sha256(repr((path.name, state.st_size, state.st_mtime_ns, choice)).encode())
-    return digest.hexdigest()[:24]
+    file = derived_path("sounds", content_digest(path), ending=".wav")
+    if not file.is_file():
+        samples = read_sound(path)
+        try:
+            save_wav(file, samples)
+        except InputError as error:
+            raise cannot_write(error) from None
+    return file
 
 
 def _extent(path: Path, kind: Stream) -> tuple[float, float]:
@@ -216,7 +225,8 @@ def _first(container: InputContainer, kind: Stream, path: Path) -> av.VideoStrea
 
 
 def _picture(frame: av.VideoFrame, choice: FrameChoice) -> Image.Image:
-    picture = frame.to_image()
+    clear = any(component.is_alpha for component in frame.format.components)
+    picture = to_rgb(Image.fromarray(frame.to_ndarray(format="rgba")))[0] if clear else frame.to_image()
     if frame.rotation:
         picture = picture.rotate(frame.rotation, expand=True)
     if choice.longest_side is not None:

@@ -7,15 +7,18 @@ from typing import Final
 
 from rapidfuzz.distance import Levenshtein
 
+from earwise.data.written_forms import one_form
+
 THRESHOLD: Final = 0.5
 
 
 def anls_strict(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
     """The definition (Biten et al. 2019): s = 1 - NL of the nearest gold, 0 where NL >= 0.5.
 
-    NL is the edit distance over the longer length, both of the lower-cased text with runs of space made one.
+    NL is the edit distance over the longer length, both of the lower-cased text in one written form, runs of space made
+    one.
     """
-    distance = min(_distance(gold, prediction, raw_length=False) for gold in golds)
+    distance = min(_distance(one_form(gold), one_form(prediction), raw_length=False) for gold in golds)
     return 1 - distance if distance < THRESHOLD else 0.0
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from earwise.data.choices import LETTERS, gold_letter
+from earwise.data.written_forms import one_form
 from earwise.errors import InputError
 from earwise.evaluate.multiple_choice import parse_strict
 
@@ -25,11 +26,17 @@ _LONG: Final = 5
 def strict(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
     """The option that the answer names, by text or by letter (`multiple_choice.parse_strict`), against the gold one.
 
-    An answer that is the text of exactly one option means that option, also where the text is a letter (a chord).
+    An answer that is the text of an option means that option, also where the text is a letter (a chord). Options with
+    the same text are one answer, whichever letter is said.
     """
-    right = _letter(golds[0], choices)
-    answer = _letter_of_text(prediction, choices) or parse_strict(prediction, choices, LETTERS[: len(choices)])
-    return None if answer is None else float(answer == right)
+    said, texts = one_form(prediction), [one_form(choice).strip() for choice in choices]
+    if not said.strip():
+        return None
+    right = _letter(one_form(golds[0]), texts)
+    # Later copies are hidden, so that their text does not stand for two letters.
+    distinct = [text if texts.index(text) == place else "" for place, text in enumerate(texts)]
+    answer = _letter_of_text(said, texts) or parse_strict(said, distinct, LETTERS[: len(texts)])
+    return None if answer is None else float(texts[LETTERS.index(answer)] == texts[LETTERS.index(right)])
 
 
 def strict_index(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
@@ -37,7 +44,7 @@ def strict_index(golds: Sequence[str], prediction: str, choices: Sequence[str]) 
     gold = golds[0].strip()
     if gold.isdecimal() and int(gold) >= len(choices):
         raise InputError(f"the gold answer is option {gold} of {len(choices)}", remedy="options count from 0")
-    return strict((LETTERS[int(gold)],) if gold.isdecimal() else golds, prediction, choices)
+    return strict((choices[int(gold)],) if gold.isdecimal() else golds, prediction, choices)
 
 
 def official(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
@@ -98,7 +105,7 @@ def _letter(gold: str, choices: Sequence[str]) -> str:
 
 def _letter_of_text(text: str, choices: Sequence[str]) -> str | None:
     places = [place for place, choice in enumerate(choices) if choice.strip() == text.strip()]
-    return LETTERS[places[0]] if len(places) == 1 else None
+    return LETTERS[places[0]] if places else None
 
 
 def _text(gold: str, choices: Sequence[str]) -> str:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
 from rapidfuzz.distance import Levenshtein
 
+from earwise.data.written_forms import one_form, words_of
 from earwise.evaluate.multiple_choice import parse_strict, scorer
 
 _OUTER: Final = " \t\n.,;:!?\"'“”’*()[]"
-_WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 _score_choice: Final = scorer(parse_strict)
 
 
 def exact(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
-    """1 if the answer equals a gold one but for case, runs of space and outer marks; items with choices: the letter."""
+    """1 if the answer equals a gold one but for case, written form, runs of space and outer marks.
+
+    Items with choices: the letter.
+    """
     if choices:
         return _score_choice(golds, prediction, choices)
     plain = _plain(prediction)
@@ -29,12 +31,12 @@ def word_accuracy(golds: Sequence[str], prediction: str, choices: Sequence[str])
 
     Per item, so that views can be paired; a corpus error rate is the ratio of summed edits to summed words instead.
     """
-    heard = _WORD.findall(prediction.lower())
-    references = [_WORD.findall(gold.lower()) for gold in golds]
+    heard = words_of(prediction, hyphens=False)
+    references = [words_of(gold, hyphens=False) for gold in golds]
     rates = [Levenshtein.distance(words, heard) / max(1, len(words)) for words in references]
     return max(0.0, 1 - min(rates))
 
 
 def _plain(text: str) -> str:
-    words = " ".join(text.casefold().split())
+    words = " ".join(one_form(text).casefold().split())
     return words.strip(_OUTER) or words

@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from earwise.data.printed_lists import printed_list
+from earwise.data.printed_lists import python_list
+from earwise.data.written_forms import one_form
 
 TOLERANCE: Final = 0.05
 
@@ -20,8 +21,8 @@ def relaxed_strict(golds: Sequence[str], prediction: str, choices: Sequence[str]
     `14%` and `14 %` are 0.14. Space around an answer does not count; a full stop after it, a unit or a
     thousands separator does. A gold of zero asks for zero, in any writing. Several golds: the best one.
     """
-    answer = prediction.strip()
-    return float(any(_is_close_strict(gold.strip(), answer) for gold in golds))
+    answer = one_form(prediction).strip()
+    return float(any(_is_close_strict(one_form(gold).strip(), answer) for gold in golds))
 
 
 def relaxed_vlmevalkit(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
@@ -67,5 +68,5 @@ def _python_number(text: str) -> float | None:
 
 
 def _alternatives(gold: str) -> Sequence[str]:
-    listed = printed_list(gold) if gold.startswith("[") else None
+    listed = python_list(gold) if gold.startswith("[") else None
     return (gold,) if listed is None else [str(each) for each in listed]

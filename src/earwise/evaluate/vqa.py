@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
+from earwise.data.written_forms import one_form
 from earwise.evaluate.contractions import CONTRACTIONS
 
 _MARKS: Final = ';/[]"{}()=+\\_-><@`,?!'
@@ -58,7 +59,7 @@ def accuracy_strict(golds: Sequence[str], prediction: str, choices: Sequence[str
     With k of 10 annotators agreeing: .3, .6, .9, then 1. Where an item has fewer than 4 annotators nobody has 3 others,
     so all of the others are asked for; with one annotator it is a plain match.
     """
-    normal, answer = [normalise_evalai(gold) for gold in golds], normalise_evalai(prediction)
+    normal, answer = [normalise_evalai(one_form(gold)) for gold in golds], normalise_evalai(one_form(prediction))
     if len(normal) == 1:
         return float(normal[0] == answer)
     return _accuracy(normal, answer, min(3, len(normal) - 1))

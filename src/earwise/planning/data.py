@@ -26,7 +26,7 @@ from earwise.speech.perturbed import opener
 from earwise.speech.spoken_form import spoken_form
 from earwise.speech.voices import split_voices
 from earwise.speech_settings import EspeakEngine, Speech
-from earwise.stages.corpora import MEDIA, link, open_pool
+from earwise.stages.corpora import open_pool
 from earwise.stages.data import write_micro, write_micro_feelings, write_micro_sounds
 from earwise.stages.declared.corpora import pools
 from earwise.stages.declared.data import used_item_files
@@ -136,13 +136,10 @@ def _look_at_feelings(recipe: Recipe, source: MicroFeelings, names: Sequence[str
 def _look_at_corpora(recipe: Recipe, source: CorporaData, names: Sequence[str], folder: Path) -> dict[str, Material]:
     materials = {}
     root = folder / "corpora"
-    (root / MEDIA).mkdir(parents=True)
     for name in names:
         pool = open_pool(name, pools(source)[name], source.seed, root)
-        for part in pool.parts:
-            link(root / MEDIA / part.name, part.media)
         total = len(pool.mixture)
-        items = [item for place in range(min(total, SAMPLED)) for item in pool.mixture[place]]
+        items = [item for place in range(min(total, SAMPLED)) for item in pool.conversation(place)]
         notes = [f"{part.name}: {line}" for part in pool.parts for line in part.conversations.drops.lines()]
         materials[name] = _material(recipe, name, items, total, notes, root, folder, unit="conversations")
     return materials

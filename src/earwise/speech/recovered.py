@@ -15,6 +15,7 @@ from typing import Final, Literal
 import jiwer
 from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
 
+from earwise.data.written_forms import one_form
 from earwise.speech.spoken_form import spoken_form
 
 Kind = Literal["numbers", "letters", "quotes"]
@@ -51,7 +52,7 @@ class RoundTrip:
 
     def words(self, text: str) -> str:
         """Normalised words with single spaces."""
-        return " ".join(self._normalise(text).split())
+        return " ".join(self._normalise(one_form(text)).split())
 
     def compare(self, question: str, spoken: str, heard: str) -> Recovery:
         """The round trip of the spoken form of `question`.

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from earwise.data.broken_media import MediaCheck
 from earwise.data.drops import Drops
 from earwise.data.items import write_items
 from earwise.data.llava import CONVERSATION
@@ -32,6 +33,7 @@ class OpenPool:
 
     parts: tuple[OpenPart, ...]
     mixture: Mixture[tuple[Item, ...]]
+    media: MediaCheck
 
     def items(self) -> Iterator[Item]:
         """Every item, in order. What is drawn again has a number behind its id: it is spoken by another voice."""
@@ -41,11 +43,21 @@ class OpenPool:
         """The items of each draw: `len(mixture)` of them, some of which may hold several items and some none."""
         for position in range(len(self.mixture)):
             again = self.mixture.draw(position).again
-            yield tuple(_renamed(item, f"~{again}") if again else item for item in self.mixture[position])
+            yield tuple(_renamed(item, f"~{again}") if again else item for item in self.conversation(position))
+
+    def conversation(self, position: int) -> tuple[Item, ...]:
+        """The items of one draw; none if a file of theirs is broken, which is counted as a missing one is."""
+        items = self.mixture[position]
+        for item in items:
+            if (broken := self.media.broken(item)) is not None:
+                drops = self.parts[self.mixture.draw(position).source].conversations.drops
+                drops.add(broken.reason, f"{item.meta.get('record', item.id)}: {broken.path.removeprefix(MEDIA + '/')}")
+                return ()
+        return items
 
 
 def open_pool(name: str, pool: TrainPool | TranscribePool, seed: int, folder: Path) -> OpenPool:
-    """Open the parts of a pool; audio that is stored inside them will be written below `folder`.
+    """Open the parts of a pool: `folder` gets links to their media, and later the audio that is stored inside them.
 
     Raises `InputError` for a part of which nothing can be used.
     """
@@ -66,25 +78,30 @@ def open_pool(name: str, pool: TrainPool | TranscribePool, seed: int, folder: Pa
         mixture = Mixture(sources, weights, seed, exhausted=pool.exhausted, length=pool.items)
     except InputError as error:
         raise InputError(error.what, record=f"data.{name}.items", remedy=error.remedy) from None
-    return OpenPool(opened, mixture)
+    (folder / MEDIA).mkdir(parents=True, exist_ok=True)
+    for part in opened:
+        link(folder / MEDIA / part.name, part.media)
+    return OpenPool(opened, mixture, MediaCheck(folder))
 
 
-def write_corpora(context: StageContext, source: CorporaData) -> None:
-    """Write the item files of all pools, the links to their media, and what was left out."""
-    folder, dropped = context.folder, {}
-    (folder / MEDIA).mkdir(exist_ok=True)
+def write_corpora(context: StageContext, source: CorporaData) -> list[MediaCheck]:
+    """Write the item files of all pools, the links to their media, and what was left out.
+
+    Gives what has looked at the media, so that nobody needs to do so again.
+    """
+    folder, dropped, checks = context.folder, {}, []
     if source.benchmarks is not None:
         link(folder / "benchmarks", Path(source.benchmarks))
     for name, pool in pools(source).items():
         opened = open_pool(name, pool, source.seed, folder)
-        for part in opened.parts:
-            link(folder / MEDIA / part.name, part.media)
+        checks.append(opened.media)
         drawn = context.track(opened.conversations(), len(opened.mixture), f"data: {name}")
         write_items(folder / f"{name}.jsonl", itertools.chain.from_iterable(drawn))
         dropped[name] = {part.name: part.conversations.drops.counts for part in opened.parts}
         for part in opened.parts:
             say_drops(context, f"data: {name}: {part.name}", part.conversations.drops)
     write_atomic(folder / DROPS, json.dumps(dropped, indent=2) + "\n")
+    return checks
 
 
 def say_drops(context: StageContext, what: str, drops: Drops) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from earwise.agreement import keyed_parts, part_views, questions_file
 from earwise.data.aro import Draw
+from earwise.data.broken_media import MediaCheck
 from earwise.data.descriptions import FILE as DESCRIPTIONS
 from earwise.data.descriptions import read_descriptions
 from earwise.data.items import read_items
@@ -29,6 +30,7 @@ from earwise.stages.declared.data import data_folder, used_item_files
 
 def work(context: StageContext, recipe: Recipe) -> None:
     """Write the items, or read those that are there, and check what the recipe reads of them."""
+    seen: list[MediaCheck] = []
     if isinstance(recipe.data, MicroData):
         write_micro(context.folder, recipe.data)
     elif isinstance(recipe.data, MicroSounds):
@@ -36,7 +38,7 @@ def work(context: StageContext, recipe: Recipe) -> None:
     elif isinstance(recipe.data, MicroFeelings):
         write_micro_feelings(context.folder, recipe.data)
     elif isinstance(recipe.data, CorporaData):
-        write_corpora(context, recipe.data)
+        seen = write_corpora(context, recipe.data)
     folder = data_folder(recipe, context.folder)
     images: dict[Path, str] = {}
     for name in used_item_files(recipe):
@@ -57,7 +59,7 @@ def work(context: StageContext, recipe: Recipe) -> None:
         _check_described(recipe, shown, items, folder / "benchmarks")
         images |= _images(items, folder / "benchmarks")
     if not isinstance(recipe.data, MicroData | MicroSounds | MicroFeelings):
-        _check_images(context, images)
+        _check_images(context, images, seen)
 
 
 def _check_media(views: Sequence[View], key: str, items: Iterable[Item], file: Path) -> None:
@@ -93,13 +95,22 @@ def _images(items: Iterable[Item], folder: Path) -> dict[Path, str]:
     return {resolve(folder, item.image): item.id for item in items if item.image is not None}
 
 
-def _check_images(context: StageContext, images: dict[Path, str]) -> None:
-    """Decode every image once: a broken one must be found before hours of training, not after."""
-    for path, item in context.track(images.items(), len(images), "data: images"):
+def _check_images(context: StageContext, images: dict[Path, str], seen: Sequence[MediaCheck]) -> None:
+    """Decode every image once: a broken one must be found before hours of training, not after.
+
+    All of them are looked at before the first broken one is named, so that it is known how many there are.
+    """
+    unseen = {path: item for path, item in images.items() if not any(check.was_seen(path) for check in seen)}
+    broken: list[tuple[str, InputError]] = []
+    for path, item in context.track(unseen.items(), len(unseen), "data: images"):
         try:
             load_image(path)
         except InputError as error:
-            raise InputError(error.what, file=path, record=item, remedy=error.remedy) from None
+            broken.append((item, InputError(error.what, file=path, remedy=error.remedy)))
+    if broken:
+        item, first = broken[0]
+        more = f"; {len(broken)} images are broken, `earwise audit` names them all" if broken[1:] else ""
+        raise InputError(first.what + more, file=first.file, record=item, remedy=first.remedy)
     context.say(f"data: {counted(len(images), 'image is', 'images are')} whole")
 
 
