@@ -24,7 +24,7 @@ from earwise.evaluate.benchmarks import aggregate, gold_answers, load_benchmark,
 from earwise.evaluate.scoring import score
 
 PUBLIC = os.environ.get("EARWISE_PUBLIC_DATA")
-pytestmark = pytest.mark.skipif(not PUBLIC, reason="EARWISE_PUBLIC_DATA names no folder of public question files")
+pytestmark = pytest.mark.skipif(not PUBLIC, reason="needs public files: EARWISE_PUBLIC_DATA names no folder of them")
 
 
 def unpack(name, target):
