@@ -17,7 +17,7 @@ PROJECT = PACKAGE.parent.parent
 LAYERS = (
     {"errors"},
     {"records"},
-    {"locks"},
+    {"locks", "manifest", "stage_versions"},
     {"store"},
     {"schema"},
     {
@@ -37,7 +37,7 @@ LAYERS = (
     {"agreement"},
     {"recipe"},
     {"metrics", "parallel", "progress", "provenance", "ranks"},
-    {"cluster"},
+    {"cluster", "markers"},
     {"run"},
     {"data"},
     {"speech"},

@@ -290,7 +290,7 @@ def test_two_processes_do_not_share_a_run(plan: Plan) -> None:
 
 
 def test_provenance_says_where_a_run_came_from(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = provenance.Checkout("abc123", "--- a\n+++ b\n", ("new.py",))
+    state = provenance.Checkout("abc123", "--- a\n+++ b\n", modified=True)
     monkeypatch.setattr(provenance, "checkout", lambda: state)
     plan.execute()
     monkeypatch.setattr(provenance, "checkout", lambda: None)
@@ -305,7 +305,7 @@ def test_provenance_says_where_a_run_came_from(plan: Plan, monkeypatch: pytest.M
     assert timedelta(0) <= datetime.now(UTC) - again <= datetime.now(UTC) - began < timedelta(minutes=5)
     assert first["recipe_sha256"] == provenance.hash_file(plan.recipe_file)
     assert set(first["versions"]) >= {"python", "earwise", "torch", "transformers", "numpy"}
-    assert (first["revision"], first["untracked"]) == ("abc123", ["new.py"])
+    assert (first["revision"], first["modified"]) == ("abc123", True)
     assert (plan.folder / first["diff"]).read_text() == state.diff
     assert second["revision"] is None
     assert "diff" not in second
@@ -324,17 +324,26 @@ def test_the_checkout_is_that_of_the_package(tmp_path: Path, monkeypatch: pytest
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("one\n")
     monkeypatch.setattr(provenance.earwise, "__file__", str(package / "__init__.py"))
+    (tmp_path / "secret.txt").write_text("old\n")
     git("init", "-q")
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "earwise"\n')
     assert provenance.checkout() is None  # inside a repository that does not track the package
-    git("add", "src")
+    git("add", "src", "secret.txt", "pyproject.toml")
     git("commit", "-qm", "first")
-    assert provenance.checkout() == provenance.Checkout(git("rev-parse", "HEAD"), "", ())
-    (package / "__init__.py").write_text("two\n")
+    (tmp_path / "secret.txt").write_text("token\n")
     (tmp_path / "new.txt").write_text("")
+    assert provenance.checkout() == provenance.Checkout(git("rev-parse", "HEAD"), "", modified=False)
+    (package / "__init__.py").write_text("two\n")
     state = provenance.checkout()
     assert state is not None
     assert "-one\n+two\n" in state.diff
-    assert state.untracked == ("new.txt",)
+    assert "token" not in state.diff
+    assert state.modified
+    (package / "__init__.py").write_text("one\n")
+    (package / "new.py").write_text("")
+    assert provenance.checkout() == provenance.Checkout(git("rev-parse", "HEAD"), "", modified=True)
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "other"\n')
+    assert provenance.checkout() is None  # inside another project that has a copy of the package
 
 
 def test_changes_are_said_by_their_dotted_key() -> None:

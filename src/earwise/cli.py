@@ -61,6 +61,9 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Values laid over the recipe's.", show_default=False),
 ]
+Check = Annotated[
+    bool, typer.Option("--check", help="Read every file of finished stages, not only those that look changed.")
+]
 Out = Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/RECIPE'S NAME")]
 
 
@@ -80,9 +83,9 @@ def earwise(
 
 
 @app.command()
-def run(recipe: RecipePath, overrides: Overrides = None, out: Out = None) -> None:
+def run(recipe: RecipePath, overrides: Overrides = None, out: Out = None, check: Check = False) -> None:
     """Run a recipe, or continue where it stopped; a finished run does nothing."""
-    raise typer.Exit(execute(recipe, overrides or [], out))
+    raise typer.Exit(execute(recipe, overrides or [], out, check=check))
 
 
 def _verb(name: str) -> Callable[[Path, list[str] | None, Path | None], None]:
@@ -151,12 +154,15 @@ def _audit(benchmark: str, file: Path, own: bool, as_json: bool) -> int:
     return 2 if result.errors else 0
 
 
-def execute(recipe_file: Path, overrides: list[str], out: Path | None, verb: str | None = None) -> int:
+def execute(
+    recipe_file: Path, overrides: list[str], out: Path | None, verb: str | None = None, *, check: bool = False
+) -> int:
     """Run a recipe's stages, or those of one verb and what they need, and return the exit code."""
     run: Run | None = None
     try:
         recipe = load_recipe(recipe_file, overrides)
-        run = Run(out or Path("runs") / recipe.name, recipe, recipe_file, command=["earwise", *sys.argv[1:]], say=_say)
+        folder, command = out or Path("runs") / recipe.name, ["earwise", *sys.argv[1:]]
+        run = Run(folder, recipe, recipe_file, command=command, say=_say, read_all=check)
         with _showing_logs(), joined() as run.ranks:
             get_console().quiet = not run.ranks.is_main  # All processes would say the same.
             _run_stages(run, recipe_file, verb)

@@ -8,7 +8,9 @@
       stages/align/done.json         written last: the stage is whole
 
 Running again continues: a stage that is done with the same fingerprint is skipped, one that was begun with it is called
-again on its own folder, and one whose settings, inputs or needed stages changed is cleared and starts over.
+again on its own folder, and one whose settings, inputs or needed stages changed is cleared and starts over. `done.json`
+vouches for the stage's files (`earwise.manifest`): a stage that has lost one, or that has a damaged one, is opened again
+by itself.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -28,12 +32,15 @@ from pydantic import JsonValue
 
 from earwise.errors import EarwiseError, InputError
 from earwise.locks import FileLock
+from earwise.manifest import Damage
+from earwise.markers import DONE, STARTED, Marker, clear_but, read_marker
 from earwise.metrics import Metrics
 from earwise.progress import duration, track
-from earwise.provenance import InputHashes, attempt
+from earwise.provenance import InputHashes, attempt, code_versions
 from earwise.ranks import ALONE, END, Ranks
 from earwise.recipe import resolved_json
 from earwise.settings import Recipe
+from earwise.stage_versions import version_of
 from earwise.store import PART, read_json, write_atomic
 
 T = TypeVar("T")
@@ -62,6 +69,10 @@ class Stage:
     """Who works where several processes run the recipe: the first while the others wait, all of them together, or
     nobody, as the work is made for one process.
     """
+    keeps: Callable[[str, Collection[str]], bool] = lambda name, damaged: False
+    """Of a finished stage that lost files: whether a whole file is kept, by its name and the names of the damaged ones,
+    because `work` continues from it whatever else is gone. By default nothing is, and the stage starts over.
+    """
 
     @property
     def verb(self) -> str:
@@ -83,6 +94,10 @@ class StageContext:
     """Tells the person who runs it one line."""
     timings_s: dict[str, float]
     """Seconds that each stage before this one took, interrupted attempts included."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of the code that works now (`earwise.provenance.code_versions`)."""
+    made_with: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The versions that each stage before this one was made with."""
 
     @property
     def seed(self) -> int:
@@ -117,9 +132,10 @@ class Run:
         command: Sequence[str] = (),
         say: Callable[[str], None] = print,
         ranks: Ranks = ALONE,
+        read_all: bool = False,
     ) -> None:
         self.folder, self.recipe, self.recipe_file = folder, recipe, recipe_file
-        self.command, self.say, self.ranks = list(command), say, ranks
+        self.command, self.say, self.ranks, self.read_all = list(command), say, ranks, read_all
         self.running: str | None = None
         """Name of the stage that is at work, or that failed."""
         self._together = False
@@ -163,21 +179,20 @@ class Run:
 
     def _bring_up_to_date(self, stages: Sequence[Stage]) -> list[str]:
         depends = self._depends(stages)
-        timings_s: dict[str, float] = {}
+        done: dict[str, Marker] = {}
         worked: list[str] = []
         for stage in stages:
-            done = self._read(stage, "done.json")
-            if done and done["fingerprint"] == fingerprint(depends[stage.name]) and not self._missing_outputs(stage):
-                timings_s[stage.name] = done["seconds"]
-            else:
+            found = self._finished(stage, depends[stage.name], done)
+            if found is None:
                 if not worked:
                     self._record_attempt()
                 worked.append(stage.name)
                 self.running = stage.name
                 self._check_processes(stage)
-                timings_s[stage.name] = self._work(stage, depends[stage.name], dict(timings_s), stages.index(stage))
+                found = self._work(stage, depends[stage.name], done, stages.index(stage))
                 self.running = None
-            self.say(f"{stage.name}: done, {duration(timings_s[stage.name])}")
+            done[stage.name] = found
+            self.say(f"{stage.name}: done, {duration(found.seconds)}")
         return worked
 
     def _check_processes(self, stage: Stage) -> None:
@@ -186,43 +201,92 @@ class Run:
             remedy = f"run `earwise {stage.verb}` by itself first, then all of the recipe with several processes"
             raise InputError(what, remedy=remedy)
 
-    def _work(self, stage: Stage, depends: dict[str, Any], timings_s: dict[str, float], number: int) -> float:
-        """Run one stage from where it stands, between its two markers; returns the seconds it took in all."""
+    def _finished(self, stage: Stage, depends: dict[str, Any], done: dict[str, Marker]) -> Marker | None:
+        """The stage's marker if it is done with what it depends on now, and whole; a damaged one is opened again."""
+        marker = read_marker(self._folder(stage), DONE, self.say)
+        if marker is None or marker.fingerprint != fingerprint(depends) or self._missing_outputs(stage):
+            return None
+        damage = marker.damage(self.folder, self._folder(stage), read_all=self.read_all)
+        if damage:
+            self._open_again(stage, marker, damage)
+            return None
+        if other := [name for name, was in marker.made_from.items() if done[name].content not in (was, "")]:
+            self.say(f"{stage.name}: {other[0]} was made again and is not what it was")
+            self._clear(stage)
+            return None
+        return marker.refresh(self.folder, self._folder(stage))
+
+    def _open_again(self, stage: Stage, marker: Marker, damage: Sequence[Damage]) -> None:
+        """Say what is damaged and what will be repeated, and leave the folder as if the stage had not come so far."""
+        folder, gone = self._folder(stage), {one.name for one in damage}
+        more = f" and {len(gone) - 1} more files are damaged" if len(gone) > 1 else ""
+        self.say(f"{stage.name}: damaged: {damage[0].name}: {damage[0].what}{more}")
+        files = marker.files.names
+        kept = [name for name in files if name not in gone and (not gone & files or stage.keeps(name, gone))]
+        if kept:
+            self.say(f"{stage.name}: opened again, {len(kept)} of {len(files)} files are kept")
+            clear_but(folder, kept)
+        else:
+            took = duration(marker.seconds)
+            self.say(f"{stage.name}: all of it is done again, which took {took} (to keep it, stop now and put back the file)")
+            self._clear(stage)
+
+    def _work(self, stage: Stage, depends: dict[str, Any], done: dict[str, Marker], number: int) -> Marker:
+        """Run one stage from where it stands, between its two markers; returns the second one."""
         folder = self._folder(stage)
-        before_s = self._prepare(stage, depends)
+        with self._about_the_folder():
+            started = self._prepare(stage, depends)
         began = time.time()
-        marker = {"stage": stage.name, "fingerprint": fingerprint(depends), "depends": depends}
-        write_atomic(folder / "started.json", _json({**marker, "began": began, "seconds": before_s}))
-        metrics = Metrics(folder / "metrics.jsonl")
+        started.write(folder, STARTED, began=began)
         if stage.processes == "all":
             self.ranks.tell(number)
             self._together = True
-        stage.work(StageContext(stage, folder, self.folder, metrics, self.say, timings_s))
+        timings_s = {name: one.seconds for name, one in done.items()}
+        made_with = {name: one.versions for name, one in done.items()}
+        metrics = Metrics(folder / "metrics.jsonl")
+        context = StageContext(stage, folder, self.folder, metrics, self.say, timings_s, self._versions, made_with)
+        stage.work(context)
         if self._together:
             self.ranks.meet()
             self._together = False
         if missing := self._missing_outputs(stage):
             raise EarwiseError(f"the stage ended without writing {missing[0]}")
-        seconds = round(before_s + time.time() - began, 3)
-        write_atomic(folder / "done.json", _json({**marker, "seconds": seconds}))
-        return seconds
+        seconds = round(started.seconds + time.time() - began, 3)
+        made_from = {name: done[name].content for name in stage.needs if done[name].content}
+        ended = started.vouch(self.folder, folder, stage.outputs, seconds=seconds, made_from=made_from)
+        ended.write(folder, DONE)
+        return ended
 
-    def _prepare(self, stage: Stage, depends: dict[str, Any]) -> float:
-        """Leave the stage's folder fit to work in: as it is, or empty. Returns the seconds of work that lie in it."""
+    @cached_property
+    def _versions(self) -> dict[str, str]:
+        return code_versions()
+
+    def _prepare(self, stage: Stage, depends: dict[str, Any]) -> Marker:
+        """Leave the stage's folder fit to work in: as it is, or empty. Returns what says so when work begins."""
         folder = self._folder(stage)
-        found = self._read(stage, "done.json") or self._read(stage, "started.json")
-        if found and found["fingerprint"] == fingerprint(depends):
-            before_s = _seconds_spent(folder, found)
-            (folder / "done.json").unlink(missing_ok=True)
-            self.say(f"{stage.name}: continues after {duration(before_s)}")
-            return before_s
+        fresh = Marker(stage.name, fingerprint(depends), depends, versions=self._versions)
+        found = read_marker(folder, DONE, self.say) or read_marker(folder, STARTED, self.say)
+        if found and found.fingerprint == fresh.fingerprint:
+            again = found.continued(folder, self._versions)
+            (folder / DONE).unlink(missing_ok=True)
+            self.say(f"{stage.name}: continues after {duration(again.seconds)}")
+            return again
         if found:
-            self.say(f"{stage.name}: starts over, {', '.join(changes(found['depends'], depends))}")
+            self.say(f"{stage.name}: starts over, {', '.join(changes(found.depends, depends))}")
         else:
             self.say(f"{stage.name}: starts")
         self._clear(stage)
         folder.mkdir(parents=True)
-        return 0.0
+        return fresh
+
+    @contextmanager
+    def _about_the_folder(self) -> Iterator[None]:
+        """What is wrong with the run's folder itself is for a person to mend."""
+        try:
+            yield
+        except (NotADirectoryError, IsADirectoryError, FileExistsError, PermissionError) as error:
+            remedy = "delete what is there, or choose another folder with --out"
+            raise InputError(f"is in the way of the run: {error.strerror}", file=error.filename, remedy=remedy) from None
 
     def _clear(self, stage: Stage) -> None:
         """Remove what the stage left. The folder goes in one step: a kill leaves no half-cleared one behind."""
@@ -245,6 +309,8 @@ class Run:
                 "inputs": {str(path): hashes.of(path) for path in stage.inputs},
                 "needs": {name: fingerprint(depends[name]) for name in stage.needs},
             }
+            if (version := version_of(stage.verb)) > 1:  # so that runs from before there were versions stay valid
+                depends[stage.name]["version"] = version
         hashes.save()
         return depends
 
@@ -253,7 +319,7 @@ class Run:
         for unfinished in self.folder.rglob(f".*{PART}"):
             unfinished.unlink()
         path = self.folder / "run.json"
-        attempts = read_json(path)["attempts"] if path.exists() else []
+        attempts = _attempts(path)
         this = attempt(self.folder, self.command, self.recipe.seeds, self.recipe_file)
         attempts.append({**this, "processes": self.ranks.count})
         write_atomic(path, _json({"recipe": self.recipe.name, "attempts": attempts}))
@@ -265,9 +331,6 @@ class Run:
     def _missing_outputs(self, stage: Stage) -> list[str]:
         return [name for name in stage.outputs if not (self.folder / name).exists()]
 
-    def _read(self, stage: Stage, marker: str) -> dict[str, Any] | None:
-        path = self._folder(stage) / marker
-        return read_json(path) if path.exists() else None
 
 
 def fingerprint(depends: dict[str, Any]) -> str:
@@ -278,7 +341,7 @@ def fingerprint(depends: dict[str, Any]) -> str:
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """What differs between two `depends`, in words: settings as `lr: 0.1 -> 0.2`, inputs and stages by name."""
-    was, now = _flat({**old["settings"], "seed": old["seed"]}), _flat({**new["settings"], "seed": new["seed"]})
+    was, now = (_flat({**one["settings"], "seed": one["seed"], "version": one.get("version", 1)}) for one in (old, new))
     differ = [key for key in {**was, **now} if was.get(key) != now.get(key)]
     said = [f"{key}: {was.get(key, 'absent')} -> {now.get(key, 'absent')}" for key in differ]
     for kind, of in (("input", "inputs"), ("stage", "needs")):
@@ -295,12 +358,12 @@ def _flat(value: Any, key: str = "") -> dict[str, str]:
     return {key: json.dumps(value)}
 
 
-def _seconds_spent(folder: Path, marker: dict[str, Any]) -> float:
-    """Seconds of work that lie in a folder. An attempt that was killed counts until its last write."""
-    if "began" not in marker:
-        return float(marker["seconds"])
-    last = max(path.stat().st_mtime for path in folder.rglob("*"))
-    return float(marker["seconds"]) + max(0.0, last - marker["began"])
+def _attempts(path: Path) -> list[Any]:
+    """The attempts that a `run.json` lists; raises `InputError` for a damaged one."""
+    found = read_json(path) if path.exists() else {"attempts": []}
+    if not isinstance(found, dict) or not isinstance(found.get("attempts"), list):
+        raise InputError("is no list of attempts", file=path, remedy="delete it to begin a new one")
+    return list(found["attempts"])
 
 
 def _check_plan(stages: Sequence[Stage]) -> None:

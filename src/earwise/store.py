@@ -26,6 +26,7 @@ from pydantic import ValidationError
 
 from earwise.errors import InputError
 from earwise.locks import FileLock
+from earwise.manifest import sync
 from earwise.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -162,7 +163,7 @@ def write_atomic(path: Path, text: str) -> None:
 def write_bytes_atomic(path: Path, content: bytes, *, durable: bool = False) -> None:
     """Write a file in one step: whoever reads `path` finds nothing, the old file or all of the new one.
 
-    Folders are made. With `durable` the content is on the disk when this returns. Raises `InputError` if it cannot be
+    Folders are made. With `durable` content and name are on the disk when this returns. Raises `InputError` if it cannot be
     written (disk full); an old file then stays as it was.
     """
     temporary = None
@@ -177,6 +178,8 @@ def write_bytes_atomic(path: Path, content: bytes, *, durable: bool = False) -> 
                 os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+        if durable:
+            sync(path.parent)
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -187,7 +190,7 @@ def read_json(path: Path) -> Any:
     """What a JSON file holds; raises `InputError` if there is none or it is broken."""
     try:
         return json.loads(_read_bytes(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"is not JSON: {error}", file=path, remedy="delete it to make it again") from None
 
 

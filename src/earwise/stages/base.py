@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from earwise.distil.fit import fit
 from earwise.distil.objective import Objective
 from earwise.distil.schedule import Schedule
 from earwise.distil.terms import make_term
+from earwise.manifest import link
 from earwise.metrics import Metrics
 from earwise.micro.build import write_tiny
 from earwise.model_settings import BASE
@@ -42,7 +45,19 @@ def stage(recipe: Recipe, seed: int) -> Stage:
         seed=seed,
         needs=(DATA,),
         processes="one",
+        keeps=_keeps,
     )
+
+
+def _keeps(name: str, damaged: Collection[str]) -> bool:
+    """Phases before the first damaged one are kept, so all are where only the link to the last one is gone."""
+    return _phase_of(name) < min(map(_phase_of, damaged))
+
+
+def _phase_of(name: str) -> float:
+    """Number of the phase that a file belongs to: that of what all begin with is -1, the link comes after all."""
+    place = name.partition("/")[0]
+    return int(place.removeprefix("phase")) if place.startswith("phase") else -1 if place == "start" else math.inf
 
 
 def _inputs(settings: Base) -> tuple[Path, ...]:
@@ -73,8 +88,7 @@ def _work(context: StageContext, recipe: Recipe) -> None:
             _phase(context, view, phase, pools, start, end)
         shutil.rmtree(end / "checkpoints", ignore_errors=True)  # left by a kill just before the end
         start = end / "model"
-    (context.folder / "model").unlink(missing_ok=True)
-    (context.folder / "model").symlink_to(start.relative_to(context.folder))
+    link(context.folder / "model", start.relative_to(context.folder))
 
 
 def fresh_checkpoint(settings: Base, folder: Path, seed: int) -> Path:

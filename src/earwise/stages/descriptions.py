@@ -26,6 +26,7 @@ from earwise.data.media import resolve
 from earwise.data.video import sound_file
 from earwise.description_settings import ByCaption, ByMeta, ByModel, Descriptions
 from earwise.errors import InputError, about
+from earwise.manifest import matching
 from earwise.evaluation_settings import DESCRIBED_VIEWS
 from earwise.models.views import Sample
 from earwise.records import Item, View
@@ -69,6 +70,7 @@ def stage(recipe: Recipe) -> Stage:
         settings={**settings.for_stage(), **asked},
         needs=(DATA,),
         inputs=generator_inputs(settings.model) if isinstance(settings, ByModel) else (),
+        keeps=matching(RESPONSES),
     )
 
 
