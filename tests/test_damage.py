@@ -194,7 +194,7 @@ def test_all_that_is_vouched_for_is_on_the_disk_before_the_marker(
 ) -> None:
     synced: list[str] = []
     real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.readlink(f"/proc/self/fd/{fd}")), real(fd)))
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())), real(fd)))
     plan = Plan(tmp_path / "run")
     plan.execute(only=["data"])
     folder = plan.folder / "stages/data"
@@ -203,18 +203,31 @@ def test_all_that_is_vouched_for_is_on_the_disk_before_the_marker(
     assert str(folder) in synced[marker:]
 
 
-@pytest.mark.parametrize("place", ["stages", "stages/seed0", "stages/seed0/train.a", "run.json", "recipe.json"])
-def test_something_else_in_the_place_of_a_runs_folder_is_no_dead_end(plan: Plan, place: str) -> None:
+def put_in_place_of(path: Path) -> None:
+    """A file where a folder was, or the other way round."""
+    if path.is_dir():
+        shutil.rmtree(path)
+        path.write_text("x")
+    else:
+        path.unlink()
+        path.mkdir()
+
+
+@pytest.mark.parametrize("place", ["stages", "stages/seed0", "run.json", "recipe.json"])
+def test_something_else_in_the_place_of_a_runs_folder_is_named(plan: Plan, place: str) -> None:
     path = plan.folder / place
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
-    path.mkdir() if place.endswith(".json") else path.write_text("x")
+    put_in_place_of(path)
     plan.train_settings = {}
-    try:
+    with pytest.raises(InputError, match=re.escape(f"{path}")):
         plan.execute()
-    except InputError as error:
-        assert str(path) in str(error)
-        path.rmdir() if path.is_dir() else path.unlink()
-        plan.execute()
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    plan.execute()
+    assert plan.execute() == []
+
+
+def test_a_file_in_the_place_of_a_stages_folder_goes(plan: Plan) -> None:
+    put_in_place_of(plan.folder / "stages/seed0/train.a")
+    assert plan.execute() == ["seed0/train.a"]
     assert plan.execute() == []
 
 

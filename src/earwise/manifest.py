@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 T = TypeVar("T")
 
 _THREADS: Final = 16
-"""Files that are read and synced at a time: hashing lets go of the interpreter, and syncs wait for the disk together."""
+"""Files that are read and synced at a time: hashing lets go of the interpreter, syncs wait for the disk together."""
 _OTHER_TIMES: Final = "its times changed"
 _ASIDE: Final = ("counts.json", "metrics.jsonl")
 """Files that tell how the work went: nothing is made from them but the report."""
@@ -45,7 +45,7 @@ class Damage(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """Files by name, relative to `folder`, and links, which may lead out of it and of which only the end is looked at."""
+    """Files by name, relative to `folder`, and links, of which only is known that they lead somewhere."""
 
     folder: Path
     files: dict[str, Held] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The two markers of a stage's folder: `started.json`, and `done.json`, which is written last and vouches for the rest."""
+"""The two markers of a stage's folder: `started.json`, and `done.json`, written last, which vouches for the rest."""
 
 from __future__ import annotations
 

@@ -8,9 +8,8 @@
       stages/align/done.json         written last: the stage is whole
 
 Running again continues: a stage that is done with the same fingerprint is skipped, one that was begun with it is called
-again on its own folder, and one whose settings, inputs or needed stages changed is cleared and starts over. `done.json`
-vouches for the stage's files (`earwise.manifest`): a stage that has lost one, or that has a damaged one, is opened again
-by itself.
+again on its own folder, and one whose settings, inputs or needed stages changed is cleared and starts over. A stage's
+`done.json` vouches for its files (`earwise.manifest`): one that lost a file or has a damaged one is opened again.
 """
 
 from __future__ import annotations
@@ -228,7 +227,9 @@ class Run:
             clear_but(folder, kept)
         else:
             took = duration(marker.seconds)
-            self.say(f"{stage.name}: all of it is done again, which took {took} (to keep it, stop now and put back the file)")
+            self.say(
+                f"{stage.name}: all of it is done again, which took {took} (to keep it, stop now and put back the file)"
+            )
             self._clear(stage)
 
     def _work(self, stage: Stage, depends: dict[str, Any], done: dict[str, Marker], number: int) -> Marker:
@@ -286,7 +287,9 @@ class Run:
             yield
         except (NotADirectoryError, IsADirectoryError, FileExistsError, PermissionError) as error:
             remedy = "delete what is there, or choose another folder with --out"
-            raise InputError(f"is in the way of the run: {error.strerror}", file=error.filename, remedy=remedy) from None
+            raise InputError(
+                f"is in the way of the run: {error.strerror}", file=error.filename, remedy=remedy
+            ) from None
 
     def _clear(self, stage: Stage) -> None:
         """Remove what the stage left. The folder goes in one step: a kill leaves no half-cleared one behind."""
@@ -330,7 +333,6 @@ class Run:
 
     def _missing_outputs(self, stage: Stage) -> list[str]:
         return [name for name in stage.outputs if not (self.folder / name).exists()]
-
 
 
 def fingerprint(depends: dict[str, Any]) -> str:

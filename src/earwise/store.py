@@ -163,8 +163,8 @@ def write_atomic(path: Path, text: str) -> None:
 def write_bytes_atomic(path: Path, content: bytes, *, durable: bool = False) -> None:
     """Write a file in one step: whoever reads `path` finds nothing, the old file or all of the new one.
 
-    Folders are made. With `durable` content and name are on the disk when this returns. Raises `InputError` if it cannot be
-    written (disk full); an old file then stays as it was.
+    Folders are made. With `durable` content and name are on the disk when this returns. Raises `InputError` if it
+    cannot be written (disk full); an old file then stays as it was.
     """
     temporary = None
     try:

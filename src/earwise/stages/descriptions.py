@@ -26,8 +26,8 @@ from earwise.data.media import resolve
 from earwise.data.video import sound_file
 from earwise.description_settings import ByCaption, ByMeta, ByModel, Descriptions
 from earwise.errors import InputError, about
-from earwise.manifest import matching
 from earwise.evaluation_settings import DESCRIBED_VIEWS
+from earwise.manifest import matching
 from earwise.models.views import Sample
 from earwise.records import Item, View
 from earwise.run import Stage, StageContext
