@@ -52,6 +52,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     command = Command(tmp_path)
     stages = types.ModuleType("earwise.stages")
     stages.plan = command.plan  # type: ignore[attr-defined]
+    stages.check_models = lambda recipe: None  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "earwise.stages", stages)
     monkeypatch.chdir(tmp_path)
     return command

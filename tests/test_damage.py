@@ -13,8 +13,9 @@ from test_run import ALL, Plan, snapshot
 
 from earwise import manifest, run
 from earwise.errors import InputError
-from earwise.manifest import Manifest, matching
+from earwise.manifest import Manifest
 from earwise.run import Stage, StageContext
+from earwise.stage_kinds import KINDS, Kind, earlier_phases
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def speaking(calls: list[str]) -> Stage:
         assert not (context.folder / "list").exists()
         (context.folder / "list").write_text("a b")
 
-    return Stage(name="speech", work=work, settings={}, keeps=matching("*.wav"))
+    return Stage(name="speech", work=work, settings={})
 
 
 def test_what_stands_for_itself_is_kept_and_the_rest_is_made_again(plan: Plan) -> None:
@@ -244,8 +245,15 @@ def test_a_damaged_list_of_attempts_says_so(plan: Plan) -> None:
         plan.execute()
 
 
+def test_a_base_keeps_the_phases_before_the_damage() -> None:
+    names = ["start/a", "phase0/model/a", "phase0/done", "phase1/model/a", "phase10/model/a", "model"]
+    assert [name for name in names if earlier_phases(name, {"model"})] == names[:-1]
+    assert [name for name in names if earlier_phases(name, {"phase10/model/a", "phase1/model/b"})] == names[:3]
+    assert [name for name in names if earlier_phases(name, {"start/b"})] == []
+
+
 def test_a_kind_of_stage_that_computes_something_else_starts_over(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "version_of", lambda verb: 2 if verb == "train" else 1)
+    monkeypatch.setitem(KINDS, "train", Kind(version=2))
     assert plan.execute() == ["seed0/train.a", "report"]
     assert "seed0/train.a: starts over, version: 1 -> 2" in plan.said
 

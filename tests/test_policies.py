@@ -17,7 +17,7 @@ PROJECT = PACKAGE.parent.parent
 LAYERS = (
     {"errors"},
     {"records"},
-    {"locks", "manifest", "stage_versions"},
+    {"locks", "manifest", "stage_kinds"},
     {"store"},
     {"schema"},
     {

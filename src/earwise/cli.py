@@ -180,7 +180,9 @@ def execute(
 
 def _run_stages(run: Run, recipe_file: Path, verb: str | None) -> None:
     # Stages import torch and transformers: only a command that runs some should wait for that.
-    stages = importlib.import_module("earwise.stages").plan(run.recipe, recipe_file)
+    planned = importlib.import_module("earwise.stages")
+    stages = planned.plan(run.recipe, recipe_file)
+    run.check = lambda: planned.check_models(run.recipe)
     only = None if verb is None else [stage.name for stage in stages if stage.verb == verb]
     if only == []:
         raise InputError(f"the recipe has no {verb} stage", file=recipe_file)

@@ -6,7 +6,6 @@ they were, as git does. One with other times is read, and its sha256 decides: a 
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ import stat
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 _THREADS: Final = 16
 """Files that are read and synced at a time: hashing lets go of the interpreter, syncs wait for the disk together."""
+_MANY: Final = 256
+"""From here on one sync of all file systems is faster than one of each file."""
 _OTHER_TIMES: Final = "its times changed"
 _ASIDE: Final = ("counts.json", "metrics.jsonl")
 """Files that tell how the work went: nothing is made from them but the report."""
@@ -54,19 +56,26 @@ class Manifest:
     @classmethod
     def of(cls, folder: Path, *, without: Collection[str] = ()) -> Manifest:
         """Everything below `folder` that is not hidden, but not the names `without`. All of it is on the disk when this
-        returns (`fsync` of files and folders), so that it survives a power cut.
+        returns, so that it survives a power cut.
         """
         names, links, folders = listed(folder)
-        made = cls.of_files(folder, [name for name in names if name not in without])
-        _each(sync, [folder / name for name in folders])
-        return cls(folder, made.files, tuple(links))
+        files = [name for name in names if name not in without]
+        if len(files) > _MANY:
+            os.sync()
+        else:
+            _each(sync, [folder / name for name in (*files, *folders)])
+        return cls(folder, cls._held(folder, files), tuple(links))
 
     @classmethod
     def of_files(cls, folder: Path, names: Iterable[str]) -> Manifest:
         """The files `names` of `folder`; they are on the disk when this returns."""
-        chosen = sorted(names)
-        held = _each(_held, [folder / name for name in chosen])
-        return cls(folder, dict(zip(chosen, held, strict=True)))
+        files = sorted(names)
+        _each(sync, [folder / name for name in files])
+        return cls(folder, cls._held(folder, files))
+
+    @staticmethod
+    def _held(folder: Path, names: Sequence[str]) -> dict[str, Held]:
+        return dict(zip(names, _each(_held, [folder / name for name in names]), strict=True))
 
     @classmethod
     def from_json(cls, folder: Path, found: dict[str, Any]) -> Manifest:
@@ -92,31 +101,39 @@ class Manifest:
 
     def damage(self, *, read_all: bool = False) -> list[Damage]:
         """Files that are missing or have another content. With `read_all` also those are read that look unchanged."""
-        looks = {name: self._look(name, held) for name, held in self.files.items()}
-        unsure = [name for name, look in looks.items() if look == _OTHER_TIMES or (read_all and not look)]
+        unsure = [name for name, look in self._looks.items() if look == _OTHER_TIMES or (read_all and not look)]
         digests = _each(_digest, [self.folder / name for name in unsure])
-        for name, digest in zip(unsure, digests, strict=True):
-            looks[name] = "" if digest == self.files[name].sha256 else "its content changed"
-        found = [Damage(name, look) for name, look in looks.items() if look]
+        other = {n: digest for n, digest in zip(unsure, digests, strict=True) if digest != self.files[n].sha256}
+        found = [Damage(n, look) for n, look in self._looks.items() if look and look != _OTHER_TIMES]
+        found += [Damage(name, "its content changed") for name in other]
         broken = [name for name in self.links if not (self.folder / name).exists()]
         return found + [Damage(name, "the link is missing or leads nowhere") for name in broken]
 
-    def _look(self, name: str, held: Held) -> str:
-        """What is wrong with a file by its entry in the folder: nothing, or `_OTHER_TIMES`, or in words."""
-        try:
-            found = (self.folder / name).stat()
-        except OSError as error:
-            return "it is missing" if isinstance(error, FileNotFoundError) else str(error.strerror)
-        if not stat.S_ISREG(found.st_mode):
-            return "it is no file any more"
-        if found.st_size != held.size:
-            return f"it has {found.st_size} bytes and had {held.size}"
-        return "" if (found.st_mtime_ns, found.st_ctime_ns) == held[1:3] else _OTHER_TIMES
+    @cached_property
+    def _looks(self) -> dict[str, str]:
+        """What is wrong with each file by its entry in the folder: nothing, or `_OTHER_TIMES`, or in words."""
+        root = os.fspath(self.folder)
+        return {name: _look(f"{root}/{name}", held) for name, held in self.files.items()}
 
     def refreshed(self) -> Manifest | None:
         """The same with the times of today; None where they are the same. Only for a folder without damage."""
-        files = {name: _with_times(self.folder / name, held.sha256) for name, held in self.files.items()}
-        return Manifest(self.folder, files, self.links) if files != self.files else None
+        other = [name for name, look in self._looks.items() if look]
+        if not other:
+            return None
+        times = {name: _with_times(self.folder / name, self.files[name].sha256) for name in other}
+        return Manifest(self.folder, {**self.files, **times}, self.links)
+
+
+def _look(path: str, held: Held) -> str:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a path object for each of many thousand files takes longer than the call
+    except OSError as error:
+        return "it is missing" if isinstance(error, FileNotFoundError) else str(error.strerror)
+    if not stat.S_ISREG(found.st_mode):
+        return "it is no file any more"
+    if found.st_size != held.size:
+        return f"it has {found.st_size} bytes and had {held.size}"
+    return "" if (found.st_mtime_ns, found.st_ctime_ns) == held[1:3] else _OTHER_TIMES
 
 
 def sync(path: Path) -> None:
@@ -136,11 +153,6 @@ def link(path: Path, target: Path) -> None:
     path.symlink_to(target, target_is_directory=True)
 
 
-def matching(*patterns: str) -> Callable[[str, Collection[str]], bool]:
-    """Files by name whose content stands for itself, whatever else of their folder is damaged."""
-    return lambda name, damaged: any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
-
-
 def listed(folder: Path) -> tuple[list[str], list[str], list[str]]:
     """Relative names of all files, links and folders below `folder` that are not hidden; links are not followed."""
     files, links, folders = [], [], ["."]
@@ -155,9 +167,7 @@ def listed(folder: Path) -> tuple[list[str], list[str], list[str]]:
 
 
 def _held(path: Path) -> Held:
-    """A file's state; its content is on the disk when this returns."""
     with path.open("rb") as file:
-        os.fsync(file.fileno())
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return _with_times(path, digest)
 

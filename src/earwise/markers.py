@@ -31,16 +31,13 @@ class Marker:
     """Other versions that worked on it before, in order."""
     made_from: dict[str, str] = field(default_factory=dict)
     """Content of each stage that it needed, as it was then."""
+    content: str = ""
+    """sha256 of what later stages may read; empty where nothing is known of it."""
     files: Manifest = field(default_factory=lambda: Manifest(Path()))
     outputs: Manifest = field(default_factory=lambda: Manifest(Path()))
     """Files outside the stage's folder."""
     began: float | None = None
     """When an attempt began that has not ended."""
-
-    @property
-    def content(self) -> str:
-        """sha256 of what later stages may read; empty where nothing is known of it."""
-        return self.files.content if self.files.files or self.files.links else ""
 
     def vouch(
         self, run_folder: Path, folder: Path, outputs: Sequence[str], *, seconds: float, made_from: dict[str, str]
@@ -49,21 +46,20 @@ class Marker:
         files = Manifest.of(folder, without=(STARTED, DONE))
         for above in (*folder.relative_to(run_folder).parents, Path()):
             sync(run_folder / above)
-        return replace(
-            self, seconds=seconds, made_from=made_from, files=files, outputs=Manifest.of_files(run_folder, outputs)
-        )
+        made = Manifest.of_files(run_folder, outputs)
+        known = {"seconds": seconds, "made_from": made_from, "content": files.content}
+        return replace(self, files=files, outputs=made, **known)
 
-    def damage(self, run_folder: Path, folder: Path, *, read_all: bool) -> list[Damage]:
+    def damage(self, *, read_all: bool) -> list[Damage]:
         """Files that are not what they were; outputs only where all files are whole."""
-        files, outputs = self._in(run_folder, folder)
-        return files.damage(read_all=read_all) or outputs.damage(read_all=read_all)
+        return self.files.damage(read_all=read_all) or self.outputs.damage(read_all=read_all)
 
-    def refresh(self, run_folder: Path, folder: Path) -> Marker:
+    def refresh(self, folder: Path) -> Marker:
         """This marker of a whole stage; written again where the files were copied and have other times."""
-        new = [held.refreshed() for held in self._in(run_folder, folder)]
-        if not any(new):
+        files, outputs = self.files.refreshed(), self.outputs.refreshed()
+        if files is None and outputs is None:
             return self
-        fresh = replace(self, files=new[0] or self.files, outputs=new[1] or self.outputs)
+        fresh = replace(self, files=files or self.files, outputs=outputs or self.outputs)
         fresh.write(folder, DONE)
         return fresh
 
@@ -84,18 +80,27 @@ class Marker:
         told |= {"earlier_versions": self.earlier} if self.earlier else {}
         text = json.dumps(told, indent=2)
         if name == DONE:
-            made_from = json.dumps(self.made_from)
-            text = f'{text[:-2]},\n  "made_from": {made_from},\n  "outputs": {self.outputs.to_json()},'
+            told |= {"content": self.content, "made_from": self.made_from}
+            text = f'{json.dumps(told, indent=2)[:-2]},\n  "outputs": {self.outputs.to_json()},'
             text += f'\n  "held": {self.files.to_json()}\n}}'
         write_atomic(folder / name, text + "\n")
 
-    def _in(self, run_folder: Path, folder: Path) -> tuple[Manifest, Manifest]:
-        """Files and outputs, where they are now: a run's folder may have moved."""
-        return replace(self.files, folder=folder), replace(self.outputs, folder=run_folder)
+
+@dataclass(frozen=True)
+class Found:
+    """What was found of a stage: the marker of its end, if that is of what it depends on now, and damaged files."""
+
+    done: Marker | None
+    damage: tuple[Damage, ...] = ()
+
+    @property
+    def whole(self) -> Marker | None:
+        """The marker of a stage that is done and has all its files."""
+        return None if self.damage else self.done
 
 
-def read_marker(folder: Path, name: str, say: Callable[[str], None]) -> Marker | None:
-    """The marker `name` of a stage's folder; None where there is none, and also for a damaged one, which `say` is told.
+def read_marker(run_folder: Path, folder: Path, name: str, say: Callable[[str], None]) -> Marker | None:
+    """The marker `name` of a stage's `folder`; None where there is none, and for a damaged one, which `say` is told.
 
     A `done.json` of an earlier version vouches for no files.
     """
@@ -113,8 +118,9 @@ def read_marker(folder: Path, name: str, say: Callable[[str], None]) -> Marker |
             versions=dict(told.get("versions", {})),
             earlier=tuple(map(dict, told.get("earlier_versions", ()))),
             made_from=dict(told.get("made_from", {})),
+            content=str(told.get("content", "")),
             files=Manifest.from_json(folder, told["held"]) if "held" in told else Manifest(folder),
-            outputs=Manifest.from_json(folder, told["outputs"]) if "outputs" in told else Manifest(folder),
+            outputs=Manifest.from_json(run_folder, told["outputs"]) if "outputs" in told else Manifest(run_folder),
             began=float(told["began"]) if "began" in told else None,
         )
     except (InputError, KeyError, TypeError, ValueError, AttributeError):

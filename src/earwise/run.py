@@ -31,15 +31,14 @@ from pydantic import JsonValue
 
 from earwise.errors import EarwiseError, InputError
 from earwise.locks import FileLock
-from earwise.manifest import Damage
-from earwise.markers import DONE, STARTED, Marker, clear_but, read_marker
+from earwise.markers import DONE, STARTED, Found, Marker, clear_but, read_marker
 from earwise.metrics import Metrics
 from earwise.progress import duration, track
 from earwise.provenance import InputHashes, attempt, code_versions
 from earwise.ranks import ALONE, END, Ranks
 from earwise.recipe import resolved_json
 from earwise.settings import Recipe
-from earwise.stage_versions import version_of
+from earwise.stage_kinds import kind_of
 from earwise.store import PART, read_json, write_atomic
 
 T = TypeVar("T")
@@ -67,10 +66,6 @@ class Stage:
     processes: Literal["main", "all", "one"] = "main"
     """Who works where several processes run the recipe: the first while the others wait, all of them together, or
     nobody, as the work is made for one process.
-    """
-    keeps: Callable[[str, Collection[str]], bool] = lambda name, damaged: False
-    """Of a finished stage that lost files: whether a whole file is kept, by its name and the names of the damaged ones,
-    because `work` continues from it whatever else is gone. By default nothing is, and the stage starts over.
     """
 
     @property
@@ -132,9 +127,12 @@ class Run:
         say: Callable[[str], None] = print,
         ranks: Ranks = ALONE,
         read_all: bool = False,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self.folder, self.recipe, self.recipe_file = folder, recipe, recipe_file
         self.command, self.say, self.ranks, self.read_all = list(command), say, ranks, read_all
+        self.check = check
+        """Called before the first stage works; raises `InputError`."""
         self.running: str | None = None
         """Name of the stage that is at work, or that failed."""
         self._together = False
@@ -178,20 +176,23 @@ class Run:
 
     def _bring_up_to_date(self, stages: Sequence[Stage]) -> list[str]:
         depends = self._depends(stages)
+        found = {stage.name: self._found(stage, depends[stage.name]) for stage in stages}
         done: dict[str, Marker] = {}
         worked: list[str] = []
-        for stage in stages:
-            found = self._finished(stage, depends[stage.name], done)
-            if found is None:
+        for number, stage in enumerate(stages):
+            marker = found[stage.name].whole
+            if marker is None or self._is_stale(stage, marker, done):
                 if not worked:
+                    self.check()
                     self._record_attempt()
                 worked.append(stage.name)
                 self.running = stage.name
                 self._check_processes(stage)
-                found = self._work(stage, depends[stage.name], done, stages.index(stage))
+                self._open_again(stage, found[stage.name])
+                marker = self._work(stage, depends[stage.name], done, number)
                 self.running = None
-            done[stage.name] = found
-            self.say(f"{stage.name}: done, {duration(found.seconds)}")
+            done[stage.name] = marker
+            self.say(f"{stage.name}: done, {duration(marker.seconds)}")
         return worked
 
     def _check_processes(self, stage: Stage) -> None:
@@ -200,36 +201,40 @@ class Run:
             remedy = f"run `earwise {stage.verb}` by itself first, then all of the recipe with several processes"
             raise InputError(what, remedy=remedy)
 
-    def _finished(self, stage: Stage, depends: dict[str, Any], done: dict[str, Marker]) -> Marker | None:
-        """The stage's marker if it is done with what it depends on now, and whole; a damaged one is opened again."""
-        marker = read_marker(self._folder(stage), DONE, self.say)
+    def _found(self, stage: Stage, depends: dict[str, Any]) -> Found:
+        """What lies in the stage's folder; nothing of it is cleared yet."""
+        marker = self._read(self._folder(stage), DONE)
         if marker is None or marker.fingerprint != fingerprint(depends) or self._missing_outputs(stage):
-            return None
-        damage = marker.damage(self.folder, self._folder(stage), read_all=self.read_all)
-        if damage:
-            self._open_again(stage, marker, damage)
-            return None
-        if other := [name for name, was in marker.made_from.items() if done[name].content not in (was, "")]:
+            return Found(None)
+        damage = marker.damage(read_all=self.read_all)
+        return Found(marker, tuple(damage)) if damage else Found(marker.refresh(self._folder(stage)))
+
+    def _read(self, folder: Path, name: str) -> Marker | None:
+        return read_marker(self.folder, folder, name, self.say)
+
+    def _is_stale(self, stage: Stage, marker: Marker, done: dict[str, Marker]) -> bool:
+        """Whether a stage that it needs was made again and is another one now; its folder is then cleared."""
+        other = [name for name, was in marker.made_from.items() if done[name].content not in (was, "")]
+        if other:
             self.say(f"{stage.name}: {other[0]} was made again and is not what it was")
             self._clear(stage)
-            return None
-        return marker.refresh(self.folder, self._folder(stage))
+        return bool(other)
 
-    def _open_again(self, stage: Stage, marker: Marker, damage: Sequence[Damage]) -> None:
+    def _open_again(self, stage: Stage, found: Found) -> None:
         """Say what is damaged and what will be repeated, and leave the folder as if the stage had not come so far."""
-        folder, gone = self._folder(stage), {one.name for one in damage}
+        if found.done is None or not found.damage:
+            return
+        gone, files = {one.name for one in found.damage}, found.done.files.names
         more = f" and {len(gone) - 1} more files are damaged" if len(gone) > 1 else ""
-        self.say(f"{stage.name}: damaged: {damage[0].name}: {damage[0].what}{more}")
-        files = marker.files.names
-        kept = [name for name in files if name not in gone and (not gone & files or stage.keeps(name, gone))]
+        self.say(f"{stage.name}: damaged: {found.damage[0].name}: {found.damage[0].what}{more}")
+        keeps = kind_of(stage.verb).keeps
+        kept = [name for name in files if name not in gone and (not gone & files or keeps(name, gone))]
         if kept:
             self.say(f"{stage.name}: opened again, {len(kept)} of {len(files)} files are kept")
-            clear_but(folder, kept)
+            clear_but(self._folder(stage), kept)
         else:
-            took = duration(marker.seconds)
-            self.say(
-                f"{stage.name}: all of it is done again, which took {took} (to keep it, stop now and put back the file)"
-            )
+            took, way_out = duration(found.done.seconds), "to keep it, stop now and put back the file"
+            self.say(f"{stage.name}: all of it is done again, which took {took} ({way_out})")
             self._clear(stage)
 
     def _work(self, stage: Stage, depends: dict[str, Any], done: dict[str, Marker], number: int) -> Marker:
@@ -266,7 +271,7 @@ class Run:
         """Leave the stage's folder fit to work in: as it is, or empty. Returns what says so when work begins."""
         folder = self._folder(stage)
         fresh = Marker(stage.name, fingerprint(depends), depends, versions=self._versions)
-        found = read_marker(folder, DONE, self.say) or read_marker(folder, STARTED, self.say)
+        found = self._read(folder, DONE) or self._read(folder, STARTED)
         if found and found.fingerprint == fresh.fingerprint:
             again = found.continued(folder, self._versions)
             (folder / DONE).unlink(missing_ok=True)
@@ -312,7 +317,7 @@ class Run:
                 "inputs": {str(path): hashes.of(path) for path in stage.inputs},
                 "needs": {name: fingerprint(depends[name]) for name in stage.needs},
             }
-            if (version := version_of(stage.verb)) > 1:  # so that runs from before there were versions stay valid
+            if (version := kind_of(stage.verb).version) > 1:  # so that runs from before there were versions stay valid
                 depends[stage.name]["version"] = version
         hashes.save()
         return depends

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from earwise.records import NonEmpty
-from earwise.schema import Count, Settings, Share, unique
+from earwise.schema import Address, Count, Settings, Share, Variable, unique
 
 Seconds = Annotated[float, Field(gt=0)]
 Money = Annotated[float, Field(ge=0)]
@@ -33,10 +33,9 @@ class ModelServer(Settings):
     """Any OpenAI-compatible chat server."""
 
     type: Literal["server"]
-    base_url: NonEmpty
+    base_url: Address
     model: NonEmpty
-    api_key_env: str | None = None
-    """Name of the environment variable that holds the key; a key itself never stands in a recipe."""
+    api_key_env: Variable | None = None
     frames_as: Literal["images", "video"] = "images"
     """`video` sends frames as one video, which vLLM takes; `images` works everywhere."""
     concurrency: Count = 16

@@ -27,6 +27,9 @@ from earwise.stages import (
     training,
     verify,
 )
+from earwise.stages.folders import check_folders as check_models
+
+__all__ = ["check_models", "plan"]
 
 
 def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:

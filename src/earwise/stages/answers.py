@@ -21,7 +21,6 @@ from earwise.answers_settings import Answers
 from earwise.data.items import read_items
 from earwise.distil.rollouts import LocalRollouts, Prompt, seed_of
 from earwise.evaluation_settings import DESCRIBED_VIEWS
-from earwise.manifest import matching
 from earwise.model_settings import BASE
 from earwise.models.device import best_device
 from earwise.models.omni import OmniModel
@@ -80,7 +79,6 @@ def stage(recipe: Recipe, seed: int) -> Stage:
         seed=seed if recipe.base is not None else 0,  # nothing else of the answers depends on a training's seed
         needs=(DATA, *descriptions_needed(recipe, [settings.view]), *base_stage_needed(recipe, seed)),
         inputs=_local_model(recipe, settings),
-        keeps=matching(ANSWERS),
     )
 
 

@@ -11,7 +11,6 @@ from earwise.attention.records import AttentionRow
 from earwise.attention.runner import run_attention
 from earwise.attention.summary import AttentionTable, summarise
 from earwise.evaluate.runner import is_heard
-from earwise.manifest import matching
 from earwise.model_settings import BASE
 from earwise.models.omni import OmniModel
 from earwise.models.views import Sample
@@ -62,7 +61,6 @@ def stage(recipe: Recipe, seed: int) -> Stage:
             *([evaluation_of(BASE, seed)] if recipe.attention.response == "base" else []),
         ),
         inputs=local_inputs(recipe) if recipe.model else (),
-        keeps=matching(ROWS),
     )
 
 

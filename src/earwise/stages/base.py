@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import shutil
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -45,19 +43,7 @@ def stage(recipe: Recipe, seed: int) -> Stage:
         seed=seed,
         needs=(DATA,),
         processes="one",
-        keeps=_keeps,
     )
-
-
-def _keeps(name: str, damaged: Collection[str]) -> bool:
-    """Phases before the first damaged one are kept, so all are where only the link to the last one is gone."""
-    return _phase_of(name) < min(map(_phase_of, damaged))
-
-
-def _phase_of(name: str) -> float:
-    """Number of the phase that a file belongs to: that of what all begin with is -1, the link comes after all."""
-    place = name.partition("/")[0]
-    return int(place.removeprefix("phase")) if place.startswith("phase") else -1 if place == "start" else math.inf
 
 
 def _inputs(settings: Base) -> tuple[Path, ...]:

@@ -28,7 +28,7 @@ from earwise.stages.evaluation import SCORES, asked_views
 from earwise.stages.models import load_base, load_start
 from earwise.stages.samples import sample_items
 from earwise.stages.scale import cores, pool_of
-from earwise.stages.speech import KEEPS, check_unheard, other_casts, say_made, speaks_suffix, telling_how_to_repair
+from earwise.stages.speech import check_unheard, other_casts, say_made, speaks_suffix, telling_how_to_repair
 from earwise.stages.training import local_inputs, model_stage
 from earwise.store import Store, read_store
 
@@ -56,7 +56,6 @@ def clip_stage(recipe: Recipe, name: str) -> Stage:
             "speak_suffix": speaks_suffix(recipe),
         },
         needs=(DATA,),
-        keeps=KEEPS,
     )
 
 

@@ -27,7 +27,6 @@ from earwise.data.video import sound_file
 from earwise.description_settings import ByCaption, ByMeta, ByModel, Descriptions
 from earwise.errors import InputError, about
 from earwise.evaluation_settings import DESCRIBED_VIEWS
-from earwise.manifest import matching
 from earwise.models.views import Sample
 from earwise.records import Item, View
 from earwise.run import Stage, StageContext
@@ -70,7 +69,6 @@ def stage(recipe: Recipe) -> Stage:
         settings={**settings.for_stage(), **asked},
         needs=(DATA,),
         inputs=generator_inputs(settings.model) if isinstance(settings, ByModel) else (),
-        keeps=matching(RESPONSES),
     )
 
 

@@ -13,7 +13,6 @@ from typing import Any
 from earwise.data.items import read_items
 from earwise.evaluate.summary import ScoreTable, summarise_models
 from earwise.gate_settings import Gate
-from earwise.manifest import matching
 from earwise.model_settings import BASE
 from earwise.records import Item, Score, View
 from earwise.run import Stage, StageContext
@@ -43,7 +42,6 @@ def stages(recipe: Recipe) -> list[Stage]:
         settings={"asr": gate.asr.for_stage() if gate.asr else None, "train": gate.train != "off"},
         needs=(DATA, SPEECH),
         inputs=_local_model(gate),
-        keeps=matching(f"*/{HEARD}"),
     )
     judging = Stage(
         name=NAME,

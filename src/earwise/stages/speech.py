@@ -9,7 +9,6 @@ from pathlib import Path
 from earwise.data.items import read_items
 from earwise.data.llava import TYPED
 from earwise.errors import InputError
-from earwise.manifest import matching
 from earwise.model_settings import PretrainedEars
 from earwise.models.shipped import TRAINING, model_folder
 from earwise.progress import duration
@@ -30,8 +29,6 @@ from earwise.stages.scale import cores, pool_of
 from earwise.store import read_json
 
 NAME = "speech"
-KEEPS = matching("*.wav")
-"""Clips are named by all that decides them; the lists of them are made again from what is there."""
 
 
 @contextmanager
@@ -69,7 +66,6 @@ def stage(recipe: Recipe) -> Stage:
             "speak_suffix": speaks_suffix(recipe),
         },
         needs=(DATA,),
-        keeps=KEEPS,
     )
 
 

@@ -20,7 +20,6 @@ from earwise.data.items import read_items
 from earwise.data.media import resolve
 from earwise.data.video import FrameChoice, frame_files
 from earwise.errors import InputError, about
-from earwise.manifest import matching
 from earwise.models.shipped import model_folder
 from earwise.records import Item, Trace
 from earwise.run import Stage, StageContext
@@ -55,7 +54,6 @@ def stage(recipe: Recipe) -> Stage:
         settings=recipe.traces.for_stage(),
         needs=(DATA,),
         inputs=generator_inputs(recipe.traces.teacher),
-        keeps=matching(RESPONSES),
     )
 
 

@@ -19,7 +19,6 @@ from earwise.data.items import read_items
 from earwise.data.media import resolve
 from earwise.data.video import sound_file
 from earwise.errors import InputError, about
-from earwise.manifest import matching
 from earwise.records import Item, Trace
 from earwise.run import Stage, StageContext
 from earwise.scale_settings import Scale
@@ -66,7 +65,6 @@ def stage(recipe: Recipe) -> Stage:
         settings=recipe.verify.for_stage(),
         needs=(DATA, DRAWN),
         inputs=(*generator_inputs(recipe.verify.checker), *([known] if known.is_file() else [])),
-        keeps=matching(RESPONSES),
     )
 
 
