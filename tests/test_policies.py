@@ -17,7 +17,7 @@ PROJECT = PACKAGE.parent.parent
 LAYERS = (
     {"errors"},
     {"records"},
-    {"locks", "manifest", "stage_kinds"},
+    {"locks", "manifest", "safetensors_files", "stage_kinds"},
     {"store"},
     {"schema"},
     {
@@ -36,8 +36,8 @@ LAYERS = (
     {"choice_agreement", "condition_agreement"},
     {"agreement"},
     {"recipe"},
-    {"metrics", "parallel", "progress", "provenance", "ranks"},
-    {"cluster", "markers"},
+    {"chat_templates", "metrics", "parallel", "progress", "provenance", "ranks"},
+    {"bounded_http", "cluster", "markers", "model_folders"},
     {"run"},
     {"data"},
     {"speech"},

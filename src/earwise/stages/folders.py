@@ -20,12 +20,15 @@ from earwise.term_settings import TaughtTerm, TeacherServer
 from earwise.traces_settings import LocalModel
 from earwise.training_settings import Encoder
 
+STORED_STATES = "cache.json"
+"""In a folder of a teacher's stored states, which may be named in place of the teacher."""
+
 
 def check_folders(recipe: Recipe) -> None:
     """Raise `InputError` for the first folder of a model or of ears that cannot be loaded; hub ids are left alone."""
     for key, name, chat in _named(recipe, ""):
         folder = Path(model_folder(name))
-        if folder.exists():
+        if folder.exists() and not (folder / STORED_STATES).is_file():
             _of(key, check_model_folder, folder, chat=chat)
     for key, name in _ears(recipe, ""):
         _of(key, check_ears_folder, Path(name))
