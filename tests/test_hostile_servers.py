@@ -24,7 +24,7 @@ QUICK = [
     "endless headers",
     "gzip bomb",
     "redirect elsewhere",
-    "brotli",
+    "br",
 ]
 """All modes are tried by `make torture`."""
 
@@ -60,7 +60,6 @@ def test_an_answer_that_is_bad_is_bounded_in_time_and_bytes(mode: str, tmp_path:
     expected = {
         "drip-feed": "no answer in time",
         "drip-fed headers": "no answer in time",
-        "gzip bomb": "the answer is larger than",
         "redirect elsewhere": "status 307: it sends us to another address, which is not followed",
         "br": "the answer is packed in a way that was not asked for",
     }

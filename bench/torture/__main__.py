@@ -49,6 +49,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="file that gets the table")
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder when absent")
     options = parser.parse_args()
+    sys.modules["__main__"].__file__ = None  # Commands are forked, and none of them needs to import this file again.
     root = options.folder or Path(tempfile.mkdtemp(prefix="torture-"))
     table, began = Table(), time.monotonic()
     places = Places(root)

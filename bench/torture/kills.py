@@ -188,13 +188,18 @@ def two_processes(table: Table, places: Places, rng: random.Random, count: int) 
     for number in range(count):
         started = place / "runs/tiny/stages/seed0/align/started.json"
         process = subprocess.Popen(
-            command, cwd=place, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            command,
+            cwd=place,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         stop = time.monotonic() + 2 * LIMIT_S
         while not started.exists() and process.poll() is None and time.monotonic() < stop:
             time.sleep(0.05)
         time.sleep(rng.uniform(0, 5))
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # the launcher and both processes
         process.wait()
         table.note("kill -9", f"two processes, kill {number}", "" if started.exists() else "the training never began")
     last = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False, timeout=900)
