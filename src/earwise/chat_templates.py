@@ -31,6 +31,8 @@ FILE: Final = "chat_template.jinja"
 _LONGEST_S: Final = 2.0
 _LARGEST: Final = 100_000
 """Characters of a template's output, and times that something may be repeated in it."""
+_GIVEN: Final = {"tools": None, "documents": None, "add_generation_prompt": False}
+"""What transformers gives beside messages and special tokens."""
 _QUERY, _ANSWER = "What is it?", "A dog."
 
 
@@ -97,7 +99,7 @@ def check_template(folder: Path, *, parts: bool) -> None:
     path, template = find_template(folder)
     try:
         with _in_time():
-            text = _compiled(template).render(messages=_messages(parts=parts), **_tokens(folder))
+            text = _compiled(template).render(messages=_messages(parts=parts), **_GIVEN, **_tokens(folder))
         _check_size(len(text))
     except jinja2.TemplateSyntaxError as error:
         raise InputError(f"the chat template is broken: {error.message}, line {error.lineno}", file=path) from None

@@ -155,7 +155,9 @@ def link(path: Path, target: Path) -> None:
 
 def listed(folder: Path) -> tuple[list[str], list[str], list[str]]:
     """Relative names of all files, links and folders below `folder` that are not hidden; links are not followed."""
-    files, links, folders = [], [], ["."]
+    files: list[str] = []
+    links: list[str] = []
+    folders = ["."]
     for inside in folders:
         for entry in os.scandir(folder / inside):
             if entry.name.startswith("."):
