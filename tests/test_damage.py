@@ -293,8 +293,10 @@ def test_the_content_of_a_folder_is_that_of_its_names_and_files(tmp_path: Path) 
 def test_a_file_that_cannot_be_looked_at_is_damaged(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     held = Manifest.of_files(plan.folder, ["summary.json"])
 
-    def refused(path: Path) -> os.stat_result:
+    def refused(path: str) -> os.stat_result:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(Path, "stat", refused)
-    assert held.damage() == [("summary.json", "Input/output error")]
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "stat", refused)
+        damage = held.damage()
+    assert damage == [("summary.json", "Input/output error")]
