@@ -16,6 +16,7 @@ from earwise.data.llava import TYPED
 from earwise.data.media import Waveform
 from earwise.data_settings import CorporaData, FolderData, MicroData, MicroFeelings, MicroSounds
 from earwise.evaluation_settings import DESCRIBED_VIEWS
+from earwise.manifest import link
 from earwise.models.views import Sample
 from earwise.records import SAMPLE_RATE_HZ, Item, View
 from earwise.settings import Recipe
@@ -26,7 +27,7 @@ from earwise.speech.perturbed import opener
 from earwise.speech.spoken_form import spoken_form
 from earwise.speech.voices import split_voices
 from earwise.speech_settings import EspeakEngine, Speech
-from earwise.stages.corpora import MEDIA, link, open_pool
+from earwise.stages.corpora import MEDIA, open_pool
 from earwise.stages.data import write_micro, write_micro_feelings, write_micro_sounds
 from earwise.stages.declared.corpora import pools
 from earwise.stages.declared.data import used_item_files
@@ -140,7 +141,7 @@ def _look_at_corpora(recipe: Recipe, source: CorporaData, names: Sequence[str], 
     for name in names:
         pool = open_pool(name, pools(source)[name], source.seed, root)
         for part in pool.parts:
-            link(root / MEDIA / part.name, part.media)
+            link(root / MEDIA / part.name, part.media.resolve())
         total = len(pool.mixture)
         items = [item for place in range(min(total, SAMPLED)) for item in pool.mixture[place]]
         notes = [f"{part.name}: {line}" for part in pool.parts for line in part.conversations.drops.lines()]

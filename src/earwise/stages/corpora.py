@@ -15,6 +15,7 @@ from earwise.data.mixture import Mixture
 from earwise.data.parts import OpenPart, open_part, part_name
 from earwise.data_settings import CorporaData, TrainPool, TranscribePool
 from earwise.errors import InputError
+from earwise.manifest import link
 from earwise.records import Item
 from earwise.run import StageContext
 from earwise.stages.declared.corpora import pools
@@ -74,11 +75,11 @@ def write_corpora(context: StageContext, source: CorporaData) -> None:
     folder, dropped = context.folder, {}
     (folder / MEDIA).mkdir(exist_ok=True)
     if source.benchmarks is not None:
-        link(folder / "benchmarks", Path(source.benchmarks))
+        link(folder / "benchmarks", Path(source.benchmarks).resolve())
     for name, pool in pools(source).items():
         opened = open_pool(name, pool, source.seed, folder)
         for part in opened.parts:
-            link(folder / MEDIA / part.name, part.media)
+            link(folder / MEDIA / part.name, part.media.resolve())
         drawn = context.track(opened.conversations(), len(opened.mixture), f"data: {name}")
         write_items(folder / f"{name}.jsonl", itertools.chain.from_iterable(drawn))
         dropped[name] = {part.name: part.conversations.drops.counts for part in opened.parts}
@@ -91,12 +92,6 @@ def say_drops(context: StageContext, what: str, drops: Drops) -> None:
     """One line for each reason for which something was left out."""
     for line in drops.lines():
         context.say(f"{what}: {line}")
-
-
-def link(path: Path, target: Path) -> None:
-    """Make `path` a link to the folder `target`, whatever it was before."""
-    path.unlink(missing_ok=True)
-    path.symlink_to(target.resolve(), target_is_directory=True)
 
 
 def _renamed(item: Item, ending: str) -> Item:
