@@ -47,8 +47,8 @@ class Marker:
         for above in (*folder.relative_to(run_folder).parents, Path()):
             sync(run_folder / above)
         made = Manifest.of_files(run_folder, outputs)
-        known = {"seconds": seconds, "made_from": made_from, "content": files.content}
-        return replace(self, files=files, outputs=made, **known)
+        told = replace(self, seconds=seconds, made_from=made_from)
+        return replace(told, content=files.content, files=files, outputs=made)
 
     def damage(self, *, read_all: bool) -> list[Damage]:
         """Files that are not what they were; outputs only where all files are whole."""

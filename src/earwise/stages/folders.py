@@ -79,6 +79,6 @@ def _inside(value: Any, key: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, dict):
         pairs = list(value.items())
     else:
-        pairs = list(enumerate(value)) if isinstance(value, tuple) else []
+        pairs = [(str(n), one) for n, one in enumerate(value)] if isinstance(value, tuple) else []
     for name, inner in pairs:
         yield f"{key}.{name}".lstrip("."), inner
