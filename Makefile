@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constr
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env quickstart test check bench
+.PHONY: help env quickstart test check bench torture
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -37,6 +37,9 @@ bench: env .venv/.bench-installed ## Time the divergence and the training step; 
 	@mkdir -p runs/bench
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/python bench/divergence.py --json runs/bench/divergence.json
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/python bench/step.py --preset cpu --json runs/bench/step.json
+
+torture: env ## Try kills, damage, bad and hostile input; minutes to hours, one core; docs/results/reliability.md
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python bench/torture --out docs/results/reliability.md
 
 # What is only compared with: TRL's chunked divergence.
 .venv/.bench-installed: .venv/.installed

@@ -64,7 +64,7 @@ def finished(tmp_path: Path) -> Path:
         for name in context.stage.outputs:
             (context.run_folder / name).write_text(json.dumps(report_fixture.summary()))
 
-    stages = [replace(stage, work=work, check=None) for stage in plan(recipe, file)]
+    stages = [replace(stage, work=work, check=()) for stage in plan(recipe, file)]
     Run(tmp_path / "runs/quick", recipe, file, say=lambda line: None).execute(stages)
     return tmp_path
 
@@ -116,9 +116,10 @@ def test_every_work_is_a_function_that_takes_what_it_will_be_given(file: Path) -
     for stage in plan(load_recipe(file), file):
         assert isinstance(stage.work, Deferred)
         inspect.signature(stage.work.function()).bind(object(), *stage.work.arguments)
-        if stage.check is not None:
-            assert isinstance(stage.check, Deferred)
-            inspect.signature(stage.check.function()).bind(*stage.check.arguments)
+        assert stage.check
+        for check in stage.check:
+            assert isinstance(check, Deferred)
+            inspect.signature(check.function()).bind(*check.arguments)
 
 
 def test_a_deferred_function_is_called_with_what_is_given_and_then_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ PROJECT = PACKAGE.parent.parent
 LAYERS = (
     {"errors", "files", "limits", "messages", "plural"},
     {"loading", "records"},
-    {"locks"},
+    {"locks", "manifest", "safetensors_files", "stage_kinds"},
     {"store"},
     {"schema"},
     {
@@ -36,8 +36,8 @@ LAYERS = (
     {"choice_agreement", "condition_agreement", "size_agreement"},
     {"agreement"},
     {"recipe"},
-    {"arithmetic", "metrics", "parallel", "progress", "provenance", "ranks", "threads"},
-    {"cluster"},
+    {"arithmetic", "chat_templates", "metrics", "parallel", "progress", "provenance", "ranks", "threads"},
+    {"bounded_http", "cluster", "fingerprints", "markers", "model_folders", "stage"},
     {"run"},
     {"data"},
     {"speech"},
@@ -60,6 +60,7 @@ LIGHT = (
     "earwise.cli",
     "earwise.models.views",
     "earwise.stages",
+    "earwise.stages.folders",
     "earwise.evaluate.ablation",
     "earwise.evaluate.filters",
     "earwise.evaluate.gap",

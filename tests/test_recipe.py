@@ -118,7 +118,10 @@ BAD_VALUES = [
         "speech.engine.type: expected one of 'espeak', 'flite', 'festival', 'huggingface', 'openai', got 'foo'",
     ),
     ("speech.engine={}", "speech.engine.type: missing (it says which variant the table is)"),
-    ("speech.engine={type='openai', base_url='x'}", "speech.engine.model: missing (it is required and has no default)"),
+    (
+        "speech.engine={type='openai', base_url='http://x'}",
+        "speech.engine.model: missing (it is required and has no default)",
+    ),
     ("speech.rates_wpm=[180, 120]", "speech.rates_wpm: the range [180, 120] ends before it begins"),
     (
         "evaluate.profile=lax",
@@ -127,7 +130,7 @@ BAD_VALUES = [
     ("evaluate.models=some", "evaluate.models: expected 'all' or a list, got 'some'"),
     ("model.ears.heads=3", "model.ears: width 128 is not a multiple of heads 3"),
     ("train.self_kd.terms.1.teacher_share=0.3", "train.self_kd.terms.1: teacher_share has no effect on forward_kl"),
-    ("training.lr=[1", "training.lr=[1: the value is not valid TOML"),
+    ("training.lr=[1", "training.lr: the value is not valid TOML"),
     ("training.lr", "training.lr: is not an override (write section.key=value)"),
     ("=3", "=3: is not an override (write section.key=value)"),
     ("training.steps.x=3", "training.steps.x: there is no 'x' in the value 10"),

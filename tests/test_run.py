@@ -159,14 +159,14 @@ def test_checks_come_before_the_first_stage_and_only_where_a_stage_will_work(pla
 
     def stages(*names: str) -> list[Stage]:
         check = partial(checked.append, "models")
-        return [replace(stage, check=check if stage.name in names else None) for stage in plan.stages()]
+        return [replace(stage, check=(check,) if stage.name in names else ()) for stage in plan.stages()]
 
     def refuse() -> None:
         raise InputError("no such model")
 
     run = Run(plan.folder, load_recipe(plan.recipe_file), plan.recipe_file, say=plan.said.append)
     with pytest.raises(InputError, match=r"^no such model$"):
-        run.execute([replace(stage, check=refuse) for stage in plan.stages()])
+        run.execute([replace(stage, check=(refuse,)) for stage in plan.stages()])
     assert plan.calls == []
     assert run.running is None
     assert not (plan.folder / "run.json").exists()
@@ -177,6 +177,9 @@ def test_checks_come_before_the_first_stage_and_only_where_a_stage_will_work(pla
     (plan.folder / "summary.json").unlink()
     run.execute(stages("seed0/train.a"))
     assert checked == ["models"], "the stage that is checked is done"
+    (plan.folder / "stages/data/done.json").unlink()
+    run.execute(stages("seed0/train.a"))
+    assert checked == ["models"] * 2, "what the stage needs is made again, so it may work too"
 
 
 def test_an_interrupted_stage_continues_in_its_folder(plan: Plan) -> None:
@@ -317,7 +320,7 @@ def test_two_processes_do_not_share_a_run(plan: Plan) -> None:
 
 
 def test_provenance_says_where_a_run_came_from(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = provenance.Checkout("abc123", "--- a\n+++ b\n", ("new.py",))
+    state = provenance.Checkout("abc123", "--- a\n+++ b\n", modified=True)
     monkeypatch.setattr(provenance, "checkout", lambda: state)
     plan.execute()
     monkeypatch.setattr(provenance, "checkout", lambda: None)
@@ -332,7 +335,7 @@ def test_provenance_says_where_a_run_came_from(plan: Plan, monkeypatch: pytest.M
     assert timedelta(0) <= datetime.now(UTC) - again <= datetime.now(UTC) - began < timedelta(minutes=5)
     assert first["recipe_sha256"] == provenance.hash_file(plan.recipe_file)
     assert set(first["versions"]) >= {"python", "earwise", "torch", "transformers", "numpy"}
-    assert (first["revision"], first["untracked"]) == ("abc123", ["new.py"])
+    assert (first["revision"], first["modified"]) == ("abc123", True)
     assert (plan.folder / first["diff"]).read_text() == state.diff
     assert second["revision"] is None
     assert "diff" not in second
@@ -351,17 +354,26 @@ def test_the_checkout_is_that_of_the_package(tmp_path: Path, monkeypatch: pytest
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("one\n")
     monkeypatch.setattr(provenance.earwise, "__file__", str(package / "__init__.py"))
+    (tmp_path / "secret.txt").write_text("old\n")
     git("init", "-q")
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "earwise"\n')
     assert provenance.checkout() is None  # inside a repository that does not track the package
-    git("add", "src")
+    git("add", "src", "secret.txt", "pyproject.toml")
     git("commit", "-qm", "first")
-    assert provenance.checkout() == provenance.Checkout(git("rev-parse", "HEAD"), "", ())
-    (package / "__init__.py").write_text("two\n")
+    (tmp_path / "secret.txt").write_text("token\n")
     (tmp_path / "new.txt").write_text("")
+    assert provenance.checkout() == provenance.Checkout(git("rev-parse", "HEAD"), "", modified=False)
+    (package / "__init__.py").write_text("two\n")
     state = provenance.checkout()
     assert state is not None
     assert "-one\n+two\n" in state.diff
-    assert state.untracked == ("new.txt",)
+    assert "token" not in state.diff
+    assert state.modified
+    (package / "__init__.py").write_text("one\n")
+    (package / "new.py").write_text("")
+    assert provenance.checkout() == provenance.Checkout(git("rev-parse", "HEAD"), "", modified=True)
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "other"\n')
+    assert provenance.checkout() is None  # inside another project that has a copy of the package
 
 
 def test_changes_are_said_by_their_dotted_key() -> None:

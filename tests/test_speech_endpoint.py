@@ -88,7 +88,7 @@ def test_any_rate_channels_and_streamed_header_become_mono_16_khz(server, engine
 def test_giving_up_names_the_status_and_never_the_key(server, engine, caplog):
     caplog.set_level(logging.DEBUG)
     server.answers = [(429, {"Retry-After": "0.01"}, json.dumps({"error": {"message": f"bad key {KEY}"}}).encode())]
-    with pytest.raises(EarwiseError, match=r"endpoint tts-1 at .*: answered with status 429") as caught:
+    with pytest.raises(EarwiseError, match=r"endpoint tts-1 at .*: status 429") as caught:
         engine.speak("Is it red?", "alloy", 175, 50, 0)
     assert len(server.requests) == 3
     assert KEY not in str(caught.value)

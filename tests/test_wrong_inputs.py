@@ -196,9 +196,11 @@ def test_wrong_data(file, spoil, line, place):
 
 
 class ClipOf:
-    """A run that has spoken everything and trained nothing, and one clip in it."""
+    """A run that has spoken everything and trained nothing, and one clip in it. The clips are not vouched for, so what
+    a test does to one is found when it is heard, as if it had happened while the run was under way.
+    """
 
-    def __init__(self, place: Path, finished: Path, heard_in: str) -> None:
+    def __init__(self, place: Path, finished: Path, heard_in: str, *, vouched: bool = False) -> None:
         self.place = place
         self.speech = place / "runs/own/stages/speech"
         shutil.copytree(finished / "runs", place / "runs")
@@ -206,6 +208,10 @@ class ClipOf:
         shutil.rmtree(place / "runs/own/stages/seed0/evaluate.sft")
         if heard_in == "train":
             shutil.rmtree(place / "runs/own/stages/seed0/train.sft")
+        if not vouched:
+            marker = json.loads((self.speech / "done.json").read_text())
+            marker["held"]["files"] = {}
+            (self.speech / "done.json").write_text(json.dumps(marker))
         folder = self.speech / {"train": "train", "evaluate": "benchmarks/mme"}[heard_in]
         record = json.loads((folder / "clips.jsonl").read_text().splitlines()[0])["record"]
         self.item = record["item"]
@@ -251,6 +257,45 @@ def test_a_wrong_clip_in_training(spoil, what, place, finished):
     size = clip.path.stat().st_size - 44
     spoil(clip.path)
     clip.assert_refused("train.sft", what.format(bytes=size, rest=size - 60, samples=size // 2))
+
+
+@pytest.mark.parametrize("spoil", [cut, silence, lose])
+def test_a_wrong_clip_of_a_finished_stage_is_made_again_as_it_was(spoil, place, finished):
+    clip = ClipOf(place, finished, "evaluate", vouched=True)
+    spoil(clip.path)
+    mended = run(place)
+    assert (mended.code, mended.stderr) == (0, "")
+    assert f"speech: damaged: {clip.path.relative_to(clip.speech)}: it" in mended.stdout
+    assert "align: " in mended.stdout
+    assert "align: starts" not in mended.stdout
+    assert clip.path.read_bytes() == (finished / clip.path.relative_to(place)).read_bytes()
+
+
+def test_lost_scores_are_answered_again(place, finished):
+    """One item is lost from every file of scores, with each file a sound store."""
+    shutil.copytree(finished / "runs", place / "runs")
+    summary = (place / "runs/own/summary.json").read_text()
+    for path in (place / "runs/own/stages").rglob("scores.jsonl"):
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if '"item":"b0"' not in line))
+        assert path.read_text() != "".join(lines)
+    (place / "runs/own/summary.json").unlink()
+    mended = run(place)
+    assert (mended.code, mended.stderr) == (0, "")
+    again = json.loads((place / "runs/own/summary.json").read_text())
+    assert again["models"] == json.loads(summary)["models"]
+
+
+@pytest.mark.parametrize("stage", ["align", "train.sft"])
+def test_truncated_ears_are_trained_again(stage, place, finished):
+    shutil.copytree(finished / "runs", place / "runs")
+    ears = place / "runs/own/stages/seed0" / stage / "ears/ears.safetensors"
+    cut(ears)
+    mended = run(place)
+    assert (mended.code, mended.stderr) == (0, "")
+    assert f"seed0/{stage}: damaged: ears/ears.safetensors: it has" in mended.stdout
+    assert ears.read_bytes() == (finished / ears.relative_to(place)).read_bytes()
+    assert mended.stdout.count(": starts") == 1
 
 
 def test_a_wrong_clip_in_a_test_and_its_remedy(place, finished):

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field
 
 from earwise.records import NonEmpty, View
-from earwise.schema import MODEL, Count, Name, Settings, Share, unique
+from earwise.schema import ENCODER, Count, Name, Settings, Share, unique
 from earwise.training_settings import Optimisation
 
 
@@ -76,7 +76,7 @@ class Base(Settings):
     audio_layers: Count | None = None
     audio_heads: Count | None = None
     mel_bins: Count | None = None
-    tower: Annotated[NonEmpty | None, MODEL] = None
+    tower: Annotated[NonEmpty | None, ENCODER] = None
     """The Whisper checkpoint that hearing starts from, with its sizes instead of those above: `whisper-micro`, which
     comes with the package, a folder, or a hub id. It is trained with the rest."""
     phases: Annotated[tuple[BasePhase, ...], Field(min_length=1)]

@@ -71,6 +71,9 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Values laid over the recipe's.", show_default=False),
 ]
+Check = Annotated[
+    bool, typer.Option("--check", help="Read every file of finished stages, not only those that look changed.")
+]
 Out = Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/RECIPE'S NAME")]
 
 
@@ -90,9 +93,9 @@ def earwise(
 
 
 @app.command()
-def run(recipe: RecipePath, overrides: Overrides = None, out: Out = None) -> None:
+def run(recipe: RecipePath, overrides: Overrides = None, out: Out = None, check: Check = False) -> None:
     """Run a recipe, or continue where it stopped; a finished run shows its result."""
-    raise typer.Exit(execute(recipe, overrides or [], out))
+    raise typer.Exit(execute(recipe, overrides or [], out, check=check))
 
 
 def _verb(name: str) -> Callable[[Path, list[str] | None, Path | None], None]:
@@ -197,7 +200,9 @@ def _show_audit(result: _Audit, tables: Sequence[Table], below: Sequence[str], f
     return 2 if result.errors else 0
 
 
-def execute(recipe_file: Path, overrides: list[str], out: Path | None, verb: str | None = None) -> int:
+def execute(
+    recipe_file: Path, overrides: list[str], out: Path | None, verb: str | None = None, *, check: bool = False
+) -> int:
     """Run a recipe's stages, or those of one verb and what they need, and return the exit code."""
     from earwise.recipe import load_recipe
     from earwise.run import Run
@@ -205,7 +210,8 @@ def execute(recipe_file: Path, overrides: list[str], out: Path | None, verb: str
     run: Run | None = None
     try:
         recipe = load_recipe(recipe_file, overrides)
-        run = Run(out or Path("runs") / recipe.name, recipe, recipe_file, command=["earwise", *sys.argv[1:]], say=say)
+        folder, command = out or Path("runs") / recipe.name, ["earwise", *sys.argv[1:]]
+        run = Run(folder, recipe, recipe_file, command=command, say=say, read_all=check)
         if process_rank() == 0:
             say(f"earwise {__version__}, recipe {recipe_file}, run folder {run.folder}")
         with _showing_logs(), joined() as run.ranks:

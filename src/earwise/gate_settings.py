@@ -7,13 +7,13 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, JsonValue
 
 from earwise.records import NonEmpty
-from earwise.schema import MODEL, Count, Range, Settings, Share
+from earwise.schema import ENCODER, Count, Range, Settings, Share
 
 
 class Asr(Settings):
     """A speech recogniser that `transformers` loads: Whisper, or any CTC model."""
 
-    model: Annotated[NonEmpty, MODEL]
+    model: Annotated[NonEmpty, ENCODER]
     """Folder or hub id."""
     revision: str | None = None
     batch_size: Count = 8

@@ -29,11 +29,19 @@ class Metrics:
             file.write(json.dumps({"step": step, **values}) + "\n")
 
     def rewind(self, step: float) -> None:
-        """Drop the lines beyond `step`, which a training that resumes from there writes anew."""
+        """Drop the lines beyond `step`, which a training that resumes from there writes anew, and damaged ones."""
         if self.path.exists():
-            kept = [line for line in _whole_lines(self.path) if json.loads(line)["step"] <= step]
+            kept = [line for line in _whole_lines(self.path) if _step(line) <= step]
             write_atomic(self.path, "".join(f"{line}\n" for line in kept))
 
 
 def _whole_lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").split("\n")[:-1]
+    return path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+
+
+def _step(line: str) -> float:
+    """The step of a line; no number, which is at or below none, where the line is damaged."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.nan

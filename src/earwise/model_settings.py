@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from earwise.records import NonEmpty
-from earwise.schema import MODEL, Count, Settings, unique
+from earwise.schema import ENCODER, MODEL, Count, Settings, unique
 
 BASE = "base"
 """Name of the vision-language model before anything is trained: a `start`, an evaluated model, and `[model] base`."""
@@ -45,7 +45,7 @@ class PretrainedEars(_Ears):
     """The encoder of a Whisper checkpoint."""
 
     encoder: Literal["pretrained"]
-    path: Annotated[NonEmpty, MODEL]
+    path: Annotated[NonEmpty, ENCODER]
     """Folder or hub id."""
     revision: str | None = None
 

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,26 +51,48 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Checkout:
-    """State of the git checkout that the package runs from."""
+    """State of the package's own sources in its own git checkout. Nothing of other files is looked at."""
 
     revision: str
     diff: str
-    """What differs from the revision in tracked files; empty when nothing does."""
-    untracked: tuple[str, ...]
+    """What differs from the revision in the package's tracked files; empty when nothing does."""
+    modified: bool
+    """Whether anything differs, files of the package that git does not track included."""
 
 
 def checkout() -> Checkout | None:
-    """State of the checkout that holds this package; None when it is installed elsewhere or git is absent."""
+    """State of the package's sources; None when it is installed elsewhere or git is absent.
+
+    An installed package may lie inside somebody else's repository: one that does not track it, or that is another
+    project which has a copy of it. Neither says anything about the package, and neither is read.
+    """
     package = Path(earwise.__file__).parent
-    # An installed package may lie inside somebody else's repository, which then does not track it.
+    top = _git(package, "rev-parse", "--show-toplevel")
+    if top is None or not _is_own(Path(top.removesuffix("\n"))):
+        return None
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
         return None
     revision = _git(package, "rev-parse", "HEAD")
-    diff = _git(package, "diff", "HEAD")
-    untracked = _git(package, "ls-files", "--others", "--exclude-standard", "--full-name", ":/")
+    diff = _git(package, "diff", "--no-ext-diff", "--no-textconv", "HEAD", "--", ".")
+    untracked = _git(package, "ls-files", "--others", "--exclude-standard", "--", ".")
     if revision is None or diff is None or untracked is None:
         return None
-    return Checkout(revision.strip(), diff, tuple(untracked.split("\n")[:-1]))
+    return Checkout(revision.strip(), diff, bool(diff or untracked))
+
+
+def _is_own(top: Path) -> bool:
+    """Whether a checkout is that of this project."""
+    try:
+        described = tomllib.loads((top / "pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(described.get("project", {}).get("name") == "earwise")
+
+
+def code_versions() -> dict[str, str]:
+    """`versions`, and the revision of the package's sources where it is known; `+` where they were modified."""
+    state = checkout()
+    return {**versions(), **({"revision": state.revision + "+" * state.modified} if state else {})}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
@@ -93,13 +116,12 @@ def attempt(folder: Path, command: list[str], seeds: tuple[int, ...], recipe_fil
         "versions": versions(),
         "platform": {"system": platform.platform(), "machine": platform.machine()},
         "revision": state.revision if state else None,
+        "modified": state.modified if state else None,
     }
     if state and state.diff:
         name = f"diff-{hashlib.sha256(state.diff.encode()).hexdigest()[:12]}.patch"
         write_atomic(folder / name, state.diff)
         entry["diff"] = name
-    if state and state.untracked:
-        entry["untracked"] = list(state.untracked)
     return entry
 
 
@@ -129,7 +151,7 @@ class InputHashes:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[str, dict[str, int | str]] = read_json(path) if path.exists() else {}
+        self._known = _known(path)
         self._changed = False
 
     def of(self, path: Path) -> str:
@@ -165,3 +187,13 @@ class InputHashes:
         if self._changed:
             write_atomic(self._path, json.dumps(self._known, indent=1, sort_keys=True) + "\n")
             self._changed = False
+
+
+def _known(path: Path) -> dict[str, dict[str, int | str]]:
+    """What a file of hashes says. A damaged one says nothing, and everything is read again."""
+    try:
+        known = read_json(path)
+    except InputError:
+        return {}
+    whole = isinstance(known, dict) and all(isinstance(one, dict) for one in known.values())
+    return known if whole else {}

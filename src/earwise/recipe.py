@@ -99,7 +99,7 @@ def _parse_value(text: str, override: str) -> Any:
     except ValueError as error:
         if text[:1] in ("[", "{", '"', "'") or text.isdecimal():
             what = f"the value is not valid TOML: {error}"
-            raise InputError(what, file=COMMAND_LINE, record=override) from None
+            raise InputError(what, file=COMMAND_LINE, record=override.partition("=")[0]) from None
         return text
     return parsed["value"] if len(parsed) == 1 else text
 
@@ -128,12 +128,15 @@ EXPECTED = {
 
 def _first_problem(error: ValidationError, tables: dict[str, Any]) -> tuple[str, str, str | None]:
     """Dotted key, what is wrong and the remedy of the first problem; an unknown key may explain a missing one."""
-    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "unknown_key")
+    # What must not be shown comes before a complaint about the table that it stands in, which would show it.
+    problems = sorted(error.errors(), key=lambda problem: problem["type"] not in ("unshown", "unknown_key"))
     keys = [_dotted(problem, tables) for problem in problems]
     first, key = problems[0], keys[0]
     kind, context, got = first["type"], first.get("ctx", {}), _shown(first["input"])
     if kind == "unknown_key":
         return ".".join(filter(None, (key, context["key"]))), "unknown key", context["known"]
+    if kind == "unshown":
+        return key, context["what"], context["remedy"]
     if kind == "missing":
         return key, "missing", "it is required and has no default"
     if kind == "union_tag_not_found":

@@ -8,116 +8,42 @@
       stages/align/done.json         written last: the stage is whole
 
 Running again continues: a stage that is done with the same fingerprint is skipped, one that was begun with it is called
-again on its own folder, and one whose settings, inputs or needed stages changed is cleared and starts over.
+again on its own folder, and one whose settings, inputs or needed stages changed is cleared and starts over. A stage's
+`done.json` vouches for its files (`earwise.manifest`): one that lost a file or has a damaged one is opened again.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, get_args
-
-from pydantic import JsonValue
+from typing import Any, Final, get_args
 
 from earwise import arithmetic
 from earwise.errors import EarwiseError, InputError
+from earwise.fingerprints import changes, fingerprint
 from earwise.locks import FileLock
+from earwise.markers import DONE, STARTED, Found, Marker, clear_but, read_marker
 from earwise.metrics import Metrics
-from earwise.progress import duration, track
-from earwise.provenance import InputHashes, attempt
+from earwise.progress import duration
+from earwise.provenance import InputHashes, attempt, code_versions
 from earwise.ranks import ALONE, END, Ranks
 from earwise.recipe import resolved_json
 from earwise.settings import Recipe
+from earwise.stage import Stage as Stage
+from earwise.stage import StageContext as StageContext
+from earwise.stage_kinds import kind_of
 from earwise.store import PART, read_json, write_atomic
-from earwise.training_settings import AskedPrecision, Optimisation, Precision
-
-S = TypeVar("S", bound=Optimisation)
-T = TypeVar("T")
+from earwise.training_settings import Precision
 
 _PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One step of a run. What it does may depend on nothing but the fields below.
-
-    `work` may be killed at any time and is then called again on the same folder: it continues from what it finds there.
-    """
-
-    name: str
-    """Folder below `stages/`, such as `speech` or `seed0/train.sft`."""
-    work: Callable[[StageContext], None]
-    settings: dict[str, JsonValue]
-    """The part of the recipe that its result depends on."""
-    seed: int = 0
-    needs: tuple[str, ...] = ()
-    """Stages that come before it and whose folders it reads."""
-    inputs: tuple[Path, ...] = ()
-    """Files and folders from outside the run that it reads."""
-    outputs: tuple[str, ...] = ()
-    """Files that it leaves outside its own folder, relative to the run's folder, such as `summary.json`."""
-    check: Callable[[], None] | None = None
-    """What can be found wrong before any stage works, where this one is among those that will; raises `InputError`."""
-    processes: Literal["main", "all", "one"] = "main"
-    """Who works where several processes run the recipe: the first while the others wait, all of them together, or
-    nobody, as the work is made for one process.
-    """
-    precision: tuple[AskedPrecision, ...] = ()
-    """What the recipe asks for, for each of its trainings in their order; empty where nothing is trained."""
-
-    @property
-    def verb(self) -> str:
-        """What kind of stage it is: `train` for `seed0/train.sft`."""
-        return self.name.rpartition("/")[2].partition(".")[0]
-
-
-@dataclass(frozen=True)
-class StageContext:
-    """What a stage's work is given."""
-
-    stage: Stage
-    folder: Path
-    """The stage's own folder."""
-    run_folder: Path
-    metrics: Metrics
-    """Writes to `metrics.jsonl` in the stage's folder."""
-    say: Callable[[str], None]
-    """Tells the person who runs it one line."""
-    timings_s: dict[str, float]
-    """Seconds that each stage before this one took, interrupted attempts included."""
-    precision: tuple[Precision, ...] = ()
-    """What the stage computes in: `Stage.precision`, resolved when it began."""
-
-    @property
-    def seed(self) -> int:
-        """The stage's seed."""
-        return self.stage.seed
-
-    @property
-    def settings(self) -> dict[str, JsonValue]:
-        """The stage's settings."""
-        return self.stage.settings
-
-    def folder_of(self, name: str) -> Path:
-        """Folder of a stage that this one needs; `ValueError` if it does not say so, as its fingerprint would lie."""
-        if name not in self.stage.needs:
-            raise ValueError(f"stage {self.stage.name} reads stage {name}, which is not among its needs")
-        return self.run_folder / "stages" / name
-
-    def settled(self, settings: S, number: int = 0) -> S:
-        """`settings` of the stage's training `number`, with the precision that was resolved when the stage began."""
-        return settings.model_copy(update={"precision": self.precision[number]})
-
-    def track(self, iterable: Iterable[T], total: int | None = None, what: str | None = None) -> Iterator[T]:
-        """Yield from `iterable` and show progress under the stage's name."""
-        return track(iterable, total, what or self.stage.name)
 
 
 class Run:
@@ -132,9 +58,10 @@ class Run:
         command: Sequence[str] = (),
         say: Callable[[str], None] = print,
         ranks: Ranks = ALONE,
+        read_all: bool = False,
     ) -> None:
         self.folder, self.recipe, self.recipe_file = folder, recipe, recipe_file
-        self.command, self.say, self.ranks = list(command), say, ranks
+        self.command, self.say, self.ranks, self.read_all = list(command), say, ranks, read_all
         self.running: str | None = None
         """Name of the stage that is at work, or that failed."""
         self._together = False
@@ -170,39 +97,32 @@ class Run:
             stage = stages[number]
             worked.append(stage.name)
             self.running = stage.name
-            folder = self._folder(stage)
             precision = tuple(_PRECISIONS[self.ranks.hear()] for _ in stage.precision)
-            metrics = Metrics(folder / "metrics.jsonl")
-            stage.work(StageContext(stage, folder, self.folder, metrics, self.say, {}, precision))
+            stage.work(self._context(stage, precision, {}))
             self.ranks.meet()
             self.running = None
         return worked
 
     def _bring_up_to_date(self, stages: Sequence[Stage]) -> list[str]:
         depends = self._depends(stages)
-        done = {stage.name: self._done(stage, depends[stage.name]) for stage in stages}
-        waiting = [stage for stage in stages if done[stage.name] is None]
-        if waiting:
+        found = {stage.name: self._found(stage, depends[stage.name]) for stage in stages}
+        if waiting := _may_work(stages, found):
             _check_all(waiting)
             self._record_attempt()
-        timings_s: dict[str, float] = {}
+        done: dict[str, Marker] = {}
+        worked: list[str] = []
         for number, stage in enumerate(stages):
-            seconds = done[stage.name]
-            if seconds is None:
+            marker = found[stage.name].whole
+            if marker is None or self._is_stale(stage, marker, done):
+                worked.append(stage.name)
                 self.running = stage.name
                 self._check_processes(stage)
-                seconds = self._work(stage, depends[stage.name], dict(timings_s), number)
+                self._open_again(stage, found[stage.name])
+                marker = self._work(stage, depends[stage.name], done, number)
                 self.running = None
-            timings_s[stage.name] = seconds
-            self.say(f"{stage.name}: done, {duration(seconds)}")
-        return [stage.name for stage in waiting]
-
-    def _done(self, stage: Stage, depends: dict[str, Any]) -> float | None:
-        """Seconds that a stage took which is done and whole; None for one that is to work."""
-        done = self._read(stage, "done.json")
-        if done is None or done["fingerprint"] != fingerprint(depends) or self._missing_outputs(stage):
-            return None
-        return float(done["seconds"])
+            done[stage.name] = marker
+            self.say(f"{stage.name}: done, {duration(marker.seconds)}")
+        return worked
 
     def _check_processes(self, stage: Stage) -> None:
         if stage.processes == "one" and self.ranks.count > 1:
@@ -210,48 +130,109 @@ class Run:
             remedy = f"run `earwise {stage.verb}` by itself first, then all of the recipe with several processes"
             raise InputError(what, remedy=remedy)
 
-    def _work(self, stage: Stage, depends: dict[str, Any], timings_s: dict[str, float], number: int) -> float:
-        """Run one stage from where it stands, between its two markers; returns the seconds it took in all."""
+    def _found(self, stage: Stage, depends: dict[str, Any]) -> Found:
+        """What lies in the stage's folder; nothing of it is cleared yet."""
+        marker = self._read(self._folder(stage), DONE)
+        if marker is None or marker.fingerprint != fingerprint(depends) or self._missing_outputs(stage):
+            return Found(None)
+        damage = marker.damage(read_all=self.read_all)
+        return Found(marker, tuple(damage)) if damage else Found(marker.refresh(self._folder(stage)))
+
+    def _read(self, folder: Path, name: str) -> Marker | None:
+        return read_marker(self.folder, folder, name, self.say)
+
+    def _is_stale(self, stage: Stage, marker: Marker, done: dict[str, Marker]) -> bool:
+        """Whether a stage that it needs was made again and is another one now; its folder is then cleared."""
+        other = _other_now(marker, done)
+        if other:
+            self.say(f"{stage.name}: {other[0]} was made again and is not what it was")
+            self._clear(stage)
+        return bool(other)
+
+    def _open_again(self, stage: Stage, found: Found) -> None:
+        """Say what is damaged and what will be repeated, and leave the folder as if the stage had not come so far."""
+        if found.done is None or not found.damage:
+            return
+        gone, files = {one.name for one in found.damage}, found.done.files.names
+        more = f" and {len(gone) - 1} more files are damaged" if len(gone) > 1 else ""
+        self.say(f"{stage.name}: damaged: {found.damage[0].name}: {found.damage[0].what}{more}")
+        keeps = kind_of(stage.verb).keeps
+        kept = [name for name in files if name not in gone and (not gone & files or keeps(name, gone))]
+        if kept:
+            self.say(f"{stage.name}: opened again, {len(kept)} of {len(files)} files are kept")
+            clear_but(self._folder(stage), kept)
+        else:
+            took, way_out = duration(found.done.seconds), "to keep it, stop now and put back the file"
+            self.say(f"{stage.name}: all of it is done again, which took {took} ({way_out})")
+            self._clear(stage)
+
+    def _work(self, stage: Stage, depends: dict[str, Any], done: dict[str, Marker], number: int) -> Marker:
+        """Run one stage from where it stands, between its two markers; returns the second one."""
         folder = self._folder(stage)
-        before_s, kept = self._prepare(stage, depends)
+        with self._about_the_folder():
+            started = self._prepare(stage, depends)
         began = time.time()
-        precision = arithmetic.settle(stage.precision, kept, stage.name, self.say)
-        marker = {"stage": stage.name, "fingerprint": fingerprint(depends), "depends": depends, **_resolved(precision)}
-        write_atomic(folder / "started.json", _json({**marker, "began": began, "seconds": before_s}))
-        metrics = Metrics(folder / "metrics.jsonl")
+        precision = arithmetic.settle(stage.precision, _began_with(stage, started), stage.name, self.say)
+        started = replace(started, precision=precision)
+        started.write(folder, STARTED, began=began)
         if stage.processes == "all":
             self.ranks.tell(number)
             self._together = True
             for one in precision:  # That of the first process, as the others may be on machines of another kind.
                 self.ranks.tell(_PRECISIONS.index(one))
-        stage.work(StageContext(stage, folder, self.folder, metrics, self.say, timings_s, precision))
+        stage.work(self._context(stage, precision, done))
         if self._together:
             self.ranks.meet()
             self._together = False
         if missing := self._missing_outputs(stage):
             raise EarwiseError(f"the stage ended without writing {missing[0]}")
-        seconds = round(before_s + time.time() - began, 3)
-        write_atomic(folder / "done.json", _json({**marker, "seconds": seconds}))
-        return seconds
+        seconds = round(started.seconds + time.time() - began, 3)
+        made_from = {name: done[name].content for name in stage.needs if done[name].content}
+        ended = started.vouch(self.folder, folder, stage.outputs, seconds=seconds, made_from=made_from)
+        ended.write(folder, DONE)
+        return ended
 
-    def _prepare(self, stage: Stage, depends: dict[str, Any]) -> tuple[float, tuple[Precision, ...] | None]:
-        """Leave the stage's folder fit to work in: as it is, or empty. Returns the seconds of work that lie in it and
-        the precision that it began with.
-        """
+    def _context(self, stage: Stage, precision: tuple[Precision, ...], done: dict[str, Marker]) -> StageContext:
         folder = self._folder(stage)
-        found = self._read(stage, "done.json") or self._read(stage, "started.json")
-        if found and found["fingerprint"] == fingerprint(depends):
-            before_s = _seconds_spent(folder, found)
-            (folder / "done.json").unlink(missing_ok=True)
-            self.say(f"{stage.name}: continues after {duration(before_s)}")
-            return before_s, _began_with(stage, found)
+        timings_s = {name: one.seconds for name, one in done.items()}
+        made_with = {name: one.versions for name, one in done.items()}
+        metrics = Metrics(folder / "metrics.jsonl")
+        return StageContext(
+            stage, folder, self.folder, metrics, self.say, timings_s, precision, self._versions, made_with
+        )
+
+    @cached_property
+    def _versions(self) -> dict[str, str]:
+        return code_versions()
+
+    def _prepare(self, stage: Stage, depends: dict[str, Any]) -> Marker:
+        """Leave the stage's folder fit to work in: as it is, or empty. Returns what says so when work begins."""
+        folder = self._folder(stage)
+        fresh = Marker(stage.name, fingerprint(depends), depends, versions=self._versions)
+        found = self._read(folder, DONE) or self._read(folder, STARTED)
+        if found and found.fingerprint == fresh.fingerprint:
+            again = found.continued(folder, self._versions)
+            (folder / DONE).unlink(missing_ok=True)
+            self.say(f"{stage.name}: continues after {duration(again.seconds)}")
+            return again
         if found:
-            self.say(f"{stage.name}: starts over, {', '.join(changes(found['depends'], depends))}")
+            self.say(f"{stage.name}: starts over, {', '.join(changes(found.depends, depends))}")
         else:
             self.say(f"{stage.name}: starts")
         self._clear(stage)
         folder.mkdir(parents=True)
-        return 0.0, None
+        return fresh
+
+    @contextmanager
+    def _about_the_folder(self) -> Iterator[None]:
+        """What is wrong with the run's folder itself is for a person to mend."""
+        try:
+            yield
+        except (NotADirectoryError, IsADirectoryError, FileExistsError, PermissionError) as error:
+            remedy = "delete what is there, or choose another folder with --out"
+            raise InputError(
+                f"is in the way of the run: {error.strerror}", file=error.filename, remedy=remedy
+            ) from None
 
     def _clear(self, stage: Stage) -> None:
         """Remove what the stage left. The folder goes in one step: a kill leaves no half-cleared one behind."""
@@ -274,6 +255,8 @@ class Run:
                 "inputs": {str(path): hashes.of(path) for path in stage.inputs},
                 "needs": {name: fingerprint(depends[name]) for name in stage.needs},
             }
+            if (version := kind_of(stage.verb).version) > 1:  # so that runs from before there were versions stay valid
+                depends[stage.name]["version"] = version
         hashes.save()
         return depends
 
@@ -282,7 +265,7 @@ class Run:
         for unfinished in self.folder.rglob(f".*{PART}"):
             unfinished.unlink()
         path = self.folder / "run.json"
-        attempts = read_json(path)["attempts"] if path.exists() else []
+        attempts = _attempts(path)
         this = attempt(self.folder, self.command, self.recipe.seeds, self.recipe_file)
         attempts.append({**this, "processes": self.ranks.count})
         write_atomic(path, _json({"recipe": self.recipe.name, "attempts": attempts}))
@@ -294,66 +277,46 @@ class Run:
     def _missing_outputs(self, stage: Stage) -> list[str]:
         return [name for name in stage.outputs if not (self.folder / name).exists()]
 
-    def _read(self, stage: Stage, marker: str) -> dict[str, Any] | None:
-        path = self._folder(stage) / marker
-        return read_json(path) if path.exists() else None
+
+def _may_work(stages: Sequence[Stage], found: dict[str, Found]) -> list[Stage]:
+    """The stages that are to work, and those whose needs are, which work too if another result comes of it."""
+    may: list[Stage] = []
+    whole: dict[str, Marker] = {}
+    for stage in stages:
+        marker = found[stage.name].whole
+        if marker is None or not whole.keys() >= {*stage.needs} or _other_now(marker, whole):
+            may.append(stage)
+        else:
+            whole[stage.name] = marker
+    return may
+
+
+def _other_now(marker: Marker, done: dict[str, Marker]) -> list[str]:
+    """Needed stages that are not what they were when the stage of `marker` was made from them."""
+    return [name for name, was in marker.made_from.items() if done[name].content not in (was, "")]
 
 
 def _check_all(stages: Sequence[Stage]) -> None:
     """Call the checks of the stages; several have the same one."""
     checks: list[Callable[[], None]] = []
-    for stage in stages:
-        if stage.check is not None and stage.check not in checks:
-            checks.append(stage.check)
-            stage.check()
+    for check in (check for stage in stages for check in stage.check):
+        if check not in checks:
+            checks.append(check)
+            check()
 
 
-def fingerprint(depends: dict[str, Any]) -> str:
-    """sha256 of what a stage depends on; of an input it is the content that counts, not where it lies."""
-    content = {**depends, "inputs": list(depends["inputs"].values())}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def _began_with(stage: Stage, marker: Marker) -> tuple[Precision, ...] | None:
+    """The precision of each of its trainings that an earlier attempt began with; None where there was none."""
+    told = marker.precision
+    return (told * len(stage.precision) if len(told) == 1 else told) or None
 
 
-def _resolved(precision: tuple[Precision, ...]) -> dict[str, JsonValue]:
-    """What a marker says of the precision: one word, or one for each training where they differ."""
-    if not precision:
-        return {}
-    return {"precision": precision[0] if len({*precision}) == 1 else [*precision]}
-
-
-def _began_with(stage: Stage, marker: dict[str, Any]) -> tuple[Precision, ...] | None:
-    """The inverse of `_resolved`."""
-    said = marker.get("precision")
-    if said is None:
-        return None
-    return tuple(said) if isinstance(said, list) else (said,) * len(stage.precision)
-
-
-def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What differs between two `depends`, in words: settings as `lr: 0.1 -> 0.2`, inputs and stages by name."""
-    was, now = _flat({**old["settings"], "seed": old["seed"]}), _flat({**new["settings"], "seed": new["seed"]})
-    differ = [key for key in {**was, **now} if was.get(key) != now.get(key)]
-    said = [f"{key}: {was.get(key, 'absent')} -> {now.get(key, 'absent')}" for key in differ]
-    for kind, of in (("input", "inputs"), ("stage", "needs")):
-        names = {**old[of], **new[of]}
-        said += [f"{kind} {name} changed" for name in names if old[of].get(name) != new[of].get(name)]
-    return said
-
-
-def _flat(value: Any, key: str = "") -> dict[str, str]:
-    """Dotted key -> JSON of each leaf."""
-    if isinstance(value, dict | list) and value:
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        return {k: v for name, inner in pairs for k, v in _flat(inner, f"{key}.{name}".lstrip(".")).items()}
-    return {key: json.dumps(value)}
-
-
-def _seconds_spent(folder: Path, marker: dict[str, Any]) -> float:
-    """Seconds of work that lie in a folder. An attempt that was killed counts until its last write."""
-    if "began" not in marker:
-        return float(marker["seconds"])
-    last = max(path.stat().st_mtime for path in folder.rglob("*"))
-    return float(marker["seconds"]) + max(0.0, last - marker["began"])
+def _attempts(path: Path) -> list[Any]:
+    """The attempts that a `run.json` lists; raises `InputError` for a damaged one."""
+    found = read_json(path) if path.exists() else {"attempts": []}
+    if not isinstance(found, dict) or not isinstance(found.get("attempts"), list):
+        raise InputError("is no list of attempts", file=path, remedy="delete it to begin a new one")
+    return list(found["attempts"])
 
 
 def _check_plan(stages: Sequence[Stage]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
@@ -26,9 +28,16 @@ class NamesModel:
     files: tuple[str, ...] = ("config.json",)
     hub: bool = True
     """Whether it may also be the id of a model on the hub."""
+    kind: Literal["chat", "encoder", "tokenizer", "ears"] = "chat"
+    """What is opened of a folder before the first stage works: config and weights, and of a model that is talked to
+    (`chat`) its tokenizer, template and processors too; without weights (`tokenizer`); or ears that earwise wrote.
+    """
 
 
 MODEL: Final = NamesModel()
+ENCODER: Final = NamesModel(kind="encoder")
+"""Of a model that only hears or speaks."""
+TOKENIZER: Final = NamesModel(kind="tokenizer")
 
 
 def ordered(pair: tuple[float, float]) -> tuple[float, float]:
@@ -45,10 +54,35 @@ def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def address(url: str) -> str:
+    """`url`, if it is an address that carries no key; it is recorded, so one that may is refused and not shown."""
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if whole and not ("@" in parts.netloc or parts.query or parts.fragment):
+        return url
+    what = "has user, password or query, which would be recorded" if whole else "is no http or https address"
+    raise PydanticCustomError("unshown", "{what}", {"what": what, "remedy": "put the key into a variable, api_key_env"})
+
+
+def variable(name: str) -> str:
+    """`name`, if it is that of an environment variable; what may be the key itself is refused and not shown."""
+    if re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", name):
+        return name
+    what = "is not the name of an environment variable (capital letters, digits and _)"
+    raise PydanticCustomError("unshown", "{what}", {"what": what, "remedy": "put the key into one and name it here"})
+
+
 def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
+Address = Annotated[str, AfterValidator(address)]
+"""Of a server."""
+Variable = Annotated[str, AfterValidator(variable)]
+"""Name of the environment variable that holds a key; a key itself never stands in a recipe."""
 Range = Annotated[tuple[float, float], AfterValidator(ordered)]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from earwise.records import NonEmpty
-from earwise.schema import MODEL, Count, Name, Range, Seed, Settings, Share, unique
+from earwise.schema import ENCODER, Address, Count, Name, Range, Seed, Settings, Share, Variable, unique
 
 
 class EspeakEngine(Settings):
@@ -32,7 +32,7 @@ class HuggingFaceEngine(Settings):
     """Any text-to-speech model that `transformers` loads."""
 
     type: Literal["huggingface"]
-    model: Annotated[NonEmpty, MODEL]
+    model: Annotated[NonEmpty, ENCODER]
     """Folder or hub id."""
     revision: str | None = None
 
@@ -41,10 +41,9 @@ class OpenAIEngine(Settings):
     """Any OpenAI-compatible speech endpoint."""
 
     type: Literal["openai"]
-    base_url: NonEmpty
+    base_url: Address
     model: NonEmpty
-    api_key_env: str | None = None
-    """Name of the environment variable that holds the key; a key itself never stands in a recipe."""
+    api_key_env: Variable | None = None
 
 
 Engine = EspeakEngine | FliteEngine | FestivalEngine | HuggingFaceEngine | OpenAIEngine

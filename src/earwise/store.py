@@ -27,6 +27,7 @@ from pydantic import ValidationError
 from earwise.errors import InputError
 from earwise.files import parse_json, read_bytes, read_text
 from earwise.locks import FileLock
+from earwise.manifest import sync
 from earwise.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -163,8 +164,8 @@ def write_atomic(path: Path, text: str) -> None:
 def write_bytes_atomic(path: Path, content: bytes, *, durable: bool = False) -> None:
     """Write a file in one step: whoever reads `path` finds nothing, the old file or all of the new one.
 
-    Folders are made. With `durable` the content is on the disk when this returns. Raises `InputError` if it cannot be
-    written (disk full); an old file then stays as it was.
+    Folders are made. With `durable` content and name are on the disk when this returns. Raises `InputError` if it
+    cannot be written (disk full); an old file then stays as it was.
     """
     temporary = None
     try:
@@ -178,6 +179,8 @@ def write_bytes_atomic(path: Path, content: bytes, *, durable: bool = False) -> 
                 os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+        if durable:
+            sync(path.parent)
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from earwise.records import NonEmpty, View
-from earwise.schema import MODEL, Count, NamesModel, Settings
+from earwise.schema import TOKENIZER, Address, Count, NamesModel, Settings, Variable
 from earwise.traces_settings import Seconds
 
 SELF, SNAPSHOT = "self", "snapshot"
@@ -18,17 +18,16 @@ class TeacherServer(Settings):
     """A text teacher behind an OpenAI-compatible server, which lists the likeliest words at every response token."""
 
     type: Literal["server"]
-    base_url: NonEmpty
+    base_url: Address
     model: NonEmpty
-    tokenizer: Annotated[str | None, MODEL] = None
+    tokenizer: Annotated[str | None, TOKENIZER] = None
     """Folder or hub id with the config and tokenizer that the server's model has; `model` when absent."""
     top_k: Count
     """Words that are listed at each token. What they leave of the probability is one more outcome, the rest."""
     reply: Literal["prompt_logprobs", "echo"] = "prompt_logprobs"
     """How the server is asked: by vLLM's `prompt_logprobs`, which names tokens by id, or by OpenAI's `echo` with
     `logprobs`, which names them by text."""
-    api_key_env: str | None = None
-    """Name of the environment variable that holds the key; a key itself never stands in a recipe."""
+    api_key_env: Variable | None = None
     concurrency: Count = 16
     timeout_s: Seconds = 300.0
     max_attempts: Count = 6

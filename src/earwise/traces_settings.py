@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from earwise.records import NonEmpty
-from earwise.schema import MODEL, Count, NamesModel, Seed, Settings, Share, unique
+from earwise.schema import MODEL, Address, Count, NamesModel, Seed, Settings, Share, Variable, unique
 
 Seconds = Annotated[float, Field(gt=0)]
 Money = Annotated[float, Field(ge=0)]
@@ -19,7 +19,7 @@ class LocalModel(Settings):
     type: Literal["local"]
     model: Annotated[NonEmpty, MODEL]
     """Shipped name, folder or hub id."""
-    ears: Annotated[str | None, NamesModel(files=("ears.json",), hub=False)] = None
+    ears: Annotated[str | None, NamesModel(files=("ears.json",), hub=False, kind="ears")] = None
     """Folder of ears, for a base that does not hear by itself."""
     revision: str | None = None
     batch_size: Count = 8
@@ -33,10 +33,9 @@ class ModelServer(Settings):
     """Any OpenAI-compatible chat server."""
 
     type: Literal["server"]
-    base_url: NonEmpty
+    base_url: Address
     model: NonEmpty
-    api_key_env: str | None = None
-    """Name of the environment variable that holds the key; a key itself never stands in a recipe."""
+    api_key_env: Variable | None = None
     frames_as: Literal["images", "video"] = "images"
     """`video` sends frames as one video, which vLLM takes; `images` works everywhere."""
     concurrency: Count = 16

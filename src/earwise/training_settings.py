@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, model_validator
 from earwise.grpo_settings import GrpoTerm
 from earwise.model_settings import ALIGNED
 from earwise.records import NonEmpty, View
-from earwise.schema import MODEL, Count, Name, Settings, Share
+from earwise.schema import ENCODER, Count, Name, Settings, Share
 from earwise.term_settings import (
     AcousticTerm,
     AttentionTerm,
@@ -90,7 +90,7 @@ class Training(Optimisation):
 class Encoder(Optimisation):
     """Training of a small Whisper encoder by CTC on words, from nothing or from one that hears already."""
 
-    start: Annotated[NonEmpty | None, MODEL] = None
+    start: Annotated[NonEmpty | None, ENCODER] = None
     """Whisper checkpoint of the same sizes, whose encoder goes on learning: a shipped one, a folder or a hub id."""
 
     layers: Count

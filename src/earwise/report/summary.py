@@ -203,6 +203,8 @@ class Summary(Part):
     gate: Gate | None = None
     timings_s: dict[str, float] = Field(default={})
     versions: dict[str, JsonValue] = Field(default={})
+    other_versions: dict[str, dict[str, str]] = Field(default={})
+    """Of stages that were made with other versions than the report, only those that differ."""
     ablation: dict[str, dict[str, AblationCell]] = Field(default={})
     ablation_baseline: str | None = None
     ablation_gains: dict[str, dict[str, Gain]] = Field(default={})

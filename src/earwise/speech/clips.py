@@ -204,12 +204,15 @@ def read_clips(folder: str | Path) -> ClipSet:
 
 
 def load_clip(clip: Clip, folder: str | Path) -> Waveform:
-    """The samples of `clip`, from `folder`. Raises `InputError` naming the file if it is not the clip's."""
+    """The samples of `clip`, from `folder`. Raises `InputError` naming the file if they are not those of its record."""
     path = Path(folder) / clip.path
     samples = load_audio(path)
+    remedy = "delete the file and run again"
     if len(samples) != clip.num_samples:
         what = f"has {len(samples)} samples, the clip has {clip.num_samples}"
-        raise InputError(what, file=path, record=clip.key, remedy="delete the file and run again")
+        raise InputError(what, file=path, record=clip.key, remedy=remedy)
+    if waveform_sha256(samples) != clip.sha256:
+        raise InputError("has other samples than when it was made", file=path, record=clip.key, remedy=remedy)
     return samples
 
 

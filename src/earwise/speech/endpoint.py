@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from collections.abc import Sequence
+from functools import partial
+from typing import Final
 
 import openai
 import soundfile
 
+from earwise.bounded_http import BadAnswerError, BoundedClient, LoopThread, reason_of
 from earwise.data.media import Waveform
 from earwise.data.resample import to_16_khz
 from earwise.errors import EarwiseError, InputError
 from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_voice
+
+LONGEST_S: Final = 120
+"""Of an answer; what is longer than can be heard is dropped later, and this could not be speech."""
+SLOWEST_HZ: Final = 4_000
+FASTEST_HZ: Final = 192_000
+MOST_CHANNELS: Final = 8
 
 
 class EndpointEngine:
@@ -20,7 +30,8 @@ class EndpointEngine:
 
     Answers 408, 409, 429 and 5xx and broken connections are tried again up to `max_retries` times, after the time that
     `Retry-After` asks for (at most two minutes) or else after a doubling pause; this is done by `openai`'s client. The
-    key is read from the environment variable `api_key_env` and is never written anywhere.
+    key is read from the environment variable `api_key_env` and is never written anywhere. A call ends after
+    `timeout_s`, whatever the server sends, and an answer is bounded in bytes (`earwise.bounded_http`).
     """
 
     waits = True
@@ -39,7 +50,9 @@ class EndpointEngine:
         if not key:
             raise InputError(f"the environment variable {api_key_env} with the key of {base_url} is not set")
         self._model, self._voices = model, list(voices)
-        self._client = openai.OpenAI(base_url=base_url, api_key=key, timeout=timeout_s, max_retries=max_retries)
+        self._open = partial(_client, base_url, key, timeout_s, max_retries)
+        self._opened: tuple[LoopThread, openai.AsyncOpenAI] | None = None
+        self._lock = threading.Lock()
         self.name = f"endpoint {model} at {base_url}"
 
     def voices(self) -> list[str]:
@@ -51,29 +64,50 @@ class EndpointEngine:
         if self._voices:
             check_voice(voice, self._voices, self.name)
         check_own_pitch(pitch, self.name)
+        loop, client = self._connection()
+        answer = client.audio.speech.create(
+            model=self._model, voice=voice, input=spoken, response_format="wav", speed=rate / NORMAL_RATE_WPM
+        )
         try:
-            answer = self._client.audio.speech.create(
-                model=self._model, voice=voice, input=spoken, response_format="wav", speed=rate / NORMAL_RATE_WPM
-            )
-        except openai.APIError as error:
-            raise EarwiseError(f"{self.name}: {_reason(error)}") from error
-        return self._decode(answer.content)
+            content = loop.run(answer).content
+        except BadAnswerError as error:
+            raise EarwiseError(f"{self.name}: {error}") from None
+        except openai.APIError as error:  # its own text may hold the key, so it is not kept
+            raise EarwiseError(f"{self.name}: {reason_of(error)}") from None
+        return self._decode(content)
 
     def close(self) -> None:
         """Close the connections that are kept open between requests."""
-        self._client.close()
+        if self._opened is not None:
+            loop, client = self._opened
+            loop.run(client.close())
+            loop.close()
+            self._opened = None
+
+    def _connection(self) -> tuple[LoopThread, openai.AsyncOpenAI]:
+        """One for all threads that speak."""
+        with self._lock:
+            if self._opened is None:
+                self._opened = LoopThread(), self._open()
+            return self._opened
 
     def _decode(self, content: bytes) -> Waveform:
         try:
-            samples, rate_hz = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+            with soundfile.SoundFile(io.BytesIO(content)) as stream:
+                rate_hz, longest = stream.samplerate, LONGEST_S * stream.samplerate
+                if not SLOWEST_HZ <= rate_hz <= FASTEST_HZ or stream.channels > MOST_CHANNELS:
+                    what = f"an answer of {rate_hz} Hz and {stream.channels} channels is no speech"
+                    raise EarwiseError(f"{self.name}: {what}")
+                samples = stream.read(longest + 1, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise EarwiseError(f"{self.name}: the answer is not readable as audio: {error.error_string}") from error
+        if len(samples) > longest:
+            raise EarwiseError(f"{self.name}: the answer is longer than {LONGEST_S} s")
         return to_16_khz(samples.mean(axis=1, dtype="float32"), rate_hz)
 
 
-def _reason(error: openai.APIError) -> str:
-    if isinstance(error, openai.APITimeoutError):
-        return "no answer in time"
-    if isinstance(error, openai.APIStatusError):
-        return f"answered with status {error.status_code}"
-    return "cannot be reached" if isinstance(error, openai.APIConnectionError) else type(error).__name__
+def _client(base_url: str, key: str, timeout_s: float, max_retries: int) -> openai.AsyncOpenAI:
+    sender = BoundedClient(timeout_s)
+    return openai.AsyncOpenAI(
+        base_url=base_url, api_key=key, timeout=timeout_s, max_retries=max_retries, http_client=sender
+    )

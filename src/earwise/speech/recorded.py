@@ -17,6 +17,7 @@ import soundfile
 from earwise.data.asr import RECORDING, TOO_LONG, Recording
 from earwise.data.media import MAX_CLIP_S, load_audio, save_wav, waveform_sha256
 from earwise.errors import InputError
+from earwise.manifest import link
 from earwise.parallel import Workers
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item
 from earwise.speech.drop import Drop
@@ -63,8 +64,7 @@ def cut_all(cuts: Sequence[Cut], folder: Path, audio: Path, workers: Workers | N
 
     `folder` gets a link to `audio`, and a WAV file for each clip that is not a whole lossless file at 16 kHz already.
     """
-    (folder / LINK).unlink(missing_ok=True)
-    (folder / LINK).symlink_to(audio.resolve(), target_is_directory=True)
+    link(folder / LINK, audio.resolve())
     if workers is None:
         return map(_Cutter(folder), cuts)
     return workers.map(functools.partial(_Cutter, folder), cuts)

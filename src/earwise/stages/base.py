@@ -12,6 +12,7 @@ from earwise.distil.fit import fit
 from earwise.distil.objective import Objective
 from earwise.distil.schedule import Schedule
 from earwise.distil.terms import make_term
+from earwise.manifest import link
 from earwise.metrics import Metrics
 from earwise.micro.build import write_tiny
 from earwise.models.omni import OmniModel
@@ -48,8 +49,7 @@ def work(context: StageContext, recipe: Recipe) -> None:
             _phase(context, view, context.settled(phase, number), pools, start, end)
         shutil.rmtree(end / "checkpoints", ignore_errors=True)  # left by a kill just before the end
         start = end / "model"
-    (context.folder / "model").unlink(missing_ok=True)
-    (context.folder / "model").symlink_to(start.relative_to(context.folder))
+    link(context.folder / "model", start.relative_to(context.folder))
 
 
 def fresh_checkpoint(settings: Base, folder: Path, seed: int) -> Path:

@@ -16,6 +16,7 @@ from earwise.data.mixture import Mixture
 from earwise.data.parts import OpenPart, open_part, part_name
 from earwise.data_settings import CorporaData, TrainPool, TranscribePool
 from earwise.errors import InputError
+from earwise.manifest import link
 from earwise.records import Item
 from earwise.run import StageContext
 from earwise.stages.declared.corpora import pools
@@ -80,7 +81,7 @@ def open_pool(name: str, pool: TrainPool | TranscribePool, seed: int, folder: Pa
         raise InputError(error.what, record=f"data.{name}.items", remedy=error.remedy) from None
     (folder / MEDIA).mkdir(parents=True, exist_ok=True)
     for part in opened:
-        link(folder / MEDIA / part.name, part.media)
+        link(folder / MEDIA / part.name, part.media.resolve())
     return OpenPool(opened, mixture, MediaCheck(folder))
 
 
@@ -91,7 +92,7 @@ def write_corpora(context: StageContext, source: CorporaData) -> list[MediaCheck
     """
     folder, dropped, checks = context.folder, {}, []
     if source.benchmarks is not None:
-        link(folder / "benchmarks", Path(source.benchmarks))
+        link(folder / "benchmarks", Path(source.benchmarks).resolve())
     for name, pool in pools(source).items():
         opened = open_pool(name, pool, source.seed, folder)
         checks.append(opened.media)
@@ -108,12 +109,6 @@ def say_drops(context: StageContext, what: str, drops: Drops) -> None:
     """One line for each reason for which something was left out."""
     for line in drops.lines():
         context.say(f"{what}: {line}")
-
-
-def link(path: Path, target: Path) -> None:
-    """Make `path` a link to the folder `target`, whatever it was before."""
-    path.unlink(missing_ok=True)
-    path.symlink_to(target.resolve(), target_is_directory=True)
 
 
 def _renamed(item: Item, ending: str) -> Item:

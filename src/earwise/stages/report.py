@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,13 +11,16 @@ from earwise.agreement import guard_pairs
 from earwise.data.items import read_items
 from earwise.data.media import resolve
 from earwise.data.video import sound_file
+from earwise.errors import InputError
 from earwise.evaluate.ablation import ablation_gains, ablation_rows
 from earwise.evaluate.faithful import Truth, compare_faithfulness, read_truth, summarise_faithfulness
 from earwise.evaluate.filters import summarise_filters
 from earwise.evaluate.guards import guard_changes
 from earwise.evaluate.recovery import recovery
+from earwise.evaluate.runner import check_pairing
 from earwise.evaluate.sound import MAIN, summarise_sound
 from earwise.evaluate.summary import ScoreTable, compare, per_voice, summarise_models
+from earwise.evaluation_settings import DESCRIBED_VIEWS
 from earwise.model_settings import BASE
 from earwise.provenance import versions
 from earwise.records import Clip, Item, Score, Trace, View
@@ -32,11 +35,13 @@ from earwise.stages.conditions import summarise_conditions
 from earwise.stages.data import benchmark_items
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import data_folder
+from earwise.stages.declared.descriptions import NAME as DESCRIBED
 from earwise.stages.declared.evaluation import asked_views, stage_name
 from earwise.stages.declared.speech import NAME as SPEECH
 from earwise.stages.declared.speech import clip_folder, spoken_files
 from earwise.stages.declared.traces import NAME as DRAWN
 from earwise.stages.declared.verify import NAME as VERIFY
+from earwise.stages.descriptions import LEFT_OUT
 from earwise.stages.evaluation import SCORES
 from earwise.stages.gate import summarise_gate
 from earwise.stages.traces import COUNTS, DECISIONS, TRACES
@@ -51,6 +56,7 @@ TRUTH: Final = "truth.jsonl"
 def work(context: StageContext, recipe: Recipe) -> None:
     """Write `summary.json` and the page, and print the result."""
     scores = {seed: _scores(context, recipe, seed) for seed in recipe.seeds}
+    _check_scores(context, recipe, scores)
     table = ScoreTable.of(scores, BASE)
     summary = _summary(context, recipe, scores, table)
     write_atomic(context.run_folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
@@ -64,6 +70,48 @@ def _scores(context: StageContext, recipe: Recipe, seed: int) -> list[Score]:
     named = [BASE, *(name for name in recipe.evaluated if name != BASE)]
     folders = [context.folder_of(stage_name(name, seed)) for name in named if asked_views(recipe, name)]
     return [score for folder in folders for score in read_store(folder / SCORES, Score)]
+
+
+def _check_scores(context: StageContext, recipe: Recipe, scores: Mapping[int, Sequence[Score]]) -> None:
+    """Raise `InputError` unless every item that could be asked has a score of each model under each of its views."""
+    assert recipe.evaluate is not None
+    for name, items in benchmark_items(recipe, data_folder(recipe, context.folder_of(DATA))).items():
+        left_out = _left_out(context, recipe, name)
+        clips = _clips(context, recipe, name)
+        asked = [item for item in items if (item.id in clips or recipe.speech is None) and item.id not in left_out]
+        for seed, many in scores.items():
+            own = [score for score in many if score.source == name]
+            for model, view in sorted({(score.model, score.view) for score in own}):
+                try:
+                    check_pairing([score for score in own if score.model == model], asked, view)
+                except InputError as error:
+                    folder = context.folder_of(stage_name(model, seed))
+                    remedy = f"delete the folder {folder} and run again"
+                    raise InputError(f"{name}: {error.what}", file=folder / SCORES, remedy=remedy) from None
+
+
+def _left_out(context: StageContext, recipe: Recipe, benchmark: str) -> Collection[str]:
+    """Items of a benchmark that no description tells of."""
+    assert recipe.evaluate is not None
+    if recipe.descriptions is None or not DESCRIBED_VIEWS & {*recipe.evaluate.asked(benchmark)}:
+        return ()
+    left_out: dict[str, str] = read_json(context.folder_of(DESCRIBED) / "benchmarks" / benchmark / LEFT_OUT)
+    return left_out
+
+
+def _say_versions(context: StageContext) -> dict[str, dict[str, str]]:
+    """What other versions than those of today each stage was made with, told in one line where there are any."""
+    now = context.versions
+    others = {
+        stage: other
+        for stage, made in context.made_with.items()
+        if (other := {name: version for name, version in made.items() if now.get(name, version) != version})
+    }
+    kinds = {name: sorted({made[name] for made in others.values() if name in made}) for name in now}
+    told = ", ".join(f"{name} {' and '.join(was)} (now {now[name]})" for name, was in kinds.items() if was)
+    if others:
+        context.say(f"report: {len(others)} stages were made with other versions: {told}")
+    return others
 
 
 def _summary(
@@ -99,6 +147,7 @@ def _summary(
         "choices": choices(context, recipe),
         "timings_s": context.timings_s,
         "versions": versions(),
+        "other_versions": _say_versions(context),
     }
 
 

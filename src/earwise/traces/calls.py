@@ -16,6 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 import openai
 from pydantic import BaseModel, ValidationError
 
+from earwise.bounded_http import BadAnswerError, BoundedClient, reason_of
 from earwise.errors import InputError
 from earwise.traces.backoff import pause_s
 from earwise.traces.wire import FramesAs, Usage
@@ -115,8 +116,13 @@ class ServerCalls(ABC, Generic[W, E]):
                 runner.run(client.close())
 
     def _client(self) -> openai.AsyncOpenAI:
+        sender = BoundedClient(self._server.timeout_s)
         return openai.AsyncOpenAI(
-            base_url=self._server.base_url, api_key=self._key, timeout=self._server.timeout_s, max_retries=0
+            base_url=self._server.base_url,
+            api_key=self._key,
+            timeout=self._server.timeout_s,
+            max_retries=0,
+            http_client=sender,
         )
 
     async def _check(self, client: openai.AsyncOpenAI) -> None:
@@ -133,9 +139,14 @@ class ServerCalls(ABC, Generic[W, E]):
                 if error.status_code in (401, 403):
                     key = f"the key in {self._server.api_key_env}" if self._server.api_key_env else "a call without key"
                     raise InputError(f"the server refuses {key}", file=where) from None
+                if 300 <= error.status_code < 400:
+                    remedy = "give the address that it sends us to, if you trust it"
+                    raise InputError(f"the server answers with {reason_of(error)}", file=where, remedy=remedy) from None
                 if not _passes(error.status_code):
                     return
                 wait = error.response.headers.get("Retry-After")
+            except BadAnswerError:
+                return
             except (openai.APIConnectionError, TimeoutError):
                 if attempt == 2:
                     remedy = "start the server, or correct the address"
@@ -165,10 +176,12 @@ class ServerCalls(ABC, Generic[W, E]):
             raise Fault(
                 self._refusal(error), passing=passing, retry_after=error.response.headers.get("Retry-After")
             ) from None
-        except (openai.APITimeoutError, TimeoutError):
+        except TimeoutError:
             raise Fault("no answer in time") from None
-        except openai.APIConnectionError:
-            raise Fault("the connection broke or the server cannot be reached") from None
+        except BadAnswerError as error:
+            raise Fault(str(error), passing=False) from None
+        except openai.APIConnectionError as error:
+            raise Fault(reason_of(error)) from None
         content: bytes = raw.http_response.content
         return content
 
@@ -177,7 +190,7 @@ class ServerCalls(ABC, Generic[W, E]):
         await asyncio.sleep(pause_s(attempt, fault.retry_after, self._rng))
 
     def _refusal(self, error: openai.APIStatusError) -> str:
-        status = f"status {error.status_code}"
+        status = reason_of(error)
         if error.status_code not in _EXPLAINED:
             return status
         said = " ".join(error.message.split()).replace(self._key, "***")

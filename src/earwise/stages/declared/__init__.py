@@ -6,6 +6,7 @@ transformers: fingerprints, what is done already, what is to do.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from earwise.run import Stage
@@ -27,6 +28,7 @@ from earwise.stages.declared import (
     training,
     verify,
 )
+from earwise.stages.declared.models import folder_check
 
 
 def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
@@ -64,7 +66,7 @@ def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:
         stages.append(attention.pooled_stage(recipe))
     if recipe.evaluate is not None:
         stages.append(report.stage(recipe, [s.name for s in stages]))
-    return stages
+    return [stage if stage.check else replace(stage, check=folder_check(recipe)) for stage in stages]
 
 
 def _by_start(recipe: Recipe) -> list[str]:

@@ -51,9 +51,14 @@ def check_models(recipe: Recipe) -> None:
             _check_folder(model)
 
 
-def model_check(recipe: Recipe) -> Deferred:
-    """What else can be found wrong with models before the first stage works; imports transformers."""
-    return Deferred("checks.check_all_models", (recipe,))
+def folder_check(recipe: Recipe) -> tuple[Deferred]:
+    """What is wrong inside the folders of models, found before the first stage works without torch."""
+    return (Deferred("folders.check_folders", (recipe,)),)
+
+
+def model_check(recipe: Recipe) -> tuple[Deferred, ...]:
+    """As `folder_check`, and what else can be found wrong with models, for which transformers is imported."""
+    return (*folder_check(recipe), Deferred("checks.check_all_models", (recipe,)))
 
 
 def _check_folder(model: NamedModel) -> None:
