@@ -46,22 +46,22 @@ class Kind:
 
 
 KINDS: Final[dict[str, Kind]] = {
-    "data": Kind(),
-    "speech": Kind(keeps=matching("*.wav")),  # named by all that decides them; their lists are made again
-    "gate": Kind(keeps=matching("*/heard.jsonl")),
+    "data": Kind(version=2),
+    "speech": Kind(version=2, keeps=matching("*.wav")),  # named by all that decides them; their lists are made again
+    "gate": Kind(version=2, keeps=matching("*/heard.jsonl")),
     "descriptions": Kind(keeps=matching("responses.jsonl")),
-    "traces": Kind(keeps=matching("responses.jsonl")),
+    "traces": Kind(version=2, keeps=matching("responses.jsonl")),
     "verify": Kind(keeps=matching("responses.jsonl")),
     "base": Kind(keeps=earlier_phases),
     "encoder": Kind(),
-    "answers": Kind(keeps=matching("answers.jsonl")),
-    "align": Kind(),
-    "train": Kind(),
-    "evaluate": Kind(),
+    "answers": Kind(version=2, keeps=matching("answers.jsonl")),
+    "align": Kind(version=2),
+    "train": Kind(version=2),
+    "evaluate": Kind(version=2),
     "attention": Kind(keeps=matching("rows.jsonl")),
     "report": Kind(),
 }
-"""By verb."""
+"""By verb. Version 2: what is read of files, said in clips, made of texts and scored as one form (CHANGELOG)."""
 
 
 def kind_of(verb: str) -> Kind:
