@@ -106,8 +106,9 @@ def _aim(rows: Sequence[Row]) -> str:
     )
     seen = sum(row["over_sft_whole_without_vision"] <= 0.55 for row in rows)
     return (
-        f"The first is met in {first} of {len(rows)} rows ({seen} with the tower left out), the second in {second}."
-        " What keeps the first from being met is what no method saves: the tower, and the ears' three passes."
+        f"The first is met in {first} of {len(rows)} rows ({seen} with the tower left out), the second in {second}.\n"
+        "A frozen base's step takes two forward passes, one of them backwards, so a prefix without a gradient saves\n"
+        "at most half of it. The teacher's tokens, the ears and the tower come on top."
     )
 
 
