@@ -88,7 +88,7 @@ def test_the_caption_of_a_chain_describes_its_sound(folder, tmp_path):
     assert texts(stage, "train") == {"1": "A dog barks\ntwice."}
     assert left_out(stage, "train") == {"2": "no caption: a block is opened and not closed"}
     assert stage.lines == [
-        "descriptions: train: 1 sounds are described, 1 left out (no caption: a block is opened and not closed 1)"
+        "descriptions: train: 1 sound is described, 1 left out (no caption: a block is opened and not closed 1)"
     ]
 
 

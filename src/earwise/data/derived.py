@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Final
 
 from earwise.errors import InputError
-from earwise.files import open_file
 from earwise.store import write_bytes_atomic
 
 VARIABLE: Final = "EARWISE_CACHE"
@@ -70,7 +69,7 @@ def content_digest(path: Path) -> str:
 
 @lru_cache(maxsize=65536)
 def _digest(path: Path, *state: int) -> str:
-    with open_file(path) as stream:
+    with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
