@@ -41,9 +41,11 @@ class EncodedClips:
 
     def __call__(self, waveforms: Sequence[Tensor], frames: Tensor) -> Tensor:
         """(B, longest S, E) states, as those of `encode`; `frames` are those of each waveform's bucket."""
-        rows = [self._kept(digest_of({"waveform": w}), lambda w=w: (self._early(w),))[0] for w in waveforms]
-        hidden = pad_sequence(rows, batch_first=True).to(frames.device)
+        hidden = pad_sequence([self._states(waveform) for waveform in waveforms], batch_first=True).to(frames.device)
         return late_states(self._encoder, hidden, frames, self._layers)
+
+    def _states(self, waveform: Tensor) -> Tensor:
+        return self._kept(digest_of({"waveform": waveform}), lambda: (self._early(waveform),))[0]
 
     @torch.no_grad()
     def _early(self, waveform: Tensor) -> Tensor:
