@@ -16,6 +16,8 @@ from earwise_process import ENVIRONMENT, Command, Result, earwise
 from test_gate import write_tiny_ctc
 from tiny_recipe import DRAWN_VOICES, ENCODER, MODEL
 
+from earwise import __version__
+
 RECIPE = (
     """\
 name = "tiny"
@@ -162,17 +164,21 @@ def test_every_stage_runs_once_in_order_and_says_what_it_does(first):
     assert (first.code, first.stderr) == (0, "")
     assert worked(first) == STAGES
     # On a slow machine there are lines of progress, too.
-    lines = [line for line in first.stdout.splitlines() if not line.endswith(" left")]
+    greeting, *lines = [line for line in first.stdout.splitlines() if not line.endswith(" left")]
+    assert greeting == f"earwise {__version__}, recipe tiny.toml, run folder whole"
     assert lines[0] == "data: starts"
     assert "data: train: 24 items" in lines
     # Clips that fail the gate are left out of the trainings: the encoder's, the alignment's and the main one.
     failed = {name: re.search(rf"^gate: {name}: \d+ clips, (\d+) failed", first.stdout, re.M)[1] for name in TRAINED_ON}
     assert all(int(count) > 0 for count in failed.values())
     left_out = [
-        f"{failed[name]} items left out: their clips failed the gate (fast {failed[name]})" for name in TRAINED_ON
+        f"{count} items left out: their clips failed the gate (fast {count})"
+        if count != "1"
+        else "1 item left out: its clip failed the gate (fast 1)"
+        for count in map(failed.__getitem__, TRAINED_ON)
     ]
     assert [line for line in lines if "left out" in line] == left_out
-    shape = re.compile(r"[\w./]+: (starts|done, .*|.*(items|voices|dropped|failed|held-out).*)|\d+ items left out: .*")
+    shape = re.compile(r"[\w./]+: (starts|done, .*|.*(items|voices|dropped|failed|held-out).*)|\d+ items? left out: .*")
     table = lines.index("report: starts") + 1
     assert [line for line in lines[:table] if not shape.fullmatch(line)] == []
     assert "tiny, benchmark" in lines[table]

@@ -129,7 +129,7 @@ def test_a_recipe_that_asks_for_what_is_not_there(override, line, place):
 
 def test_a_model_folder_without_weights(place, finished):
     shutil.copytree(finished / "vlm", place / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
-    line = "bare: model folder without weights (it needs *.safetensors files)"
+    line = "bare: model.base: model folder without weights (it needs *.safetensors files)"
     assert_one_line(run(place, "model.base=bare"), line)
 
 
