@@ -178,7 +178,9 @@ def test_every_stage_runs_once_in_order_and_says_what_it_does(first):
         for count in map(failed.__getitem__, TRAINED_ON)
     ]
     assert [line for line in lines if "left out" in line] == left_out
-    shape = re.compile(r"[\w./]+: (starts|done, .*|.*(items|voices|dropped|failed|held-out).*)|\d+ items? left out: .*")
+    shape = re.compile(
+        r"[\w./]+: (starts|done, .*|.*(items|voices|dropped|failed|held-out|precision).*)|\d+ items? left out: .*"
+    )
     table = lines.index("report: starts") + 1
     assert [line for line in lines[:table] if not shape.fullmatch(line)] == []
     assert "tiny, benchmark" in lines[table]
