@@ -10,6 +10,10 @@ follow exactly (`depth.py`); `--whole` counts all layers themselves.
 
 from __future__ import annotations
 
+from earwise.threads import prepare
+
+prepare()  # Before torch is loaded, which reads the environment once.
+
 import argparse
 import itertools
 import json

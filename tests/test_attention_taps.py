@@ -109,7 +109,7 @@ def test_rows_on_a_cached_prefix_equal_those_of_a_full_pass(model, tmp_path, imp
     assert batch.prefix is not None
     rest = batch.views[""]
     starts = rest.starts.tolist()
-    past, cached = model._prefix(batch.prefix), batch.prefix.ids.shape[1]
+    past, cached = model.prefix(batch.prefix), batch.prefix.ids.shape[1]
     probes = []
     for n, (layout, start) in enumerate(zip(layouts, starts, strict=True)):
         own = torch.tensor(token_kinds(layout))

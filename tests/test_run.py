@@ -217,13 +217,15 @@ def test_the_time_of_interrupted_attempts_counts_until_their_last_write(plan: Pl
         raise KeyboardInterrupt
 
     plan.works["data"] = interrupted
+    began = time.monotonic()
     for attempts in (1, 2):
+        so_far = time.monotonic() - began
         with pytest.raises(KeyboardInterrupt):
             plan.execute()
-        assert plan.marker("data", "started.json")["seconds"] == pytest.approx(0.2 * (attempts - 1), abs=0.1)
+        assert 0.2 * (attempts - 1) <= plan.marker("data", "started.json")["seconds"] <= so_far
     del plan.works["data"]
     plan.execute()
-    assert plan.marker("data")["seconds"] == pytest.approx(0.4, abs=0.15)
+    assert 0.4 <= plan.marker("data")["seconds"] <= time.monotonic() - began
 
 
 def test_a_failing_stage_is_named_and_the_others_stay(plan: Plan) -> None:

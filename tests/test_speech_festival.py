@@ -22,7 +22,7 @@ if sys.argv[1:] == ["--version"]:
 if "voice.list" in sys.argv[-1]:
     print({voices!r}); sys.exit(0)
 text = pathlib.Path("spoken.txt").read_text(encoding="ascii")
-asked = {{name: value for name, value in os.environ.items() if name.startswith("EARWISE_")}}
+asked = {{name: value for name, value in os.environ.items() if name in {ours!r}}}
 at_home = os.environ["HOME"] == os.getcwd()
 pathlib.Path({log!r}).write_text(json.dumps([sys.argv[1:], text, asked, at_home]))
 if "fail" in text:
@@ -34,6 +34,7 @@ for number in range(2):
 print("pieces", 0 if "mute" in text else 3 if "lost" in text else 2)
 """
 
+OURS = ("EARWISE_VOICE", "EARWISE_STRETCH", "EARWISE_SPEED")
 VOICES = """\
 voice kal_diphone english
 voice cmu_us_slt_arctic_hts english
@@ -51,7 +52,7 @@ def fake(folder, monkeypatch, voices=VOICES):
     text and variables are written to."""
     program, log = folder / "bin" / "festival", folder / "asked.json"
     program.parent.mkdir()
-    program.write_text(PROGRAM.format(python=sys.executable, log=str(log), voices=voices))
+    program.write_text(PROGRAM.format(python=sys.executable, log=str(log), voices=voices, ours=OURS))
     program.chmod(program.stat().st_mode | stat.S_IEXEC)
     monkeypatch.setenv("PATH", str(program.parent))
     return log

@@ -47,7 +47,7 @@ def test_one_speaker_with_two_accents_on_both_sides_is_refused():
 
 
 def test_too_many_voices_are_refused():
-    with pytest.raises(InputError, match="13 training voices asked for, 12 left beside 1 variants"):
+    with pytest.raises(InputError, match="13 training voices asked for, 12 left beside 1 variant "):
         split_voices(VOICES, 13, 1)
 
 

@@ -144,8 +144,8 @@ def test_comparisons_show_each_seed_where_there_are_several(tmp_path):
     several = parse_summary(json.dumps(summary(seeds=(0, 3))))
     first, second = several.comparisons[0].each_seed
     assert (first.seed, second.seed) == (0, 3)
-    assert seed_difference(second) == "seed 3: 0.0 (0.0 to 0.0)"
-    assert "seed 3: 0.0 (0.0 to 0.0)" in written_page(tmp_path / "two", summary(seeds=(0, 3)))
+    assert seed_difference(second) == "seed 3: 0.0 (−32.4 to 32.4)"
+    assert "seed 3: 0.0 (−32.4 to 32.4)" in written_page(tmp_path / "two", summary(seeds=(0, 3)))
     assert "seed 0: " not in written_page(tmp_path / "one", summary())
 
 

@@ -34,6 +34,8 @@ def check_model_folder(folder: Path, *, chat: bool = True) -> None:
     template and the description of its processors. Without `chat` it is an encoder, a recogniser or a voice.
     """
     config = _config(folder)
+    if "auto_map" in config:
+        return  # It brings code of its own, and which files that reads is not known; loading it says what to do.
     model_type = config["model_type"]
     shapes = read_weights_of(folder)
     _check_layers(config, model_type, shapes, folder)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from earwise.errors import InputError
@@ -72,7 +72,7 @@ class Lora:
         Raises `InputError` where the tensors are not those of the decoder's layers.
         """
         check_peft()
-        from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
+        from peft import LoraConfig, set_peft_model_state_dict
 
         config, file = LoraConfig.from_pretrained(str(folder)), folder / _WEIGHTS
         assert isinstance(config, LoraConfig)
@@ -80,7 +80,7 @@ class Lora:
         weights = {name.removeprefix(prefix): value for name, value in load_file(file).items()}
         config.target_modules = sorted({name.partition(".lora_")[0].rpartition(".")[2] for name in weights})
         lora = cls(backbone, config)
-        check_tensors(get_peft_model_state_dict(backbone), weights, file)
+        check_tensors(_state(backbone), weights, file)
         set_peft_model_state_dict(backbone, weights)
         return lora
 
@@ -88,10 +88,8 @@ class Lora:
         """Write `adapter_config.json` and `adapter_model.safetensors`, for the model `whole` that the decoder is a part
         of and that came from `base`.
         """
-        from peft import get_peft_model_state_dict
-
         folder.mkdir(parents=True, exist_ok=True)
-        prefix, state = _prefix(whole, self.backbone), get_peft_model_state_dict(self.backbone)
+        prefix, state = _prefix(whole, self.backbone), _state(self.backbone)
         weights = {f"{prefix}{name}": value.contiguous() for name, value in state.items()}
         try:
             save_file(weights, folder / _WEIGHTS)
@@ -134,6 +132,13 @@ class Lora:
                 layer.enable_adapters(True)
             for parameter, flag in trained:  # `peft` changes it at every switch
                 parameter.requires_grad_(flag)
+
+
+def _state(backbone: PreTrainedModel) -> dict[str, Tensor]:
+    """A and B of every layer, by peft's names. Left to itself, peft would ask the hub whether the vocabulary grew."""
+    from peft import get_peft_model_state_dict
+
+    return dict(get_peft_model_state_dict(backbone, save_embedding_layers=False))
 
 
 def _prefix(whole: PreTrainedModel, backbone: PreTrainedModel) -> str:
