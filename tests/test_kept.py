@@ -11,7 +11,8 @@ from tiny import ENCODER, FAMILIES, tiny_model, tiny_samples
 from earwise.errors import InputError
 from earwise.models import Ears, EarsConfig, encoded_clips
 from earwise.models.batch import collate
-from earwise.models.kept import Kept, kept_by
+from earwise.models.encoded_clips import BLOCK
+from earwise.models.kept import Kept, digest_of, kept_by
 from earwise.models.kept_pictures import KeptPictures
 
 
@@ -47,7 +48,7 @@ def frozen(layers, seed=0):
 def test_frozen_layers_hear_each_clip_once_and_make_the_same_of_it(layers, encodings):
     clips, ears = [waveform(9_000), waveform(47_000, 1)], frozen(layers)
     heard, again = ears(clips), ears(clips[::-1])
-    assert encodings == [100, 300]
+    assert encodings == [100] * BLOCK + [300] * BLOCK, "each in a block of its own bucket"
     torch.testing.assert_close(heard, three_layers()(clips), atol=1e-5, rtol=1e-5)
     parts = heard.split([ears.num_tokens(len(clip)) for clip in clips])
     torch.testing.assert_close(again, torch.cat(parts[::-1]), atol=1e-6, rtol=1e-6)
@@ -59,10 +60,10 @@ def test_encoders_of_equal_frozen_layers_share_what_they_heard_and_others_do_not
         other.encoder.layers[2].fc1.weight.add_(1)
     for ears in (frozen(2), frozen(2), copy.deepcopy(frozen(2)), other):
         ears([clip])
-    assert len(encodings) == 1
+    assert len(encodings) == BLOCK
     for ears in (frozen(2, seed=1), frozen(1)):
         ears([clip])
-    assert len(encodings) == 3
+    assert len(encodings) == 3 * BLOCK
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,19 @@ def test_what_stands_behind_frozen_layers_learns_as_it_would_in_a_whole_encoder(
     assert gradients[0].keys() == {name for name in gradients[1] if name.startswith(learning)}
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradient, gradients[1][name], atol=1e-4, rtol=1e-4)
+
+
+def test_what_is_kept_of_a_clip_does_not_depend_on_the_clips_beside_it():
+    """A resumed training meets a clip beside others than one that was never stopped, and must compute the same."""
+    clips = [waveform(33_000 + 100 * number, number) for number in range(2 * BLOCK + 3)]
+    key, found = digest_of({"waveform": clips[3]}), []
+    for order in (range(len(clips)), [18, 3, 5], [3], [0, 1, 2, 18, 4, 5, 6, 7, 3]):
+        kept_by.cache_clear()
+        ears = frozen("all")
+        ears([clips[number] for number in order])
+        found.append(ears._encoded._kept(key, pytest.fail)[0])
+    assert all(torch.equal(found[0], other) for other in found)
+    assert found[0].untyped_storage().nbytes() == found[0].nbytes, "not a part of a block"
 
 
 def test_more_layers_than_there_are_cannot_be_frozen():

@@ -37,6 +37,9 @@ class Kept:
             self.num_bytes += size
         return made
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._known
+
     def __deepcopy__(self, memo: object) -> Kept:
         """A copy of a frozen module shares it."""
         return self
