@@ -101,6 +101,20 @@ class Pass:
         return self
 
 
+def joined(rows: Sequence[Pass]) -> Pass:
+    """Rows of one length, as `Pass.row` gives them, in one pass."""
+
+    def together(name: str, dim: int = 0) -> Tensor:
+        return torch.cat([getattr(row, name) for row in rows], dim)
+
+    return replace(
+        rows[0],
+        **{name: together(name) for name in ("ids", "mask", "predicts", "starts", "image_mask", "audio_mask")},
+        positions=together("positions", 1),
+        images=[image for row in rows for image in row.images],
+    )
+
+
 @dataclass
 class ViewBatch:
     """Several views of the same samples, and what they have in common."""

@@ -5,14 +5,15 @@ Shapes: B samples, P prefix tokens, H width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from earwise.models.batch import Pass
+from earwise.models.batch import Pass, joined
 from earwise.models.families.base import ImageInput
 from earwise.models.kept import digest_of, kept_by
 
@@ -26,11 +27,15 @@ KeyValues = list[tuple[Tensor, Tensor]]
 """Per decoder layer the keys and values of the prefix, (B, heads, P, head width) each."""
 
 
+BLOCK = 8
+"""Pictures that are made together: alone, a picture takes several times as long."""
+T = TypeVar("T", Pass, ImageInput)
+
+
 class KeptPictures:
     """Features of images, and keys and values of the prefixes that begin with them.
 
-    Each is made alone, so it does not depend on which other ones were kept: a resumed training computes what an
-    uninterrupted one does.
+    They are made in blocks of one size and one shape, for the reason that `EncodedClips` gives.
 
     Args:
         model: whose vision tower is frozen, and for `prefix` all of whose base is.
@@ -42,26 +47,52 @@ class KeptPictures:
 
     def prefix(self, prefix: Pass) -> KeyValues:
         """As `OmniModel.prefix`."""
-        rows = [self._of_row(prefix.row(number)) for number in range(len(prefix.ids))]
+        rows = [prefix.row(number) for number in range(len(prefix.ids))]
+        keys = [("prefix", *row.ids[0].tolist(), *(image.digest for image in row.images)) for row in rows]
+        made = self._made(keys, rows, lambda row: row.ids.shape, self._of_rows)
         sides = [
             pad_sequence([side[0].transpose(0, 1) for side in same], batch_first=True).transpose(1, 2)
-            for same in zip(*rows, strict=True)
+            for same in zip(*made, strict=True)
         ]
         return list(zip(sides[::2], sides[1::2], strict=True))
-
-    def _of_row(self, row: Pass) -> tuple[Tensor, ...]:
-        """(1, heads, P, head width) keys and values of all layers in turn."""
-        key = ("prefix", _precision(), *row.ids[0].tolist(), *(image.digest for image in row.images))
-        return self._kept(key, lambda: tuple(side for layer in self._model.prefix(row) for side in layer))
 
     @torch.no_grad()
     def features(self, images: Sequence[ImageInput]) -> Tensor:
         """As `Family.encode_images`."""
-        return torch.cat([self._of_image(image) for image in images])
+        keys = [("image", image.digest) for image in images]
+        made = self._made(keys, images, lambda image: [(n, t.shape) for n, t in image.tensors.items()], self._of_images)
+        return torch.cat([features for (features,) in made])
 
-    def _of_image(self, image: ImageInput) -> Tensor:
-        encode = self._model.family.encode_images
-        return self._kept(("image", _precision(), image.digest), lambda: (encode([image]),))[0]
+    def _made(
+        self,
+        keys: Sequence[tuple[Hashable, ...]],
+        values: Sequence[T],
+        shape: Callable[[T], object],
+        make: Callable[[Sequence[T]], list[tuple[Tensor, ...]]],
+    ) -> list[tuple[Tensor, ...]]:
+        """What is kept under each key; what is not is made of its value, with others of its shape."""
+        marked = [(_precision(), *key) for key in keys]
+        unknown: dict[str, dict[Hashable, T]] = {}
+        for key, value in zip(marked, values, strict=True):
+            if key not in self._kept:
+                unknown.setdefault(str(shape(value)), {})[key] = value
+        made: dict[Hashable, tuple[Tensor, ...]] = {}
+        for same in unknown.values():
+            names, all_of_shape = [*same], [*same.values()]
+            for start in range(0, len(names), BLOCK):
+                block = all_of_shape[start : start + BLOCK]
+                filled = [*block, *[block[-1]] * (BLOCK - len(block))]
+                made.update(zip(names[start : start + BLOCK], make(filled), strict=False))
+        return [self._kept(key, partial(made.__getitem__, key)) for key in marked]
+
+    def _of_rows(self, rows: Sequence[Pass]) -> list[tuple[Tensor, ...]]:
+        """(1, heads, P, head width) keys and values of all layers in turn, of each row."""
+        sides = [side for layer in self._model.prefix(joined(rows)) for side in layer]
+        return [tuple(side[number : number + 1].clone() for side in sides) for number in range(len(rows))]
+
+    def _of_images(self, images: Sequence[ImageInput]) -> list[tuple[Tensor, ...]]:
+        features = self._model.family.encode_images(images)
+        return [(one.clone(),) for one in features.split([image.num_tokens for image in images])]
 
 
 def _precision() -> str:
