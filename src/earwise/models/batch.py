@@ -109,7 +109,12 @@ def joined(rows: Sequence[Pass]) -> Pass:
 
     return replace(
         rows[0],
-        **{name: together(name) for name in ("ids", "mask", "predicts", "starts", "image_mask", "audio_mask")},
+        ids=together("ids"),
+        mask=together("mask"),
+        predicts=together("predicts"),
+        starts=together("starts"),
+        image_mask=together("image_mask"),
+        audio_mask=together("audio_mask"),
         positions=together("positions", 1),
         images=[image for row in rows for image in row.images],
     )

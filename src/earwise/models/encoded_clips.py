@@ -58,7 +58,7 @@ class EncodedClips:
         by_bucket: dict[int, list[str]] = {}
         for key, waveform in waveforms.items():
             by_bucket.setdefault(bucket_frames(len(waveform)), []).append(key)
-        found = {}
+        found: dict[str, Tensor] = {}
         for same in by_bucket.values():
             for start in range(0, len(same), BLOCK):
                 block = same[start : start + BLOCK]

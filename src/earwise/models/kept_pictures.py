@@ -29,7 +29,7 @@ KeyValues = list[tuple[Tensor, Tensor]]
 
 BLOCK = 8
 """Pictures that are made together: alone, a picture takes several times as long."""
-T = TypeVar("T", Pass, ImageInput)
+T = TypeVar("T")
 
 
 class KeptPictures:
@@ -71,14 +71,14 @@ class KeptPictures:
         make: Callable[[Sequence[T]], list[tuple[Tensor, ...]]],
     ) -> list[tuple[Tensor, ...]]:
         """What is kept under each key; what is not is made of its value, with others of its shape."""
-        marked = [(_precision(), *key) for key in keys]
+        marked: list[Hashable] = [(_precision(), *key) for key in keys]
         unknown: dict[str, dict[Hashable, T]] = {}
         for key, value in zip(marked, values, strict=True):
             if key not in self._kept:
                 unknown.setdefault(str(shape(value)), {})[key] = value
         made: dict[Hashable, tuple[Tensor, ...]] = {}
         for same in unknown.values():
-            names, all_of_shape = [*same], [*same.values()]
+            names, all_of_shape = list(same.keys()), list(same.values())
             for start in range(0, len(names), BLOCK):
                 block = all_of_shape[start : start + BLOCK]
                 filled = [*block, *[block[-1]] * (BLOCK - len(block))]
