@@ -11,7 +11,7 @@ attention that returns every map, which is what one would otherwise run. `python
 
 from __future__ import annotations
 
-from earwise.threads import prepare
+from earwise.work.threads import prepare
 
 prepare()  # Before torch is loaded, which reads the environment once.
 

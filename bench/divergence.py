@@ -9,7 +9,7 @@ Peak memory is the growth of the resident set over the inputs, each in a process
 
 from __future__ import annotations
 
-from earwise.threads import prepare
+from earwise.work.threads import prepare
 
 prepare()  # Before torch is loaded, which reads the environment once.
 

@@ -7,7 +7,7 @@ load on the machine hardly shows: `python bench/encoder.py --json FILE`.
 
 from __future__ import annotations
 
-from earwise.threads import prepare
+from earwise.work.threads import prepare
 
 prepare()  # Before torch is loaded, which reads the environment once.
 

@@ -7,7 +7,7 @@ prompt goes through `generate`. The two sides take turns in one process, and onl
 
 from __future__ import annotations
 
-from earwise.threads import prepare
+from earwise.work.threads import prepare
 
 prepare()  # Before torch is loaded, which reads the environment once.
 

@@ -10,7 +10,7 @@ follow exactly (`depth.py`); `--whole` counts all layers themselves.
 
 from __future__ import annotations
 
-from earwise.threads import prepare
+from earwise.work.threads import prepare
 
 prepare()  # Before torch is loaded, which reads the environment once.
 
@@ -44,16 +44,16 @@ from earwise.distil.policy_batch import POLICY, completed
 from earwise.distil.rewards import make_rewards
 from earwise.distil.rollouts import Completion, LocalRollouts, Prompt
 from earwise.distil.terms import make_term
-from earwise.grpo_settings import FormatReward, GrpoTerm
 from earwise.micro.words import VOCABULARY
 from earwise.models import OmniModel, Sample, Turn
 from earwise.models.batch import ViewBatch, collate
 from earwise.models.families import ImageInput
 from earwise.planning.cost import Pass, drawing_flops, shared_starts, step_flops, step_memory
 from earwise.planning.sizes import Shown, Sizes
+from earwise.recipe.terms import FormatReward, GrpoTerm
+from earwise.recipe.train import LayersTerm, LogitsTerm, SftTerm, Term
 from earwise.records import Item
 from earwise.traces import local_sampling
-from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm, Term
 
 PREFIXES, SPEECH = (320, 1200), (50, 300)
 """Tokens of the picture, and of the spoken question at 25 a second."""

@@ -7,7 +7,7 @@ in one process; ratios are of processor time, so that other load on the machine 
 
 from __future__ import annotations
 
-from earwise.threads import prepare
+from earwise.work.threads import prepare
 
 prepare()  # Before torch is loaded, which reads the environment once.
 
@@ -29,8 +29,8 @@ from earwise.distil.objective import Objective
 from earwise.distil.terms import make_term
 from earwise.micro.words import VOCABULARY
 from earwise.models import OmniModel, Sample, Turn, batch, layout
+from earwise.recipe.train import LogitsTerm, SftTerm
 from earwise.records import Item
-from earwise.training_settings import LogitsTerm, SftTerm
 
 LENGTHS = (8, 16, 32, 64, 128)
 QUESTION_TOKENS, RESPONSE_TOKENS, SPEECH_S = 10, 4, 3.0

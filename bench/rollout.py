@@ -8,7 +8,7 @@ sides take turns in one process, and ratios are medians over the rounds, in proc
 
 from __future__ import annotations
 
-from earwise.threads import prepare
+from earwise.work.threads import prepare
 
 prepare()  # Before torch is loaded, which reads the environment once.
 

@@ -8,7 +8,7 @@ torch counts and their share of what the device could do in that time (MFU).
 
 from __future__ import annotations
 
-from earwise.threads import prepare
+from earwise.work.threads import prepare
 
 prepare()  # Before torch is loaded, which reads the environment once.
 
@@ -30,8 +30,8 @@ from earwise.distil.objective import Objective
 from earwise.distil.terms import make_term
 from earwise.micro.words import VOCABULARY
 from earwise.models import OmniModel, Sample, Turn
+from earwise.recipe.train import LogitsTerm, SftTerm
 from earwise.records import Item
-from earwise.training_settings import LogitsTerm, SftTerm
 
 TEXT_TOKENS, RESPONSE_TOKENS, SPEECH_S = 16, 60, 4.8  # 48 tokens of speech and two markers
 H200_FLOPS = 989.5e12

@@ -7,7 +7,7 @@ size.
 
 from __future__ import annotations
 
-from earwise.threads import prepare
+from earwise.work.threads import prepare
 
 prepare()  # Before torch is loaded, which reads the environment once.
 
@@ -26,8 +26,8 @@ from step import make_samples, step
 from earwise.distil.objective import Objective
 from earwise.distil.terms import make_term
 from earwise.models import OmniModel
-from earwise.term_settings import AcousticTerm, AttentionTerm, FirstTokenTerm, InputAlignmentTerm, LayerMapTerm
-from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm
+from earwise.recipe.terms import AcousticTerm, AttentionTerm, FirstTokenTerm, InputAlignmentTerm, LayerMapTerm
+from earwise.recipe.train import LayersTerm, LogitsTerm, SftTerm
 
 SPOKEN, PLAIN, OTHER = "image_speech", "sft", "other"
 

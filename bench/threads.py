@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from earwise.threads import COUNTS, WAITING, usable_cores
+from earwise.work.threads import COUNTS, WAITING, usable_cores
 
 SPINNING, SLEEPING, ONE = "spinning", "sleeping", "one_thread"
 KINDS = {SPINNING: {}, SLEEPING: WAITING, ONE: {**WAITING, "OMP_NUM_THREADS": "1"}}

@@ -24,11 +24,11 @@ from earwise.distil.schedule import Schedule
 from earwise.distil.sharding import whole_for_asking
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
-from earwise.metrics import Metrics
 from earwise.models import OmniModel
-from earwise.ranks import leave, process_count, process_rank
+from earwise.recipe.train import OnPolicy, Selection, SftTerm, Training
 from earwise.stages.selection import TRIED, Best
-from earwise.training_settings import OnPolicy, Selection, SftTerm, Training
+from earwise.work.metrics import Metrics
+from earwise.work.ranks import leave, process_count, process_rank
 
 STEPS, BATCH = 4, 4
 

@@ -7,7 +7,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
 
-from earwise import arithmetic
+from earwise.work import arithmetic
 
 arithmetic.this_machine = lambda: arithmetic.Arithmetic("this processor", False, 20.0)
 """Tests compute in float32 on every machine: what they compare is exact there."""

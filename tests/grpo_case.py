@@ -12,9 +12,9 @@ from earwise.distil.rollouts import LocalRollouts
 from earwise.distil.schedule import Schedule, repeat_batches
 from earwise.distil.terms.sft import Sft
 from earwise.distil.trainer import DistilTrainer, training_arguments
-from earwise.grpo_settings import GrpoTerm
 from earwise.models.lora import Lora
-from earwise.training_settings import SftTerm, Training
+from earwise.recipe.terms import GrpoTerm
+from earwise.recipe.train import SftTerm, Training
 
 ACCURACY = {"type": "accuracy", "weight": 1.0}
 

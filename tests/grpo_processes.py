@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from grpo_case import asked, learner, objective_of, term_of, trainer_of
 
-from earwise.ranks import leave
+from earwise.work.ranks import leave
 
 STEPS, BATCH = 3, 4
 

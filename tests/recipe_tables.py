@@ -3,7 +3,7 @@
 import typing
 from collections.abc import Iterator
 
-from earwise.schema import Settings
+from earwise.recipe.table import Settings
 
 
 def members(annotation: object) -> Iterator[type[Settings]]:

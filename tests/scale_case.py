@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from earwise.errors import EarwiseError
-from earwise.parallel import Workers
+from earwise.recipe.teach import LocalModel
 from earwise.records import Item
 from earwise.speech.clips import make_clips
 from earwise.speech.espeak import EspeakEngine
@@ -22,7 +22,7 @@ from earwise.traces.opening import open_client
 from earwise.traces.replicas import Replicas
 from earwise.traces.requests import Message, Request, Sampling
 from earwise.traces.scripted import ScriptedEngine
-from earwise.traces_settings import LocalModel
+from earwise.work.parallel import Workers
 
 ITEMS = [
     Item(id=f"q{n}", source="t", question=f"Is there a red circle in picture {n}?", answers=("yes",), cluster="c")
@@ -100,7 +100,7 @@ def main(folder: Path, model: Path) -> None:
     import ray
     from ray.cluster_utils import Cluster
 
-    from earwise.cluster import RayData, cores_of
+    from earwise.work.cluster import RayData, cores_of
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:

@@ -9,7 +9,7 @@ from earwise.distil.objective import Objective
 from earwise.distil.terms import Side, make_term
 from earwise.errors import InputError
 from earwise.models.omni import AudioStates, States
-from earwise.term_settings import AcousticTerm
+from earwise.recipe.terms import AcousticTerm
 
 
 def term_of(distance="squared", view="sound_text"):

@@ -13,12 +13,12 @@ from earwise.distil.schedule import Schedule, draw
 from earwise.distil.teachers import Shape
 from earwise.distil.terms import Side, make_term
 from earwise.errors import InputError
-from earwise.metrics import Metrics
 from earwise.models.clip_inputs import ClipInputs
 from earwise.models.omni import States
-from earwise.models.views import Sample
-from earwise.term_settings import FirstTokenTerm, InputAlignmentTerm
-from earwise.training_settings import Training
+from earwise.models.sample import Sample
+from earwise.recipe.terms import FirstTokenTerm, InputAlignmentTerm
+from earwise.recipe.train import Training
+from earwise.work.metrics import Metrics
 
 VIEW = "image_speech"
 

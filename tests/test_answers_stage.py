@@ -9,7 +9,6 @@ from example_recipe import TEXT
 from tiny import tiny_model, tiny_samples
 from tiny_recipe import MODEL, NAMED_VOICES
 
-from earwise.answers_settings import Answers
 from earwise.cli import execute
 from earwise.data.items import read_items
 from earwise.distil.on_policy import chance_of
@@ -17,12 +16,13 @@ from earwise.distil.rollouts import Completion
 from earwise.errors import InputError
 from earwise.models import OmniModel
 from earwise.planning import plan
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
+from earwise.recipe.teach import Answers
 from earwise.stages import answers as stage
 from earwise.stages.answers import BEHIND, CUT, EMPTY, WrittenAnswer, write_answers, written_items
 from earwise.stages.samples import sample_items
 from earwise.stages.taught import read_taught
-from earwise.store import Store, read_store
+from earwise.work.store import Store, read_store
 
 RECIPE = (
     """\

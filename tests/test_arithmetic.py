@@ -9,15 +9,15 @@ import pytest
 import torch
 from data_folder import RECIPE
 
-from earwise import arithmetic
-from earwise.arithmetic import Arithmetic, cpu_flags, gpu, processor, resolve, settle, slowdown
 from earwise.distil.trainer import training_arguments
-from earwise.ranks import Ranks
-from earwise.recipe import load_recipe
-from earwise.run import Run, Stage
-from earwise.settings import Recipe
+from earwise.recipe.read import load_recipe
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.train import Optimisation, Training
 from earwise.stages import plan
-from earwise.training_settings import Optimisation, Training
+from earwise.work import arithmetic
+from earwise.work.arithmetic import Arithmetic, cpu_flags, gpu, processor, resolve, settle, slowdown
+from earwise.work.ranks import Ranks
+from earwise.work.run import Run, Stage
 
 PROJECT = Path(__file__).parent.parent
 SHIPPED = sorted((PROJECT / "recipes").rglob("*.toml"))

@@ -6,7 +6,7 @@ from corpora import tone, write_lines
 
 from earwise.data.asr import Recording, recording_of
 from earwise.data.parts import open_part
-from earwise.data_settings import ManifestPart
+from earwise.recipe.data import ManifestPart
 
 LONGER = "the file is longer or shorter than the manifest says"
 EARLY = "the file ends before the manifest's part of it"

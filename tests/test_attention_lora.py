@@ -13,7 +13,7 @@ from earwise.evaluate.benchmarks import load_benchmark
 from earwise.models import OmniModel
 from earwise.report.attention import attention_section
 from earwise.stages.samples import sample_items
-from earwise.store import read_store
+from earwise.work.store import read_store
 
 TYPED, SPOKEN = "image_text", "image_speech"
 LORA = 'base = "vlm"\nlora = { rank = 2, alpha = 64 }'

@@ -15,14 +15,14 @@ from earwise.attention.records import KINDS, AttentionRow
 from earwise.attention.runner import run_attention
 from earwise.attention.summary import AttentionTable, summarise
 from earwise.errors import InputError
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
 from earwise.records import Item
 from earwise.report import build_report
 from earwise.report.attention import attention_section, read_attention
 from earwise.report.attention_charts import line_style
 from earwise.stages import plan
 from earwise.stages.attention import answered, spread
-from earwise.store import Store, read_store
+from earwise.work.store import Store, read_store
 
 SPOKEN, TYPED = "image_speech", "image_text"
 

@@ -12,12 +12,12 @@ from earwise.distil.objective import Objective
 from earwise.distil.schedule import Schedule, draw
 from earwise.distil.terms import Side, make_term
 from earwise.errors import EarwiseError, InputError
-from earwise.metrics import Metrics
 from earwise.models.batch import collate
 from earwise.models.image_attention import ImageAttention
 from earwise.models.omni import States
-from earwise.term_settings import AttentionTerm
-from earwise.training_settings import Training
+from earwise.recipe.terms import AttentionTerm
+from earwise.recipe.train import Training
+from earwise.work.metrics import Metrics
 
 VIEWS = ("image_speech", "image_text")
 CASES = [("mean", True), ("mean", False), ("each", True), ("each", False)]

@@ -20,9 +20,9 @@ from earwise.data.broken_media import MediaCheck, check_sound
 from earwise.data.drops import Drops
 from earwise.data.media import load_audio, save_wav
 from earwise.errors import InputError
-from earwise.limits import MAX_SAMPLES
+from earwise.io.limits import MAX_SAMPLES
 from earwise.planning.audit import audit_training
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
 from earwise.records import Item
 from earwise.stages.corpora import open_pool
 from earwise.stages.declared.corpora import pools

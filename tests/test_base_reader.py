@@ -12,7 +12,7 @@ from earwise.errors import InputError
 from earwise.micro.build import vocabulary_words, write_tiny
 from earwise.micro.tokenizer import build_tokenizer
 from earwise.models import OmniModel
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
 
 RECIPE = """
 name = "own"

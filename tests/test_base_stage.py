@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from videos import write_video
 
-from earwise.base_settings import Base, BasePhase
 from earwise.cli import execute
 from earwise.data.items import read_items
 from earwise.data.media import save_wav
@@ -19,9 +18,10 @@ from earwise.distil.checkpoints import Checkpoints
 from earwise.distil.trainer import DistilTrainer
 from earwise.errors import InputError
 from earwise.models import OmniModel, Sample, Turn
+from earwise.models.sample import Sound
 from earwise.models.shipped import SHIPPED
-from earwise.models.views import Sound
-from earwise.recipe import load_recipe
+from earwise.recipe.base import Base, BasePhase
+from earwise.recipe.read import load_recipe
 from earwise.records import Item
 from earwise.stages import base as base_stage
 from earwise.stages.base_pools import Files, num_draws, sample_length, stretched

@@ -14,7 +14,7 @@ from earwise.distil.terms import make_term
 from earwise.micro.build import write_tiny
 from earwise.models import Ears, EarsConfig, OmniModel
 from earwise.models.families import load_family
-from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm
+from earwise.recipe.train import LayersTerm, LogitsTerm, SftTerm
 
 BENCH = Path(__file__).parent.parent / "bench"
 TERMS = [

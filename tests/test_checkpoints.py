@@ -12,8 +12,8 @@ from earwise.distil.objective import Objective
 from earwise.distil.schedule import Schedule
 from earwise.distil.terms import make_term
 from earwise.errors import EarwiseError
-from earwise.metrics import Metrics
-from earwise.training_settings import SftTerm, Training
+from earwise.recipe.train import SftTerm, Training
+from earwise.work.metrics import Metrics
 
 STEPS = 4
 

@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 import earwise
 from earwise.cli import VERBS, app
 from earwise.errors import EarwiseError, InputError
-from earwise.run import Stage, StageContext
-from earwise.settings import Recipe
+from earwise.recipe.recipe import Recipe
+from earwise.work.run import Stage, StageContext
 
 Work = Callable[[StageContext], None]
 
@@ -170,7 +170,7 @@ def test_a_folder_that_cannot_be_is_bad_input(command: Command) -> None:
 
 
 def test_what_is_logged_is_shown_and_stderr_is_left_to_errors(command: Command) -> None:
-    command.works["data"] = lambda context: logging.getLogger("earwise.store").warning("cut off %d bytes", 3)
+    command.works["data"] = lambda context: logging.getLogger("earwise.work.store").warning("cut off %d bytes", 3)
     result = command("run", command.recipe)
     assert "warning: cut off 3 bytes\n" in result.stdout
     assert result.stderr == ""

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from earwise.cli import app
 from earwise.errors import EarwiseError, InputError
-from earwise.messages import printable
+from earwise.io.messages import printable
 
 NAME_TOO_LONG = OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), "a" * 5_000)
 ENDS = [

@@ -11,14 +11,14 @@ from earwise.errors import InputError
 from earwise.evaluate.conditions import condition_results
 from earwise.evaluate.recovery import recovery
 from earwise.evaluate.summary import ScoreTable
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
 from earwise.records import Clip, Score
 from earwise.report.conditions import cascade_note
 from earwise.report.summary import parse_summary
 from earwise.speech.voices import variant
 from earwise.stages.choice import held_out
 from earwise.stages.conditions import condition_voices
-from earwise.store import read_store
+from earwise.work.store import read_store
 
 BEYOND = (
     RECIPE.replace("[train.sft]", "[training.select]\nevery = 1\nmax_new_tokens = 2\n[train.sft]")

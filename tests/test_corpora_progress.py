@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from corpora import conversation, write_llava
 
 from earwise.data.items import read_items
-from earwise.data_settings import CorporaData
+from earwise.recipe.data import CorporaData
 from earwise.stages.corpora import write_corpora
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from test_run import ALL, Plan, snapshot
 
-from earwise import manifest, run
 from earwise.errors import InputError
-from earwise.manifest import Manifest
-from earwise.run import Stage, StageContext
-from earwise.stage_kinds import KINDS, Kind, earlier_phases
+from earwise.work import manifest, run
+from earwise.work.manifest import Manifest
+from earwise.work.run import Stage, StageContext
+from earwise.work.stage_kinds import KINDS, Kind, earlier_phases
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_what_stands_for_itself_is_kept_and_the_rest_is_made_again(plan: Plan) -
 
 
 def plan_recipe(plan: Plan):  # type: ignore[no-untyped-def]
-    from earwise.recipe import load_recipe
+    from earwise.recipe.read import load_recipe
 
     return load_recipe(plan.recipe_file)
 

@@ -12,8 +12,8 @@ from earwise.data.asr_folders import read_common_voice, read_librispeech
 from earwise.data.asr_manifests import read_lhotse, read_nemo
 from earwise.data.media import load_audio
 from earwise.data.parts import open_part
-from earwise.data_settings import LibriSpeechPart, ManifestPart
 from earwise.errors import InputError
+from earwise.recipe.data import LibriSpeechPart, ManifestPart
 from earwise.records import Item
 
 

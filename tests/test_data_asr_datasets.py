@@ -11,8 +11,8 @@ from corpora import tone
 from earwise.data.asr_datasets import read_dataset
 from earwise.data.media import load_audio
 from earwise.data.parts import open_part, part_files
-from earwise.data_settings import DatasetPart
 from earwise.errors import InputError
+from earwise.recipe.data import DatasetPart
 
 datasets = pytest.importorskip("datasets")
 

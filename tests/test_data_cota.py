@@ -7,8 +7,8 @@ import pytest
 
 from earwise.data.cota import CotaFile, Outcome, parse_cota
 from earwise.data.media import save_wav
-from earwise.data_settings import CorporaData
 from earwise.errors import InputError
+from earwise.recipe.data import CorporaData
 from earwise.stages.corpora import open_pool
 from earwise.traces.format import said
 

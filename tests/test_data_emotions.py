@@ -9,8 +9,8 @@ from earwise.data.iemocap import read_iemocap
 from earwise.data.legacy_text import read_legacy_text
 from earwise.data.meld import read_meld
 from earwise.data.parts import open_part, part_files
-from earwise.data_settings import IemocapPart, MeldPart
 from earwise.errors import InputError
+from earwise.recipe.data import IemocapPart, MeldPart
 
 
 def test_an_utterance_of_meld_asks_for_one_of_seven_emotions(tmp_path):

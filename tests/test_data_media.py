@@ -18,7 +18,7 @@ from earwise.data.media import (
 )
 from earwise.data.resample import resampled_length
 from earwise.errors import InputError
-from earwise.store import write_bytes_atomic
+from earwise.work.store import write_bytes_atomic
 
 
 def tone(rate_hz=16_000, seconds=0.5, hz=440.0, level=0.5):

@@ -15,11 +15,11 @@ from earwise.data.mmar import read_mmar
 from earwise.data.mmau import read_mmau
 from earwise.data.music_avqa import edition, fill, read_music_avqa
 from earwise.data.parts import open_part
-from earwise.data_settings import AvqaPart
 from earwise.errors import InputError
 from earwise.evaluate.audit import audit
 from earwise.evaluate.benchmarks import aggregate, by_kind, load_benchmark, score_predictions
 from earwise.evaluate.totals import music_avqa_columns, music_avqa_parts
+from earwise.recipe.data import AvqaPart
 
 MMAU = {
     "id": "a1", "audio_id": "./test-mini-audios/a1.wav", "question": "Who speaks?", "choices": ["Man", "Woman"],

@@ -12,9 +12,9 @@ from tiny import tiny_samples
 
 from earwise.data.descriptions import read_descriptions
 from earwise.data.media import save_wav
-from earwise.description_settings import ByModel, Descriptions
 from earwise.errors import InputError
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
+from earwise.recipe.teach import ByModel, Descriptions
 from earwise.records import Item
 from earwise.stages.data import _check_described
 from earwise.stages.descriptions import describe, described, planned_descriptions, with_descriptions

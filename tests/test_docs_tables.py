@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from recipe_tables import members
 
-from earwise.schema import Settings
-from earwise.settings import Recipe
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.table import Settings
 
 PROJECT = Path(__file__).parent.parent
 DOCUMENTS = [*PROJECT.glob("*.md"), *sorted((PROJECT / "docs").rglob("*.md"))]

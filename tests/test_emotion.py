@@ -17,15 +17,15 @@ from earwise.evaluate.runner import Asker, run_benchmark
 from earwise.evaluate.scoring import score
 from earwise.evaluate.sound import summarise_sound
 from earwise.evaluate.summary import ScoreTable, compare, summarise_models
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
 from earwise.records import Score
 from earwise.report.grids import score_cell
 from earwise.report.summary import ViewScore
 from earwise.stages.data import benchmark_items
 from earwise.stages.declared.data import stage as data_stage
 from earwise.stages.samples import sample_items
-from earwise.store import Store
 from earwise.traces.format import said
+from earwise.work.store import Store
 
 
 def answers(benchmark, pairs, clusters=2, **changes):

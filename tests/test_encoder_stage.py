@@ -14,9 +14,9 @@ from tiny_recipe import ENCODER as ENCODER_TABLE
 from earwise.errors import InputError
 from earwise.models import Ears, EarsConfig
 from earwise.models.ctc import BLANK, CtcRecogniser
-from earwise.recipe import load_recipe
-from earwise.run import Run
+from earwise.recipe.read import load_recipe
 from earwise.stages import encoder, plan
+from earwise.work.run import Run
 
 RECIPE = (
     """\

@@ -22,10 +22,10 @@ from earwise.evaluate.shares import pooled_share
 from earwise.evaluate.summary import ScoreTable
 from earwise.records import Item, Score, Trace, View
 from earwise.stages import report as report_stage
-from earwise.store import write_jsonl
 from earwise.traces.filtering import Decision, Step
 from earwise.traces.format import parse, render
 from earwise.traces.known import KnownChain
+from earwise.work.store import write_jsonl
 
 TRUE = "A bell rings at one. A horn blows at three."
 

@@ -18,9 +18,10 @@ from earwise.models import Ears, EarsConfig, OmniModel, Sample, Turn
 from earwise.models.batch import collate
 from earwise.models.families import OwnEars, load_family
 from earwise.models.layout import AUDIO_ID
-from earwise.models.views import HEARD as HEARING
-from earwise.models.views import SEEN, VIEWS, Sound
+from earwise.models.sample import Sound
 from earwise.records import Item
+from earwise.views import HEARD as HEARING
+from earwise.views import SEEN, VIEWS
 
 NEW = tuple(PARTS)
 NATIVE = ("qwen2_audio", "qwen2_5_omni")

@@ -11,7 +11,7 @@ from tiny_families import write_tiny_family
 from earwise.cli import execute
 from earwise.errors import InputError
 from earwise.models.families import load_family
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
 from earwise.stages.models import load_model, load_start
 
 RECIPE = """

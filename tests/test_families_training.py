@@ -14,7 +14,7 @@ from earwise.errors import EarwiseError, InputError
 from earwise.models import OmniModel
 from earwise.models.batch import collate
 from earwise.models.families import OwnEars
-from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm, Training
+from earwise.recipe.train import LayersTerm, LogitsTerm, SftTerm, Training
 
 STEPS = 4
 ALL = (*FAMILIES, *PARTS)

@@ -19,10 +19,10 @@ from earwise.data.mmau import read_mmau
 from earwise.data.tsv import read_tsv
 from earwise.errors import InputError
 from earwise.evaluate.audit import audit
-from earwise.files import found_file, open_text, parse_json, read_bytes, read_text, text_lines
-from earwise.provenance import InputHashes
-from earwise.recipe import load_recipe
-from earwise.store import read_json
+from earwise.io.files import found_file, open_text, parse_json, read_bytes, read_text, text_lines
+from earwise.recipe.read import load_recipe
+from earwise.work.provenance import InputHashes
+from earwise.work.store import read_json
 
 READERS = {
     "recipe": load_recipe,

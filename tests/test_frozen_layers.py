@@ -9,7 +9,7 @@ from test_once import RECIPE
 from earwise.cli import execute
 from earwise.errors import InputError
 from earwise.models.shipped import SHIPPED
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
 
 PRETRAINED = 'model.ears={encoder="pretrained", path="whisper-micro", stack=4, hidden=16}'
 RUN = ["seeds=[1]", 'speech.test_voices=["en-029+Andy"]']

@@ -20,10 +20,10 @@ from earwise.models import OmniModel
 from earwise.models.batch import collate
 from earwise.models.decoder import Decoder
 from earwise.planning.cost import step_flops
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
+from earwise.recipe.train import LayersTerm, LogitsTerm
 from earwise.stages.declared.evaluation import asked_views
 from earwise.stages.models import load_start
-from earwise.training_settings import LayersTerm, LogitsTerm
 
 CASES = ("internvl", "qwen2_audio")
 TOWERS = ("model.vision_tower.", "model.multi_modal_projector.", "model.audio_tower.")

@@ -26,15 +26,15 @@ from transformers import (
 )
 
 from earwise.errors import InputError
-from earwise.gate_settings import Asr
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
+from earwise.recipe.speech import Asr
 from earwise.records import Item, Score
-from earwise.run import Run
 from earwise.speech.clips import load_clip, make_clips
 from earwise.speech.gate import Check, Heard, count, listen
 from earwise.speech.transcriber import HuggingFaceTranscriber
 from earwise.stages import gate, plan, training
-from earwise.store import Store, read_store
+from earwise.work.run import Run
+from earwise.work.store import Store, read_store
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz "
 

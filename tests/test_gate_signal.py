@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from earwise.gate_settings import Gate
+from earwise.recipe.speech import Gate
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item
 from earwise.speech.gate import check, count
 from earwise.speech.recovered import RoundTrip

@@ -19,7 +19,7 @@ from tiny import tiny_model
 from earwise.distil.rollouts import Prompt, ServerRollouts
 from earwise.distil.schedule import repeat_batches
 from earwise.errors import EarwiseError, InputError
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
 from earwise.stages.objectives import open_objective
 from earwise.traces.client import Client
 from earwise.traces.requests import Message

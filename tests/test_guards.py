@@ -6,11 +6,11 @@ import pytest
 from example_recipe import TEXT
 from test_faithful import score
 
-from earwise.agreement import guard_pairs
 from earwise.errors import InputError
 from earwise.evaluate.guards import guard_changes, verdict
 from earwise.evaluate.summary import ScoreTable
-from earwise.recipe import load_recipe
+from earwise.recipe.checks import guard_pairs
+from earwise.recipe.read import load_recipe
 from earwise.report import build_report, guard_lines
 
 SUMMARY = {"recipe": "r", "models": {}}

@@ -15,13 +15,13 @@ from earwise.distil.objective import Objective
 from earwise.distil.schedule import Schedule
 from earwise.distil.terms import make_term
 from earwise.errors import EarwiseError, InputError
-from earwise.metrics import Metrics
 from earwise.models.batch import collate
 from earwise.models.layout import AUDIO_ID
-from earwise.models.views import SEEN, VIEWS
+from earwise.recipe.train import SftTerm, Training
 from earwise.traces.local_prompt import layout_of
 from earwise.traces.requests import Message, Request, Sampling
-from earwise.training_settings import SftTerm, Training
+from earwise.views import SEEN, VIEWS
+from earwise.work.metrics import Metrics
 
 MARKUP = (
     "a <IMG_CONTEXT> <|image_pad|> <|AUDIO|> <|vision_start|> <|vision_bos|> <|audio_bos|> <|im_end|> <|im_start|> star"

@@ -15,7 +15,7 @@ from earwise.distil.terms import Side, make_term
 from earwise.distil.terms.layer_map import cka_distance, cosine_distance
 from earwise.errors import InputError
 from earwise.models.omni import States
-from earwise.term_settings import LayerMapTerm
+from earwise.recipe.terms import LayerMapTerm
 
 
 def term_of(**settings):

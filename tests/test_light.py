@@ -15,14 +15,14 @@ from example_recipe import TEXT
 
 import earwise
 from earwise.errors import InputError
-from earwise.locks import FileLock
-from earwise.plural import counted
-from earwise.recipe import load_recipe
-from earwise.run import Run, StageContext
-from earwise.settings import Recipe
+from earwise.io.messages import counted
+from earwise.recipe.read import load_recipe
+from earwise.recipe.recipe import Recipe
 from earwise.stages import check_models, plan
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.models import named_models
+from earwise.work.locks import FileLock
+from earwise.work.run import Run, StageContext
 
 RECIPES = [
     path for path in sorted((Path(earwise.__file__).parents[2] / "recipes").rglob("*.toml")) if path.stem != "paper"

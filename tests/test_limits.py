@@ -17,7 +17,6 @@ from PIL import Image, PngImagePlugin
 from test_data_tsv import mme, picture, write
 from videos import write_video
 
-from earwise import limits
 from earwise.data.asr import Recording
 from earwise.data.asr_manifests import read_nemo
 from earwise.data.media import load_audio, load_image
@@ -25,7 +24,8 @@ from earwise.data.tsv import read_tsv
 from earwise.data.video import read_frames, read_sound
 from earwise.errors import InputError
 from earwise.evaluate.audit import audit
-from earwise.recipe import load_recipe
+from earwise.io import limits
+from earwise.recipe.read import load_recipe
 from earwise.records import Item
 from earwise.speech.recorded import Cut, cut_all
 from earwise.speech.spoken_form import spoken_form

@@ -12,11 +12,11 @@ from tiny import tiny_model
 from tiny_families import PARTS, write_tiny_family
 
 from earwise.errors import InputError
-from earwise.gate_settings import Asr
 from earwise.models import OmniModel
 from earwise.models.families import load_family
 from earwise.models.lora import Lora
 from earwise.models.whisper import read_encoder
+from earwise.recipe.speech import Asr
 from earwise.speech.huggingface import HuggingFaceEngine
 from earwise.speech.transcriber import HuggingFaceTranscriber
 

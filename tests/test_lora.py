@@ -16,7 +16,7 @@ from earwise.errors import EarwiseError, InputError
 from earwise.models import OmniModel
 from earwise.models.batch import collate
 from earwise.models.lora import Lora
-from earwise.training_settings import LogitsTerm
+from earwise.recipe.train import LogitsTerm
 
 CASES = ("internvl", "qwen2_5_omni")
 

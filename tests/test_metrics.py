@@ -2,7 +2,7 @@ import json
 import math
 from pathlib import Path
 
-from earwise.metrics import Metrics
+from earwise.work.metrics import Metrics
 
 
 def read(path: Path) -> list[dict[str, float]]:

@@ -17,7 +17,7 @@ from earwise.micro.build_audio import build_qwen2_audio
 from earwise.micro.sounds.words import SOUND_VOCABULARY
 from earwise.micro.tokenizer import REASONING, build_tokenizer
 from earwise.models import OmniModel
-from earwise.models.views import Sound
+from earwise.models.sample import Sound
 from earwise.traces.claims import sentences
 from earwise.traces.format import Outcome, parse, render
 

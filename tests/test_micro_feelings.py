@@ -13,7 +13,6 @@ from earwise.data.emotions import IEMOCAP, OPTIONS, QUESTION
 from earwise.data.iemocap import read_iemocap
 from earwise.data.items import read_items
 from earwise.data.media import load_audio
-from earwise.data_settings import MicroFeelings
 from earwise.evaluate.benchmarks import load_benchmark
 from earwise.micro.build import vocabulary_words
 from earwise.micro.feelings.corpus import RELEASE
@@ -27,7 +26,8 @@ from earwise.micro.sounds.words import SOUND_VOCABULARY
 from earwise.micro.tokenizer import build_tokenizer
 from earwise.models.shipped import SHIPPED
 from earwise.planning.data import look
-from earwise.settings import Recipe
+from earwise.recipe.data import MicroFeelings
+from earwise.recipe.recipe import Recipe
 from earwise.speech.voices import variant
 from earwise.stages.data import write_micro_feelings
 

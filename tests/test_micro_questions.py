@@ -5,11 +5,11 @@ from typing import get_args
 
 import pytest
 
-from earwise.data_settings import SceneQuestion
 from earwise.micro import questions
 from earwise.micro.questions import KINDS, Turn, ask, ask_chart
 from earwise.micro.scenes import Chart, Scene, Thing, sample_chart, sample_scene
 from earwise.micro.words import VOCABULARY
+from earwise.recipe.data import SceneQuestion
 
 STAR, SQUARE = Thing(0, 2, "red", "star"), Thing(2, 0, "blue", "square")
 SCENE = Scene((STAR, SQUARE), ("hotel",))

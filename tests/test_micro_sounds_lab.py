@@ -14,7 +14,6 @@ from earwise.data.items import read_items
 from earwise.data.media import load_audio
 from earwise.data.prompts import query_text
 from earwise.data.video import check_video, sound_file
-from earwise.data_settings import MicroSounds
 from earwise.errors import InputError
 from earwise.evaluate.benchmarks import aggregate, gold_answers, load_benchmark, score_predictions
 from earwise.evaluate.labels import VOCABULARY
@@ -25,12 +24,13 @@ from earwise.micro.sounds.questions import Question
 from earwise.micro.sounds.sounding import CLIP_SAMPLES
 from earwise.micro.sounds.words import NUMBERS, SOUND_VOCABULARY
 from earwise.planning.data import look
-from earwise.settings import Recipe
+from earwise.recipe.data import MicroSounds
+from earwise.recipe.recipe import Recipe
 from earwise.speech.voices import variant
 from earwise.stages.data import write_micro_sounds
-from earwise.store import read_jsonl
 from earwise.traces.format import parse
 from earwise.traces.known import KnownChain
+from earwise.work.store import read_jsonl
 
 SIZE = SoundLabSize(
     train_clips=30,

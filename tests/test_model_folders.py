@@ -15,9 +15,9 @@ from earwise_process import earwise
 from safetensors.numpy import load_file, save_file
 
 from earwise.errors import InputError
-from earwise.model_folders import _HEARS, _SEES, check_ears_folder, check_model_folder
 from earwise.models.ears import Ears, EarsConfig
 from earwise.models.families import FAMILIES
+from earwise.models.folders import _HEARS, _SEES, check_ears_folder, check_model_folder
 from earwise.models.shipped import SHIPPED
 
 Spoil = Callable[[Path], None]

@@ -19,8 +19,8 @@ from earwise.distil.teachers import Shape
 from earwise.distil.terms import make_term
 from earwise.distil.trainer import DistilTrainer, training_arguments
 from earwise.errors import InputError
-from earwise.recipe import load_recipe
-from earwise.training_settings import LayersTerm, LogitsTerm, OnPolicy, SftTerm, Training
+from earwise.recipe.read import load_recipe
+from earwise.recipe.train import LayersTerm, LogitsTerm, OnPolicy, SftTerm, Training
 
 SEED = 7
 

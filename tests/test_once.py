@@ -8,7 +8,7 @@ from tiny_recipe import MODEL, NAMED_VOICES
 
 from earwise.cli import execute
 from earwise.errors import InputError
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
 from earwise.stages import plan
 
 RECIPE = (

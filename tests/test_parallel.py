@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from earwise.errors import EarwiseError, InputError
-from earwise.parallel import ProcessPool
+from earwise.work.parallel import ProcessPool
 
 
 def squares():

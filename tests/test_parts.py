@@ -18,12 +18,12 @@ from earwise.distil.terms import make_term
 from earwise.distil.trainer import DistilTrainer, training_arguments
 from earwise.errors import InputError
 from earwise.models.families import Family
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
+from earwise.recipe.terms import AcousticTerm, LayerMapTerm
+from earwise.recipe.train import LayersTerm, LogitsTerm, SftTerm, Training, portions
 from earwise.records import Item
 from earwise.stages.training import _by_parts
-from earwise.store import write_jsonl
-from earwise.term_settings import AcousticTerm, LayerMapTerm
-from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm, Training, portions
+from earwise.work.store import write_jsonl
 
 BLIND = object.__new__(Family)
 """Takes pictures of any size."""

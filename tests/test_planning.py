@@ -22,9 +22,9 @@ from earwise.errors import InputError
 from earwise.planning import plan
 from earwise.planning.cost import Pass, drawing_flops, shared_starts, step_flops, step_memory
 from earwise.planning.sizes import Shown, Sizes
-from earwise.recipe import load_recipe
-from earwise.term_settings import LayerMapTerm
-from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm
+from earwise.recipe.read import load_recipe
+from earwise.recipe.terms import LayerMapTerm
+from earwise.recipe.train import LayersTerm, LogitsTerm, SftTerm
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 SFT, LOGITS = SftTerm(type="sft", weight=0.25), LogitsTerm(type="logits", weight=0.75)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from earwise.progress import duration, track
+from earwise.work.progress import duration, track
 
 
 class Clock:

@@ -13,9 +13,9 @@ from data_folder import RECIPE, write_data_folder
 from earwise_process import ENVIRONMENT, earwise
 
 from earwise.errors import InputError
-from earwise.ranks import Ranks
-from earwise.recipe import load_recipe
-from earwise.run import Run, Stage
+from earwise.recipe.read import load_recipe
+from earwise.work.ranks import Ranks
+from earwise.work.run import Run, Stage
 
 EVEN = (
     "align.batch_size=4", "align.steps=3", "align.log_every=1", "align.precision=float32",
@@ -98,7 +98,7 @@ def test_a_stage_made_for_one_process_says_how_it_is_run(tmp_path):
 def test_one_of_several_leaves_at_once_with_its_code_and_all_that_it_said(processes, tidied):
     """What Python does at its end takes down threads of torch.distributed in any order."""
     program = (
-        "import atexit; from earwise.ranks import leave; atexit.register(print, 'tidied'); print('said'); leave(3)"
+        "import atexit; from earwise.work.ranks import leave; atexit.register(print, 'tidied'); print('said'); leave(3)"
     )
     environment = {**os.environ, "WORLD_SIZE": processes}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)

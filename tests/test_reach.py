@@ -15,9 +15,9 @@ from earwise.distil.reach import trained_parts
 from earwise.distil.schedule import Schedule
 from earwise.distil.terms import make_term
 from earwise.errors import EarwiseError
-from earwise.metrics import Metrics
 from earwise.models.lora import Lora
-from earwise.training_settings import LogitsTerm, SftTerm, Training
+from earwise.recipe.train import LogitsTerm, SftTerm, Training
+from earwise.work.metrics import Metrics
 
 SFT = SftTerm(type="sft", weight=1.0)
 SPEECH = "image_speech"

@@ -20,13 +20,13 @@ from earwise.cli import VERBS
 from earwise.evaluate.benchmarks import load_benchmark
 from earwise.micro.build import write_tiny
 from earwise.micro.lab import LabSize, write_lab
-from earwise.recipe import load_recipe
-from earwise.schema import Settings
-from earwise.settings import Recipe
+from earwise.recipe.read import load_recipe
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.speech import EspeakEngine
+from earwise.recipe.table import Settings
+from earwise.recipe.train import Optimisation
 from earwise.speech.clips import make_clips
 from earwise.speech.engine import open_engine
-from earwise.speech_settings import EspeakEngine
-from earwise.training_settings import Optimisation
 
 PROJECT = Path(__file__).parent.parent
 DOCUMENTS = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]

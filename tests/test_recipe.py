@@ -5,10 +5,10 @@ import pytest
 from example_recipe import TEXT
 
 from earwise.errors import InputError
-from earwise.model_settings import FreshEars
-from earwise.recipe import load_recipe, resolved_json
-from earwise.settings import Recipe
-from earwise.training_settings import LogitsTerm, SftTerm
+from earwise.recipe.model import FreshEars
+from earwise.recipe.read import load_recipe, resolved_json
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.train import LogitsTerm, SftTerm
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from earwise.evaluate.faithful import summarise_faithfulness
 from earwise.evaluate.filters import summarise_filters
 from earwise.evaluate.sound import sound_gaps, summarise_sound
 from earwise.evaluate.summary import ScoreTable, compare, summarise_models
-from earwise.evaluation_settings import Evaluate, Report
-from earwise.recipe import load_recipe
+from earwise.recipe.evaluate import Evaluate, Report
+from earwise.recipe.read import load_recipe
 from earwise.records import View
 from earwise.report import Answer, ShownItem, build_report, console_table
 from earwise.report.sound import faithfulness_gains_grid, faithfulness_grid, gains_grid, sound_section, trace_section

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from example_recipe import TEXT
 
-from earwise import provenance
 from earwise.errors import EarwiseError, InputError
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
 from earwise.records import Verdict
-from earwise.run import Run, Stage, StageContext, changes
-from earwise.store import Store
+from earwise.work import provenance
+from earwise.work.run import Run, Stage, StageContext, changes
+from earwise.work.store import Store
 
 
 class Plan:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from scale_case import clips, traces, verdicts
 
-from earwise.cluster import RayData
 from earwise.errors import InputError
-from earwise.parallel import ProcessPool
-from earwise.store import PART
+from earwise.work.cluster import RayData
+from earwise.work.parallel import ProcessPool
+from earwise.work.store import PART
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
 
@@ -70,7 +70,7 @@ def test_two_copies_of_a_local_model_answer_as_one(alone, folder, tiny_checkpoin
 
 
 def test_nothing_imports_ray_unless_it_is_asked_for():
-    code = "import sys, earwise.stages, earwise.cluster; assert 'ray' not in sys.modules"
+    code = "import sys, earwise.stages, earwise.work.cluster; assert 'ray' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from earwise.distil.schedule import draw_evenly
-from earwise.models.views import Sample, Turn
+from earwise.models.sample import Sample, Turn
 from earwise.records import Item
 from earwise.stages.training import _draw
 

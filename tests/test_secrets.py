@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from earwise.cli import app
 from earwise.errors import InputError
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
 
 SECRET = "tok3n-of-ann"
 ENGINE = 'engine = { type = "espeak" }'

@@ -20,11 +20,11 @@ from earwise.distil.server_teacher import open_server_teacher
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.models import OmniModel
-from earwise.recipe import load_recipe
-from earwise.store import read_store
-from earwise.term_settings import LayerMapTerm, TeacherServer
+from earwise.recipe.read import load_recipe
+from earwise.recipe.terms import LayerMapTerm, TeacherServer
+from earwise.recipe.train import LogitsTerm
 from earwise.traces.scoring import Scored
-from earwise.training_settings import LogitsTerm
+from earwise.work.store import read_store
 
 VIEW, KEY = "description_text", "sk-secret-1234"
 EVERY = 10_000

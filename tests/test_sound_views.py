@@ -18,10 +18,10 @@ from earwise.evaluate.sound import sound_gaps
 from earwise.models import Sample, Turn
 from earwise.models.batch import collate
 from earwise.models.layout import AUDIO_ID
-from earwise.models.views import Sound
+from earwise.models.sample import Sound
 from earwise.records import Item, Score
 from earwise.stages.samples import sample_items
-from earwise.store import Store
+from earwise.work.store import Store
 
 
 @pytest.fixture(params=FAMILIES)

@@ -13,8 +13,8 @@ from earwise.distil.schedule import Schedule
 from earwise.distil.terms import make_term
 from earwise.distil.trainer import DistilTrainer, training_arguments
 from earwise.models import OmniModel
-from earwise.term_settings import AcousticTerm, LayerMapTerm
-from earwise.training_settings import LogitsTerm, SftTerm, Training
+from earwise.recipe.terms import AcousticTerm, LayerMapTerm
+from earwise.recipe.train import LogitsTerm, SftTerm, Training
 
 TEXT = {"teacher": "text", "view": "description_text"}
 PUBLISHED = (

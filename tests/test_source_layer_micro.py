@@ -13,11 +13,11 @@ from earwise.micro.feelings.speaking import Actor
 from earwise.micro.feelings.utterances import Utterance
 from earwise.models import OmniModel
 from earwise.models.shipped import SHIPPED
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
+from earwise.recipe.terms import TaughtTerm
 from earwise.records import Item
 from earwise.stages.declared.objectives import teacher_folders
 from earwise.stages.samples import sample_items
-from earwise.term_settings import TaughtTerm
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "source_layer" / "micro.toml"
 PAPER = RECIPE.with_name("paper.toml")

@@ -11,7 +11,7 @@ from tiny_families import write_tiny_family
 from earwise.cli import execute
 from earwise.data.media import save_wav
 from earwise.planning import plan
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
 
 RECIPE = """
 name = "source_layer"

@@ -12,13 +12,13 @@ import pytest
 import soundfile
 
 from earwise.errors import InputError
+from earwise.recipe.speech import EspeakEngine as EspeakSettings
 from earwise.records import Clip, Item
 from earwise.speech import clips as clips_module
 from earwise.speech.cast import Cast, cast_of, draw_delivery
 from earwise.speech.clips import CLIPS, Drop, load_clip, make_clips, read_clips
 from earwise.speech.engine import open_engine
-from earwise.speech_settings import EspeakEngine as EspeakSettings
-from earwise.store import read_store
+from earwise.work.store import read_store
 
 ESPEAK = functools.partial(open_engine, EspeakSettings(type="espeak"))
 VOICES = ["en-gb+f2", "en-gb+m3", "en-us+f4", "en-us+m5"]

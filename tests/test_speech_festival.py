@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from earwise.errors import EarwiseError, InputError
+from earwise.recipe.speech import FestivalEngine as FestivalSettings
 from earwise.speech.engine import open_engine
 from earwise.speech.festival import FestivalEngine
-from earwise.speech_settings import FestivalEngine as FestivalSettings
 
 PROGRAM = """\
 #!{python}

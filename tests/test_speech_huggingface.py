@@ -10,8 +10,8 @@ import torch
 from transformers import VitsConfig, VitsModel, VitsTokenizer
 
 from earwise.errors import InputError
+from earwise.recipe.speech import HuggingFaceEngine as HuggingFaceSettings
 from earwise.speech.engine import open_engine
-from earwise.speech_settings import HuggingFaceEngine as HuggingFaceSettings
 
 
 def save_tiny_vits(folder, speakers=1):

@@ -3,8 +3,8 @@ import pickle
 import numpy as np
 import pytest
 
+from earwise.recipe.speech import EspeakEngine, Perturb
 from earwise.speech.perturbed import open_perturbed, opener
-from earwise.speech_settings import EspeakEngine, Perturb
 
 ESPEAK = EspeakEngine(type="espeak")
 NOISE = Perturb(noise_snr_db=(10.0, 10.0), probability=1.0)

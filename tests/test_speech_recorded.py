@@ -7,9 +7,9 @@ from corpora import tone
 
 from earwise.data.asr import Recording
 from earwise.errors import InputError
+from earwise.recipe.speech import Perturb
 from earwise.records import Item
 from earwise.speech.clips import load_clip, make_clips, read_clips
-from earwise.speech_settings import Perturb
 
 HOW = {"voices": ["v"], "rates": (150.0, 190.0), "pitches": (50.0, 50.0)}
 

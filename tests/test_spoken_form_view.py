@@ -10,13 +10,14 @@ from tiny import tiny_model
 from earwise.errors import InputError
 from earwise.evaluate.summary import ScoreTable, compare, summarise_models
 from earwise.models.layout import AUDIO_ID
-from earwise.models.views import VIEWS, Sample, Turn, is_heard
+from earwise.models.sample import Sample, Turn
 from earwise.records import Item, Score
 from earwise.report.summary import Pair, parse_summary
 from earwise.report.tables import kind_breakdown, result_table
 from earwise.report.words import seed_difference, verdict
 from earwise.speech.clips import make_clips
 from earwise.stages.samples import sample_items
+from earwise.views import VIEWS, is_heard
 
 QUESTION = "How many of the 20 stars cost $3?"
 SUFFIX = "\nAnswer with one word."

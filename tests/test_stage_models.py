@@ -7,7 +7,7 @@ import torch
 from example_recipe import TEXT
 
 from earwise.models.device import best_device
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
 from earwise.stages.models import load_base, load_model, load_start
 
 

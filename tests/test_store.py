@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from earwise.errors import EarwiseError, InputError
 from earwise.records import Item, Verdict
-from earwise.store import Store, read_json, read_jsonl, read_store, write_atomic, write_jsonl
+from earwise.work.store import Store, read_json, read_jsonl, read_store, write_atomic, write_jsonl
 
 
 def verdict(trace: str, reason: str = "heard") -> Verdict:
@@ -136,7 +136,7 @@ def test_a_worker_that_outlives_its_killed_parent_does_not_keep_the_lock(path: P
 import os, signal, sys
 from pathlib import Path
 from earwise.records import Verdict
-from earwise.store import Store
+from earwise.work.store import Store
 store = Store(Path(sys.argv[1]), Verdict)
 if (worker := os.fork()) == 0:
     print(os.getpid(), flush=True)
@@ -160,7 +160,7 @@ signal.pause()
 def test_a_killed_writer_leaves_no_lock(path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path; from earwise.records import Verdict;"
-        "from earwise.store import Store; Store(Path(sys.argv[1]), Verdict); os.kill(os.getpid(), signal.SIGKILL)"
+        "from earwise.work.store import Store; Store(Path(sys.argv[1]), Verdict); os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == -signal.SIGKILL
     fill(path, "a")
@@ -198,7 +198,7 @@ def test_no_space_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with Store(path, Verdict) as store:
-        monkeypatch.setattr("earwise.store._write_all", full)
+        monkeypatch.setattr("earwise.work.store._write_all", full)
         with pytest.raises(InputError, match=r"verdicts\.jsonl: cannot write: No space left on device"):
             store.append(verdict("a"))
 

@@ -14,9 +14,9 @@ from earwise.distil.teachers import LiveTeacher
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.models import OmniModel
-from earwise.store import read_store
-from earwise.term_settings import LayerMapTerm
-from earwise.training_settings import LogitsTerm
+from earwise.recipe.terms import LayerMapTerm
+from earwise.recipe.train import LogitsTerm
+from earwise.work.store import read_store
 
 VIEW = "description_text"
 TEXT = {"teacher": "text", "view": VIEW}

@@ -9,7 +9,7 @@ from earwise.distil.objective import Objective
 from earwise.distil.terms import Side, make_term
 from earwise.errors import InputError
 from earwise.models.omni import States
-from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm
+from earwise.recipe.train import LayersTerm, LogitsTerm, SftTerm
 
 
 def side(layers, head=None):

@@ -13,7 +13,7 @@ from earwise.distil.vocabulary import shared_vocabulary
 from earwise.errors import InputError
 from earwise.micro.tokenizer import build_tokenizer
 from earwise.models import OmniModel
-from earwise.training_settings import LogitsTerm
+from earwise.recipe.train import LogitsTerm
 
 TOP = LogitsTerm(type="logits", weight=1.0, teacher="text", view="description_text", divergence="jsd")
 

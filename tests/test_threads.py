@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from earwise import threads
-from earwise.parallel import ProcessPool
-from earwise.threads import COUNTS, WAITING, cpu_quota, prepare, threads_of_each, usable_cores, usable_cpus
+from earwise.work import threads
+from earwise.work.parallel import ProcessPool
+from earwise.work.threads import COUNTS, WAITING, cpu_quota, prepare, threads_of_each, usable_cores, usable_cpus
 
 NAMES = (*WAITING, *COUNTS)
 
@@ -69,7 +69,7 @@ def test_the_users_number_of_threads_stays(name):
 def test_importing_the_package_sets_nothing():
     program = (
         "import os; before = dict(os.environ)\n"
-        "import earwise.cli, earwise.parallel, earwise.cluster, earwise.threads, earwise.run\n"
+        "import earwise.cli, earwise.work.parallel, earwise.work.cluster, earwise.work.threads, earwise.work.run\n"
         "assert dict(os.environ) == before, {*os.environ.items()} ^ {*before.items()}\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -79,7 +79,7 @@ def test_importing_the_package_sets_nothing():
 def test_torch_takes_the_number_and_its_openmp_the_policy():
     """`OMP_DISPLAY_ENV` makes the library print what it understood when it is loaded."""
     clean = {name: value for name, value in os.environ.items() if name not in NAMES}
-    program = "from earwise.threads import prepare; prepare(); import torch; print(torch.get_num_threads())"
+    program = "from earwise.work.threads import prepare; prepare(); import torch; print(torch.get_num_threads())"
     done = subprocess.run(
         [sys.executable, "-c", program], env=clean | {"OMP_DISPLAY_ENV": "verbose"},
         capture_output=True, text=True, check=True,

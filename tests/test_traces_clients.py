@@ -9,12 +9,12 @@ import pytest
 from chat_server import ChatServer, reply
 
 from earwise.errors import InputError
-from earwise.store import read_store
 from earwise.traces.backoff import asked_s, pause_s
 from earwise.traces.client import Client, Price
 from earwise.traces.requests import Frames, Message, Picture, Request, Response, Sampling, Sound
 from earwise.traces.scripted import ScriptedEngine
 from earwise.traces.server import Server, ServerEngine
+from earwise.work.store import read_store
 
 KEY = "sk-secret-1234"
 SAMPLING = Sampling(max_tokens=16, seed=5)

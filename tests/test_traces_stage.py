@@ -9,14 +9,14 @@ from videos import write_video
 
 from earwise.data.video import sound_file
 from earwise.errors import InputError
+from earwise.recipe.teach import Traces, Verify
 from earwise.records import Item, Trace, Verdict
 from earwise.stages.traces import draw
 from earwise.stages.verify import verify
-from earwise.store import read_jsonl, read_store, write_jsonl
 from earwise.traces.describe import Heard
 from earwise.traces.filtering import Decision
 from earwise.traces.known import KnownChain
-from earwise.traces_settings import Traces, Verify
+from earwise.work.store import read_jsonl, read_store, write_jsonl
 
 LOW = {"precision": 0.5, "recall": 0.3, "accuracy": 0.5}
 SAID = {"v0": ("A bell rings.", "A"), "v1": ("A horn sounds.", "B"), "v2": ("A horn sounds.", "B")}

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from chat_server import ChatServer, reply
 
-from earwise.store import read_store
 from earwise.traces.requests import Response
+from earwise.work.store import read_store
 
 REQUESTS = 2_000
 TIMEOUT_S = 2.0

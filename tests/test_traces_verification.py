@@ -5,7 +5,6 @@ import pytest
 
 from earwise.errors import InputError
 from earwise.records import Item, Trace, Verdict
-from earwise.store import read_store
 from earwise.traces.agreement import unanimous
 from earwise.traces.checker import CallableChecker, Case, Judgement, ModelChecker, Word, read_judgement
 from earwise.traces.claims import sentences
@@ -18,6 +17,7 @@ from earwise.traces.sampling import draw_traces
 from earwise.traces.scripted import ScriptedEngine
 from earwise.traces.trust import Bar, Rate, Trust, TrustedVerifier, admit, measure
 from earwise.traces.verifier import Chain, Ruling, Verifier
+from earwise.work.store import read_store
 
 KINDS = ("bell", "horn", "drum", "dog")
 HEARD = {n: KINDS[n % 4] for n in range(40)}

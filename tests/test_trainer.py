@@ -11,7 +11,7 @@ from training_case import STEPS, trainer_of
 
 from earwise.distil.objective import Objective
 from earwise.distil.terms import make_term
-from earwise.training_settings import SftTerm
+from earwise.recipe.train import SftTerm
 
 NUMBERS = ("loss", "grad_norm", "terms/sft", "terms/logits", "terms/layers", "terms/layer_map")
 

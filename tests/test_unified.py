@@ -19,7 +19,7 @@ from earwise.micro.sounds.lab import SoundLabSize, write_sound_lab
 from earwise.models.layout import shared_prefix
 from earwise.models.omni import OmniModel
 from earwise.planning import plan
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
 from earwise.stages.samples import sample_items
 
 RECIPES = Path(__file__).parent.parent / "recipes/unified"

@@ -10,7 +10,7 @@ from earwise.errors import InputError
 from earwise.evaluate.ablation import ablation_gains, ablation_rows
 from earwise.evaluate.guards import guard_changes
 from earwise.evaluate.summary import ScoreTable, summarise_models
-from earwise.recipe import load_recipe
+from earwise.recipe.read import load_recipe
 
 LAST = {"spoken": "video_speech"}
 

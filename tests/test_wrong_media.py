@@ -10,10 +10,10 @@ from videos import write_video
 from earwise.data.video import FrameChoice
 from earwise.errors import InputError, about
 from earwise.evaluate.audit import audit
+from earwise.recipe.teach import Traces
 from earwise.records import Item
 from earwise.stages.samples import sample_items
 from earwise.stages.traces import draw
-from earwise.traces_settings import Traces
 
 
 def blind(path):

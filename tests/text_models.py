@@ -11,7 +11,7 @@ from transformers import Qwen3ForCausalLM as Qwen3
 
 from earwise.micro.tokenizer import build_tokenizer
 from earwise.models import Sample
-from earwise.models.views import Sound
+from earwise.models.sample import Sound
 
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"

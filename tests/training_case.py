@@ -17,9 +17,9 @@ from earwise.distil.schedule import Schedule, draw
 from earwise.distil.sharding import gather_trained
 from earwise.distil.terms import make_term
 from earwise.distil.trainer import DistilTrainer, training_arguments
-from earwise.ranks import leave
-from earwise.term_settings import LayerMapTerm
-from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm, Training
+from earwise.recipe.terms import LayerMapTerm
+from earwise.recipe.train import LayersTerm, LogitsTerm, SftTerm, Training
+from earwise.work.ranks import leave
 
 STEPS = 6
 

@@ -21,18 +21,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import typer
 from rich import get_console
 
-from earwise import __version__, threads
+from earwise import __version__
 from earwise.errors import EarwiseError, InputError
-from earwise.files import unreadable
-from earwise.messages import complain, printable, say
-from earwise.plural import counted
-from earwise.ranks import joined, leave, process_rank
+from earwise.io.files import unreadable
+from earwise.io.messages import complain, counted, printable, say
+from earwise.work import threads
+from earwise.work.ranks import joined, leave, process_rank
 
 if TYPE_CHECKING:  # The schema of recipes takes half a second to import, and `--version` and `--help` need none.
     from rich.table import Table
 
     from earwise.data.findings import Finding
-    from earwise.run import Run
+    from earwise.work.run import Run
 
 VERBS = {
     "data": "Make or read the items and benchmarks.",
@@ -120,7 +120,7 @@ def plan(
 
 
 def _plan(recipe_file: Path, overrides: list[str], items: int) -> int:
-    from earwise.recipe import load_recipe
+    from earwise.recipe.read import load_recipe
 
     try:
         recipe = load_recipe(recipe_file, overrides)
@@ -152,7 +152,7 @@ def audit(
 
 
 def _audit_training(recipe_file: Path, own: bool, as_json: bool) -> int:
-    from earwise.recipe import load_recipe
+    from earwise.recipe.read import load_recipe
 
     try:
         if own:
@@ -204,8 +204,8 @@ def execute(
     recipe_file: Path, overrides: list[str], out: Path | None, verb: str | None = None, *, check: bool = False
 ) -> int:
     """Run a recipe's stages, or those of one verb and what they need, and return the exit code."""
-    from earwise.recipe import load_recipe
-    from earwise.run import Run
+    from earwise.recipe.read import load_recipe
+    from earwise.work.run import Run
 
     run: Run | None = None
     try:
@@ -270,7 +270,7 @@ def _keep_traceback(run: Run | None, error: BaseException) -> str:
     text = "".join(traceback.format_exception(error))
     if run is not None and not run.ranks.is_main:
         return f"\n{text}"  # The file is that of the first process.
-    from earwise.store import write_atomic
+    from earwise.work.store import write_atomic
 
     path = run.folder / FAILURE if run is not None else Path(tempfile.gettempdir()) / f"earwise-{os.getpid()}-{FAILURE}"
     try:

@@ -11,24 +11,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from earwise.views import View as View
+
 SAMPLE_RATE_HZ = 16_000
 """Every waveform in earwise is mono at this rate; other rates are resampled once, when a file is read."""
-
-View = Literal[
-    "image_text",
-    "image_spoken_form",
-    "image_speech",
-    "image_transcript",
-    "video_text",
-    "video_speech",
-    "sound_text",
-    "description_text",
-    "speech_only",
-    "text_only",
-    "sound_off",
-    "sound_swapped",
-]
-"""How an item is shown to a model: which modality carries the context and which the query."""
 
 NonEmpty = Annotated[str, Field(min_length=1)]
 

@@ -16,8 +16,8 @@ from earwise.errors import InputError
 from earwise.models.batch import Pass, collate
 from earwise.models.layout import AUDIO_ID, Layout
 from earwise.models.omni import OmniModel
+from earwise.models.sample import Sample
 from earwise.models.tapping import attention_layers
-from earwise.models.views import Sample
 from earwise.records import View
 
 ResponseRows = Literal["tokens", "predicting"]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from earwise.attention.measure import Look, measure
 from earwise.attention.records import AttentionRow
 from earwise.models.omni import OmniModel
-from earwise.models.views import Sample
-from earwise.progress import track
+from earwise.models.sample import Sample
 from earwise.records import View
-from earwise.store import Store
+from earwise.work.progress import track
+from earwise.work.store import Store
 
 
 def run_attention(

@@ -23,7 +23,7 @@ from earwise.data.aro_relations import SYMMETRIC
 from earwise.data.derived import content_digest, derived_path, write_derived
 from earwise.data.media import load_image, resolve
 from earwise.errors import InputError
-from earwise.files import found_file, parse_json, read_text
+from earwise.io.files import found_file, parse_json, read_text
 from earwise.records import Item
 
 QUESTION: Final = "Which sentence is right?"

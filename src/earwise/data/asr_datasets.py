@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from earwise.data.asr import Corpus, Recording, Utterance, inside
 from earwise.data.drops import Drops
 from earwise.errors import InputError
-from earwise.store import write_bytes_atomic
+from earwise.work.store import write_bytes_atomic
 
 if TYPE_CHECKING:
     import datasets

@@ -9,7 +9,7 @@ from typing import Final
 from earwise.data.asr import Corpus, Recording, Utterance
 from earwise.data.drops import Drops
 from earwise.errors import InputError
-from earwise.files import text_lines
+from earwise.io.files import text_lines
 
 _ENDINGS: Final = (".flac", ".wav", ".mp3", ".ogg", ".opus")
 

@@ -12,7 +12,7 @@ from earwise.data.asr import Corpus, Utterance, check_cut, inside, number_of_sec
 from earwise.data.drops import Drops
 from earwise.data.json_records import parse_object
 from earwise.errors import InputError
-from earwise.files import text_lines
+from earwise.io.files import text_lines
 
 Row = Mapping[str, Any]
 

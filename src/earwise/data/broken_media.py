@@ -14,7 +14,7 @@ from earwise.data.audio_headers import what_is_missing
 from earwise.data.media import check_rate, load_image, promises_its_length, resolve
 from earwise.data.video import check_video
 from earwise.errors import InputError
-from earwise.files import found_file
+from earwise.io.files import found_file
 from earwise.records import Item
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from earwise.errors import InputError
-from earwise.store import write_bytes_atomic
+from earwise.work.store import write_bytes_atomic
 
 VARIABLE: Final = "EARWISE_CACHE"
 _FORM: Final = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from earwise.records import NonEmpty, Record
-from earwise.store import read_jsonl
+from earwise.work.store import read_jsonl
 
 FILE = "descriptions.jsonl"
 

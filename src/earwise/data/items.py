@@ -9,7 +9,7 @@ from earwise.data.choices import LETTERS, gold_letter
 from earwise.data.media import resolve
 from earwise.errors import InputError
 from earwise.records import Item
-from earwise.store import read_jsonl, write_jsonl
+from earwise.work.store import read_jsonl, write_jsonl
 
 
 def read_items(path: str | Path) -> list[Item]:

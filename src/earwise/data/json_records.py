@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from earwise.errors import InputError
-from earwise.files import not_utf8, open_file, parse_json, refuse_wide, too_long
-from earwise.limits import MAX_RECORD_BYTES
+from earwise.io.files import not_utf8, open_file, parse_json, refuse_wide, too_long
+from earwise.io.limits import MAX_RECORD_BYTES
 
 _CHUNK: Final = 4 * 2**20
 _HEAD: Final = 1024

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from earwise.errors import InputError
-from earwise.files import read_bytes, refuse_wide
-from earwise.limits import MAX_WHOLE_BYTES
+from earwise.io.files import read_bytes, refuse_wide
+from earwise.io.limits import MAX_WHOLE_BYTES
 
 _UNDEFINED: Final = (0x81, 0x8D, 0x8F, 0x90, 0x9D)
 _MEANT: Final = {code: bytes([code]).decode("cp1252") for code in range(0x80, 0xA0) if code not in _UNDEFINED}

@@ -21,10 +21,10 @@ from earwise.data.derived import is_derived
 from earwise.data.picture_opening import opened_picture
 from earwise.data.resample import Waveform, to_16_khz
 from earwise.errors import InputError
-from earwise.files import found_file
-from earwise.limits import MAX_SAMPLES, RATES_HZ
+from earwise.io.files import found_file
+from earwise.io.limits import MAX_SAMPLES, RATES_HZ
 from earwise.records import SAMPLE_RATE_HZ
-from earwise.store import write_bytes_atomic
+from earwise.work.store import write_bytes_atomic
 
 MAX_CLIP_S: Final = 30
 """Longest clip that can be heard, in seconds: the window of Whisper's encoder."""

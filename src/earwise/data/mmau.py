@@ -17,8 +17,8 @@ from earwise.data.choices import LETTERS
 from earwise.data.drops import Drops
 from earwise.data.fields import Fields, Refuse, read_each
 from earwise.errors import InputError
-from earwise.files import found_file, read_bytes
-from earwise.limits import MAX_WHOLE_BYTES
+from earwise.io.files import found_file, read_bytes
+from earwise.io.limits import MAX_WHOLE_BYTES
 from earwise.records import Item
 
 RELEASE: Final = "v05.15.25"

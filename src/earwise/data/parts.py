@@ -33,7 +33,8 @@ from earwise.data.llava import LlavaFile, LlavaOptions
 from earwise.data.media import MAX_CLIP_S
 from earwise.data.meld import read_meld
 from earwise.data.mixture import Source
-from earwise.data_settings import (
+from earwise.errors import InputError
+from earwise.recipe.data import (
     AsrPart,
     AvqaPart,
     CommonVoicePart,
@@ -46,7 +47,6 @@ from earwise.data_settings import (
     ManifestPart,
     MeldPart,
 )
-from earwise.errors import InputError
 from earwise.records import Item
 
 TalkPart = LlavaPart | AvqaPart | CotaPart | MeldPart | IemocapPart | ItemsPart

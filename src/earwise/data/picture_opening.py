@@ -12,7 +12,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from earwise.errors import InputError
-from earwise.limits import MAX_PIXELS
+from earwise.io.limits import MAX_PIXELS
 
 
 @contextmanager

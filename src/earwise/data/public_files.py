@@ -25,7 +25,7 @@ from earwise.data.meld import read_meld
 from earwise.data.mmar import read_mmar
 from earwise.data.mmau import read_mmau
 from earwise.data.music_avqa import read_music_avqa
-from earwise.files import found_file
+from earwise.io.files import found_file
 from earwise.records import Item
 
 

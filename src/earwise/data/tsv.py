@@ -22,7 +22,7 @@ from earwise.data.printed_lists import printed_list
 from earwise.data.suffixes import split_suffix
 from earwise.data.tsv_images import LINE, Row, TsvImages, cell, row_name
 from earwise.errors import InputError, about
-from earwise.files import found_file, open_text
+from earwise.io.files import found_file, open_text
 from earwise.records import Item
 
 MAX_FIELD_CHARS: Final = 512 * 1024 * 1024

@@ -18,7 +18,7 @@ from earwise.data.media import decode_image, resolve
 from earwise.data.picture_opening import opened_picture
 from earwise.data.printed_lists import printed_list
 from earwise.errors import InputError, about
-from earwise.files import found_file, read_bytes
+from earwise.io.files import found_file, read_bytes
 
 Row = dict[str, str]
 

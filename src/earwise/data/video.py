@@ -23,8 +23,8 @@ from earwise.data.derived import cannot_write, content_digest, derived_path, wri
 from earwise.data.media import check_sound_size, check_waveform, save_wav
 from earwise.data.resample import Waveform, to_16_khz
 from earwise.errors import InputError
-from earwise.files import found_file
-from earwise.limits import MAX_PIXELS
+from earwise.io.files import found_file
+from earwise.io.limits import MAX_PIXELS
 
 MISSING_S: Final = 0.5
 """A stream may end so much earlier than its header says: headers round, and count what players cut off."""

@@ -24,9 +24,9 @@ from earwise.distil.teachers import LiveTeacher, Shape, TaughtBatch, Teacher
 from earwise.errors import InputError
 from earwise.models.layout import LayoutBuilder
 from earwise.models.omni import OmniModel, States
-from earwise.models.views import Sample
+from earwise.models.sample import Sample
 from earwise.records import View
-from earwise.store import read_store
+from earwise.work.store import read_store
 
 _OPEN_SHARDS: Final = 64
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from earwise.manifest import listed, sync
-from earwise.store import write_atomic
+from earwise.work.manifest import listed, sync
+from earwise.work.store import write_atomic
 
 _WHOLE = "whole"
 

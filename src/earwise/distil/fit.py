@@ -16,10 +16,10 @@ from earwise.distil.schedule import Schedule
 from earwise.distil.sharding import gather_trained
 from earwise.distil.trainer import DistilTrainer, Learnable, training_arguments
 from earwise.errors import EarwiseError, InputError
-from earwise.metrics import Metrics
-from earwise.progress import Ticker
-from earwise.ranks import process_rank
-from earwise.training_settings import Optimisation
+from earwise.recipe.train import Optimisation
+from earwise.work.metrics import Metrics
+from earwise.work.progress import Ticker
+from earwise.work.ranks import process_rank
 
 
 class _Progress(TrainerCallback):

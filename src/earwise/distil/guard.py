@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from earwise.errors import EarwiseError
-from earwise.grpo_settings import Guard
+from earwise.recipe.terms import Guard
 
 
 class CollapseGuard:

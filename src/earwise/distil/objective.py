@@ -27,10 +27,10 @@ from earwise.errors import InputError
 from earwise.models.batch import ViewBatch, collate
 from earwise.models.image_attention import AttentionAsk
 from earwise.models.omni import Hearing, OmniModel, States
-from earwise.models.views import Sample, clips_of
+from earwise.models.sample import Sample, clips_of
+from earwise.recipe.terms import SELF as SELF
+from earwise.recipe.terms import SNAPSHOT as SNAPSHOT
 from earwise.records import View
-from earwise.term_settings import SELF as SELF
-from earwise.term_settings import SNAPSHOT as SNAPSHOT
 
 log = logging.getLogger(__name__)
 

@@ -27,8 +27,8 @@ from earwise.distil.sharding import whole_for_asking
 from earwise.distil.terms import Term
 from earwise.errors import InputError
 from earwise.models.omni import OmniModel
-from earwise.models.views import Sample
-from earwise.training_settings import OnPolicy
+from earwise.models.sample import Sample
+from earwise.recipe.train import OnPolicy
 
 _NUMBERS: Final = ("drawn", "length", "empty", "cut", "foreign")
 

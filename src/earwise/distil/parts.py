@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from earwise.distil.objective import Objective, TrainBatch
 from earwise.distil.reach import Heard
 from earwise.distil.terms import Term
-from earwise.models.views import Sample
+from earwise.models.sample import Sample
 
 
 @dataclass

@@ -31,13 +31,13 @@ from earwise.distil.terms.grpo import Grpo, TokenLosses, advantages
 from earwise.distil.terms.sft import Sft
 from earwise.distil.token_logprobs import linear_logprobs
 from earwise.errors import EarwiseError, InputError
-from earwise.grpo_settings import GrpoTerm
 from earwise.models.batch import ViewBatch, collate
 from earwise.models.omni import OmniModel
-from earwise.models.views import Sample
+from earwise.models.sample import Sample
+from earwise.recipe.terms import GrpoTerm
+from earwise.recipe.train import SftTerm
 from earwise.records import View
 from earwise.traces.local_sampling import banned_ids
-from earwise.training_settings import SftTerm
 
 _ANSWERS_LOGGED: Final = 5
 

@@ -19,7 +19,7 @@ from earwise.distil.rollouts import Completion, Prompt
 from earwise.distil.terms.grpo import Grpo
 from earwise.models.batch import ViewBatch
 from earwise.models.layout import Layout, Span
-from earwise.models.views import Sample, clips_of
+from earwise.models.sample import Sample, clips_of
 from earwise.records import View
 
 POLICY: Final = "policy"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from earwise.errors import InputError
-from earwise.grpo_settings import (
+from earwise.recipe.terms import (
     AccuracyReward,
     ClaimsReward,
     CompletenessReward,
@@ -20,7 +20,7 @@ from earwise.grpo_settings import (
     LengthReward,
     ReasoningReward,
 )
-from earwise.grpo_settings import Reward as RewardSettings
+from earwise.recipe.terms import Reward as RewardSettings
 from earwise.records import Item
 from earwise.traces.agreement import canonical
 from earwise.traces.claims import Splitter, sentences

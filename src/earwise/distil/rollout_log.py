@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from earwise.store import write_atomic
+from earwise.work.store import write_atomic
 
 
 class Meter:

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from earwise.models.batch import collate
 from earwise.models.layout import Layout
 from earwise.models.omni import OmniModel
-from earwise.models.views import Sample
+from earwise.models.sample import Sample
 from earwise.records import Item
 from earwise.traces.client import Client
 from earwise.traces.local_sampling import Sampled, sample

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch.utils.data import Dataset
 
-from earwise.models.views import Sample
+from earwise.models.sample import Sample
 
 _MEGABATCH = 32
 """Global batches that are sorted by length together: long enough to group well, short enough to stay random."""

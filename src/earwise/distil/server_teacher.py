@@ -25,12 +25,12 @@ from earwise.distil.skeleton import skeleton
 from earwise.distil.teachers import ListedStates, Shape, TaughtBatch, shape_of
 from earwise.errors import InputError
 from earwise.models.layout import Layout, LayoutBuilder
-from earwise.models.views import Sample
-from earwise.ranks import own_file, process_count, process_rank, wait_for_others
+from earwise.models.sample import Sample
+from earwise.recipe.terms import TeacherServer
 from earwise.records import View
-from earwise.term_settings import TeacherServer
 from earwise.traces.calls import Server
 from earwise.traces.scoring import Scorer, Scoring, ScoringEngine, Word
+from earwise.work.ranks import own_file, process_count, process_rank, wait_for_others
 
 
 @dataclass

@@ -34,9 +34,9 @@ from earwise.errors import InputError
 from earwise.models.families.causal_lm import CausalLM
 from earwise.models.layout import Layout
 from earwise.models.omni import OmniModel
-from earwise.models.views import Sample
+from earwise.models.sample import Sample
 from earwise.records import NonEmpty, Record, View
-from earwise.store import PART, Store, read_json, write_atomic
+from earwise.work.store import PART, Store, read_json, write_atomic
 
 DESCRIPTION: Final = "cache.json"
 INDEX: Final = "index.jsonl"

@@ -17,7 +17,7 @@ from earwise.distil.listed_divergence import Listed
 from earwise.models.batch import ViewBatch, collate
 from earwise.models.families import Family
 from earwise.models.omni import OmniModel, States
-from earwise.models.views import Sample
+from earwise.models.sample import Sample
 from earwise.records import View
 
 

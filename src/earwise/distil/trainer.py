@@ -20,7 +20,6 @@ from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
-from earwise import arithmetic
 from earwise.distil.reach import ReachCheck
 from earwise.distil.sharding import (
     allow_on_cpus,
@@ -32,9 +31,10 @@ from earwise.distil.sharding import (
     whole_state,
 )
 from earwise.errors import EarwiseError, InputError
-from earwise.models.views import Sample
-from earwise.ranks import process_count
-from earwise.training_settings import Optimisation
+from earwise.models.sample import Sample
+from earwise.recipe.train import Optimisation
+from earwise.work import arithmetic
+from earwise.work.ranks import process_count
 
 _WEIGHTS = "trained.safetensors"
 

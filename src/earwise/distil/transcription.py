@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from earwise.data.media import load_audio
 from earwise.models.ctc import CtcRecogniser
-from earwise.models.views import Sample
+from earwise.models.sample import Sample
 
 
 @dataclass

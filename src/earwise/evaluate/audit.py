@@ -23,7 +23,7 @@ from earwise.errors import InputError
 from earwise.evaluate.benchmarks import gold_answers
 from earwise.evaluate.labels import VOCABULARY, normalise
 from earwise.evaluate.scoring import SCORERS, SPLITS, Scorer
-from earwise.messages import printable
+from earwise.io.messages import printable
 from earwise.records import Item
 
 

@@ -40,7 +40,7 @@ from earwise.evaluate.gap import metric_interval
 from earwise.evaluate.scoring import SCORERS, SPLITS, find_scorer, read
 from earwise.evaluate.totals import metric, partners_by_item
 from earwise.evaluate.yes_no import parse_strict
-from earwise.files import found_file
+from earwise.io.files import found_file
 from earwise.records import Item, Score, View
 
 YES_NO: Final = frozenset({"mme", "hallusionbench"})

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from earwise.evaluate.recovery import recovery
 from earwise.evaluate.summary import Json, ScoreTable, difference, per_voice, summarise_models
-from earwise.evaluation_settings import SPOKEN_VIEWS
-from earwise.model_settings import BASE
+from earwise.recipe.model import BASE
 from earwise.records import Score, View
+from earwise.views import SPOKEN_VIEWS
 
 
 def condition_results(

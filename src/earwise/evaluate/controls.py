@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from earwise.data.choices import LETTERS
 from earwise.errors import InputError
 from earwise.evaluate.sound import CONTROLS, MAIN
-from earwise.models.views import Sample
-from earwise.plural import counted
+from earwise.io.messages import counted
+from earwise.models.sample import Sample
 from earwise.records import Item, View
 
 

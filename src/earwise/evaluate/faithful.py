@@ -18,10 +18,10 @@ from earwise.evaluate.gap import ends, metric_draws
 from earwise.evaluate.shares import pooled_share
 from earwise.evaluate.summary import Json, ScoreTable
 from earwise.records import View
-from earwise.store import read_jsonl
 from earwise.traces.describe import claims_of
 from earwise.traces.format import parse
 from earwise.traces.known import KnownChain
+from earwise.work.store import read_jsonl
 
 Truth = Mapping[str, frozenset[str]]
 """All claims that are true of a sound, by the cluster of the items that ask about it."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from earwise.evaluate.estimates import Cells, number, share
 from earwise.evaluate.summary import OVERALL, Json, ScoreTable, difference
-from earwise.evaluation_settings import SPOKEN_VIEWS
 from earwise.records import View
+from earwise.views import SPOKEN_VIEWS
 
 CASCADE: View = "image_transcript"
 

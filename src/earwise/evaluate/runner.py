@@ -19,12 +19,13 @@ from earwise.errors import InputError
 from earwise.evaluate.benchmarks import gold_answers, scorer_name
 from earwise.evaluate.controls import swap_sounds, with_controls
 from earwise.evaluate.scoring import score
+from earwise.io.messages import counted
 from earwise.models.omni import OmniModel
-from earwise.models.views import Context, Sample, is_spoken, view_spec
-from earwise.plural import counted
-from earwise.progress import track
+from earwise.models.sample import Sample
 from earwise.records import Item, Score, View
-from earwise.store import Store
+from earwise.views import Context, is_spoken, view_spec
+from earwise.work.progress import track
+from earwise.work.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ from earwise.evaluate.outcomes import OVERALL as OVERALL
 from earwise.evaluate.published import MMALIGN
 from earwise.evaluate.suite import COLUMNS
 from earwise.evaluate.yes_no import parse_strict
-from earwise.evaluation_settings import SPOKEN_VIEWS
 from earwise.records import Score, View
+from earwise.views import SPOKEN_VIEWS
 
 KIND_ITEMS = 20
 """A relation of MMAlign with fewer items gets no interval: it would span most of the scale."""

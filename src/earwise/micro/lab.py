@@ -13,7 +13,7 @@ from earwise.micro.questions import Turn, ask, scan
 from earwise.micro.scenes import Picture, Split, draw_picture, png_bytes, render
 from earwise.micro.words import VOCABULARY
 from earwise.records import Item
-from earwise.store import write_jsonl
+from earwise.work.store import write_jsonl
 
 REPEAT_INSTRUCTION = "Repeat the speech:"
 """Typed before the words that are to be repeated: alignment by transcription, and the copy turns of the base model."""

@@ -7,14 +7,14 @@ if TYPE_CHECKING:
     from earwise.models.ears import Ears as Ears
     from earwise.models.ears import EarsConfig as EarsConfig
     from earwise.models.omni import OmniModel as OmniModel
-    from earwise.models.views import Sample as Sample
-    from earwise.models.views import Turn as Turn
+    from earwise.models.sample import Sample as Sample
+    from earwise.models.sample import Turn as Turn
 
-_HOMES = {"Ears": "ears", "EarsConfig": "ears", "OmniModel": "omni", "Sample": "views", "Turn": "views"}
+_HOMES = {"Ears": "ears", "EarsConfig": "ears", "OmniModel": "omni", "Sample": "sample", "Turn": "sample"}
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for, and no more: `views` and `shipped` need no torch."""
+    """Import what is asked for, and no more: `sample` and `shipped` need no torch."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from earwise.errors import InputError
-from earwise.loading import fill
+from earwise.io.loading import fill
 from earwise.models.encoded_clips import EncodedClips
 from earwise.models.mel import HOP, bucket_frames, log_mels
 from earwise.models.whisper import FRAMES_PER_STATE, draw_weights, encode, mel_extractor, new_encoder, read_encoder

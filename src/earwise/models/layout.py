@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from earwise.errors import InputError
+from earwise.models.sample import Sample, Sound, Turn
 from earwise.models.text import RunningText, TextEncoder
-from earwise.models.views import HEARD, SEEN, VIEWS, Context, Query, Sample, Sound, Turn, view_spec
 from earwise.records import View
+from earwise.views import HEARD, SEEN, VIEWS, Context, Query, view_spec
 
 if TYPE_CHECKING:
     from earwise.models.families.base import Family, ImageInput

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from earwise.errors import InputError
-from earwise.loading import check_tensors
+from earwise.io.loading import check_tensors
 
 if TYPE_CHECKING:
     from peft import LoraConfig

@@ -29,8 +29,8 @@ from earwise.models.image_attention import AttentionAsk, ImageAttention, image_a
 from earwise.models.kept_pictures import KeptPictures, KeyValues
 from earwise.models.layout import Layout, LayoutBuilder
 from earwise.models.lora import Lora
+from earwise.models.sample import Sample
 from earwise.models.segments import segment_masks
-from earwise.models.views import Sample
 from earwise.records import View
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import WhisperConfig, WhisperFeatureExtractor
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from earwise.loading import load_whole
+from earwise.io.loading import load_whole
 from earwise.models.block_attention import NAME as BLOCKS
 
 FRAMES_PER_STATE = 2

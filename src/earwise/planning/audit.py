@@ -24,16 +24,16 @@ from earwise.data.findings import Finding
 from earwise.data.items import check_item
 from earwise.data.media import MAX_CLIP_S, load_audio, load_image, resolve
 from earwise.data.video import check_video
-from earwise.data_settings import CorporaData, FolderData
 from earwise.errors import InputError
-from earwise.messages import printable
-from earwise.progress import track
+from earwise.io.messages import printable
+from earwise.recipe.data import CorporaData, FolderData
+from earwise.recipe.recipe import Recipe
 from earwise.records import Item
-from earwise.settings import Recipe
 from earwise.stages.corpora import MEDIA, OpenPool, open_pool
 from earwise.stages.declared.corpora import pools
 from earwise.stages.declared.data import used_item_files
-from earwise.store import read_jsonl
+from earwise.work.progress import track
+from earwise.work.store import read_jsonl
 
 EXTREME_RATIO: Final = 200
 """A picture whose one side is more than so many times the other is extreme: Qwen2-VL takes none."""

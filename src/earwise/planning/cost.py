@@ -13,12 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from earwise.grpo_settings import GrpoTerm
 from earwise.models.batch import MIN_PREFIX
 from earwise.models.layout import Layout, shared_prefix
 from earwise.planning.sizes import AGAIN_FUSED, AGAIN_MAP, Shown, Sizes
-from earwise.term_settings import LayerMapTerm
-from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm, Term
+from earwise.recipe.terms import GrpoTerm, LayerMapTerm
+from earwise.recipe.train import LayersTerm, LogitsTerm, SftTerm, Term
 
 
 @dataclass(frozen=True)

@@ -10,28 +10,28 @@ from typing import Final
 
 import numpy as np
 
-from earwise.agreement import part_views, questions_file, train_views
 from earwise.data.items import read_items
 from earwise.data.llava import TYPED
 from earwise.data.media import Waveform
-from earwise.data_settings import CorporaData, FolderData, MicroData, MicroFeelings, MicroSounds
-from earwise.evaluation_settings import DESCRIBED_VIEWS
-from earwise.models.views import Sample
+from earwise.models.sample import Sample
+from earwise.recipe.checks import part_views, questions_file, train_views
+from earwise.recipe.data import CorporaData, FolderData, MicroData, MicroFeelings, MicroSounds
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.speech import EspeakEngine, Speech
 from earwise.records import SAMPLE_RATE_HZ, Item, View
-from earwise.settings import Recipe
 from earwise.speech.clips import make_clips
 from earwise.speech.drop import Drop
 from earwise.speech.engine import SpeechEngine, open_engine
 from earwise.speech.perturbed import opener
 from earwise.speech.spoken_form import spoken_form
 from earwise.speech.voices import split_voices
-from earwise.speech_settings import EspeakEngine, Speech
 from earwise.stages.corpora import open_pool
 from earwise.stages.data import write_micro, write_micro_feelings, write_micro_sounds
 from earwise.stages.declared.corpora import pools
 from earwise.stages.declared.data import used_item_files
 from earwise.stages.descriptions import planned_descriptions
 from earwise.stages.samples import sample_items
+from earwise.views import DESCRIBED_VIEWS
 
 SAMPLED: Final = 24
 """Conversations of each item file that lengths are taken from."""

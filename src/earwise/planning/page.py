@@ -16,13 +16,8 @@ from typing import Final
 from rich.text import Text
 from transformers.utils import logging as transformers_logging
 
-from earwise import arithmetic
-from earwise.agreement import questions_file
 from earwise.distil.objective import SELF, SNAPSHOT
-from earwise.grpo_settings import GrpoTerm
-from earwise.messages import printable
-from earwise.metrics import Metrics
-from earwise.model_settings import ALIGNED, BASE
+from earwise.io.messages import counted, printable
 from earwise.models.batch import MIN_PREFIX
 from earwise.models.layout import Layout, shared_prefix
 from earwise.models.omni import OmniModel
@@ -30,15 +25,19 @@ from earwise.planning.cost import Pass, drawing_flops, shared_starts, step_flops
 from earwise.planning.data import Material, look
 from earwise.planning.sizes import Shown, Sizes
 from earwise.planning.views import side_by_side
-from earwise.plural import counted
+from earwise.recipe.checks import questions_file
+from earwise.recipe.model import ALIGNED, BASE
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.terms import GrpoTerm
+from earwise.recipe.train import Align, OnPolicy, Optimisation, SftTerm, TaughtTerm, Term, Training, portions
 from earwise.records import View
-from earwise.run import Stage, StageContext
-from earwise.settings import Recipe
 from earwise.stages import base
 from earwise.stages.checks import check_model
 from earwise.stages.models import load_base, load_start, train_ears
 from earwise.stages.samples import that_can_be_shown
-from earwise.training_settings import Align, OnPolicy, Optimisation, SftTerm, TaughtTerm, Term, Training, portions
+from earwise.work import arithmetic
+from earwise.work.metrics import Metrics
+from earwise.work.run import Stage, StageContext
 
 SHOWN: Final = 1
 """Items that are shown as tokens unless more are asked for."""

@@ -9,8 +9,8 @@ from typing import Final
 from rich.text import Text
 from transformers import PreTrainedTokenizerBase
 
+from earwise.io.messages import counted
 from earwise.models.layout import AUDIO_ID, Layout, Role, Span
-from earwise.plural import counted
 
 COLUMN: Final = 48
 BETWEEN: Final = " │ "

@@ -11,7 +11,6 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from earwise.progress import duration
 from earwise.report import charts, tables, words
 from earwise.report.attention import attention_section
 from earwise.report.conditions import cascade_note, conditions_grid
@@ -25,7 +24,8 @@ from earwise.report.paper import paper_section
 from earwise.report.sound import faithfulness_gains_grid, faithfulness_grid, gains_grid, sound_section, trace_section
 from earwise.report.study import read_study
 from earwise.report.summary import Summary, read_summary
-from earwise.store import write_atomic
+from earwise.work.progress import duration
+from earwise.work.store import write_atomic
 
 
 def build_report(folder: Path, shown: Sequence[ShownItem], out: Path) -> Path:

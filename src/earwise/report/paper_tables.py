@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from earwise.evaluate.estimates import MEAN
 from earwise.evaluate.published import MMALIGN
 from earwise.evaluate.suite import COLUMNS
-from earwise.model_settings import BASE
+from earwise.recipe.model import BASE
 from earwise.report.grids import (
     Cell,
     Grid,

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from earwise.evaluation_settings import SPOKEN_VIEWS
 from earwise.report.summary import Pair, Part, Summary, parse_part
 from earwise.report.words import model_label, number
+from earwise.views import SPOKEN_VIEWS
 
 DATA_LABELS = {"train": "gold answers", "train_other": "other annotator", "transcribe": "transcripts"}
 

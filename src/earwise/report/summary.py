@@ -16,12 +16,12 @@ from pydantic import Field, JsonValue, ValidationError
 from earwise.errors import InputError
 from earwise.evaluate.outcomes import OVERALL as OVERALL
 from earwise.evaluate.outcomes import Verdict
-from earwise.evaluation_settings import SPOKEN_VIEWS
 from earwise.records import View
 from earwise.report.parts import Interval as Interval
 from earwise.report.parts import Part as Part
 from earwise.report.parts import Share
 from earwise.report.sound_parts import ControlScore, Faithfulness, FaithfulnessGain, Gain, TraceFilters
+from earwise.views import SPOKEN_VIEWS
 
 SUMMARY, PAGE = "summary.json", "report.html"
 """Files of a run's folder: the numbers, and the page that shows them."""

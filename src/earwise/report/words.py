@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from earwise.evaluation_settings import SPOKEN_VIEWS
 from earwise.report.markup import element
 from earwise.report.summary import Comparison, GapScore, Interval, SeedDifference, Summary
+from earwise.views import SPOKEN_VIEWS
 
 MINUS = "\N{MINUS SIGN}"
 SPACE = "\N{NO-BREAK SPACE}"

@@ -21,17 +21,17 @@ from typing import Final, TypeVar
 from earwise.data.asr import recording_of
 from earwise.data.media import MAX_CLIP_S, Waveform, check_waveform, load_audio, save_wav, waveform_sha256
 from earwise.errors import InputError
-from earwise.parallel import ProcessPool, Workers, map_in_threads
-from earwise.plural import counted
-from earwise.progress import track
+from earwise.io.messages import counted
+from earwise.recipe.speech import Perturb
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item, Record
 from earwise.speech.cast import Cast, Delivery, cast_of, draw_delivery
 from earwise.speech.drop import TOO_LONG, Drop
 from earwise.speech.engine import SpeechEngine, check_voice
 from earwise.speech.recorded import Cut, check_suffixes, cut_all
 from earwise.speech.spoken_form import FORM_VERSION, spoken_form
-from earwise.speech_settings import Perturb
-from earwise.store import Store, read_store
+from earwise.work.parallel import ProcessPool, Workers, map_in_threads
+from earwise.work.progress import track
+from earwise.work.store import Store, read_store
 
 CLIPS: Final = "clips.jsonl"
 DROPPED: Final = "dropped.jsonl"

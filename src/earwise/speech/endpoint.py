@@ -12,10 +12,10 @@ from typing import Final
 import openai
 import soundfile
 
-from earwise.bounded_http import BadAnswerError, BoundedClient, LoopThread, reason_of
 from earwise.data.media import Waveform
 from earwise.data.resample import to_16_khz
 from earwise.errors import EarwiseError, InputError
+from earwise.io.http import BadAnswerError, BoundedClient, LoopThread, reason_of
 from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_voice
 
 LONGEST_S: Final = 120
@@ -31,7 +31,7 @@ class EndpointEngine:
     Answers 408, 409, 429 and 5xx and broken connections are tried again up to `max_retries` times, after the time that
     `Retry-After` asks for (at most two minutes) or else after a doubling pause; this is done by `openai`'s client. The
     key is read from the environment variable `api_key_env` and is never written anywhere. A call ends after
-    `timeout_s`, whatever the server sends, and an answer is bounded in bytes (`earwise.bounded_http`).
+    `timeout_s`, whatever the server sends, and an answer is bounded in bytes (`earwise.io.http`).
     """
 
     waits = True

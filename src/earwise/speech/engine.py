@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from earwise.data.media import Waveform
 from earwise.errors import InputError
-from earwise.speech_settings import Engine
+from earwise.recipe.speech import Engine
 
 NORMAL_RATE_WPM: Final = 175.0
 """Words per minute of unhurried speech. Rates are words per minute for every engine; one that takes a speed factor

@@ -13,12 +13,12 @@ from typing import Any, Literal, Protocol
 
 from earwise.data.media import Waveform
 from earwise.data.prompts import query_text
-from earwise.gate_settings import Gate
+from earwise.recipe.speech import Gate
 from earwise.records import Clip, Item, NonEmpty, Record
 from earwise.speech.clips import load_clip
 from earwise.speech.recovered import Kind, Recovery, RoundTrip
 from earwise.speech.signal import Signal, measure
-from earwise.store import Store
+from earwise.work.store import Store
 
 Reason = Literal["silent", "slow", "fast", "silence", "clipped", "wer", "numbers", "letters", "quotes"]
 """Why a clip failed: nothing can be heard; too few or too many words per minute; too much silence at its ends; samples

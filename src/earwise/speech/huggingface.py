@@ -11,7 +11,7 @@ from transformers import AutoModelForTextToWaveform, AutoTokenizer
 from earwise.data.media import Waveform
 from earwise.data.resample import to_16_khz
 from earwise.errors import InputError
-from earwise.loading import load_whole
+from earwise.io.loading import load_whole
 from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_voice
 
 

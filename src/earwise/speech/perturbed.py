@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 
 from earwise.data.media import Waveform
+from earwise.recipe.speech import Engine, Perturb
 from earwise.speech.engine import SpeechEngine, open_engine
 from earwise.speech.perturb import perturb
-from earwise.speech_settings import Engine, Perturb
 
 
 class PerturbedEngine:

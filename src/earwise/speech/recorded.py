@@ -17,13 +17,13 @@ import soundfile
 from earwise.data.asr import RECORDING, TOO_LONG, Recording
 from earwise.data.media import MAX_CLIP_S, load_audio, save_wav, waveform_sha256
 from earwise.errors import InputError
-from earwise.manifest import link
-from earwise.parallel import Workers
+from earwise.recipe.speech import Perturb
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item
 from earwise.speech.drop import Drop
 from earwise.speech.engine import OWN_PITCH
 from earwise.speech.perturb import perturb
-from earwise.speech_settings import Perturb
+from earwise.work.manifest import link
+from earwise.work.parallel import Workers
 
 ENGINE: Final = "recording"
 FORM: Final = "as recorded"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from earwise.data.suffixes import split_suffix
-from earwise.limits import MAX_SPOKEN_CHARS
+from earwise.io.limits import MAX_SPOKEN_CHARS
 from earwise.speech.rules.arithmetic import say_minus, say_scientific
 from earwise.speech.rules.calendar import say_dates, say_times
 from earwise.speech.rules.letters import say_abbreviations, say_acronyms, say_identifiers, say_roman

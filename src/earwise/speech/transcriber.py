@@ -21,8 +21,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SPEECH_SEQ_2_SEQ_MA
 
 from earwise.data.media import Waveform
 from earwise.errors import InputError
-from earwise.gate_settings import Asr
-from earwise.loading import load_whole
+from earwise.io.loading import load_whole
+from earwise.recipe.speech import Asr
 from earwise.records import SAMPLE_RATE_HZ
 
 

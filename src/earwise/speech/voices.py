@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from earwise.errors import InputError
-from earwise.plural import counted
+from earwise.io.messages import counted
 from earwise.speech.engine import check_voice
 
 

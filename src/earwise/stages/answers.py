@@ -15,19 +15,16 @@ from typing import Final
 
 import torch
 
-from earwise.answers_settings import Answers
 from earwise.data.items import read_items
 from earwise.distil.rollouts import LocalRollouts, Prompt, seed_of
-from earwise.evaluation_settings import DESCRIBED_VIEWS
-from earwise.model_settings import BASE
+from earwise.io.messages import counted
 from earwise.models.device import best_device
 from earwise.models.omni import OmniModel
-from earwise.models.views import Sample, Turn
-from earwise.plural import counted
-from earwise.progress import track
+from earwise.models.sample import Sample, Turn
+from earwise.recipe.model import BASE
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.teach import Answers
 from earwise.records import Item, NonEmpty, Record
-from earwise.run import StageContext
-from earwise.settings import Recipe
 from earwise.stages.declared.answers import WRITTEN
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import data_folder
@@ -36,7 +33,10 @@ from earwise.stages.models import load_base
 from earwise.stages.samples import sample_items
 from earwise.stages.taught import write_taught
 from earwise.stages.traces import COUNTS, in_words
-from earwise.store import Store, read_store, write_atomic
+from earwise.views import DESCRIBED_VIEWS
+from earwise.work.progress import track
+from earwise.work.run import StageContext
+from earwise.work.store import Store, read_store, write_atomic
 
 ANSWERS: Final = "answers.jsonl"
 EMPTY, CUT, BEHIND = "empty", "not ended", "behind a dropped answer of its conversation"

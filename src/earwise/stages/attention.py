@@ -10,13 +10,12 @@ from earwise.attention.measure import Look
 from earwise.attention.records import AttentionRow
 from earwise.attention.runner import run_attention
 from earwise.attention.summary import AttentionTable, summarise
-from earwise.model_settings import BASE
+from earwise.io.messages import counted
 from earwise.models.omni import OmniModel
-from earwise.models.views import Sample, is_heard
-from earwise.plural import counted
+from earwise.models.sample import Sample
+from earwise.recipe.model import BASE
+from earwise.recipe.recipe import Recipe
 from earwise.records import Item, Score, View
-from earwise.run import StageContext
-from earwise.settings import Recipe
 from earwise.speech.clips import read_clips
 from earwise.stages.data import benchmark_items
 from earwise.stages.declared.attention import RESULT, analysed_benchmarks, analysed_models, baseline, stage_name
@@ -30,7 +29,9 @@ from earwise.stages.evaluation import SCORES
 from earwise.stages.models import load_base, load_start
 from earwise.stages.samples import sample_items
 from earwise.stages.speech import telling_how_to_repair
-from earwise.store import Store, read_store, write_atomic
+from earwise.views import is_heard
+from earwise.work.run import StageContext
+from earwise.work.store import Store, read_store, write_atomic
 
 ROWS = "rows.jsonl"
 

@@ -7,25 +7,25 @@ from pathlib import Path
 
 import numpy as np
 
-from earwise.base_settings import Base, BasePhase
 from earwise.distil.fit import fit
 from earwise.distil.objective import Objective
 from earwise.distil.schedule import Schedule
 from earwise.distil.terms import make_term
-from earwise.manifest import link
-from earwise.metrics import Metrics
 from earwise.micro.build import write_tiny
 from earwise.models.omni import OmniModel
 from earwise.models.shipped import model_folder
 from earwise.models.whisper import read_encoder
+from earwise.recipe.base import Base, BasePhase
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.train import SftTerm
 from earwise.records import View
-from earwise.run import StageContext
-from earwise.settings import Recipe
 from earwise.stages.base_pools import Files, Pools, Scenes, by_length, sample_length
 from earwise.stages.checks import check_tower
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import data_folder
-from earwise.training_settings import SftTerm
+from earwise.work.manifest import link
+from earwise.work.metrics import Metrics
+from earwise.work.run import StageContext
 
 _DONE = "done"
 """Marker in the folder of a phase that has ended."""

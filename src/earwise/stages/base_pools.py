@@ -10,17 +10,17 @@ from typing import Protocol
 
 import numpy as np
 
-from earwise.base_settings import BasePhase
 from earwise.data.descriptions import FILE as DESCRIPTIONS
 from earwise.data.items import read_items
 from earwise.distil.schedule import draw, group_by_length, mix, shortest_first
 from earwise.errors import InputError
-from earwise.evaluation_settings import DESCRIBED_VIEWS
 from earwise.micro.lab import spoken_words
-from earwise.models.views import Sample, Turn
+from earwise.models.sample import Sample, Turn
+from earwise.recipe.base import BasePhase
 from earwise.records import View
 from earwise.stages.descriptions import with_descriptions
 from earwise.stages.samples import conversations, sample_items
+from earwise.views import DESCRIBED_VIEWS
 
 Say = Callable[[str], None]
 

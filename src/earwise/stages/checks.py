@@ -8,10 +8,10 @@ from typing import Final
 from transformers import AutoConfig, PreTrainedConfig
 
 from earwise.errors import InputError, about
-from earwise.model_settings import BASE, PretrainedEars
 from earwise.models.families import adapter_for, check_folder, refuse_remote_code
 from earwise.models.shipped import model_folder
-from earwise.settings import Recipe
+from earwise.recipe.model import BASE, PretrainedEars
+from earwise.recipe.recipe import Recipe
 from earwise.stages.declared.models import named_models
 
 _CHECKED: Final = ("model.base", "model.ears.path", "base.tower")

@@ -11,12 +11,12 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from earwise.run import StageContext
-from earwise.settings import Recipe
+from earwise.recipe.recipe import Recipe
 from earwise.stages import training
 from earwise.stages.declared.training import train_stage
 from earwise.stages.selection import tried
-from earwise.store import read_json, write_atomic
+from earwise.work.run import StageContext
+from earwise.work.store import read_json, write_atomic
 
 CHOICE: Final = "choice.json"
 

@@ -11,14 +11,13 @@ from typing import Any
 
 from earwise.evaluate.conditions import condition_results
 from earwise.evaluate.runner import Asker, run_benchmark
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.speech import Condition, Engine
 from earwise.records import Item, Score, View
-from earwise.run import StageContext
-from earwise.settings import Recipe
 from earwise.speech.clips import make_clips, read_clips
 from earwise.speech.engine import SpeechEngine, open_engine
 from earwise.speech.perturbed import opener
 from earwise.speech.voices import split_voices
-from earwise.speech_settings import Condition, Engine
 from earwise.stages.data import benchmark_items, transcribe_instruction
 from earwise.stages.declared.conditions import (
     answering_models,
@@ -37,7 +36,8 @@ from earwise.stages.models import load_base, load_start
 from earwise.stages.samples import sample_items
 from earwise.stages.scale import cores, pool_of
 from earwise.stages.speech import check_unheard, other_casts, say_made, telling_how_to_repair
-from earwise.store import Store, read_store
+from earwise.work.run import StageContext
+from earwise.work.store import Store, read_store
 
 
 def _items(context: StageContext, recipe: Recipe, name: str) -> dict[str, list[Item]]:

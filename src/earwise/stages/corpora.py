@@ -14,13 +14,13 @@ from earwise.data.items import write_items
 from earwise.data.llava import CONVERSATION
 from earwise.data.mixture import Mixture
 from earwise.data.parts import OpenPart, open_part, part_name
-from earwise.data_settings import CorporaData, TrainPool, TranscribePool
 from earwise.errors import InputError
-from earwise.manifest import link
+from earwise.recipe.data import CorporaData, TrainPool, TranscribePool
 from earwise.records import Item
-from earwise.run import StageContext
 from earwise.stages.declared.corpora import pools
-from earwise.store import write_atomic
+from earwise.work.manifest import link
+from earwise.work.run import StageContext
+from earwise.work.store import write_atomic
 
 MEDIA = "media"
 """Folder with one link for each part, to where its media are."""

@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from earwise.agreement import keyed_parts, part_views, questions_file
 from earwise.data.aro import Draw
 from earwise.data.broken_media import MediaCheck
 from earwise.data.descriptions import FILE as DESCRIPTIONS
 from earwise.data.descriptions import read_descriptions
 from earwise.data.items import read_items
 from earwise.data.media import load_image, resolve
-from earwise.data_settings import CorporaData, MicroData, MicroFeelings, MicroSounds
 from earwise.errors import InputError
 from earwise.evaluate.benchmarks import load_benchmark
-from earwise.evaluation_settings import DESCRIBED_VIEWS, Iemocap, MMAlign
+from earwise.io.messages import counted
 from earwise.micro.feelings.lab import FeelingsLabSize, write_feelings_lab
 from earwise.micro.lab import LabSize, write_lab
 from earwise.micro.sounds.lab import SoundLabSize, write_sound_lab
-from earwise.models.views import HEARD, view_spec
-from earwise.plural import counted
+from earwise.recipe.checks import keyed_parts, part_views, questions_file
+from earwise.recipe.data import CorporaData, MicroData, MicroFeelings, MicroSounds
+from earwise.recipe.evaluate import Iemocap, MMAlign
+from earwise.recipe.recipe import Recipe
 from earwise.records import Item, View
-from earwise.run import StageContext
-from earwise.settings import Recipe
 from earwise.stages.corpora import write_corpora
 from earwise.stages.declared.data import data_folder, used_item_files
+from earwise.views import DESCRIBED_VIEWS, HEARD, view_spec
+from earwise.work.run import StageContext
 
 
 def work(context: StageContext, recipe: Recipe) -> None:

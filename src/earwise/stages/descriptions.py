@@ -22,23 +22,23 @@ from earwise.data.descriptions import FILE, Description, read_descriptions
 from earwise.data.items import read_items
 from earwise.data.media import resolve
 from earwise.data.video import sound_file
-from earwise.description_settings import ByCaption, ByMeta, ByModel, Descriptions
 from earwise.errors import InputError, about
-from earwise.models.views import Sample
-from earwise.plural import counted
+from earwise.io.messages import counted
+from earwise.models.sample import Sample
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.scale import Scale
+from earwise.recipe.teach import ByCaption, ByMeta, ByModel, Descriptions
 from earwise.records import Item
-from earwise.run import StageContext
-from earwise.scale_settings import Scale
-from earwise.settings import Recipe
 from earwise.stages.data import benchmark_items
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import data_folder
 from earwise.stages.declared.descriptions import NAME, benchmarks_are_described
 from earwise.stages.scale import pool_of
 from earwise.stages.traces import COUNTS, RESPONSES, spent, write_counts
-from earwise.store import read_json, write_atomic, write_jsonl
 from earwise.traces.describe import listen
 from earwise.traces.opening import open_client, price_of
+from earwise.work.run import StageContext
+from earwise.work.store import read_json, write_atomic, write_jsonl
 
 LEFT_OUT = "left_out.json"
 BENCHMARKS: Final = "benchmarks"

@@ -19,14 +19,14 @@ from earwise.distil.fit import fit
 from earwise.distil.schedule import Schedule, draw, group_by_length
 from earwise.distil.transcription import Transcription
 from earwise.errors import InputError
+from earwise.io.messages import counted
 from earwise.models.ctc import CtcRecogniser
 from earwise.models.device import best_device
+from earwise.models.sample import Sample
 from earwise.models.shipped import TRAINING, model_folder
-from earwise.models.views import Sample
 from earwise.models.whisper import encoder_config, read_encoder
-from earwise.plural import counted
-from earwise.run import StageContext
-from earwise.settings import Recipe
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.train import Encoder
 from earwise.speech.clips import read_clips
 from earwise.speech.voices import variant
 from earwise.stages.declared.data import NAME as DATA
@@ -37,8 +37,8 @@ from earwise.stages.declared.speech import clip_folder
 from earwise.stages.gate import failures
 from earwise.stages.samples import sample_items
 from earwise.stages.speech import telling_how_to_repair
-from earwise.store import read_json, write_atomic, write_bytes_atomic
-from earwise.training_settings import Encoder
+from earwise.work.run import StageContext
+from earwise.work.store import read_json, write_atomic, write_bytes_atomic
 
 ITEMS = "transcribe"
 TRAINED = "recogniser.safetensors"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from earwise.evaluate.controls import with_controls
 from earwise.evaluate.runner import Asker, run_benchmark
-from earwise.evaluation_settings import DESCRIBED_VIEWS
 from earwise.models.ears import Ears
-from earwise.models.views import Sample
+from earwise.models.sample import Sample
+from earwise.recipe.recipe import Recipe
 from earwise.records import Item, Score, View
-from earwise.run import StageContext
-from earwise.settings import Recipe
 from earwise.speech.clips import read_clips
 from earwise.stages.data import benchmark_items, transcribe_instruction
 from earwise.stages.declared.data import NAME as DATA
@@ -22,7 +20,9 @@ from earwise.stages.descriptions import BENCHMARKS, described
 from earwise.stages.models import load_base, load_start
 from earwise.stages.samples import sample_items
 from earwise.stages.speech import telling_how_to_repair
-from earwise.store import Store
+from earwise.views import DESCRIBED_VIEWS
+from earwise.work.run import StageContext
+from earwise.work.store import Store
 
 SCORES = "scores.jsonl"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from earwise.errors import InputError
-from earwise.model_folders import check_ears_folder, check_model_folder, check_tokenizer_folder
-from earwise.settings import Recipe
+from earwise.models.folders import check_ears_folder, check_model_folder, check_tokenizer_folder
+from earwise.recipe.recipe import Recipe
 from earwise.stages.declared.models import NamedModel, named_models
 
 STORED_STATES: Final = "cache.json"

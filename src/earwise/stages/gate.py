@@ -12,12 +12,11 @@ from typing import Any
 
 from earwise.data.items import read_items
 from earwise.evaluate.summary import ScoreTable, summarise_models
-from earwise.gate_settings import Gate
-from earwise.model_settings import BASE
-from earwise.plural import counted
+from earwise.io.messages import counted
+from earwise.recipe.model import BASE
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.speech import Gate
 from earwise.records import Item, Score, View
-from earwise.run import StageContext
-from earwise.settings import Recipe
 from earwise.speech.clips import load_clip, read_clips
 from earwise.speech.gate import Check, Heard, check, count, listen
 from earwise.speech.recovered import RoundTrip
@@ -28,7 +27,8 @@ from earwise.stages.declared.gate import NAME, TRANSCRIPTS, gate_needed
 from earwise.stages.declared.speech import NAME as SPEECH
 from earwise.stages.declared.speech import clip_folder, spoken_files
 from earwise.stages.speech import telling_how_to_repair
-from earwise.store import Store, read_json, read_store, write_atomic
+from earwise.work.run import StageContext
+from earwise.work.store import Store, read_json, read_store, write_atomic
 
 HEARD, CHECKS, COUNTS = "heard.jsonl", "checks.jsonl", "gate.json"
 SPELLING = "spelling.json"

@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from earwise.errors import InputError
-from earwise.model_settings import BASE, FreshEars, Model, NativeEars
 from earwise.models.decoder import Decoder
 from earwise.models.device import best_device
 from earwise.models.ears import Ears, EarsConfig
@@ -16,9 +15,10 @@ from earwise.models.lora import Lora
 from earwise.models.omni import OmniModel
 from earwise.models.shipped import model_folder
 from earwise.models.whisper import encoder_config
-from earwise.run import StageContext
-from earwise.settings import Recipe
-from earwise.training_settings import FrozenLayers
+from earwise.recipe.model import BASE, FreshEars, Model, NativeEars
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.train import FrozenLayers
+from earwise.work.run import StageContext
 
 EARS = "ears"
 """Folder of a training stage that holds the ears it leaves."""

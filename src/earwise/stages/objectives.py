@@ -22,27 +22,26 @@ from earwise.distil.server_teacher import ServerTeacher, open_server_teacher
 from earwise.distil.teachers import Teacher
 from earwise.distil.terms import Term, make_term
 from earwise.errors import InputError
-from earwise.grpo_settings import GrpoTerm
 from earwise.models.device import best_device
 from earwise.models.omni import OmniModel
-from earwise.models.views import Sample
-from earwise.ranks import own_file
+from earwise.models.sample import Sample
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.terms import GrpoTerm, TaughtTerm, TeacherServer
+from earwise.recipe.train import OnPolicy, SftTerm, Train
+from earwise.recipe.train import Term as TermSettings
 from earwise.records import Item
-from earwise.run import StageContext
-from earwise.settings import Recipe
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import data_folder
 from earwise.stages.declared.objectives import grpo_of, rewards_claims
 from earwise.stages.declared.verify import NAME as VERIFY
 from earwise.stages.verify import HEARD
-from earwise.store import read_jsonl
-from earwise.term_settings import TaughtTerm, TeacherServer
 from earwise.traces.describe import Heard
 from earwise.traces.opening import open_client
 from earwise.traces.prompts import student_messages
 from earwise.traces.requests import Message, Sound
-from earwise.training_settings import OnPolicy, SftTerm, Train
-from earwise.training_settings import Term as TermSettings
+from earwise.work.ranks import own_file
+from earwise.work.run import StageContext
+from earwise.work.store import read_jsonl
 
 ANSWERS, ROLLOUTS = "samples.jsonl", "rollouts.jsonl"
 """Files of a training by reward: some answers of each step with their rewards; what a server answered."""

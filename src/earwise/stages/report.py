@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from earwise.agreement import guard_pairs
 from earwise.data.items import read_items
 from earwise.data.media import resolve
 from earwise.data.video import sound_file
@@ -20,15 +19,13 @@ from earwise.evaluate.recovery import recovery
 from earwise.evaluate.runner import check_pairing
 from earwise.evaluate.sound import MAIN, summarise_sound
 from earwise.evaluate.summary import ScoreTable, compare, per_voice, summarise_models
-from earwise.evaluation_settings import DESCRIBED_VIEWS
-from earwise.model_settings import BASE
-from earwise.provenance import versions
+from earwise.recipe.checks import guard_pairs
+from earwise.recipe.model import BASE
+from earwise.recipe.recipe import Recipe
 from earwise.records import Clip, Item, Score, Trace, View
 from earwise.report import Answer, ShownItem, build_report
 from earwise.report.console import show_result
 from earwise.report.summary import PAGE, SUMMARY
-from earwise.run import StageContext
-from earwise.settings import Recipe
 from earwise.speech.clips import read_clips
 from earwise.stages.choice import choices
 from earwise.stages.conditions import summarise_conditions
@@ -46,8 +43,11 @@ from earwise.stages.evaluation import SCORES
 from earwise.stages.gate import summarise_gate
 from earwise.stages.traces import COUNTS, DECISIONS, TRACES
 from earwise.stages.verify import TRUST
-from earwise.store import read_json, read_jsonl, read_store, write_atomic
 from earwise.traces.filtering import Decision
+from earwise.views import DESCRIBED_VIEWS
+from earwise.work.provenance import versions
+from earwise.work.run import StageContext
+from earwise.work.store import read_json, read_jsonl, read_store, write_atomic
 
 TRUTH: Final = "truth.jsonl"
 """Beside an item file, or the benchmarks: all that is heard in each sound, by the cluster of its items."""

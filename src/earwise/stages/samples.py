@@ -21,11 +21,12 @@ from earwise.data.prompts import query_text
 from earwise.data.resample import resampled_length
 from earwise.data.video import FrameChoice, frame_files, sound_file
 from earwise.errors import InputError, about
+from earwise.io.messages import counted
 from earwise.models.families import Family
-from earwise.models.views import HEARD, Sample, Sound, Turn, view_spec
-from earwise.plural import counted
+from earwise.models.sample import Sample, Sound, Turn
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item, View
 from earwise.speech.clips import read_clips
+from earwise.views import HEARD, view_spec
 
 EIGHT_FRAMES: Final = FrameChoice(count=8)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from earwise.cluster import RayData, cores_of
-from earwise.parallel import ProcessPool, Workers
-from earwise.scale_settings import Scale
-from earwise.threads import usable_cpus
+from earwise.recipe.scale import Scale
+from earwise.work.cluster import RayData, cores_of
+from earwise.work.parallel import ProcessPool, Workers
+from earwise.work.threads import usable_cpus
 
 
 def pool_of(settings: Scale | None, *, runs_model: bool = False) -> Callable[[int], Workers]:

@@ -10,14 +10,14 @@ from pathlib import Path
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from earwise.distil.sharding import whole_for_asking, whole_for_saving
+from earwise.io.messages import counted
 from earwise.models.omni import OmniModel
-from earwise.models.views import Sample
-from earwise.plural import counted
+from earwise.models.sample import Sample
+from earwise.recipe.train import Selection
 from earwise.records import Item, View
-from earwise.store import write_atomic
 from earwise.traces.agreement import canonical
 from earwise.traces.format import said
-from earwise.training_settings import Selection
+from earwise.work.store import write_atomic
 
 _BATCH = 64
 TRIED = "selection.json"

@@ -9,26 +9,26 @@ from pathlib import Path
 from earwise.data.items import read_items
 from earwise.data.llava import TYPED
 from earwise.errors import InputError
-from earwise.model_settings import PretrainedEars
+from earwise.io.messages import counted
 from earwise.models.shipped import TRAINING, model_folder
-from earwise.plural import counted
-from earwise.progress import duration
+from earwise.recipe.model import PretrainedEars
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.speech import Perturb, Speech
 from earwise.records import Item
-from earwise.run import StageContext
-from earwise.settings import Recipe
 from earwise.speech.cast import Cast
 from earwise.speech.clips import CLIPS, ClipSet, make_clips, read_clips
 from earwise.speech.engine import open_engine
 from earwise.speech.perturbed import opener
 from earwise.speech.recorded import check_suffixes
 from earwise.speech.voices import split_voices, variant
-from earwise.speech_settings import Perturb, Speech
 from earwise.stages.data import benchmark_items
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import data_folder
 from earwise.stages.declared.speech import clip_folder, speaks_suffix, spoken_files
 from earwise.stages.scale import cores, pool_of
-from earwise.store import read_json
+from earwise.work.progress import duration
+from earwise.work.run import StageContext
+from earwise.work.store import read_json
 
 
 @contextmanager

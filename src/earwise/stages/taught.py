@@ -7,9 +7,9 @@ from pathlib import Path
 
 from earwise.errors import InputError
 from earwise.records import Item, Trace
-from earwise.store import read_jsonl, write_jsonl
 from earwise.traces.filtering import answer_of
 from earwise.traces.format import render
+from earwise.work.store import read_jsonl, write_jsonl
 
 
 def taught_file(folder: Path, name: str) -> Path:

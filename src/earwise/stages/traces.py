@@ -20,15 +20,14 @@ from earwise.data.items import read_items
 from earwise.data.media import resolve
 from earwise.data.video import FrameChoice, frame_files
 from earwise.errors import InputError, about
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.scale import Scale
+from earwise.recipe.teach import Traces
 from earwise.records import Item, Trace
-from earwise.run import StageContext
-from earwise.scale_settings import Scale
-from earwise.settings import Recipe
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import data_folder
 from earwise.stages.scale import pool_of
 from earwise.stages.taught import labels_items, taught_items, write_taught
-from earwise.store import write_atomic, write_jsonl
 from earwise.traces.agreement import majority, unanimous
 from earwise.traces.client import Client, Price
 from earwise.traces.filtering import Rule, answer_of, by_agreement, by_format, count, kept
@@ -36,7 +35,8 @@ from earwise.traces.opening import open_client, price_of
 from earwise.traces.prompts import teacher_messages
 from earwise.traces.requests import Frames, Message, Sampling
 from earwise.traces.sampling import draw_traces
-from earwise.traces_settings import Traces
+from earwise.work.run import StageContext
+from earwise.work.store import write_atomic, write_jsonl
 
 RESPONSES, TRACES, DECISIONS, COUNTS = "responses.jsonl", "traces.jsonl", "decisions.jsonl", "counts.json"
 _TOLD: Final = 3

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from earwise.agreement import described_file, part_views, questions_file, train_views
 from earwise.data.items import read_items
 from earwise.distil.fit import fit
 from earwise.distil.objective import Objective
@@ -20,16 +19,15 @@ from earwise.distil.policy import PolicyObjective
 from earwise.distil.schedule import Schedule, braid, draw, draw_evenly, group_by_length, mix, repeat_batches
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
-from earwise.evaluation_settings import CLIP_VIEWS, DESCRIBED_VIEWS
+from earwise.io.messages import counted
 from earwise.models.families import Family
 from earwise.models.kept_pictures import KeptPictures
 from earwise.models.omni import OmniModel
-from earwise.models.views import Sample
-from earwise.plural import counted
-from earwise.ranks import process_count
+from earwise.models.sample import Sample
+from earwise.recipe.checks import described_file, part_views, questions_file, train_views
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.train import Align, SftTerm, Train, Training, portions
 from earwise.records import SAMPLE_RATE_HZ, View
-from earwise.run import StageContext
-from earwise.settings import Recipe
 from earwise.stages.base_pools import stretched
 from earwise.stages.declared.answers import writer_stage
 from earwise.stages.declared.data import NAME as DATA
@@ -48,7 +46,9 @@ from earwise.stages.speech import telling_how_to_repair
 from earwise.stages.taught import read_taught
 from earwise.traces.agreement import canonical
 from earwise.traces.format import said
-from earwise.training_settings import Align, SftTerm, Train, Training, portions
+from earwise.views import CLIP_VIEWS, DESCRIBED_VIEWS
+from earwise.work.ranks import process_count
+from earwise.work.run import StageContext
 
 TERMS = "terms"
 """Folder of what terms trained of their own, where any did; nothing reads it but people."""

@@ -19,17 +19,16 @@ from earwise.data.items import read_items
 from earwise.data.media import resolve
 from earwise.data.video import sound_file
 from earwise.errors import InputError, about
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.scale import Scale
+from earwise.recipe.teach import Verify
 from earwise.records import Item, Trace
-from earwise.run import StageContext
-from earwise.scale_settings import Scale
-from earwise.settings import Recipe
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import data_folder
 from earwise.stages.declared.traces import NAME as DRAWN
 from earwise.stages.scale import pool_of
 from earwise.stages.taught import labels_items, taught_items, write_taught
 from earwise.stages.traces import DECISIONS, RESPONSES, TRACES, in_words, label_counts, spent, write_counts
-from earwise.store import read_jsonl, write_atomic, write_jsonl
 from earwise.traces.checker import ModelChecker
 from earwise.traces.claims import sentences
 from earwise.traces.client import Client
@@ -40,7 +39,8 @@ from earwise.traces.known import KnownChain
 from earwise.traces.opening import open_client, price_of
 from earwise.traces.trust import Bar, TrustedVerifier, admit, measure
 from earwise.traces.verifier import Chain, Verifier
-from earwise.traces_settings import Verify
+from earwise.work.run import StageContext
+from earwise.work.store import read_jsonl, write_atomic, write_jsonl
 
 VERDICTS, TRUST, HEARD = "verdicts.jsonl", "trust.json", "heard.jsonl"
 

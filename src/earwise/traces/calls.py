@@ -16,8 +16,8 @@ from typing import Any, Final, Generic, TypeVar
 import openai
 from pydantic import BaseModel, ValidationError
 
-from earwise.bounded_http import BadAnswerError, BoundedClient, reason_of
 from earwise.errors import InputError
+from earwise.io.http import BadAnswerError, BoundedClient, reason_of
 from earwise.traces.backoff import pause_s
 from earwise.traces.wire import FramesAs, Usage
 

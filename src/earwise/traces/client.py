@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from earwise.progress import Ticker
-from earwise.store import Store
 from earwise.traces.engine import Ask, Draw, Engine, Event, Failure, Retry
 from earwise.traces.requests import Completion, Request, Response, response_key
+from earwise.work.progress import Ticker
+from earwise.work.store import Store
 
 _MILLION = 1_000_000
 

@@ -13,13 +13,13 @@ from typing import Final, Literal
 
 from earwise.errors import InputError
 from earwise.records import Item, NonEmpty, Record, Trace, Verdict
-from earwise.store import Store
 from earwise.traces.agreement import Agreement, canonical
 from earwise.traces.checker import Judgement, Word
 from earwise.traces.describe import claims_of
 from earwise.traces.format import Outcome
 from earwise.traces.trust import TrustedVerifier
 from earwise.traces.verifier import SAID, Chain, Ruling, Verifier
+from earwise.work.store import Store
 
 Step = Literal["format", "agreement", "verification", "completeness"]
 Rule = Callable[[Sequence[str | None]], Agreement]

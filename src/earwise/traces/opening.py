@@ -7,13 +7,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from earwise.parallel import ProcessPool, Workers
+from earwise.recipe.teach import Generator, LocalModel
 from earwise.traces.client import Client, Price
 from earwise.traces.engine import Engine
 from earwise.traces.replicas import Replicas
 from earwise.traces.requests import file_digest
 from earwise.traces.server import Server, ServerEngine
-from earwise.traces_settings import Generator, LocalModel
+from earwise.work.parallel import ProcessPool, Workers
 
 
 def open_client(settings: Generator, path: Path, pool: Callable[[int], Workers] = ProcessPool) -> Client:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from earwise.parallel import Workers
 from earwise.traces.engine import Ask, Engine, Event, alike
+from earwise.work.parallel import Workers
 
 
 class Replicas:

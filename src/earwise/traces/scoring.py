@@ -18,13 +18,13 @@ import openai
 from pydantic import BaseModel, Field, ValidationError
 
 from earwise.errors import InputError
-from earwise.progress import Ticker
 from earwise.records import NonEmpty, Record
-from earwise.store import Store, read_store
 from earwise.traces.calls import Fault, ServerCalls
 from earwise.traces.client import Tally
 from earwise.traces.engine import Failure, Retry
 from earwise.traces.wire import Usage
+from earwise.work.progress import Ticker
+from earwise.work.store import Store, read_store
 
 Reply = Literal["prompt_logprobs", "echo"]
 Word = int | str

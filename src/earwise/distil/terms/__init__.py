@@ -12,10 +12,9 @@ from earwise.distil.terms.layers import Layers
 from earwise.distil.terms.logits import Logits
 from earwise.distil.terms.sft import Sft
 from earwise.errors import EarwiseError
-from earwise.grpo_settings import GrpoTerm
-from earwise.term_settings import AcousticTerm, AttentionTerm, FirstTokenTerm, InputAlignmentTerm, LayerMapTerm
-from earwise.training_settings import LayersTerm, LogitsTerm, SftTerm
-from earwise.training_settings import Term as TermSettings
+from earwise.recipe.terms import AcousticTerm, AttentionTerm, FirstTokenTerm, GrpoTerm, InputAlignmentTerm, LayerMapTerm
+from earwise.recipe.train import LayersTerm, LogitsTerm, SftTerm
+from earwise.recipe.train import Term as TermSettings
 
 __all__ = ["Side", "Term", "make_term"]
 

@@ -12,7 +12,7 @@ from earwise.distil.terms.base import Side, Term
 from earwise.distil.terms.layer_map import cosine_distance
 from earwise.errors import InputError
 from earwise.models.omni import AudioStates
-from earwise.term_settings import AcousticTerm
+from earwise.recipe.terms import AcousticTerm
 
 
 class Acoustic(Term):

@@ -13,7 +13,7 @@ from earwise.distil.terms.base import Side, Term
 from earwise.errors import InputError
 from earwise.models.families.base import ImageInput
 from earwise.models.image_attention import AttentionAsk, ImageAttention, mean_of_heads
-from earwise.term_settings import AttentionTerm
+from earwise.recipe.terms import AttentionTerm
 
 
 class Attention(Term):

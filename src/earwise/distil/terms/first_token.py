@@ -13,7 +13,7 @@ from torch import Tensor
 from earwise.distil.teachers import Shape
 from earwise.distil.terms.base import Side, Term
 from earwise.errors import InputError
-from earwise.term_settings import FirstTokenTerm
+from earwise.recipe.terms import FirstTokenTerm
 
 
 class FirstToken(Term):

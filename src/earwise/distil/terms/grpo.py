@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from earwise.grpo_settings import GrpoTerm
+from earwise.recipe.terms import GrpoTerm
 
 _EPSILON = 1e-4
 """Added to the standard deviation, as published by R1-AQA and others."""

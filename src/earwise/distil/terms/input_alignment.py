@@ -10,7 +10,7 @@ from torch import Tensor
 
 from earwise.distil.terms.base import Side, Term
 from earwise.distil.terms.first_token import distance
-from earwise.term_settings import InputAlignmentTerm
+from earwise.recipe.terms import InputAlignmentTerm
 
 
 class InputAlignment(Term):

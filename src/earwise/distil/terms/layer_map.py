@@ -14,7 +14,7 @@ from earwise.distil.divergence import linear_divergence
 from earwise.distil.layer_map import layer_map
 from earwise.distil.teachers import Shape
 from earwise.distil.terms.base import Side, Term, shared_rows
-from earwise.term_settings import LayerMapTerm
+from earwise.recipe.terms import LayerMapTerm
 
 Pairs = tuple[tuple[int, int], ...]
 

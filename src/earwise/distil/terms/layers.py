@@ -9,7 +9,7 @@ from torch import Tensor
 
 from earwise.distil.terms.base import Side, Term
 from earwise.errors import InputError
-from earwise.training_settings import LayersTerm
+from earwise.recipe.train import LayersTerm
 
 
 class Layers(Term):

@@ -8,7 +8,7 @@ from earwise.distil.divergence import linear_divergence
 from earwise.distil.listed_divergence import listed_divergence
 from earwise.distil.teachers import ListedStates
 from earwise.distil.terms.base import Side, Term, shared_rows
-from earwise.training_settings import LogitsTerm
+from earwise.recipe.train import LogitsTerm
 
 
 class Logits(Term):

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from earwise.distil.cross_entropy import linear_cross_entropy
 from earwise.distil.terms.base import Side, Term
-from earwise.training_settings import SftTerm
+from earwise.recipe.train import SftTerm
 
 
 class Sft(Term):

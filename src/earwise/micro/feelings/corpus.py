@@ -14,7 +14,7 @@ from earwise.micro.feelings.speaking import Actor
 from earwise.micro.feelings.utterances import Utterance, draw_utterance
 from earwise.micro.feelings.words import Feeling
 from earwise.records import SAMPLE_RATE_HZ
-from earwise.store import write_atomic
+from earwise.work.store import write_atomic
 
 RELEASE: Final = "IEMOCAP_full_release"
 SESSION: Final = 5

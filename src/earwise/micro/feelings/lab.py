@@ -31,7 +31,7 @@ from earwise.micro.sounds.sounding import AWAY
 from earwise.micro.sounds.words import END
 from earwise.micro.sounds.world import USUAL, Event, Split, draw_scene
 from earwise.records import Item
-from earwise.store import write_jsonl
+from earwise.work.store import write_jsonl
 
 WRITE_SPEECH: Final = "write down what is said"
 """Asks for the words of an utterance."""

@@ -19,7 +19,7 @@ from earwise.micro.sounds.questions import Kind, Question
 from earwise.micro.sounds.sounding import AWAY
 from earwise.micro.sounds.words import INSTRUMENTS, NUMBERS
 from earwise.micro.sounds.world import Shares, kinds_of, times
-from earwise.store import write_atomic
+from earwise.work.store import write_atomic
 
 AVQA_TYPES: Final[dict[Kind, str]] = {
     "existence": "Which",

@@ -20,7 +20,7 @@ from earwise.micro.sounds.questions import Question, ask
 from earwise.micro.sounds.sounding import HOME, Conditions, sound_clip
 from earwise.micro.sounds.world import USUAL, Event, Scene, Shares, Split, draw_scene
 from earwise.records import Item
-from earwise.store import write_atomic
+from earwise.work.store import write_atomic
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from earwise.micro.sounds.questions import Question
 from earwise.micro.sounds.words import SOUND_VOCABULARY
 from earwise.micro.sounds.world import Shares
 from earwise.records import Item
-from earwise.store import write_jsonl
+from earwise.work.store import write_jsonl
 
 WRITE_DOWN = "write down what you hear"
 """Asks for the true chain of a sound."""

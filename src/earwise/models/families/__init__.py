@@ -18,7 +18,7 @@ from transformers import (
 from transformers.utils import cached_file
 
 from earwise.errors import InputError
-from earwise.loading import load_whole
+from earwise.io.loading import load_whole
 from earwise.models.families.base import Family, ImageInput
 from earwise.models.families.causal_lm import CausalLM, is_causal_lm
 from earwise.models.families.generation import tell_what_is_ignored

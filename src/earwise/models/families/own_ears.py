@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, WhisperFeatureExtractor
 
 from earwise.errors import InputError
-from earwise.loading import fill
+from earwise.io.loading import fill
 from earwise.models.mel import HOP
 from earwise.records import SAMPLE_RATE_HZ
 

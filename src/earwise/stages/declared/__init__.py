@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from earwise.run import Stage
-from earwise.settings import Recipe
+from earwise.recipe.recipe import Recipe
 from earwise.stages.declared import (
     answers,
     attention,
@@ -29,6 +28,7 @@ from earwise.stages.declared import (
     verify,
 )
 from earwise.stages.declared.models import folder_check
+from earwise.work.run import Stage
 
 
 def plan(recipe: Recipe, recipe_file: Path) -> list[Stage]:

@@ -7,17 +7,17 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from earwise.answers_settings import Answers
-from earwise.model_settings import BASE
 from earwise.models.shipped import model_folder
-from earwise.run import Stage
-from earwise.settings import Recipe
+from earwise.recipe.model import BASE
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.teach import Answers
+from earwise.recipe.train import WRITTEN_BY
 from earwise.stages.declared.base import base_stage_needed
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.descriptions import descriptions_needed
 from earwise.stages.declared.models import model_check
-from earwise.training_settings import WRITTEN_BY
+from earwise.work.run import Stage
 
 WRITTEN: Final = "written"
 """Item file of the stage `answers`."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from earwise.model_settings import BASE
-from earwise.run import Stage
-from earwise.settings import Recipe
+from earwise.recipe.model import BASE
+from earwise.recipe.recipe import Recipe
 from earwise.stages.declared.base import base_stage_needed
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import iemocap_settings, mmalign_settings
@@ -13,6 +12,7 @@ from earwise.stages.declared.evaluation import stage_name as evaluation_of
 from earwise.stages.declared.models import model_check
 from earwise.stages.declared.speech import NAME as SPEECH
 from earwise.stages.declared.training import local_inputs, model_stage
+from earwise.work.run import Stage
 
 NAME, RESULT = "attention", "attention.json"
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from earwise.base_settings import Base
-from earwise.model_settings import BASE
 from earwise.models.shipped import model_folder
-from earwise.run import Stage
-from earwise.settings import Recipe
+from earwise.recipe.base import Base
+from earwise.recipe.model import BASE
+from earwise.recipe.recipe import Recipe
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.models import model_check
+from earwise.work.run import Stage
 
 
 def stage(recipe: Recipe, seed: int) -> Stage:

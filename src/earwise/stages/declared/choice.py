@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from earwise.run import Stage
-from earwise.settings import Recipe
+from earwise.recipe.recipe import Recipe
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.models import model_check
 from earwise.stages.declared.training import train_stage
+from earwise.work.run import Stage
 
 
 def stage(recipe: Recipe, name: str, seed: int) -> Stage:

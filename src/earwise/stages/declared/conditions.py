@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from earwise.models.views import is_spoken
+from earwise.recipe.recipe import Recipe
 from earwise.records import View
-from earwise.run import Stage
-from earwise.settings import Recipe
 from earwise.stages.declared.base import base_stage_needed
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import mmalign_settings
@@ -14,6 +12,8 @@ from earwise.stages.declared.evaluation import asked_views
 from earwise.stages.declared.models import model_check
 from earwise.stages.declared.speech import speaks_suffix
 from earwise.stages.declared.training import local_inputs, model_stage
+from earwise.views import is_spoken
+from earwise.work.run import Stage
 
 
 def clip_stage_name(condition: str) -> str:

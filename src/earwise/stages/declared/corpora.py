@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from earwise.data_settings import CorporaData, IemocapPart, TrainPool, TranscribePool
 from earwise.errors import InputError
-from earwise.evaluation_settings import Iemocap
-from earwise.settings import Recipe
+from earwise.recipe.data import CorporaData, IemocapPart, TrainPool, TranscribePool
+from earwise.recipe.evaluate import Iemocap
+from earwise.recipe.recipe import Recipe
 
 
 def pools(source: CorporaData) -> dict[str, TrainPool | TranscribePool]:

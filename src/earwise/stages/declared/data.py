@@ -6,12 +6,12 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from earwise.data_settings import CorporaData, FolderData
-from earwise.run import Stage
-from earwise.settings import Recipe
+from earwise.recipe.data import CorporaData, FolderData
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.train import WRITTEN_BY
 from earwise.stages.declared.corpora import check_pools, input_files
 from earwise.stages.declared.deferred import Deferred
-from earwise.training_settings import WRITTEN_BY
+from earwise.work.run import Stage
 
 NAME = "data"
 

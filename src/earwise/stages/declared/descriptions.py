@@ -6,15 +6,15 @@ from collections.abc import Collection
 
 from pydantic import JsonValue
 
-from earwise.description_settings import ByModel
-from earwise.evaluation_settings import DESCRIBED_VIEWS
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.teach import ByModel
 from earwise.records import View
-from earwise.run import Stage
-from earwise.settings import Recipe
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import iemocap_settings, mmalign_settings
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.traces import generator_inputs
+from earwise.views import DESCRIBED_VIEWS
+from earwise.work.run import Stage
 
 NAME = "descriptions"
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from earwise.models.shipped import model_folder
-from earwise.run import Stage
-from earwise.settings import Recipe
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.train import Encoder
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.gate import gate_needed
 from earwise.stages.declared.models import model_check
 from earwise.stages.declared.speech import NAME as SPEECH
-from earwise.training_settings import Encoder
+from earwise.work.run import Stage
 
 ENCODER = "encoder"
 

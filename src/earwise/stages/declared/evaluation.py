@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from earwise.model_settings import BASE, NativeEars
-from earwise.models.views import is_heard
+from earwise.recipe.model import BASE, NativeEars
+from earwise.recipe.recipe import Recipe
 from earwise.records import View
-from earwise.run import Stage
-from earwise.settings import Recipe
 from earwise.stages.declared.base import base_stage_needed
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.deferred import Deferred
@@ -14,6 +12,8 @@ from earwise.stages.declared.descriptions import descriptions_needed
 from earwise.stages.declared.models import model_check
 from earwise.stages.declared.speech import NAME as SPEECH
 from earwise.stages.declared.training import local_inputs, model_stage
+from earwise.views import is_heard
+from earwise.work.run import Stage
 
 
 def stages(recipe: Recipe, seed: int) -> list[Stage]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from earwise.gate_settings import Gate
-from earwise.run import Stage
-from earwise.settings import Recipe
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.speech import Gate
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.speech import NAME as SPEECH
+from earwise.work.run import Stage
 
 TRANSCRIPTS, NAME = "gate.transcripts", "gate"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from earwise.errors import InputError
-from earwise.model_settings import BASE
 from earwise.models.shipped import model_folder
-from earwise.schema import NamesModel, Settings
-from earwise.settings import Recipe
+from earwise.recipe.model import BASE
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.table import NamesModel, Settings
+from earwise.recipe.terms import SELF, SNAPSHOT
 from earwise.stages.declared.deferred import Deferred
-from earwise.term_settings import SELF, SNAPSHOT
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from earwise.grpo_settings import ClaimsReward, CompletenessReward, GrpoTerm
 from earwise.models.shipped import model_folder
+from earwise.recipe.terms import SELF, SNAPSHOT, ClaimsReward, CompletenessReward, GrpoTerm, TaughtTerm, TeacherServer
+from earwise.recipe.train import Train
 from earwise.stages.declared.verify import NAME as VERIFY
-from earwise.term_settings import SELF, SNAPSHOT, TaughtTerm, TeacherServer
-from earwise.training_settings import Train
 
 
 def grpo_of(own: Train) -> GrpoTerm | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from earwise.recipe.recipe import Recipe
 from earwise.report.summary import PAGE, SUMMARY
-from earwise.run import Stage
-from earwise.settings import Recipe
 from earwise.stages.declared.deferred import Deferred
+from earwise.work.run import Stage
 
 NAME = "report"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from earwise.run import Stage
-from earwise.settings import Recipe
+from earwise.recipe.recipe import Recipe
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.data import iemocap_settings, mmalign_settings, used_item_files
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.models import model_check
+from earwise.work.run import Stage
 
 NAME = "speech"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from earwise.models.shipped import model_folder
-from earwise.run import Stage
-from earwise.settings import Recipe
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.teach import Generator, LocalModel
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.deferred import Deferred
-from earwise.traces_settings import Generator, LocalModel
+from earwise.work.run import Stage
 
 NAME = "traces"
 

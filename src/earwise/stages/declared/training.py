@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from earwise.agreement import keyed_parts, part_views, train_views
 from earwise.errors import InputError
-from earwise.model_settings import ALIGNED, BASE
 from earwise.models.shipped import model_folder
-from earwise.models.views import view_spec
-from earwise.run import Stage
-from earwise.settings import Recipe
+from earwise.recipe.checks import keyed_parts, part_views, train_views
+from earwise.recipe.model import ALIGNED, BASE
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.train import Train
 from earwise.stages.declared.answers import writer_stage
 from earwise.stages.declared.base import base_stage_needed
 from earwise.stages.declared.data import NAME as DATA
@@ -20,7 +19,8 @@ from earwise.stages.declared.gate import gate_needed
 from earwise.stages.declared.models import model_check
 from earwise.stages.declared.objectives import objective_stages, teacher_folders
 from earwise.stages.declared.speech import NAME as SPEECH
-from earwise.training_settings import Train
+from earwise.views import view_spec
+from earwise.work.run import Stage
 
 ALIGN_NAME = "align"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from earwise.run import Stage
-from earwise.settings import Recipe
+from earwise.recipe.recipe import Recipe
 from earwise.stages.declared.data import NAME as DATA
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.traces import NAME as DRAWN
 from earwise.stages.declared.traces import generator_inputs
+from earwise.work.run import Stage
 
 NAME = "verify"
 

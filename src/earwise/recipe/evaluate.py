@@ -1,0 +1,172 @@
+"""The schema of `[evaluate]`, `[attention]` and `[report]`: what is asked of the models, and what is shown of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
+
+from earwise.io.limits import MAX_COUNT
+from earwise.recipe.table import Count, Name, Seed, Session, Settings, Share, unique
+from earwise.views import SPOKEN_VIEWS, View
+
+AttentionView = Literal["image_text", "image_spoken_form", "image_speech", "text_only", "speech_only"]
+"""Views of which the attention is measured: what they show is a picture or nothing, and no transcript is needed."""
+
+
+class MMAlign(Settings):
+    """How MMAlign's items are drawn from ARO's files."""
+
+    count: Literal["all"] | Count = 300
+    """Of each file."""
+    seed: Seed = 0
+    crop: Literal["box", "full"] = "box"
+    """The box of the case, as ARO shows it, or the whole picture."""
+    symmetric: Literal["leave_out", "keep"] = "leave_out"
+    """Relations that hold both ways, so that both captions are right."""
+
+
+class Iemocap(Settings):
+    """Which sessions of IEMOCAP are tested: those that nothing is learned from."""
+
+    sessions: Annotated[tuple[Session, ...], Field(min_length=1), AfterValidator(unique)] = (5,)
+
+
+def _tuples(table: Any) -> Any:
+    """`table` with tuples for lists: settings are immutable."""
+    if not isinstance(table, dict):
+        return table
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+
+
+class Evaluate(Settings):
+    """Which models answer which benchmarks under which views."""
+
+    models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
+    """`all` is every trained model: the aligned one and the trainings, or the base where nothing else is trained."""
+    benchmarks: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)]
+    """The first one is the in-domain one."""
+    views: Annotated[tuple[View, ...], Field(min_length=1), AfterValidator(unique)]
+    views_of: Annotated[
+        dict[Name, Annotated[tuple[View, ...], Field(min_length=1), AfterValidator(unique)]], BeforeValidator(_tuples)
+    ] = Field(default={})
+    """Benchmarks that are asked under other views than `views`. Models are compared under the last one, and where there
+    are several, the gap is the first one minus the last."""
+    cascade: Literal["all"] | Annotated[tuple[Name, ...], AfterValidator(unique)] = "all"
+    """Models that are also asked through their own transcript, where `image_transcript` is among the views."""
+    batch_size: Count
+    max_new_tokens: Count
+    limit: Count | None = None
+    """Items per benchmark; all of them when absent."""
+    mmalign: MMAlign | None = None
+    """As far as it is published, and our choice in the rest, when absent."""
+    iemocap: Iemocap | None = None
+    """The fifth session when absent."""
+    profile: Literal["strict", "vlmevalkit", "lmms_eval", "official"] = "strict"
+    suffix: Literal["none", "text", "spoken"] = "none"
+    """How the answer-format request of an item is given."""
+    text_view: View = "image_text"
+    speech_view: View = "image_speech"
+    """The gap is `text_view` minus `speech_view`; there is one where both are among `views`."""
+
+    @model_validator(mode="after")
+    def _sessions_are_asked(self) -> Self:
+        if self.iemocap is not None and "iemocap" not in self.benchmarks:
+            raise ValueError("iemocap says which sessions are tested, and 'iemocap' is not among benchmarks")
+        return self
+
+    @property
+    def main_view(self) -> View:
+        """The view under which models are compared: `speech_view`, or `sound_text` where only that is asked."""
+        return "sound_text" if self.speech_view not in self.views and "sound_text" in self.views else self.speech_view
+
+    def for_stage(self) -> dict[str, JsonValue]:
+        """A recipe that says nothing of IEMOCAP, or of views of single benchmarks, has the fingerprint that it had
+        before there was anything to say.
+        """
+        later = ("iemocap", "views_of")
+        return {name: value for name, value in super().for_stage().items() if name not in later or value}
+
+    def asked(self, benchmark: str) -> tuple[View, ...]:
+        """The views that `benchmark` is asked under."""
+        return self.views_of.get(benchmark, self.views)
+
+    @property
+    def every_view(self) -> tuple[View, ...]:
+        """The views of all benchmarks."""
+        own = [view for views in self.views_of.values() for view in views]
+        return tuple(dict.fromkeys([*self.views, *own]))
+
+    def compared(self, benchmark: str) -> View:
+        """The view under which models are compared on `benchmark`."""
+        return self.views_of[benchmark][-1] if benchmark in self.views_of else self.main_view
+
+
+class Guards(Settings):
+    """Benchmarks on which a training is not to lose: each model is compared with the one that it started from."""
+
+    benchmarks: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)]
+    """Of `[evaluate]`, without its first one, which is in-domain."""
+
+
+class Attention(Settings):
+    """Where the decoder looks, by kind of token, when the same items are typed and spoken with the same responses."""
+
+    items: Count
+    """Of each benchmark, spread evenly over it."""
+    benchmarks: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
+    """`all` is every one of `[evaluate]`."""
+    models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
+    """`all` is every trained model; the base is always there, as it is what the others are compared with."""
+    views: Annotated[tuple[AttentionView, ...], Field(min_length=1), AfterValidator(unique)] = (
+        "image_text",
+        "image_speech",
+    )
+    """The first one is typed: distances are from the base under it, and the variant `matched` has its query lengths."""
+    layers: Literal["all"] | Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(unique)] = "all"
+    """Numbers of decoder layers from 0."""
+    response: Literal["gold", "base"] = "gold"
+    """What stands as the response under every view: the gold answer, or what the base answers when it is typed to."""
+    response_rows: Literal["tokens", "predicting"] = "tokens"
+    """Where the response attends from: its own tokens, or the positions that predict them, which is one earlier."""
+    sink_share: Share = 0.1
+    """A key that takes more than this share of the attention of an item's query, or response, is listed as a sink."""
+    baseline: Name | None = None
+    """Model than which the others may be closer to the typed view; the first training when absent."""
+    batch_size: Count = 8
+    """Items per pass; changes nothing but rounding."""
+
+    speed_only: ClassVar[frozenset[str]] = frozenset({"batch_size"})
+
+    @model_validator(mode="after")
+    def _reference_is_typed(self) -> Self:
+        if self.views[0] in SPOKEN_VIEWS:
+            raise ValueError(f"the first of views is what the others are compared with, and {self.views[0]} is spoken")
+        return self
+
+
+class Report(Settings):
+    """What the report page shows."""
+
+    title: str | None = None
+    """The recipe's name when absent."""
+    items: int = Field(default=60, ge=0, le=MAX_COUNT)
+    """Items shown side by side."""
+    ablation: Annotated[tuple[Name, ...], AfterValidator(unique)] | dict[Name, Name] = ()
+    """Models that are set out as the rows of an ablation: their names, or a table `ROW = "MODEL"`. Scores are those
+    under the speech view, or under `sound_text` where only that is asked."""
+    ablation_baseline: Name | None = None
+    """Row from which the others' differences are told; the first one when absent."""
+    published: Literal["self_kd"] | None = None
+    """Paper whose printed numbers stand beside the run's, in a section set out as the paper is."""
+
+    @property
+    def rows(self) -> dict[str, str]:
+        """The rows of the ablation, and the model of each."""
+        return self.ablation if isinstance(self.ablation, dict) else {name: name for name in self.ablation}
+
+    @model_validator(mode="after")
+    def _baseline_is_a_row(self) -> Self:
+        if self.ablation_baseline is not None and self.ablation_baseline not in self.rows:
+            raise ValueError(f"ablation_baseline {self.ablation_baseline!r} is no row of the ablation")
+        return self

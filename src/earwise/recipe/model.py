@@ -1,0 +1,98 @@
+"""The schema of `[model]`: the base, the ears that it gets or has, and what else of it is trained."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from earwise.recipe.table import ENCODER, MODEL, Count, Settings, unique
+from earwise.records import NonEmpty
+
+BASE = "base"
+"""Name of the vision-language model before anything is trained: a `start`, an evaluated model, and `[model] base`."""
+
+ALIGNED = "aligned"
+"""Name of the model that `[align]` leaves: a `start` and an evaluated model."""
+
+
+class _Ears(Settings):
+    stack: Count
+    """Encoder frames (20 ms each) stacked into one token."""
+    hidden: Count
+    """Width of the projector's hidden layer."""
+    markers: bool = True
+    """Learned begin and end vectors around the speech."""
+
+
+class FreshEars(_Ears):
+    """A new, randomly initialised Whisper encoder."""
+
+    encoder: Literal["fresh"]
+    layers: Count
+    width: Count
+    heads: Count
+    mel_bins: Count = 80
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+
+class PretrainedEars(_Ears):
+    """The encoder of a Whisper checkpoint."""
+
+    encoder: Literal["pretrained"]
+    path: Annotated[NonEmpty, ENCODER]
+    """Folder or hub id."""
+    revision: str | None = None
+
+
+class NativeEars(Settings):
+    """The audio tower of a base that hears by itself."""
+
+    encoder: Literal["native"]
+    train: Literal["none", "projector", "tower"] = "projector"
+    """What of it is trained: nothing, its projection into the language model, or all of it."""
+
+
+class Lora(Settings):
+    """Low-rank updates in the language model, trained beside the ears. Teachers are computed without them."""
+
+    rank: Count
+    alpha: Count
+    """The updates are multiplied by alpha / rank."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    targets: Annotated[tuple[NonEmpty, ...], Field(min_length=1), AfterValidator(unique)] = (
+        "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
+    )  # fmt: skip
+    """Names of the linear layers that are updated."""
+
+
+class Model(Settings):
+    """The base model, the ears it gets or has, and what else of it is trained."""
+
+    base: Annotated[NonEmpty, MODEL]
+    """A shipped model (`internvl-micro`), a folder or a hub id; `base` is the model that the `[base]` table trains."""
+    revision: str | None = None
+    family: Literal["auto", "internvl", "qwen2_vl", "qwen2_5_vl", "qwen2_audio", "qwen2_5_omni"] = "auto"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the frozen weights."""
+    trust_remote_code: bool = False
+    ears: Annotated[FreshEars | PretrainedEars | NativeEars, Field(discriminator="encoder")]
+    lora: Lora | None = None
+    decoder: Literal["frozen", "full"] = "frozen"
+    """`full` trains the whole decoder beside the ears: embeddings, layers, norm and head."""
+
+    @model_validator(mode="after")
+    def _one_way_to_train_the_decoder(self) -> Self:
+        if self.lora is not None and self.decoder == "full":
+            raise ValueError("lora updates a frozen decoder: leave it out where decoder is 'full'")
+        return self
+
+    @property
+    def trains_decoder(self) -> bool:
+        """Whether typed answers change with a training, too: those of all other models are the base's."""
+        return self.lora is not None or self.decoder == "full"

@@ -1,0 +1,200 @@
+"""The schema of what teaches beside the data: `[traces]`, `[verify]`, `[descriptions]` and `[answers]`."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from earwise.recipe.model import BASE
+from earwise.recipe.table import MODEL, Address, Count, NamesModel, Seed, Settings, Share, Variable, unique
+from earwise.records import NonEmpty
+
+Seconds = Annotated[float, Field(gt=0)]
+Money = Annotated[float, Field(ge=0)]
+
+
+class LocalModel(Settings):
+    """A model that `earwise.models` loads."""
+
+    type: Literal["local"]
+    model: Annotated[NonEmpty, MODEL]
+    """Shipped name, folder or hub id."""
+    ears: Annotated[str | None, NamesModel(files=("ears.json",), hub=False, kind="ears")] = None
+    """Folder of ears, for a base that does not hear by itself."""
+    revision: str | None = None
+    batch_size: Count = 8
+    replicas: Count = 1
+    """Copies of the model, each in a worker of its own."""
+
+    speed_only: ClassVar[frozenset[str]] = frozenset({"batch_size", "replicas"})
+
+
+class ModelServer(Settings):
+    """Any OpenAI-compatible chat server."""
+
+    type: Literal["server"]
+    base_url: Address
+    model: NonEmpty
+    api_key_env: Variable | None = None
+    frames_as: Literal["images", "video"] = "images"
+    """`video` sends frames as one video, which vLLM takes; `images` works everywhere."""
+    concurrency: Count = 16
+    timeout_s: Seconds = 300.0
+    max_attempts: Count = 6
+    prompt_price: Money = 0.0
+    """For a million tokens; what it cost is told in the same currency."""
+    completion_price: Money = 0.0
+
+    speed_only: ClassVar[frozenset[str]] = frozenset(
+        {"base_url", "api_key_env", "concurrency", "timeout_s", "max_attempts", "prompt_price", "completion_price"}
+    )
+
+
+Generator = Annotated[LocalModel | ModelServer, Field(discriminator="type")]
+
+
+class VideoFrames(Settings):
+    """Which frames of a video the teacher sees: `count`, or `fps` per second and `count` at most."""
+
+    count: Count = 8
+    fps: Seconds | None = None
+    longest_side: Count | None = None
+    """Larger frames are scaled down to it, in pixels."""
+
+
+class Traces(Settings):
+    """A teacher sees the silent video of each item and reasons about what must be heard, n times."""
+
+    teacher: Generator
+    items: NonEmpty = "train"
+    """Item file of the data folder, without its ending."""
+    system: str | None = None
+    """What the teacher is told first; our text about what can be heard when absent, nothing when empty."""
+    request: str | None = None
+    """What follows the question; our request for the think/answer format when absent, nothing when empty."""
+    n: Count = 4
+    max_tokens: Count = 512
+    temperature: float = Field(default=1.0, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    seed: Seed = 0
+    frames: VideoFrames = VideoFrames()
+    agreement: Literal["unanimous", "majority"] = "unanimous"
+    threshold: Share | None = None
+    """Least share of the n samples, with `majority` only."""
+
+    @model_validator(mode="after")
+    def _threshold_with_majority(self) -> Self:
+        if (self.agreement == "majority") != (self.threshold is not None):
+            raise ValueError("threshold belongs to agreement 'majority' and is required there")
+        if self.threshold == 0:
+            raise ValueError("threshold must be above 0")
+        return self
+
+
+class TrustBar(Settings):
+    """What a checker must reach with the lower end of each 95 % interval before it may filter."""
+
+    precision: Share = 0.8
+    recall: Share = 0.5
+    accuracy: Share = 0.7
+
+
+class Verify(Settings):
+    """A checker hears each item's sound and reads the chains about it."""
+
+    checker: Generator
+    method: Literal["ask", "describe"] = "ask"
+    """`ask` shows the checker each statement for a yes or no, as published. With `describe` it writes down what it
+    hears, once for each sound, and a statement holds if it is among those claims: for chains of a closed grammar. It is
+    also known then what a chain leaves out."""
+    request: NonEmpty = "Write down everything that you hear, in order."
+    """With `describe`: what the checker is asked."""
+    unit: Literal["chain", "claim"] = "chain"
+    """Whether a chain is judged as a whole, as published, or claim by claim."""
+    agreed_only: bool = True
+    """Whether only traces that the agreement kept are judged."""
+    max_tokens: Count = 64
+    known: NonEmpty = "known.jsonl"
+    """File with chains that are known to be true, one per sound: in the data folder, or else a path."""
+    words: Annotated[tuple[NonEmpty, ...], AfterValidator(unique)] = ()
+    """Words of a closed vocabulary that exclude each other (kinds of sounds): one is put in place of another."""
+    orders: tuple[tuple[NonEmpty, NonEmpty], ...] = ()
+    """Pairs of words that change places, such as ["before", "after"]."""
+    foreign: bool = True
+    """Whether the chain of another sound is put in."""
+    added: bool = True
+    """Whether a claim of another sound's chain is added."""
+    bar: TrustBar = TrustBar()
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _claims_are_described(self) -> Self:
+        if self.method == "describe" and self.unit != "claim":
+            raise ValueError("method 'describe' compares claims: set unit to 'claim'")
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_corrupted(self) -> Self:
+        if not (self.words or self.orders or self.foreign or self.added):
+            raise ValueError("no corruption is left, so the checker could not be measured")
+        return self
+
+
+class _Descriptions(Settings):
+    items: Annotated[tuple[NonEmpty, ...], AfterValidator(unique)] = ("train",)
+    """Item files of the data folder whose sounds are described, without their ending. Where `description_text` is among
+    `evaluate.views`, the benchmarks are described, too."""
+
+
+class ByModel(_Descriptions):
+    """A model listens and describes, greedily and once for each sound; it is not told the question."""
+
+    by: Literal["model"]
+    model: Generator
+    request: NonEmpty = (
+        "Describe this recording for somebody who cannot hear it. Say which sounds there are and in which order, "
+        "write down what is spoken and how it is spoken, and name instruments, tempo and mood of music."
+    )
+    """What it is asked."""
+    max_tokens: Count = 256
+    """Of a description."""
+
+
+class ByCaption(_Descriptions):
+    """The CAPTION block of the item's own answer, in the format of Audio-Reasoner."""
+
+    by: Literal["caption"]
+
+
+class ByMeta(_Descriptions):
+    """Transcript and tags that the item carries in its `meta`."""
+
+    by: Literal["meta"]
+    transcript: NonEmpty = "transcript"
+    """Key of the words that are spoken, a text."""
+    tags: NonEmpty = "tags"
+    """Key of what is heard beside them, a text or a list of texts."""
+
+
+Descriptions = Annotated[ByModel | ByCaption | ByMeta, Field(discriminator="by")]
+
+
+class Answers(Settings):
+    """What a model answers to items under a typed view, in place of their gold answers: the item file `written`."""
+
+    items: NonEmpty = "train"
+    """Item file of the data folder, without its ending; its clips are those of the written items."""
+    view: Literal["image_text", "video_text", "sound_text", "description_text", "text_only"] = "image_text"
+    """What the model sees."""
+    model: Annotated[NonEmpty, MODEL] = BASE
+    """Who answers: `base`, which is the recipe's base before any training, or another model's folder or hub id."""
+    max_new_tokens: Count
+    """Of an answer, stop token included; an answer that does not end by then is dropped."""
+    temperature: float = Field(default=0.0, ge=0)
+    """Divides the logits; 0 is greedy."""
+    seed: Seed = 0
+    """Of the draws; without effect on greedy answers."""
+    batch_size: Count = 16
+
+    speed_only: ClassVar[frozenset[str]] = frozenset({"batch_size"})

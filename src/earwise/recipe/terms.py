@@ -1,0 +1,251 @@
+"""The schema of terms: losses over two passes, and the reward of GRPO."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+
+from earwise.io.limits import MAX_COUNT
+from earwise.recipe.table import TOKENIZER, Address, Count, NamesModel, Settings, Share, Variable
+from earwise.recipe.teach import ModelServer, Seconds
+from earwise.records import NonEmpty, View
+
+SELF, SNAPSHOT = "self", "snapshot"
+"""Teachers that are no other model: the student's own weights, and a frozen copy of the student at the start."""
+
+
+class TeacherServer(Settings):
+    """A text teacher behind an OpenAI-compatible server, which lists the likeliest words at every response token."""
+
+    type: Literal["server"]
+    base_url: Address
+    model: NonEmpty
+    tokenizer: Annotated[str | None, TOKENIZER] = None
+    """Folder or hub id with the config and tokenizer that the server's model has; `model` when absent."""
+    top_k: Count
+    """Words that are listed at each token. What they leave of the probability is one more outcome, the rest."""
+    reply: Literal["prompt_logprobs", "echo"] = "prompt_logprobs"
+    """How the server is asked: by vLLM's `prompt_logprobs`, which names tokens by id, or by OpenAI's `echo` with
+    `logprobs`, which names them by text."""
+    api_key_env: Variable | None = None
+    concurrency: Count = 16
+    timeout_s: Seconds = 300.0
+    max_attempts: Count = 6
+
+    speed_only: ClassVar[frozenset[str]] = frozenset(
+        {"base_url", "api_key_env", "concurrency", "timeout_s", "max_attempts"}
+    )
+
+
+def _is_of(teacher: object) -> str:
+    """Which of both a teacher is meant to be, so that only that one's errors are told."""
+    return "table" if isinstance(teacher, dict | TeacherServer) else "name"
+
+
+class TaughtTerm(Settings):
+    """What every term with a teacher says."""
+
+    weight: float = Field(ge=0)
+    teacher: Annotated[
+        Annotated[NonEmpty, Tag("name")] | Annotated[TeacherServer, Tag("table")],
+        Discriminator(_is_of),
+        NamesModel(files=("config.json", "cache.json")),
+    ] = "self"
+    """`self` (same weights), `snapshot` (frozen copy of the student at the start), or the folder or hub id of another
+    model; also the folder of a teacher's stored states; for `logits` also the table of a server."""
+    view: View = "image_text"
+    """What the teacher sees."""
+    answers: Literal["all", "given", "drawn"] = "all"
+    """Beside `on_policy`: whether the term learns from all answers, from those of the items or from the student's."""
+
+    @property
+    def teacher_name(self) -> str:
+        """What the teacher is called in passes and errors."""
+        return f"server {self.teacher.model}" if isinstance(self.teacher, TeacherServer) else self.teacher
+
+    @model_validator(mode="after")
+    def _reads_what_a_server_has(self) -> Self:
+        """Only `logits`, whose schema is `training_settings.LogitsTerm`, can do with a server."""
+        if isinstance(self.teacher, TeacherServer) and (kind := getattr(self, "type", "")) != "logits":
+            raise ValueError(f"{kind} reads hidden states, and a server gives log-probabilities only: name a model")
+        return self
+
+
+class LayerMapTerm(TaughtTerm):
+    """Each layer of the student with a layer of a teacher of any depth and width, at the response tokens."""
+
+    type: Literal["layer_map"]
+    every: Count = 1
+    """Student layers that are compared: each, or each k-th."""
+    space: Literal["logit_lens", "cosine", "cka"] = "logit_lens"
+    """`logit_lens`: JSD of what each model's own final norm and head make of its layers, in nats. `cosine`: 1 - cosine
+    after a learned projection of the student's states. `cka`: 1 - linear centred kernel alignment over the batch."""
+    reduce: Literal["sum", "mean"] = "sum"
+    """Over the compared layers."""
+
+
+class AttentionTerm(TaughtTerm):
+    """Where and how much response positions attend to the image, against the same weights under the teacher's view."""
+
+    type: Literal["attention"]
+    every: Count = 1
+    """Layers that are compared: each, or each k-th."""
+    heads: Literal["mean", "each"] = "mean"
+    """Whether the heads' mean is compared, or each head."""
+    mass: bool = True
+    """Whether what all other keys take together counts as one more outcome; else attention is normalised over the image
+    keys, and only where in the image is compared."""
+
+    @model_validator(mode="after")
+    def _of_one_model(self) -> Self:
+        if self.teacher not in ("self", "snapshot"):
+            raise ValueError("attention is compared between two views of one model: set teacher = 'self'")
+        return self
+
+
+class FirstTokenTerm(TaughtTerm):
+    """The last hidden state that predicts a response's first token, against the teacher's."""
+
+    type: Literal["first_token"]
+    distance: Literal["squared", "norm"] = "squared"
+    """`squared`: squared distance relative to the teacher's squared norm. `norm`: the distance itself."""
+
+
+class InputAlignmentTerm(Settings):
+    """What the ears make of a spoken question, against the input embeddings of the same question typed."""
+
+    type: Literal["input_alignment"]
+    weight: float = Field(ge=0)
+    pool: Literal["mean", "last"] = "mean"
+    """`mean`: means of both. `last`: the clip's last embeddings, as many as the text has, one by one."""
+    distance: Literal["squared", "norm"] = "squared"
+    """As in `first_token`; relative to the text's."""
+
+
+class AcousticTerm(TaughtTerm):
+    """The student's states where it hears, against those of a copy of itself that was frozen before training."""
+
+    type: Literal["acoustic"]
+    distance: Literal["squared", "cosine"] = "squared"
+    """`squared`: squared distance relative to the teacher's squared norm. `cosine`: 1 - cosine."""
+
+    @model_validator(mode="after")
+    def _not_itself(self) -> Self:
+        if self.teacher == "self":
+            raise ValueError("a model's own states cannot hold it in place: set teacher = 'snapshot'")
+        return self
+
+
+class _Reward(Settings):
+    weight: float = Field(gt=0)
+
+
+class AccuracyReward(_Reward):
+    """1 where the answer is the item's first one, in canonical form; else 0."""
+
+    type: Literal["accuracy"]
+
+
+class FormatReward(_Reward):
+    """1 where the text is one reasoning and one answer after it (`traces.format.parse`); else 0."""
+
+    type: Literal["format"]
+    stray: bool = True
+    """Whether text outside the two blocks is allowed."""
+
+
+class ReasoningReward(_Reward):
+    """1 where there is a reasoning of at least `min_words` words, whatever follows it; else 0."""
+
+    type: Literal["reasoning"]
+    min_words: Count = 1
+
+
+class LengthReward(_Reward):
+    """exp(-(words - mean)^2 / (2 std^2)) of the words of the reasoning; without reasoning there are none."""
+
+    type: Literal["length"]
+    mean: float = Field(ge=0)
+    std: float = Field(gt=0)
+
+
+class ClaimsReward(_Reward):
+    """Of the claims of the reasoning, the share that the checker knows of the item's sound; 0 without a claim."""
+
+    type: Literal["claims"]
+
+
+class CompletenessReward(_Reward):
+    """Of the claims that the checker knows of the item's sound, the share that the reasoning states."""
+
+    type: Literal["completeness"]
+
+
+Reward = Annotated[
+    AccuracyReward | FormatReward | ReasoningReward | LengthReward | ClaimsReward | CompletenessReward,
+    Field(discriminator="type"),
+]
+
+
+class Guard(Settings):
+    """Stops a training whose answers collapse: each bound is for the mean over the last `window` steps."""
+
+    window: Count = 5
+    max_kl: float | None = Field(default=None, gt=0)
+    """Nats per token to the reference; needs `beta` above 0, as there is no reference without."""
+    min_entropy: float | None = Field(default=None, gt=0)
+    """Nats per token of the policy."""
+    max_invalid: Share | None = None
+    """Share of the completions from which no answer can be read."""
+
+    @model_validator(mode="after")
+    def _guards_something(self) -> Self:
+        if self.max_kl is None and self.min_entropy is None and self.max_invalid is None:
+            raise ValueError("a guard needs max_kl, min_entropy or max_invalid")
+        return self
+
+
+def _each_type_once(rewards: tuple[Reward, ...]) -> tuple[Reward, ...]:
+    types = [reward.type for reward in rewards]
+    if doubled := [one for one in types if types.count(one) > 1]:
+        raise ValueError(f"{doubled[0]!r} is listed twice")
+    return rewards
+
+
+class GrpoTerm(Settings):
+    """Group relative policy optimisation: of several answers to one prompt, those with more reward become likelier."""
+
+    type: Literal["grpo"]
+    weight: float = Field(gt=0)
+    rewards: Annotated[tuple[Reward, ...], Field(min_length=1), AfterValidator(_each_type_once)]
+    """Summed with their weights."""
+    group: int = Field(default=8, ge=2, le=MAX_COUNT)
+    """Completions of each prompt."""
+    max_tokens: Count
+    """Of a completion, stop token included."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Divides the logits when completions are drawn, and when their log-probabilities are learned from."""
+    standardise: bool = True
+    """Whether advantages are divided by the group's standard deviation; Dr. GRPO (arXiv 2503.20783) does not."""
+    drop_equal: bool = False
+    """Whether groups whose rewards are all equal are left out; they have no advantage, but do have a KL."""
+    clip: float = Field(default=0.2, gt=0, lt=1)
+    """The ratio to the policy that drew the completions counts within 1 - clip and 1 + clip."""
+    updates: Count = 1
+    """Optimiser steps on the same completions."""
+    beta: float = Field(default=0.04, ge=0)
+    """Weight of the KL to the weights at the start of this training; none of them are kept at 0."""
+    normaliser: Literal["completion", "token"] = "completion"
+    """`completion`: mean over a completion's tokens, then over completions; `token`: mean over all tokens (DAPO)."""
+    server: ModelServer | None = None
+    """Asked for the completions; drawn from the student itself when absent."""
+    guard: Guard | None = None
+
+    @model_validator(mode="after")
+    def _kl_is_measured(self) -> Self:
+        if self.beta == 0 and self.guard is not None and self.guard.max_kl is not None:
+            raise ValueError("guard.max_kl needs beta above 0: without, no reference is kept")
+        if self.updates == 1 and self.clip != 0.2:
+            raise ValueError("clip has no effect with one update: the ratio is always 1")
+        return self

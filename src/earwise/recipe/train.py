@@ -1,0 +1,314 @@
+"""The schema of trainings beside `[base]`: `[encoder]`, `[align]`, `[training]`, `[train.NAME]` and `[choose]`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Final, Literal, Self
+
+from pydantic import AfterValidator, Field, JsonValue, model_validator
+
+from earwise.recipe.model import ALIGNED
+from earwise.recipe.table import ENCODER, Count, Name, Settings, Share, unique
+from earwise.recipe.terms import (
+    AcousticTerm,
+    AttentionTerm,
+    FirstTokenTerm,
+    GrpoTerm,
+    InputAlignmentTerm,
+    LayerMapTerm,
+    TaughtTerm,
+    TeacherServer,
+)
+from earwise.records import NonEmpty, View
+
+Precision = Literal["float32", "bfloat16"]
+AskedPrecision = Literal["auto", "float32", "bfloat16"]
+
+
+class Optimisation(Settings):
+    """Hyper-parameters of one training with AdamW."""
+
+    steps: Count
+    """Optimiser steps."""
+    batch_size: Count
+    """Items per forward pass, over all processes."""
+    accumulate: Count = 1
+    """Forward passes per optimiser step."""
+    lr: float = Field(gt=0)
+    """Peak learning rate."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_ratio: Share = 0.0
+    """Share of the steps over which the learning rate rises from 0."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    beta2: float = Field(default=0.999, gt=0, lt=1)
+    """Decay of AdamW's second moment; less remembers fewer steps, which short trainings from nothing want."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    precision: AskedPrecision = "auto"
+    """Of the forward pass (autocast); weights, losses and optimiser state stay in float32. `auto` is bfloat16 where the
+    device multiplies it, and float32 elsewhere; see `earwise.work.arithmetic`."""
+    group_by_length: bool = True
+    """Batches of items of similar length."""
+    save_every: Count = 100
+    """Steps between two checkpoints to resume from."""
+    log_every: Count = 10
+    """Steps between two lines of metrics."""
+
+    speed_only: ClassVar[frozenset[str]] = frozenset({"save_every", "log_every"})
+
+
+FrozenLayers = Annotated[int, Field(ge=0)] | Literal["all"]
+"""How many layers of a given encoder stay as they are in a training, from the first one on, with the convolutions
+before them: they are computed once for each clip. 0 trains the whole encoder, `all` none of it.
+"""
+
+
+class Selection(Settings):
+    """The weights that count are those of the step at which held-out questions were answered best, the earliest if
+    several were as good.
+    """
+
+    items: NonEmpty = "validation"
+    """Item file of the data folder, without its ending."""
+    every: Count
+    """Steps between two tries."""
+    limit: Count | None = None
+    """Items that are asked, from the first on; all of them when absent."""
+    max_new_tokens: Count
+
+
+class Training(Optimisation):
+    """Hyper-parameters that all trainings of a recipe share, so that they are compared at equal cost."""
+
+    frozen_layers: FrozenLayers = 0
+    shared_prefix: Literal["auto", "off"] = "auto"
+    """`auto` computes the tokens that two views have in common once, where that is exact."""
+    select: Selection | None = None
+    """How many steps of a training count; all of them when absent."""
+
+
+class Encoder(Optimisation):
+    """Training of a small Whisper encoder by CTC on words, from nothing or from one that hears already."""
+
+    start: Annotated[NonEmpty | None, ENCODER] = None
+    """Whisper checkpoint of the same sizes, whose encoder goes on learning: a shipped one, a folder or a hub id."""
+
+    layers: Count
+    width: Count
+    heads: Count
+    mel_bins: Count = 80
+    stack: Count = 2
+    """Encoder states (20 ms each) per output of the CTC layer."""
+
+
+class Align(Optimisation):
+    """Alignment of fresh ears by writing down speech."""
+
+    data: Literal["train", "transcribe"] = "transcribe"
+    view: View = "speech_only"
+    frozen_layers: FrozenLayers = 0
+
+
+class SftTerm(Settings):
+    """Cross entropy with the gold answer, in nats per response token."""
+
+    type: Literal["sft"]
+    weight: float = Field(ge=0)
+
+
+class LogitsTerm(TaughtTerm):
+    """Divergence between the teacher's and the student's next-token distributions, in nats per response token."""
+
+    type: Literal["logits"]
+    divergence: Literal["forward_kl", "reverse_kl", "jsd"] = "forward_kl"
+    """`forward_kl` is KL(teacher || student)."""
+    temperature: float = Field(default=1.0, gt=0)
+    teacher_share: float = Field(default=0.5, gt=0, lt=1)
+    """Teacher's weight in the mixture of `jsd`; no other divergence has one."""
+
+    @model_validator(mode="after")
+    def _share_is_for_jsd(self) -> Self:
+        if self.divergence != "jsd" and self.teacher_share != 0.5:
+            raise ValueError(f"teacher_share has no effect on {self.divergence}")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_enough_of_a_server(self) -> Self:
+        """`reverse_kl` and a temperature need the probability of every word, and a server lists some."""
+        if isinstance(self.teacher, TeacherServer) and (self.divergence == "reverse_kl" or self.temperature != 1):
+            asked = "reverse_kl" if self.divergence == "reverse_kl" else "a temperature"
+            raise ValueError(f"{asked} needs every word's probability, and a server lists the likeliest top_k only")
+        return self
+
+
+class LayersTerm(TaughtTerm):
+    """Squared distance of the two views' hidden states, relative to the teacher's norm; mean over tokens and layers."""
+
+    type: Literal["layers"]
+
+
+Term = Annotated[
+    SftTerm
+    | LogitsTerm
+    | LayersTerm
+    | LayerMapTerm
+    | AttentionTerm
+    | FirstTokenTerm
+    | InputAlignmentTerm
+    | AcousticTerm
+    | GrpoTerm,
+    Field(discriminator="type"),
+]
+
+
+WRITTEN_BY: Final[Mapping[str, str]] = {
+    "distilled": "traces",
+    "traces": "traces",
+    "traces_agreed": "traces",
+    "traces_verified": "verify",
+    "traces_agreed_verified": "verify",
+    "traces_complete": "verify",
+    "distilled_complete": "verify",
+    "written": "answers",
+}
+"""Item files that another stage than `data` writes, and which: the table of that name must be there."""
+
+
+class OnPolicy(Settings):
+    """Answers by the student itself, as it is at that step, in place of a share of the given ones (GKD, arXiv
+    2306.13649): its teachers score the tokens that it drew, from their own views.
+    """
+
+    share: Share
+    """Of the items, each decided by itself: GKD's lambda."""
+    max_tokens: Count
+    """Of an answer, stop token included."""
+    temperature: float = Field(default=1.0, ge=0)
+    """Divides the logits when answers are drawn; 0 is greedy."""
+
+
+ItemFile = Literal[
+    "train", "train_other", "transcribe", "seen", "listen", "events", "replay", "distilled", "traces", "traces_agreed",
+    "traces_verified", "traces_agreed_verified", "traces_complete", "distilled_complete", "written",
+]  # fmt: skip
+"""What trainings learn from."""
+
+
+class Part(Settings):
+    """A share of the items of every optimiser step, with data, view and terms of its own."""
+
+    share: float = Field(gt=0, le=1)
+    """Of the items of an optimiser step; the shares of all parts sum to 1."""
+    data: ItemFile = "train"
+    view: View = "image_speech"
+    """What the student sees."""
+    kinds: tuple[NonEmpty, ...] = ()
+    """Only items of these kinds; all when empty."""
+    balance: bool = False
+    """Whether each answer is learned equally often, however many items have it: filters that drop chains of one answer
+    more often than those of another leave a bias, which is taken back so."""
+    stretch: Count = 1
+    """Under a view with typed questions, each of their words is typed once to so many times, as speech draws words out:
+    who can copy such a text can learn to write down speech, and who can answer it to answer by ear."""
+    terms: Annotated[tuple[Term, ...], Field(min_length=1)]
+
+    def for_stage(self) -> dict[str, JsonValue]:
+        """As in `Settings`; `kinds` is not said where all are meant."""
+        return {key: value for key, value in super().for_stage().items() if key != "kinds" or value}
+
+    @model_validator(mode="after")
+    def _only_what_is_typed_is_drawn_out(self) -> Self:
+        if self.stretch > 1 and not self.view.endswith(("_text", "text_only")):
+            raise ValueError(f"stretch has no effect on the view {self.view!r}: set a view with typed questions")
+        return self
+
+
+class Train(Settings):
+    """One training: where it starts, what the student sees, and the terms of its objective; or several such parts.
+
+    With the weight alpha of Self-KD (arXiv 2503.00059), `logits` weighs alpha and `sft` weighs 1 - alpha: both are
+    written out in the recipe.
+    """
+
+    start: Name = ALIGNED
+    """`aligned`, `base` (new ears) or the name of another training."""
+    data: ItemFile = "train"
+    """Item file to learn from; `train_other` has the questions of `train` with another annotator's answers. The others
+    are what a teacher left: `distilled` its answers, `traces` its chains that are well formed, and of these those that
+    agree, that a checker verified, both, and both without an omission; `written` has the answers of `[answers]`.
+    `seen`, `listen`, `events` and `replay` are files of the laboratory of sounds."""
+    view: View = "image_speech"
+    """What the student sees."""
+    balance: bool = False
+    """Whether each answer is learned equally often, however many items have it: filters that drop chains of one answer
+    more often than those of another leave a bias, which is taken back so."""
+    terms: tuple[Term, ...] = ()
+    """Needed by a training without parts."""
+    parts: dict[Name, Part] = Field(default={})
+    """Several things that are learned at once, in place of `data`, `view` and `terms`."""
+    on_policy: OnPolicy | None = None
+    """Answers that the student draws; all answers are given when absent."""
+    copy_share: Share = 0.0
+    """Share of the items that are taken from the transcription set, so that the model keeps its transcripts."""
+    replay_share: Share = 0.0
+    """Share of the items that are taken from `replay.jsonl`: what the model can do already and is not to forget."""
+    steps: Count | None = None
+    """In place of `[training] steps`."""
+    lr: float | None = Field(default=None, gt=0)
+    """In place of `[training] lr`."""
+    batch_size: Count | None = None
+    """In place of `[training] batch_size`."""
+    once: bool = False
+    """Trained once, with seed 0, for all seeds of the recipe: a costly start that their trainings have in common."""
+
+    @model_validator(mode="after")
+    def _terms_or_parts(self) -> Self:
+        if not self.parts:
+            if not self.terms:
+                raise ValueError("nothing is to be learned: give terms, or parts")
+            return self
+        for key in ("data", "view", "balance", "terms", "on_policy", "copy_share", "replay_share"):
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{key} has no effect beside parts: each part has data, view and terms of its own")
+        if not math.isclose(total := math.fsum(part.share for part in self.parts.values()), 1.0, abs_tol=1e-6):
+            raise ValueError(f"the shares of the parts sum to {total:g}, not to 1")
+        return self
+
+    @property
+    def each(self) -> tuple[Part, ...]:
+        """Its parts; a training without any is one part."""
+        return tuple(self.parts.values()) or (
+            Part(share=1.0, data=self.data, view=self.view, balance=self.balance, terms=self.terms),
+        )
+
+    @property
+    def every_term(self) -> tuple[Term, ...]:
+        """The terms of all parts."""
+        return tuple(term for part in self.each for term in part.terms)
+
+    def for_stage(self) -> dict[str, JsonValue]:
+        """As in `Settings`; what is not used of `parts`, `balance` and `once` is not said."""
+        found = super().for_stage()
+        left_out = {key for key in ("parts", "balance", "once") if not getattr(self, key)}
+        return {key: value for key, value in found.items() if key not in left_out}
+
+
+def portions(total: int, shares: Sequence[float]) -> list[int]:
+    """Whole numbers in proportion to `shares` (which sum to 1) that sum to `total`: by the largest remainders, the
+    first of equal ones.
+    """
+    exact = [total * share for share in shares]
+    whole = [math.floor(value + 1e-9) for value in exact]
+    by_remainder = sorted(range(len(shares)), key=lambda place: whole[place] - exact[place])
+    for place in by_remainder[: total - sum(whole)]:
+        whole[place] += 1
+    return whole
+
+
+class Choice(Settings):
+    """The training whose weights answered the held-out questions of `[training.select]` best, for each seed."""
+
+    of: Annotated[tuple[Name, ...], Field(min_length=2), AfterValidator(unique)]
+    """Trainings; the first of those that are equally good is chosen."""
+    steps: Count
+    """For which the chosen one goes on, from its weights, by its own objective on its own items."""

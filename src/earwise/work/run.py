@@ -1,0 +1,350 @@
+"""A run: a folder in which stages leave their results, each behind a marker that is written last.
+
+    runs/quickstart/
+      run.json  recipe.json          where it came from, one entry per attempt; the recipe with all defaults in it
+      stages/align/started.json      what the stage depends on, and that it was begun
+      stages/align/...               whatever the stage writes
+      stages/align/metrics.jsonl     its numbers over steps
+      stages/align/done.json         written last: the stage is whole
+
+Running again continues: a stage that is done with the same fingerprint is skipped, one that was begun with it is called
+again on its own folder, and one whose settings, inputs or needed stages changed is cleared and starts over. A stage's
+`done.json` vouches for its files (`earwise.work.manifest`): one that lost a file or has a damaged one is opened again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from earwise.errors import EarwiseError, InputError
+from earwise.recipe.read import resolved_json
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.train import Precision
+from earwise.work import arithmetic
+from earwise.work.fingerprints import changes, fingerprint
+from earwise.work.locks import FileLock
+from earwise.work.markers import DONE, STARTED, Found, Marker, clear_but, read_marker
+from earwise.work.metrics import Metrics
+from earwise.work.progress import duration
+from earwise.work.provenance import InputHashes, attempt, code_versions
+from earwise.work.ranks import ALONE, END, Ranks
+from earwise.work.stage import Stage as Stage
+from earwise.work.stage import StageContext as StageContext
+from earwise.work.stage_kinds import kind_of
+from earwise.work.store import PART, read_json, write_atomic
+
+_PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
+
+
+class Run:
+    """The folder of one recipe's run. `say` is given one line for each thing that a person should know."""
+
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        recipe_file: Path | None = None,
+        *,
+        command: Sequence[str] = (),
+        say: Callable[[str], None] = print,
+        ranks: Ranks = ALONE,
+        read_all: bool = False,
+    ) -> None:
+        self.folder, self.recipe, self.recipe_file = folder, recipe, recipe_file
+        self.command, self.say, self.ranks, self.read_all = list(command), say, ranks, read_all
+        self.running: str | None = None
+        """Name of the stage that is at work, or that failed."""
+        self._together = False
+        """Whether all processes are in a stage that they work on together."""
+
+    def execute(self, stages: Sequence[Stage], only: Collection[str] | None = None) -> list[str]:
+        """Bring `stages` up to date, in order; returns the names of those whose work was called.
+
+        With `only`, just these stages and what they need. Of several processes, all call this; all but the first work
+        only where that one has them work. Raises `EarwiseError` if another run is at work in this folder, `InputError`
+        for a missing input, and whatever a stage raises.
+        """
+        _check_plan(stages)
+        chosen = _with_needs(stages, only)
+        if not self.ranks.is_main:
+            return self._follow(chosen)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / "run.lock", "the run folder")
+        except OSError as error:
+            raise InputError(f"cannot be a run's folder: {error.strerror}", file=self.folder) from None
+        try:
+            return self._bring_up_to_date(chosen)
+        finally:
+            lock.release()
+            if not self._together:  # Else the others wait for this process elsewhere, and end with it.
+                self.ranks.tell(END)
+
+    def _follow(self, stages: Sequence[Stage]) -> list[str]:
+        """What a process does that is not the first one."""
+        worked = []
+        while (number := self.ranks.hear()) != END:
+            stage = stages[number]
+            worked.append(stage.name)
+            self.running = stage.name
+            precision = tuple(_PRECISIONS[self.ranks.hear()] for _ in stage.precision)
+            stage.work(self._context(stage, precision, {}))
+            self.ranks.meet()
+            self.running = None
+        return worked
+
+    def _bring_up_to_date(self, stages: Sequence[Stage]) -> list[str]:
+        depends = self._depends(stages)
+        found = {stage.name: self._found(stage, depends[stage.name]) for stage in stages}
+        if waiting := _may_work(stages, found):
+            _check_all(waiting)
+            self._record_attempt()
+        done: dict[str, Marker] = {}
+        worked: list[str] = []
+        for number, stage in enumerate(stages):
+            marker = found[stage.name].whole
+            if marker is None or self._is_stale(stage, marker, done):
+                worked.append(stage.name)
+                self.running = stage.name
+                self._check_processes(stage)
+                self._open_again(stage, found[stage.name])
+                marker = self._work(stage, depends[stage.name], done, number)
+                self.running = None
+            done[stage.name] = marker
+            self.say(f"{stage.name}: done, {duration(marker.seconds)}")
+        return worked
+
+    def _check_processes(self, stage: Stage) -> None:
+        if stage.processes == "one" and self.ranks.count > 1:
+            what = f"this stage is made for one process, and there are {self.ranks.count}"
+            remedy = f"run `earwise {stage.verb}` by itself first, then all of the recipe with several processes"
+            raise InputError(what, remedy=remedy)
+
+    def _found(self, stage: Stage, depends: dict[str, Any]) -> Found:
+        """What lies in the stage's folder; nothing of it is cleared yet."""
+        marker = self._read(self._folder(stage), DONE)
+        if marker is None or marker.fingerprint != fingerprint(depends) or self._missing_outputs(stage):
+            return Found(None)
+        damage = marker.damage(read_all=self.read_all)
+        return Found(marker, tuple(damage)) if damage else Found(marker.refresh(self._folder(stage)))
+
+    def _read(self, folder: Path, name: str) -> Marker | None:
+        return read_marker(self.folder, folder, name, self.say)
+
+    def _is_stale(self, stage: Stage, marker: Marker, done: dict[str, Marker]) -> bool:
+        """Whether a stage that it needs was made again and is another one now; its folder is then cleared."""
+        other = _other_now(marker, done)
+        if other:
+            self.say(f"{stage.name}: {other[0]} was made again and is not what it was")
+            self._clear(stage)
+        return bool(other)
+
+    def _open_again(self, stage: Stage, found: Found) -> None:
+        """Say what is damaged and what will be repeated, and leave the folder as if the stage had not come so far."""
+        if found.done is None or not found.damage:
+            return
+        gone, files = {one.name for one in found.damage}, found.done.files.names
+        more = f" and {len(gone) - 1} more files are damaged" if len(gone) > 1 else ""
+        self.say(f"{stage.name}: damaged: {found.damage[0].name}: {found.damage[0].what}{more}")
+        keeps = kind_of(stage.verb).keeps
+        kept = [name for name in files if name not in gone and (not gone & files or keeps(name, gone))]
+        if kept:
+            self.say(f"{stage.name}: opened again, {len(kept)} of {len(files)} files are kept")
+            clear_but(self._folder(stage), kept)
+        else:
+            took, way_out = duration(found.done.seconds), "to keep it, stop now and put back the file"
+            self.say(f"{stage.name}: all of it is done again, which took {took} ({way_out})")
+            self._clear(stage)
+
+    def _work(self, stage: Stage, depends: dict[str, Any], done: dict[str, Marker], number: int) -> Marker:
+        """Run one stage from where it stands, between its two markers; returns the second one."""
+        folder = self._folder(stage)
+        with self._about_the_folder():
+            started = self._prepare(stage, depends)
+        began = time.time()
+        precision = arithmetic.settle(stage.precision, _began_with(stage, started), stage.name, self.say)
+        started = replace(started, precision=precision)
+        started.write(folder, STARTED, began=began)
+        if stage.processes == "all":
+            self.ranks.tell(number)
+            self._together = True
+            for one in precision:  # That of the first process, as the others may be on machines of another kind.
+                self.ranks.tell(_PRECISIONS.index(one))
+        stage.work(self._context(stage, precision, done))
+        if self._together:
+            self.ranks.meet()
+            self._together = False
+        if missing := self._missing_outputs(stage):
+            raise EarwiseError(f"the stage ended without writing {missing[0]}")
+        seconds = round(started.seconds + time.time() - began, 3)
+        made_from = {name: done[name].content for name in stage.needs if done[name].content}
+        ended = started.vouch(self.folder, folder, stage.outputs, seconds=seconds, made_from=made_from)
+        ended.write(folder, DONE)
+        return ended
+
+    def _context(self, stage: Stage, precision: tuple[Precision, ...], done: dict[str, Marker]) -> StageContext:
+        folder = self._folder(stage)
+        timings_s = {name: one.seconds for name, one in done.items()}
+        made_with = {name: one.versions for name, one in done.items()}
+        metrics = Metrics(folder / "metrics.jsonl")
+        return StageContext(
+            stage, folder, self.folder, metrics, self.say, timings_s, precision, self._versions, made_with
+        )
+
+    @cached_property
+    def _versions(self) -> dict[str, str]:
+        return code_versions()
+
+    def _prepare(self, stage: Stage, depends: dict[str, Any]) -> Marker:
+        """Leave the stage's folder fit to work in: as it is, or empty. Returns what says so when work begins."""
+        folder = self._folder(stage)
+        fresh = Marker(stage.name, fingerprint(depends), depends, versions=self._versions)
+        found = self._read(folder, DONE) or self._read(folder, STARTED)
+        if found and found.fingerprint == fresh.fingerprint:
+            again = found.continued(folder, self._versions)
+            (folder / DONE).unlink(missing_ok=True)
+            self.say(f"{stage.name}: continues after {duration(again.seconds)}")
+            return again
+        if found:
+            self.say(f"{stage.name}: starts over, {', '.join(changes(found.depends, depends))}")
+        else:
+            self.say(f"{stage.name}: starts")
+        self._clear(stage)
+        folder.mkdir(parents=True)
+        return fresh
+
+    @contextmanager
+    def _about_the_folder(self) -> Iterator[None]:
+        """What is wrong with the run's folder itself is for a person to mend."""
+        try:
+            yield
+        except (NotADirectoryError, IsADirectoryError, FileExistsError, PermissionError) as error:
+            remedy = "delete what is there, or choose another folder with --out"
+            raise InputError(
+                f"is in the way of the run: {error.strerror}", file=error.filename, remedy=remedy
+            ) from None
+
+    def _clear(self, stage: Stage) -> None:
+        """Remove what the stage left. The folder goes in one step: a kill leaves no half-cleared one behind."""
+        for name in stage.outputs:
+            (self.folder / name).unlink(missing_ok=True)
+        if self._folder(stage).exists():
+            trash = Path(tempfile.mkdtemp(prefix=".cleared-", dir=self.folder / "stages"))
+            self._folder(stage).rename(trash / "folder")
+        for trash in (self.folder / "stages").glob(".cleared-*"):
+            shutil.rmtree(trash)
+
+    def _depends(self, stages: Sequence[Stage]) -> dict[str, dict[str, Any]]:
+        """What each stage depends on: its settings, seed, input hashes and the fingerprints of the stages it needs."""
+        hashes = InputHashes(self.folder / "inputs.json")
+        depends: dict[str, dict[str, Any]] = {}
+        for stage in stages:
+            depends[stage.name] = {
+                "settings": json.loads(json.dumps(stage.settings)),
+                "seed": stage.seed,
+                "inputs": {str(path): hashes.of(path) for path in stage.inputs},
+                "needs": {name: fingerprint(depends[name]) for name in stage.needs},
+            }
+            if (version := kind_of(stage.verb).version) > 1:  # so that runs from before there were versions stay valid
+                depends[stage.name]["version"] = version
+        hashes.save()
+        return depends
+
+    def _record_attempt(self) -> None:
+        """Add this attempt to `run.json` and write the resolved recipe, before the first stage works."""
+        for unfinished in self.folder.rglob(f".*{PART}"):
+            unfinished.unlink()
+        path = self.folder / "run.json"
+        attempts = _attempts(path)
+        this = attempt(self.folder, self.command, self.recipe.seeds, self.recipe_file)
+        attempts.append({**this, "processes": self.ranks.count})
+        write_atomic(path, _json({"recipe": self.recipe.name, "attempts": attempts}))
+        write_atomic(self.folder / "recipe.json", resolved_json(self.recipe))
+
+    def _folder(self, stage: Stage) -> Path:
+        return self.folder / "stages" / stage.name
+
+    def _missing_outputs(self, stage: Stage) -> list[str]:
+        return [name for name in stage.outputs if not (self.folder / name).exists()]
+
+
+def _may_work(stages: Sequence[Stage], found: dict[str, Found]) -> list[Stage]:
+    """The stages that are to work, and those whose needs are, which work too if another result comes of it."""
+    may: list[Stage] = []
+    whole: dict[str, Marker] = {}
+    for stage in stages:
+        marker = found[stage.name].whole
+        if marker is None or not whole.keys() >= {*stage.needs} or _other_now(marker, whole):
+            may.append(stage)
+        else:
+            whole[stage.name] = marker
+    return may
+
+
+def _other_now(marker: Marker, done: dict[str, Marker]) -> list[str]:
+    """Needed stages that are not what they were when the stage of `marker` was made from them."""
+    return [name for name, was in marker.made_from.items() if done[name].content not in (was, "")]
+
+
+def _check_all(stages: Sequence[Stage]) -> None:
+    """Call the checks of the stages; several have the same one."""
+    checks: list[Callable[[], None]] = []
+    for check in (check for stage in stages for check in stage.check):
+        if check not in checks:
+            checks.append(check)
+            check()
+
+
+def _began_with(stage: Stage, marker: Marker) -> tuple[Precision, ...] | None:
+    """The precision of each of its trainings that an earlier attempt began with; None where there was none."""
+    told = marker.precision
+    return (told * len(stage.precision) if len(told) == 1 else told) or None
+
+
+def _attempts(path: Path) -> list[Any]:
+    """The attempts that a `run.json` lists; raises `InputError` for a damaged one."""
+    found = read_json(path) if path.exists() else {"attempts": []}
+    if not isinstance(found, dict) or not isinstance(found.get("attempts"), list):
+        raise InputError("is no list of attempts", file=path, remedy="delete it to begin a new one")
+    return list(found["attempts"])
+
+
+def _check_plan(stages: Sequence[Stage]) -> None:
+    """Names are folders apart from each other, and stages stand after what they need; `ValueError` otherwise."""
+    names: list[str] = []
+    for stage in stages:
+        if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", stage.name):
+            raise ValueError(f"{stage.name!r} is not the name of a stage")
+        for name in names:
+            if f"{stage.name}/".startswith(f"{name}/") or f"{name}/".startswith(f"{stage.name}/"):
+                raise ValueError(f"stages {name} and {stage.name} would share a folder")
+        if late := [need for need in stage.needs if need not in names]:
+            raise ValueError(f"stage {stage.name} needs {late[0]}, which does not come before it")
+        names.append(stage.name)
+
+
+def _with_needs(stages: Sequence[Stage], only: Collection[str] | None) -> list[Stage]:
+    """The stages named in `only` and all that they need, in order."""
+    if only is None:
+        return list(stages)
+    if unknown := set(only) - {stage.name for stage in stages}:
+        raise ValueError(f"no stage is named {sorted(unknown)[0]!r}")
+    wanted = set(only)
+    for stage in reversed(stages):
+        if stage.name in wanted:
+            wanted.update(stage.needs)
+    return [stage for stage in stages if stage.name in wanted]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2) + "\n"
