@@ -126,7 +126,7 @@ def _plan(recipe_file: Path, overrides: list[str], items: int) -> int:
         recipe = load_recipe(recipe_file, overrides)
         with _showing_logs():
             # Planning imports torch and transformers, as the stages do.
-            for line in importlib.import_module("earwise.planning").plan(recipe, items):
+            for line in importlib.import_module("earwise.planning.page").plan(recipe, items):
                 get_console().print(line, soft_wrap=True)
     except (KeyboardInterrupt, Exception) as error:
         return _failed(None, error)
@@ -238,9 +238,10 @@ def _failed(run: Run | None, error: BaseException) -> int:
 
 
 def _run_stages(run: Run, recipe_file: Path, verb: str | None) -> None:
-    from earwise.stages import check_models, plan
+    from earwise.planning.compile import compile_recipe
+    from earwise.planning.models import check_models
 
-    stages = plan(run.recipe, recipe_file)
+    stages = compile_recipe(run.recipe)
     only = None if verb is None else [stage.name for stage in stages if stage.verb == verb]
     if only == []:
         raise InputError(f"the recipe has no {verb} stage", file=recipe_file)

@@ -143,6 +143,25 @@ class Verdict(Record):
         return f"{self.trace}|{self.checker}|{self.claim or ''}"
 
 
+class Prediction(Record):
+    """What a model answered to one item under one view."""
+
+    item: NonEmpty
+    source: NonEmpty
+    model: NonEmpty
+    view: View
+    text: str
+    voice: str | None = None
+    """Voice of the clip, under a view that speaks."""
+    heard: str | None = None
+    """The model's own transcript, under `image_transcript`."""
+
+    @property
+    def key(self) -> str:
+        """Source, item, view and model."""
+        return f"{self.source}|{self.item}|{self.view}|{self.model}"
+
+
 class Score(Record):
     """One item, one view, one model. An answer that could not be parsed has `invalid` set and counts as wrong."""
 

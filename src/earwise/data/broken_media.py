@@ -45,9 +45,10 @@ class MediaCheck:
         """
         return next(self._all_broken(item), None)
 
-    def was_seen(self, path: Path) -> bool:
-        """Whether a file was looked at and is whole."""
-        return self._known.get(path, True) is None
+    @property
+    def seen(self) -> list[Path]:
+        """Files that were looked at and are whole."""
+        return [path for path, broken in self._known.items() if broken is None]
 
     def _all_broken(self, item: Item) -> Iterator[Broken]:
         sound = item.audio if RECORDING not in item.meta else None

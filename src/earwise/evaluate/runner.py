@@ -1,4 +1,4 @@
-"""Answers under several views, scored by one scorer that does not know which view an answer came from.
+"""Answers under several views, and their scores by one scorer that does not know which view an answer came from.
 
 Of an answer in the think/answer format only the answer is scored; one that breaks the format is invalid.
 
@@ -22,7 +22,7 @@ from earwise.evaluate.scoring import score
 from earwise.io.messages import counted
 from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample
-from earwise.records import Item, Score, View
+from earwise.records import Item, Prediction, Score, View
 from earwise.views import Context, is_spoken, view_spec
 from earwise.work.progress import track
 from earwise.work.store import Store
@@ -39,7 +39,7 @@ _CONTEXTS: Final[tuple[Context, ...]] = (
 
 @dataclass(frozen=True)
 class Asker:
-    """How questions are put and answers are scored.
+    """How questions are put.
 
     `instruction` asks for a transcript (view `image_transcript`); `voices` names the voice of each item's clip; `seed`
     draws whose sound is heard under `sound_swapped`.
@@ -48,16 +48,15 @@ class Asker:
     views: tuple[View, ...]
     batch_size: int
     max_new_tokens: int
-    profile: Profile
     instruction: str
     voices: dict[str, str]
     seed: int = 0
 
 
 def run_benchmark(
-    model: OmniModel, name: str, source: str, samples: Sequence[Sample], ask: Asker, store: Store[Score]
+    model: OmniModel, name: str, source: str, samples: Sequence[Sample], ask: Asker, store: Store[Prediction]
 ) -> None:
-    """Answer and score every sample of benchmark `source` under every view that is not in `store` yet.
+    """Answer every sample of benchmark `source` under every view that is not in `store` yet.
 
     With `sound_text` its controls are run too, whether they are asked for or not.
     Batches are cut from the whole benchmark, whatever is done already, so that a resumed run computes what an
@@ -65,11 +64,11 @@ def run_benchmark(
 
     Args:
         model: with ears if any view is heard.
-        name: of the model, as scores carry it.
+        name: of the model, as predictions carry it.
         source: name of the benchmark.
         samples: single-turn.
-        ask: views, batch size, scoring profile.
-        store: of scores; it is appended to.
+        ask: views, batch size, voices.
+        store: of predictions; it is appended to.
     """
     # Neighbours of similar length waste little padding.
     ask = replace(ask, views=with_controls(ask.views))
@@ -83,9 +82,12 @@ def run_benchmark(
     for batch in track(batches, len(batches), f"{name} on {source}"):
         if all(_key(source, sample, view, name) in store for sample in batch for view in ask.views):
             continue
-        for sample, view, prediction, heard in _answers(model, batch, ask):
+        for sample, view, text, heard in _answers(model, batch, ask):
             if _key(source, sample, view, name) not in store:
-                store.append(_score(sample.turns[0].item, source, view, name, prediction, heard, ask))
+                item = sample.turns[0].item.id
+                voice = ask.voices.get(item) if is_spoken(view) else None
+                found = Prediction(item=item, source=source, model=name, view=view, text=text, voice=voice, heard=heard)
+                store.append(found)
 
 
 def _answers(model: OmniModel, batch: list[Sample], ask: Asker) -> Iterable[tuple[Sample, View, str, str | None]]:
@@ -125,21 +127,23 @@ def transcribe(model: OmniModel, samples: Sequence[Sample], instruction: str, ma
     return model.generate(asked, view="speech_only", max_new_tokens=max(max_new_tokens, 2 * longest))
 
 
-def _score(item: Item, source: str, view: View, name: str, prediction: str, heard: str | None, ask: Asker) -> Score:
-    value = score(scorer_name(source), gold_answers(source, item), prediction, item.choices or None, ask.profile)
+def scored(found: Prediction, item: Item, profile: Profile) -> Score:
+    """What a prediction about `item` is worth."""
+    source, choices = found.source, item.choices or None
+    value = score(scorer_name(source), gold_answers(source, item), found.text, choices, profile)
     return Score(
         item=item.id,
         source=source,
-        model=name,
-        view=view,
+        model=found.model,
+        view=found.view,
         cluster=item.cluster,
         kind=item.kind,
-        prediction=prediction,
+        prediction=found.text,
         value=value or 0.0,
         invalid=value is None,
-        profile=ask.profile,
-        voice=ask.voices.get(item.id) if is_spoken(view) else None,
-        heard=heard,
+        profile=profile,
+        voice=found.voice,
+        heard=found.heard,
     )
 
 

@@ -1,5 +1,1 @@
-"""What a recipe would do, told without training: what is left out and trained, what it costs, items as tokens."""
-
-from earwise.planning.page import plan
-
-__all__ = ["plan"]
+"""From a recipe to its jobs, and what they would do, told without training. Imports nothing by itself."""

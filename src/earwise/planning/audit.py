@@ -28,10 +28,9 @@ from earwise.errors import InputError
 from earwise.io.messages import printable
 from earwise.recipe.data import CorporaData, FolderData
 from earwise.recipe.recipe import Recipe
+from earwise.recipe.uses import pools, used_item_files
 from earwise.records import Item
 from earwise.stages.corpora import MEDIA, OpenPool, open_pool
-from earwise.stages.declared.corpora import pools
-from earwise.stages.declared.data import used_item_files
 from earwise.work.progress import track
 from earwise.work.store import read_jsonl
 

@@ -14,10 +14,12 @@ from earwise.data.items import read_items
 from earwise.data.llava import TYPED
 from earwise.data.media import Waveform
 from earwise.models.sample import Sample
+from earwise.planning.descriptions import planned_descriptions
 from earwise.recipe.checks import part_views, questions_file, train_views
 from earwise.recipe.data import CorporaData, FolderData, MicroData, MicroFeelings, MicroSounds
 from earwise.recipe.recipe import Recipe
 from earwise.recipe.speech import EspeakEngine, Speech
+from earwise.recipe.uses import mixed_in, pools, used_item_files
 from earwise.records import SAMPLE_RATE_HZ, Item, View
 from earwise.speech.clips import make_clips
 from earwise.speech.drop import Drop
@@ -27,9 +29,6 @@ from earwise.speech.spoken_form import spoken_form
 from earwise.speech.voices import split_voices
 from earwise.stages.corpora import open_pool
 from earwise.stages.data import write_micro, write_micro_feelings, write_micro_sounds
-from earwise.stages.declared.corpora import pools
-from earwise.stages.declared.data import used_item_files
-from earwise.stages.descriptions import planned_descriptions
 from earwise.stages.samples import sample_items
 from earwise.views import DESCRIBED_VIEWS
 
@@ -176,8 +175,7 @@ def _samples(
     """Samples of the item file `name`, made ready for every view under which a training shows them."""
     views: set[View] = set()
     for train in recipe.train.values():
-        mixed = {"transcribe": train.copy_share, "replay": train.replay_share}.get(name, 0)
-        if mixed:
+        if name in mixed_in(train):
             views.update(train_views(train))
         for part in train.each:
             if questions_file(recipe, part.data) == name:
@@ -209,7 +207,9 @@ def _speak(settings: Speech, items: Sequence[Item], root: Path, folder: Path) ->
     if isinstance(settings.engine, EspeakEngine):
         engine = opener(settings.engine, settings.perturb)
         known = open_engine(settings.engine).voices()
-        voices = split_voices(known, settings.train_voices, settings.test_voices, settings.seed)[0]
+        voices = split_voices(
+            known, settings.train_voices, settings.test_voices, settings.seed, reserved=settings.reserved_voices
+        )[0]
         how = "lengths are those of clips by espeak-ng"
     made = make_clips(
         [item for item in items if not item.meta.get(TYPED)],

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from rich.text import Text
 from transformers.utils import logging as transformers_logging
@@ -21,23 +21,25 @@ from earwise.io.messages import counted, printable
 from earwise.models.batch import MIN_PREFIX
 from earwise.models.layout import Layout, shared_prefix
 from earwise.models.omni import OmniModel
+from earwise.planning.compile import Compiler
 from earwise.planning.cost import Pass, drawing_flops, shared_starts, step_flops, step_memory
 from earwise.planning.data import Material, look
+from earwise.planning.model_checks import check_model
 from earwise.planning.sizes import Shown, Sizes
 from earwise.planning.views import side_by_side
 from earwise.recipe.checks import questions_file
-from earwise.recipe.model import ALIGNED, BASE
+from earwise.recipe.model import ALIGNED
 from earwise.recipe.recipe import Recipe
 from earwise.recipe.terms import GrpoTerm
 from earwise.recipe.train import Align, OnPolicy, Optimisation, SftTerm, TaughtTerm, Term, Training, portions
 from earwise.records import View
 from earwise.stages import base
-from earwise.stages.checks import check_model
+from earwise.stages.jobs.models import ModelSource
 from earwise.stages.models import load_base, load_start, train_ears
 from earwise.stages.samples import that_can_be_shown
 from earwise.work import arithmetic
+from earwise.work.job import Job, StageContext
 from earwise.work.metrics import Metrics
-from earwise.work.run import Stage, StageContext
 
 SHOWN: Final = 1
 """Items that are shown as tokens unless more are asked for."""
@@ -45,7 +47,7 @@ _SFT: Final = (SftTerm(type="sft", weight=1.0),)
 
 
 @dataclass(frozen=True)
-class Job:
+class Planned:
     """One training of a recipe, or a part of one, as far as a plan is concerned."""
 
     name: str
@@ -59,12 +61,26 @@ class Job:
     on_policy: OnPolicy | None = None
 
 
-def jobs(recipe: Recipe) -> list[Job]:
+@dataclass(frozen=True, kw_only=True)
+class _Look(Job):
+    """What a plan needs of a model: to have it loaded."""
+
+    verb: ClassVar[str] = "plan"
+
+    source: ModelSource
+
+    @property
+    def name(self) -> str:
+        """`plan`."""
+        return "plan"
+
+
+def trainings(recipe: Recipe) -> list[Planned]:
     """Every training of ears that a recipe asks for, in its order."""
     found = []
     if recipe.align is not None:
         align = recipe.align
-        found.append(Job(ALIGNED, align.data, align.view, (), _SFT, align, True))
+        found.append(Planned(ALIGNED, align.data, align.view, (), _SFT, align, True))
     for name, own in recipe.train.items():
         settings = recipe.optimisation(name)
         items = settings.batch_size * settings.accumulate
@@ -76,7 +92,7 @@ def jobs(recipe: Recipe) -> list[Job]:
             file, shares_prefix = questions_file(recipe, part.data), settings.shared_prefix == "auto"
             shared_out = {"batch_size": count, "accumulate": 1} if own.parts else {}
             alone = settings.model_copy(update=shared_out)
-            found.append(Job(title, file, part.view, (*taught,), terms, alone, shares_prefix, own.on_policy))
+            found.append(Planned(title, file, part.view, (*taught,), terms, alone, shares_prefix, own.on_policy))
     return found
 
 
@@ -96,7 +112,7 @@ def plan(recipe: Recipe, shown: int = SHOWN) -> Iterator[Text]:
             return
         model = _model(recipe, folder)
         yield from _left_out(model, materials)
-        todo = jobs(recipe)
+        todo = trainings(recipe)
         yield from _weights(model)
         for job in todo:
             yield from _costs(job, model, materials[job.data])
@@ -106,15 +122,15 @@ def plan(recipe: Recipe, shown: int = SHOWN) -> Iterator[Text]:
 def _model(recipe: Recipe, folder: Path) -> OmniModel:
     """The model that the recipe's trainings start from, with what they train marked."""
     seed = recipe.seeds[0]
-    stage = Stage(name="plan", work=lambda _: None, settings={}, seed=seed, needs=(f"seed{seed}/{BASE}",))
-    context = StageContext(stage, folder, folder, Metrics(folder / "metrics.jsonl"), lambda _: None, {})
-    if recipe.base is not None:
-        base.fresh_checkpoint(recipe.base, context.folder_of(f"seed{seed}/{BASE}") / "model", seed)
-    if recipe.model is None or not jobs(recipe):
-        model = load_base(recipe, context)
+    job = _Look(source=Compiler(recipe).source(seed), seed=seed)
+    context = StageContext(job, folder, folder, Metrics(folder / "metrics.jsonl"), lambda _: None, {})
+    if recipe.base is not None and job.source.base is not None:
+        base.fresh_checkpoint(recipe.base, context.folder_of(job.source.base) / "model", seed)
+    if recipe.model is None or not trainings(recipe):
+        model = load_base(context, job.source)
         model.base.requires_grad_(recipe.base is not None)
         return model
-    model = load_start(recipe, context, None)
+    model = load_start(context, job.source, None)
     if model.ears is not None:
         train_ears(model, recipe.training.frozen_layers if recipe.training is not None else 0)
     return model
@@ -138,7 +154,7 @@ def _left_out(model: OmniModel, materials: dict[str, Material]) -> Iterator[Text
 
 
 def _items(
-    recipe: Recipe, model: OmniModel, todo: Sequence[Job], materials: dict[str, Material], shown: int
+    recipe: Recipe, model: OmniModel, todo: Sequence[Planned], materials: dict[str, Material], shown: int
 ) -> Iterator[Text]:
     """Items of the first training that has a teacher, under the student's view and the teacher's."""
     taught = [job for job in todo if job.teachers]
@@ -158,7 +174,7 @@ def _items(
             yield Text(_said_of_prefix(job, model, layouts))
 
 
-def _said_of_prefix(job: Job, model: OmniModel, layouts: Sequence[Layout]) -> str:
+def _said_of_prefix(job: Planned, model: OmniModel, layouts: Sequence[Layout]) -> str:
     if reason := model.no_shared_prefix:
         return f"no shared prefix: {reason}"
     if not job.shares_prefix:
@@ -189,7 +205,7 @@ def _part(model: OmniModel, name: str) -> str:
     return "LoRA" if "lora" in name else "decoder" if model.decoder is not None else "base"
 
 
-def _costs(job: Job, model: OmniModel, material: Material) -> Iterator[Text]:
+def _costs(job: Planned, model: OmniModel, material: Material) -> Iterator[Text]:
     """Tokens, operations and memory of one training step."""
     yield from _title(f"training {job.name}: {job.view}, {_terms(job)}")
     if not material.samples:
@@ -230,7 +246,9 @@ def _costs(job: Job, model: OmniModel, material: Material) -> Iterator[Text]:
         yield Text(f"  the weights of {', '.join(others)} come on top")
 
 
-def _beside_sft(job: Job, passes: Sequence[Pass], here: float, alone: Sequence[int], sizes: Sizes) -> Iterator[Text]:
+def _beside_sft(
+    job: Planned, passes: Sequence[Pass], here: float, alone: Sequence[int], sizes: Sizes
+) -> Iterator[Text]:
     """What a step costs, `here`, over SFT on the same items: as it is trained, `alone` of each sample computed without
     a gradient, and on whole sequences.
     """
@@ -244,7 +262,7 @@ def _beside_sft(job: Job, passes: Sequence[Pass], here: float, alone: Sequence[i
     yield Text(f"  {here / whole:>12.2f} of the cost of SFT on whole sequences{apart}")
 
 
-def _rollouts(job: Job, model: OmniModel, material: Material, grpo: GrpoTerm) -> Iterator[Text]:
+def _rollouts(job: Planned, model: OmniModel, material: Material, grpo: GrpoTerm) -> Iterator[Text]:
     """What a step draws and learns from, and an estimate of what drawing costs."""
     prompts = job.settings.batch_size * job.settings.accumulate
     layouts = [model.layouts.build(sample, job.view, answers=False) for sample in material.samples]
@@ -268,7 +286,7 @@ def _answered(prompt: Shown, grpo: GrpoTerm) -> Shown:
     return replace(prompt, tokens=length, responses=tokens, has_turns=True)
 
 
-def _drawing(job: Job, model: OmniModel, material: Material, prompts: float, answers: int, tokens: int) -> Text:
+def _drawing(job: Planned, model: OmniModel, material: Material, prompts: float, answers: int, tokens: int) -> Text:
     """An estimate of what drawing answers to so many prompts of a step costs, at most."""
     sizes = Sizes.of(model, bfloat16=arithmetic.resolve(job.settings.precision) == "bfloat16")
     rows = [Shown.of(model.layouts.build(s, job.view, answers=False), sizes) for s in material.samples]
@@ -277,18 +295,18 @@ def _drawing(job: Job, model: OmniModel, material: Material, prompts: float, ans
     return Text(f"  {most / 1e9:>12,.1f} GFLOP at most to draw answers: an estimate, for {drawn:,.0f} decoded tokens")
 
 
-def _prefixes(job: Job, model: OmniModel, rows: Sequence[Sequence[Layout]]) -> list[int]:
+def _prefixes(job: Planned, model: OmniModel, rows: Sequence[Sequence[Layout]]) -> list[int]:
     """Tokens of each sample that are computed once, as the training decides it; `rows` as in `shared_starts`."""
     if not job.shares_prefix or model.no_shared_prefix is not None:
         return [0] * len(rows)
     return shared_starts(rows)
 
 
-def _terms(job: Job) -> str:
+def _terms(job: Planned) -> str:
     return " + ".join(f"{term.weight:g} {term.type}" for term in job.terms)
 
 
-def _steps(job: Job, material: Material) -> str:
+def _steps(job: Planned, material: Material) -> str:
     drawn = job.settings.steps * job.settings.batch_size * job.settings.accumulate
     return f"{job.settings.steps:,} steps, {drawn / max(1, material.total):.2f} epochs"
 

@@ -84,6 +84,9 @@ class Speech(Settings):
     engine: Annotated[Engine, Field(discriminator="type")]
     train_voices: Voices
     test_voices: Voices
+    reserved_voices: Count = 3
+    """Speakers that are never drawn for training: the first that a test draws. So other test voices change no training
+    run; a test that draws more takes the rest from speakers that training left."""
     rates_wpm: Range
     """Words per minute; one rate is drawn from the range for each clip."""
     pitches: Range

@@ -19,13 +19,22 @@ def variant(voice: str) -> str:
 
 
 def split_voices(
-    all_voices: Sequence[str], train: int | Sequence[str], test: int | Sequence[str], seed: int = 0
+    all_voices: Sequence[str],
+    train: int | Sequence[str],
+    test: int | Sequence[str],
+    seed: int = 0,
+    *,
+    reserved: int = 0,
 ) -> tuple[list[str], list[str]]:
     """Training voices and test voices, disjoint by whole variants; the same for the same arguments, whatever the order.
 
     `train` and `test` are how many voices to draw or their names. Drawn voices take a new variant each as long as there
     is one, then further accents of the same variants. An engine that cannot list its voices (`all_voices` is empty)
     needs names on both sides, and they are taken as they are.
+
+    Where test voices are drawn, the first `reserved` variants are theirs: training is drawn from the others, however
+    many are tested. A test that draws more takes the rest behind those of training. An engine that has too few variants
+    for that reserves those of the test alone.
 
     Raises `InputError` for an unknown voice, for named voices that share a variant between the two sides, and if there
     are not enough variants.
@@ -37,10 +46,19 @@ def split_voices(
     if shared:
         what = f"variant {min(shared)!r} is both in the training voices and in the test voices"
         raise InputError(what, remedy="test voices must be new speakers, not known ones with another accent")
-    # The test side draws first: it is small, and must not change when training voices are added.
-    test_voices = _take(known, test, _variants(_named(train)), seed, "test")
-    train_voices = _take(known, train, _variants(test_voices), seed, "training")
-    return train_voices, test_voices
+    if not isinstance(test, int):
+        return _take(known, train, _variants(test), seed, "training"), list(test)
+    if not isinstance(train, int):
+        return list(train), _take(known, test, _variants(train), seed, "test")
+    order = _by_draw(_variants(known), seed)
+    enough = train + max(test, reserved) <= len(order)
+    train_voices = _take(known, train, {*order[: reserved if enough else test]}, seed, "training")
+    return train_voices, _take(known, test, _variants(train_voices), seed, "test")
+
+
+def _by_draw(variants: Iterable[str], seed: int) -> list[str]:
+    """Variants in the order in which they are drawn."""
+    return sorted(variants, key=lambda name: _shuffled(name, seed))
 
 
 def _named(choice: int | Sequence[str]) -> list[str]:
@@ -60,7 +78,7 @@ def _take(known: list[str], choice: int | Sequence[str], taken: set[str], seed: 
         if variant(voice) not in taken:
             by_variant.setdefault(variant(voice), []).append(voice)
     rounds = max((len(voices) for voices in by_variant.values()), default=0)
-    order = sorted(by_variant, key=lambda name: _shuffled(name, seed))
+    order = _by_draw(by_variant, seed)
     drawn = [by_variant[name][turn] for turn in range(rounds) for name in order if turn < len(by_variant[name])]
     if len(drawn) < choice:
         beside = f"{len(drawn)} left beside {counted(len(taken), 'variant')} of the other side"

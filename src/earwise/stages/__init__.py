@@ -1,8 +1,5 @@
-"""Stages: what a recipe makes happen. The only place that knows both the recipe and the parts.
+"""Stages: the work of each kind of job, one file per kind. They get a job and never a recipe.
 
-`declared` says what each kind of stage depends on and imports without torch; the other files do the work, one per kind
-of stage, and are imported when it starts.
+`jobs` says what each kind of stage reads and imports without torch. The other files do the work; each is imported when
+its work starts.
 """
-
-from earwise.stages.declared import plan as plan
-from earwise.stages.declared.models import check_models as check_models

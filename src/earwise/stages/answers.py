@@ -15,30 +15,29 @@ from typing import Final
 
 import torch
 
-from earwise.data.items import read_items
 from earwise.distil.rollouts import LocalRollouts, Prompt, seed_of
 from earwise.io.messages import counted
 from earwise.models.device import best_device
 from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample, Turn
 from earwise.recipe.model import BASE
-from earwise.recipe.recipe import Recipe
 from earwise.recipe.teach import Answers
 from earwise.records import Item, NonEmpty, Record
-from earwise.stages.declared.answers import WRITTEN
-from earwise.stages.declared.data import NAME as DATA
-from earwise.stages.declared.data import data_folder
+from earwise.stages.data import data_folder, items_of
 from earwise.stages.descriptions import described
+from earwise.stages.jobs.models import AnswersJob
 from earwise.stages.models import load_base
 from earwise.stages.samples import sample_items
 from earwise.stages.taught import write_taught
 from earwise.stages.traces import COUNTS, in_words
 from earwise.views import DESCRIBED_VIEWS
+from earwise.work.job import StageContext
 from earwise.work.progress import track
-from earwise.work.run import StageContext
 from earwise.work.store import Store, read_store, write_atomic
 
 ANSWERS: Final = "answers.jsonl"
+WRITTEN: Final = "written"
+"""The item file that it leaves."""
 EMPTY, CUT, BEHIND = "empty", "not ended", "behind a dropped answer of its conversation"
 """Why an item is dropped. An answer that the limit cut would teach to stop in the middle of a sentence."""
 
@@ -64,31 +63,27 @@ class WrittenAnswer(Record):
         return None if self.text else EMPTY
 
 
-def work(context: StageContext, recipe: Recipe) -> None:
-    """Have a model answer the items, and leave what trainings learn from."""
-    settings = recipe.answers
-    assert settings is not None
-    folder = data_folder(recipe, context.folder_of(DATA))
-    items = read_items(folder / f"{settings.items}.jsonl")
+def work(context: StageContext, job: AnswersJob) -> None:
+    """Have a model answer the items, and leave what training runs learn from."""
+    settings, folder = job.answers, data_folder(context, job.data)
+    items = items_of(context, job.data, settings.items)
     samples = sample_items(items, folder, None, context.say, views=[settings.view])
     if settings.view in DESCRIBED_VIEWS:
-        samples = described(context, recipe, settings.items, samples)
+        samples = described(context, job.descriptions, samples, folder)
     path = context.folder / ANSWERS
     with Store(path, WrittenAnswer) as store:
-        write_answers(_model(context, recipe), samples, settings, store)
+        write_answers(_model(context, job), samples, settings, store)
     written, counts = written_items(samples, read_store(path, WrittenAnswer))
     write_taught(context.folder, WRITTEN, written)
     write_atomic(context.folder / COUNTS, json.dumps(counts, indent=2) + "\n")
     context.say(f"answers: {in_words(counts)} of {counted(len(items), 'item')}")
 
 
-def _model(context: StageContext, recipe: Recipe) -> OmniModel:
-    settings = recipe.answers
-    assert settings is not None
-    if settings.model == BASE:
-        return load_base(recipe, context).eval()
-    dtype = getattr(torch, recipe.model.dtype if recipe.model is not None else "float32")
-    return OmniModel.from_pretrained(settings.model, dtype=dtype).to(best_device()).eval()
+def _model(context: StageContext, job: AnswersJob) -> OmniModel:
+    if job.answers.model == BASE:
+        return load_base(context, job.source).eval()
+    dtype = getattr(torch, job.source.model.dtype if job.source.model is not None else "float32")
+    return OmniModel.from_pretrained(job.answers.model, dtype=dtype).to(best_device()).eval()
 
 
 def write_answers(model: OmniModel, samples: Sequence[Sample], settings: Answers, store: Store[WrittenAnswer]) -> None:

@@ -13,49 +13,44 @@ from earwise.attention.summary import AttentionTable, summarise
 from earwise.io.messages import counted
 from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample
+from earwise.recipe.evaluate import Attention
 from earwise.recipe.model import BASE
-from earwise.recipe.recipe import Recipe
 from earwise.records import Item, Score, View
 from earwise.speech.clips import read_clips
-from earwise.stages.data import benchmark_items
-from earwise.stages.declared.attention import RESULT, analysed_benchmarks, analysed_models, baseline, stage_name
-from earwise.stages.declared.data import NAME as DATA
-from earwise.stages.declared.data import data_folder
-from earwise.stages.declared.evaluation import stage_name as evaluation_of
-from earwise.stages.declared.speech import NAME as SPEECH
-from earwise.stages.declared.speech import clip_folder
-from earwise.stages.declared.training import model_stage
+from earwise.stages.data import BENCHMARKS, benchmark_items, data_folder
 from earwise.stages.evaluation import SCORES
+from earwise.stages.jobs.attention import RESULT, AttentionJob, PoolAttentionJob
 from earwise.stages.models import load_base, load_start
 from earwise.stages.samples import sample_items
 from earwise.stages.speech import telling_how_to_repair
 from earwise.views import is_heard
-from earwise.work.run import StageContext
+from earwise.work.job import StageContext
 from earwise.work.store import Store, read_store, write_atomic
 
 ROWS = "rows.jsonl"
 
 
-def work(context: StageContext, recipe: Recipe) -> None:
+def work(context: StageContext, job: AttentionJob) -> None:
     """Measure every analysed model of one seed."""
-    settings = recipe.attention
-    assert settings is not None
+    settings = job.attention
     look = Look(
         layers=None if settings.layers == "all" else settings.layers,
         response_rows=settings.response_rows,
         sink_share=settings.sink_share,
         reference=settings.views[0],
     )
-    samples = _samples(context, recipe)
+    samples = _samples(context, job)
     with Store(context.folder / ROWS, AttentionRow) as store:
-        for name in analysed_models(recipe):
-            own = model_stage(recipe, name, context.seed)
-            model = (load_start(recipe, context, own) if own else load_base(recipe, context)).eval()
+        for name, trained in job.models.items():
+            base = trained is None
+            model = (load_base(context, job.source) if base else load_start(context, job.source, trained)).eval()
             views = [view for view in settings.views if _reads(model, name, view)]
             for benchmark, some in samples.items():
-                with telling_how_to_repair(context.run_folder / "stages" / SPEECH):
+                with telling_how_to_repair(context.run_folder / "stages" / "speech"):
                     run_attention(model, name, benchmark, some, views, look, store, settings.batch_size)
-    _write(context.folder / RESULT, recipe, [read_store(context.folder / ROWS, AttentionRow)])
+    rows = [read_store(context.folder / ROWS, AttentionRow)]
+    benchmarks = [source.name for source in job.benchmarks]
+    _write(context.folder / RESULT, settings, benchmarks, job.baseline, rows)
 
 
 def _reads(model: OmniModel, name: str, view: View) -> bool:
@@ -68,51 +63,51 @@ def _reads(model: OmniModel, name: str, view: View) -> bool:
     return model.lora is not None or model.decoder is not None or is_heard(view)
 
 
-def pool(context: StageContext, recipe: Recipe) -> None:
+def pool(context: StageContext, job: PoolAttentionJob) -> None:
     """Summarise the rows of all seeds together."""
-    seeds = [read_store(context.folder_of(stage_name(seed)) / ROWS, AttentionRow) for seed in recipe.seeds]
-    _write(context.run_folder / RESULT, recipe, seeds)
+    seeds = [read_store(context.folder_of(one) / ROWS, AttentionRow) for one in job.seeds]
+    _write(context.run_folder / RESULT, job.attention, job.benchmarks, job.baseline, seeds)
 
 
-def _write(path: Path, recipe: Recipe, seeds: Sequence[Sequence[AttentionRow]]) -> None:
-    assert recipe.attention is not None
-    view: View = recipe.attention.views[0]
-    result = summarise(AttentionTable.of(seeds, (BASE, view)), baseline(recipe))
-    asked = recipe.attention.model_dump(include={"response", "response_rows", "sink_share"})
-    write_atomic(path, json.dumps({**asked, "benchmarks": analysed_benchmarks(recipe), **result}) + "\n")
+def _write(
+    path: Path,
+    settings: Attention,
+    benchmarks: Sequence[str],
+    baseline: str | None,
+    seeds: Sequence[Sequence[AttentionRow]],
+) -> None:
+    view: View = settings.views[0]
+    result = summarise(AttentionTable.of(seeds, (BASE, view)), baseline)
+    asked = settings.model_dump(include={"response", "response_rows", "sink_share"})
+    write_atomic(path, json.dumps({**asked, "benchmarks": benchmarks, **result}) + "\n")
 
 
-def _samples(context: StageContext, recipe: Recipe) -> dict[str, list[Sample]]:
+def _samples(context: StageContext, job: AttentionJob) -> dict[str, list[Sample]]:
     """Per benchmark the samples that every model reads, with the response that stands under every view."""
-    assert recipe.attention is not None
-    assert recipe.evaluate is not None
-    folder = data_folder(recipe, context.folder_of(DATA))
-    loaded = benchmark_items(recipe, folder)
-    answers = _answers(context, recipe) if recipe.attention.response == BASE else None
+    folder = data_folder(context, job.data)
+    answers = _answers(context, job) if job.answers is not None else None
     found = {}
-    for benchmark in analysed_benchmarks(recipe):
-        items = loaded[benchmark]
+    for number, source in enumerate(job.benchmarks):
+        items = loaded = benchmark_items(source, folder)
         if answers is not None:
-            items = answered(items, {item: text for (source, item), text in answers.items() if source == benchmark})
-        clips = clip_folder(context.folder_of(SPEECH), f"benchmarks/{benchmark}") if recipe.speech else None
+            items = answered(items, {item: text for (name, item), text in answers.items() if name == source.name})
+        clips = context.folder_of(job.clips[number]) if job.clips else None
         if clips is not None:
             spoken = {clip.item for clip in read_clips(clips).clips}
             items = [item for item in items if item.id in spoken]
-        if left_out := len(loaded[benchmark]) - len(items):
+        if left_out := len(loaded) - len(items):
             fewer = f"{counted(left_out, 'item')} left out: no clip or no answer of the base"
-            context.say(f"{context.stage.name}: {benchmark}: {fewer}")
-        chosen = spread(items, recipe.attention.items)
-        found[benchmark] = sample_items(
-            chosen, folder / "benchmarks", clips, context.say, suffix=recipe.evaluate.suffix
-        )
+            context.say(f"{context.stage.name}: {source.name}: {fewer}")
+        chosen = spread(items, job.attention.items)
+        found[source.name] = sample_items(chosen, folder / BENCHMARKS, clips, context.say, suffix=job.suffix)
     return found
 
 
-def _answers(context: StageContext, recipe: Recipe) -> dict[tuple[str, str], str]:
+def _answers(context: StageContext, job: AttentionJob) -> dict[tuple[str, str], str]:
     """What the base answered when it was typed to, by benchmark and item."""
-    assert recipe.attention is not None
-    scores = read_store(context.folder_of(evaluation_of(BASE, context.seed)) / SCORES, Score)
-    return {(s.source, s.item): s.prediction for s in scores if s.view == recipe.attention.views[0]}
+    assert job.answers is not None
+    scores = read_store(context.folder_of(job.answers) / SCORES, Score)
+    return {(s.source, s.item): s.prediction for s in scores if s.view == job.attention.views[0]}
 
 
 def answered(items: Sequence[Item], answers: Mapping[str, str]) -> list[Item]:

@@ -16,26 +16,23 @@ from earwise.models.omni import OmniModel
 from earwise.models.shipped import model_folder
 from earwise.models.whisper import read_encoder
 from earwise.recipe.base import Base, BasePhase
-from earwise.recipe.recipe import Recipe
 from earwise.recipe.train import SftTerm
 from earwise.records import View
 from earwise.stages.base_pools import Files, Pools, Scenes, by_length, sample_length
-from earwise.stages.checks import check_tower
-from earwise.stages.declared.data import NAME as DATA
-from earwise.stages.declared.data import data_folder
+from earwise.stages.configs import check_tower
+from earwise.stages.data import data_folder
+from earwise.stages.jobs.models import BaseJob
+from earwise.work.job import StageContext
 from earwise.work.manifest import link
 from earwise.work.metrics import Metrics
-from earwise.work.run import StageContext
 
 _DONE = "done"
 """Marker in the folder of a phase that has ended."""
 
 
-def work(context: StageContext, recipe: Recipe) -> None:
+def work(context: StageContext, job: BaseJob) -> None:
     """Train the base, phase by phase, and leave a link to the last one's model."""
-    settings = recipe.base
-    assert settings is not None
-    folder = data_folder(recipe, context.folder_of(DATA))
+    settings, folder = job.base, data_folder(context, job.data)
     start = fresh_checkpoint(settings, context.folder / "start", context.seed)
     scenes: Scenes | None = None
     for number, phase in enumerate(settings.phases):

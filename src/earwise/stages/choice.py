@@ -8,29 +8,30 @@ choice.json    what was chosen, and the percentage of right answers of each trai
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from earwise.recipe.recipe import Recipe
 from earwise.stages import training
-from earwise.stages.declared.training import train_stage
+from earwise.stages.jobs.report import ReportJob
+from earwise.stages.jobs.training import ChooseJob
 from earwise.stages.selection import tried
-from earwise.work.run import StageContext
+from earwise.work.job import StageContext
 from earwise.work.store import read_json, write_atomic
 
 CHOICE: Final = "choice.json"
 
 
-def work(context: StageContext, recipe: Recipe, name: str) -> None:
-    """Choose the best of the trainings and train it further."""
-    choice = recipe.choose[name]
-    stages = {one: train_stage(recipe, one, context.seed).name for one in choice.of}
-    right = {one: held_out(context.folder_of(stages[one])) for one in choice.of}
-    chosen = max(right, key=lambda one: right[one])  # the first of equals
-    write_atomic(context.folder / CHOICE, json.dumps({"chosen": chosen, "held_out": right}, indent=1) + "\n")
-    context.say(f"{name}: {chosen} is best on held-out questions, {right[chosen]:.1f} %, and goes on")
-    going_on = recipe.train[chosen].model_copy(update={"start": chosen, "steps": choice.steps})
-    training.train(context, recipe.model_copy(update={"train": {**recipe.train, name: going_on}}), name)
+def work(context: StageContext, job: ChooseJob) -> None:
+    """Choose the best of the training runs and train it further."""
+    right = {one.title: held_out(context.folder_of(one)) for one in job.of}
+    chosen = max(job.of, key=lambda one: right[one.title])  # the first of equals
+    found = {"chosen": chosen.title, "held_out": right}
+    write_atomic(context.folder / CHOICE, json.dumps(found, indent=1) + "\n")
+    context.say(f"{job.title}: {chosen.title} is best on held-out questions, {right[chosen.title]:.1f} %, and goes on")
+    steps = {"steps": job.choice.steps}
+    going_on = replace(chosen, start=chosen, training=chosen.training.model_copy(update=steps))
+    training.train(context, going_on)
 
 
 def held_out(folder: Path) -> float:
@@ -38,9 +39,9 @@ def held_out(folder: Path) -> float:
     return max(tried(folder).values())
 
 
-def choices(context: StageContext, recipe: Recipe) -> dict[str, dict[str, Any]]:
+def choices(context: StageContext, job: ReportJob) -> dict[str, dict[str, Any]]:
     """`{NAME: {SEED: {"chosen", "held_out": {TRAINING: percent}}}}`: what `summary.json` says of the choices."""
     return {
-        name: {str(seed): read_json(context.folder_of(f"seed{seed}/train.{name}") / CHOICE) for seed in recipe.seeds}
-        for name in recipe.choose
+        name: {str(seed): read_json(context.folder_of(one) / CHOICE) for seed, one in by_seed.items()}
+        for name, by_seed in job.choices.items()
     }

@@ -16,10 +16,10 @@ from earwise.data.mixture import Mixture
 from earwise.data.parts import OpenPart, open_part, part_name
 from earwise.errors import InputError
 from earwise.recipe.data import CorporaData, TrainPool, TranscribePool
+from earwise.recipe.uses import pools
 from earwise.records import Item
-from earwise.stages.declared.corpora import pools
+from earwise.work.job import StageContext
 from earwise.work.manifest import link
-from earwise.work.run import StageContext
 from earwise.work.store import write_atomic
 
 MEDIA = "media"

@@ -1,10 +1,9 @@
-"""Stage `descriptions`: the sounds of items as text, for models that only read; and samples with these texts.
+"""Stages `descriptions/FILE`: the sounds of items as text, for models that only read; and samples with these texts.
 
-FILE/descriptions.jsonl               what is said of each sound of the item file FILE
-FILE/left_out.json                    items without a description, and why
-benchmarks/NAME/...                   the same of a benchmark, where it is asked by description
-responses.jsonl                       with `by = "model"`: every answer of the model, as it came
-counts.json                           described and left out, by reason; tokens and cost
+descriptions.jsonl               what is said of each sound
+left_out.json                    items without a description, and why
+responses.jsonl                  with `by = "model"`: every answer of the model, as it came
+counts.json                      described and left out, by reason; tokens and cost
 """
 
 from __future__ import annotations
@@ -19,74 +18,59 @@ from typing import Any, Final
 
 from earwise.data.cota import parse_cota
 from earwise.data.descriptions import FILE, Description, read_descriptions
-from earwise.data.items import read_items
 from earwise.data.media import resolve
 from earwise.data.video import sound_file
 from earwise.errors import InputError, about
 from earwise.io.messages import counted
 from earwise.models.sample import Sample
-from earwise.recipe.recipe import Recipe
 from earwise.recipe.scale import Scale
-from earwise.recipe.teach import ByCaption, ByMeta, ByModel, Descriptions
+from earwise.recipe.teach import ByCaption, ByMeta, ByModel
 from earwise.records import Item
-from earwise.stages.data import benchmark_items
-from earwise.stages.declared.data import NAME as DATA
-from earwise.stages.declared.data import data_folder
-from earwise.stages.declared.descriptions import NAME, benchmarks_are_described
+from earwise.stages.data import data_folder, media_folder, shown_items
+from earwise.stages.jobs.teach import DescriptionsJob
 from earwise.stages.scale import pool_of
 from earwise.stages.traces import COUNTS, RESPONSES, spent, write_counts
 from earwise.traces.describe import listen
 from earwise.traces.opening import open_client, price_of
-from earwise.work.run import StageContext
+from earwise.work.job import StageContext
 from earwise.work.store import read_json, write_atomic, write_jsonl
 
 LEFT_OUT = "left_out.json"
-BENCHMARKS: Final = "benchmarks"
 NO_SOUND: Final = "the item has no sound"
 
-Groups = Mapping[str, tuple[Sequence[Item], Path]]
-"""By name of the item file: its items, and the folder that their media are in."""
 Told = tuple[str, str]
 """A description, or else why there is none."""
 
 
-def work(context: StageContext, recipe: Recipe) -> None:
-    """Describe the sounds of the item files, and of the benchmarks where a view shows descriptions."""
-    assert recipe.descriptions is not None
-    folder = data_folder(recipe, context.folder_of(DATA))
-    groups = {name: (read_items(folder / f"{name}.jsonl"), folder) for name in recipe.descriptions.items}
-    if benchmarks_are_described(recipe):
-        for name, items in benchmark_items(recipe, folder).items():
-            groups[f"{BENCHMARKS}/{name}"] = (items, folder / BENCHMARKS)
-    describe(context, recipe.descriptions, groups, recipe.scale)
+def work(context: StageContext, job: DescriptionsJob) -> None:
+    """Describe the sounds of the job's item file or benchmark."""
+    items = shown_items(context, job.data, job.file, job.benchmark)
+    describe(context, job, items, media_folder(data_folder(context, job.data), job.benchmark))
 
 
-def describe(context: StageContext, settings: Descriptions, groups: Groups, scale: Scale | None = None) -> None:
-    """Describe the sounds of all items of `groups`, count what is left out, and leave both in the stage's folder.
+def describe(context: StageContext, job: DescriptionsJob, items: Sequence[Item], folder: Path) -> None:
+    """Describe the sounds of `items`, whose media are in `folder`. Count what is left out, and leave both in the
+    stage's folder.
 
-    Raises `InputError` for an item file of which nothing could be described.
+    Raises `InputError` where nothing could be described.
     """
-    counts: dict[str, Any] = {}
+    settings, counts = job.settings_of, dict[str, Any]()
     if isinstance(settings, ByModel):
-        tell, source, counts["model"] = _by_model(context, settings, groups, scale)
+        tell, source, counts["model"] = _by_model(context, settings, items, folder, job.scale)
     else:
         tell, source = _by_item(settings), _source(settings)
-    for name, (items, folder) in groups.items():
-        told = {item.id: tell(item, folder) for item in items}
-        left_out = {item: reason for item, (text, reason) in told.items() if not text}
-        described = [Description(item=item, text=text, source=source) for item, (text, _) in told.items() if text]
-        own = context.folder / name
-        own.mkdir(parents=True, exist_ok=True)
-        write_jsonl(own / FILE, described)
-        write_atomic(own / LEFT_OUT, json.dumps(left_out, indent=1, ensure_ascii=False) + "\n")
-        reasons = dict(Counter(left_out.values()).most_common())
-        counts[name] = {"described": len(described), "left_out": reasons}
-        write_counts(context, counts)
-        why = f", {_in_words(reasons)}" if reasons else ""
-        context.say(f"descriptions: {name}: {counted(len(described), 'sound is', 'sounds are')} described{why}")
-        if not described:
-            what, remedy = f"no sound of {name!r} could be described", f"{_in_words(reasons)}; see {COUNTS}"
-            raise InputError(what, file=folder, remedy=remedy)
+    told = {item.id: tell(item, folder) for item in items}
+    left_out = {item: reason for item, (text, reason) in told.items() if not text}
+    described = [Description(item=item, text=text, source=source) for item, (text, _) in told.items() if text]
+    write_jsonl(context.folder / FILE, described)
+    write_atomic(context.folder / LEFT_OUT, json.dumps(left_out, indent=1, ensure_ascii=False) + "\n")
+    reasons = dict(Counter(left_out.values()).most_common())
+    write_counts(context, counts | {"described": len(described), "left_out": reasons})
+    why = f", {_in_words(reasons)}" if reasons else ""
+    context.say(f"descriptions: {job.file}: {counted(len(described), 'sound is', 'sounds are')} described{why}")
+    if not described:
+        what, remedy = f"no sound of {job.file!r} could be described", f"{_in_words(reasons)}; see {COUNTS}"
+        raise InputError(what, file=folder, remedy=remedy)
 
 
 def _in_words(reasons: Mapping[str, int]) -> str:
@@ -95,15 +79,14 @@ def _in_words(reasons: Mapping[str, int]) -> str:
 
 
 def _by_model(
-    context: StageContext, settings: ByModel, groups: Groups, scale: Scale | None
+    context: StageContext, settings: ByModel, items: Sequence[Item], folder: Path, scale: Scale | None
 ) -> tuple[Callable[[Item, Path], Told], str, dict[str, Any]]:
     """Ask once about each distinct sound; who described it, and what it took."""
     sounds: dict[Path, str] = {}
-    for items, folder in groups.values():
-        for item in items:
-            path = _sound(item, folder)
-            if path is not None:
-                sounds.setdefault(path, item.id)
+    for item in items:
+        path = _sound(item, folder)
+        if path is not None:
+            sounds.setdefault(path, item.id)
     with open_client(settings.model, context.folder / RESPONSES, pool_of(scale, runs_model=True)) as client:
         heard = listen(client, sounds, settings.request, settings.max_tokens)
         source = f"{client.engine.model}, greedily"
@@ -159,15 +142,16 @@ def _sound(item: Item, folder: Path) -> Path | None:
         return sound_file(resolve(folder, item.video))
 
 
-def described(context: StageContext, recipe: Recipe, name: str, samples: Sequence[Sample]) -> list[Sample]:
-    """`samples` of the item file `name` (`benchmarks/NAME` for one of those) with descriptions: those of the stage, or
-    of the file beside the items where the recipe has no `[descriptions]`.
+def described(
+    context: StageContext, job: DescriptionsJob | None, samples: Sequence[Sample], folder: Path
+) -> list[Sample]:
+    """`samples` with descriptions: those of the job, or of the file in `folder` beside the items where the recipe has
+    no `[descriptions]`.
     """
-    if recipe.descriptions is None:
-        folder = data_folder(recipe, context.folder_of(DATA))
-        return with_descriptions(samples, (folder / BENCHMARKS if name.startswith(f"{BENCHMARKS}/") else folder) / FILE)
-    folder = context.folder_of(NAME) / name
-    return with_descriptions(samples, folder / FILE, read_json(folder / LEFT_OUT), context.say)
+    if job is None:
+        return with_descriptions(samples, folder / FILE)
+    own = context.folder_of(job)
+    return with_descriptions(samples, own / FILE, read_json(own / LEFT_OUT), context.say)
 
 
 def with_descriptions(
@@ -210,23 +194,3 @@ def with_descriptions(
 def _item_of(name: str, *known: Mapping[str, str]) -> str:
     """The id under which an item is described: its own, or that of which it is a trace."""
     return name if any(name in one for one in known) else name.rpartition("#")[0] or name
-
-
-def planned_descriptions(
-    recipe: Recipe, samples: Sequence[Sample], folder: Path, say: Callable[[str], None]
-) -> list[Sample]:
-    """`samples` with descriptions, for a plan: nothing is asked, so texts of full length stand for those of a model."""
-    settings = recipe.descriptions
-    if settings is None:
-        return with_descriptions(samples, folder / FILE)
-    if isinstance(settings, ByModel):
-        say(f"no sound is described yet: texts of {settings.max_tokens} words stand for descriptions")
-        longest = " ".join(["sound"] * settings.max_tokens)
-        texts = {sample.key: longest for sample in samples}
-    else:
-        texts = {sample.key: carried(settings, sample.turns[0].item)[0] for sample in samples}
-    return [
-        replace(sample, turns=tuple(replace(turn, description=texts[sample.key]) for turn in sample.turns))
-        for sample in samples
-        if texts[sample.key]
-    ]

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from safetensors.torch import load, save
 
-from earwise.data.items import read_items
 from earwise.data.media import load_audio
 from earwise.distil.fit import fit
 from earwise.distil.schedule import Schedule, draw, group_by_length
@@ -25,47 +24,41 @@ from earwise.models.device import best_device
 from earwise.models.sample import Sample
 from earwise.models.shipped import TRAINING, model_folder
 from earwise.models.whisper import encoder_config, read_encoder
-from earwise.recipe.recipe import Recipe
 from earwise.recipe.train import Encoder
 from earwise.speech.clips import read_clips
 from earwise.speech.voices import variant
-from earwise.stages.declared.data import NAME as DATA
-from earwise.stages.declared.data import data_folder
-from earwise.stages.declared.encoder import ENCODER, local_start
-from earwise.stages.declared.speech import NAME as SPEECH
-from earwise.stages.declared.speech import clip_folder
+from earwise.stages.data import data_folder, items_of
 from earwise.stages.gate import failures
+from earwise.stages.jobs.models import EncoderJob
 from earwise.stages.samples import sample_items
 from earwise.stages.speech import telling_how_to_repair
-from earwise.work.run import StageContext
+from earwise.work.job import Input, StageContext
 from earwise.work.store import read_json, write_atomic, write_bytes_atomic
 
-ITEMS = "transcribe"
+ENCODER = "encoder"
+"""Folder of the checkpoint."""
 TRAINED = "recogniser.safetensors"
 """The encoder with the CTC layer that its word error rate is measured through."""
 _HELD_OUT = 500
 """Clips that are not trained on: their word error rate says how far the training came."""
 
 
-def work(context: StageContext, recipe: Recipe) -> None:
+def work(context: StageContext, job: EncoderJob) -> None:
     """Train the encoder and leave it as a checkpoint, with what it was trained on."""
-    settings = recipe.encoder
-    assert settings is not None
-    clips = clip_folder(context.folder_of(SPEECH), ITEMS)
-    folder = data_folder(recipe, context.folder_of(DATA))
-    items, unfit = read_items(folder / f"{ITEMS}.jsonl"), failures(context, recipe, ITEMS)
-    samples = sample_items(items, folder, clips, context.say, failed=unfit)
+    settings, clips = job.encoder, context.folder_of(job.clips)
+    items, unfit = items_of(context, job.data, job.clips.file), failures(context, job.gate)
+    samples = sample_items(items, data_folder(context, job.data), clips, context.say, failed=unfit)
     words = sorted({word for sample in samples for word in sample.turns[0].item.answers[0].split()})
     recogniser = CtcRecogniser(_shape(settings), words, stack=settings.stack, seed=context.seed)
     if settings.start is not None:
         _take_up(recogniser, settings, settings.start)
     held_out, taught = _split(_long_enough(samples, recogniser, context))
-    with telling_how_to_repair(context.folder_of(SPEECH)):
+    with telling_how_to_repair(clips):
         _train(context, recogniser, taught, settings)
         rate = _word_error_rate(recogniser, held_out)
     recogniser.encoder.save_pretrained(context.folder / ENCODER)
     context.say(f"{context.stage.name}: {rate:.1%} of the words of {counted(len(held_out), 'held-out clip')} are wrong")
-    speakers = sorted({variant(clip.voice) for clip in read_clips(clips).clips} | _heard_before(settings))
+    speakers = sorted({variant(clip.voice) for clip in read_clips(clips).clips} | _heard_before(job.start))
     described = {"words": words, "word_error_rate": rate, "held_out": len(held_out), "speakers": speakers}
     write_atomic(context.folder / ENCODER / TRAINING, json.dumps(described, indent=2) + "\n")
 
@@ -103,10 +96,10 @@ def _take_up(recogniser: CtcRecogniser, settings: Encoder, start: str) -> None:
     recogniser.encoder.load_state_dict(weights)
 
 
-def _heard_before(settings: Encoder) -> set[str]:
-    """The speakers that the encoder knew before this training, as far as it says."""
-    told = [folder / TRAINING for folder in local_start(settings)]
-    return {speaker for path in told if path.is_file() for speaker in read_json(path)["speakers"]}
+def _heard_before(start: Input | None) -> set[str]:
+    """The speakers that the encoder knew before this training run, as far as it says."""
+    path = start.path / TRAINING if start is not None else None
+    return {*read_json(path)["speakers"]} if path is not None and path.is_file() else set()
 
 
 def _shape(settings: Encoder) -> dict[str, Any]:
@@ -133,7 +126,7 @@ def _split(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
     """The last clips, at most a tenth, are held out: every item has its own words."""
     count = min(_HELD_OUT, len(samples) // 10)
     if count == 0:
-        raise InputError(f"{counted(len(samples), 'clip')} of {ITEMS}.jsonl can be used", remedy="ten are the least")
+        raise InputError(f"{counted(len(samples), 'clip')} of transcribe.jsonl can be used", remedy="ten are the least")
     return samples[-count:], samples[:-count]
 
 

@@ -1,69 +1,98 @@
-"""Stages `evaluate.MODEL`: every benchmark under every view, one store of scores per model."""
+"""Stages `predict.MODEL/BENCHMARK` and `evaluate.MODEL`: answers under every view, and what they are worth."""
 
 from __future__ import annotations
 
+from functools import cache
+
 from earwise.evaluate.controls import with_controls
-from earwise.evaluate.runner import Asker, run_benchmark
+from earwise.evaluate.runner import Asker, run_benchmark, scored
 from earwise.models.ears import Ears
+from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample
-from earwise.recipe.recipe import Recipe
-from earwise.records import Item, Score, View
+from earwise.records import Item, Prediction, Score
 from earwise.speech.clips import read_clips
-from earwise.stages.data import benchmark_items, transcribe_instruction
-from earwise.stages.declared.data import NAME as DATA
-from earwise.stages.declared.data import data_folder
-from earwise.stages.declared.evaluation import asked_views
-from earwise.stages.declared.speech import NAME as SPEECH
-from earwise.stages.declared.speech import clip_folder
-from earwise.stages.declared.training import model_stage
-from earwise.stages.descriptions import BENCHMARKS, described
+from earwise.stages.data import BENCHMARKS, benchmark_items, data_folder, transcribe_instruction
+from earwise.stages.descriptions import described
+from earwise.stages.jobs.evaluation import EvaluateJob, PredictJob
 from earwise.stages.models import load_base, load_start
 from earwise.stages.samples import sample_items
 from earwise.stages.speech import telling_how_to_repair
 from earwise.views import DESCRIBED_VIEWS
-from earwise.work.run import StageContext
-from earwise.work.store import Store
+from earwise.work.job import StageContext
+from earwise.work.store import Store, read_store
 
-SCORES = "scores.jsonl"
+PREDICTIONS, SCORES = "predictions.jsonl", "scores.jsonl"
 
 
-def work(context: StageContext, recipe: Recipe, name: str) -> None:
-    """Have one model answer every benchmark under every view that is its own."""
-    settings = recipe.evaluate
-    assert settings is not None
-    folder = data_folder(recipe, context.folder_of(DATA))
-    own = model_stage(recipe, name, context.seed)
-    model = load_start(recipe, context, own) if own else load_base(recipe, context)
+class _Loaded:
+    """The model that answered last: the jobs of one model follow each other, and loading it takes longer than they do.
+
+    It is forgotten before another one is loaded, so that there is never memory for two.
+    """
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._model: OmniModel | None = None
+
+    def __call__(self, context: StageContext, job: PredictJob) -> OmniModel:
+        """The job's model, loaded if it is not the last one."""
+        key = (context.run_folder, job.seed, job.trained.name if job.trained is not None else None)
+        if self._model is None or key != self._key:
+            self._key, self._model = None, None
+            self._model = _load(context, job)
+            self._key = key
+        return self._model
+
+    def forget(self) -> None:
+        """Keep no model."""
+        self._key, self._model = None, None
+
+
+@cache
+def loaded() -> _Loaded:
+    """Of this process."""
+    return _Loaded()
+
+
+def _load(context: StageContext, job: PredictJob) -> OmniModel:
+    trained = job.trained
+    model = load_start(context, job.source, trained) if trained is not None else load_base(context, job.source)
     model.eval()
     if isinstance(model.ears, Ears):
-        frozen = recipe.training.frozen_layers if recipe.training is not None else 0
-        model.ears.freeze_encoder(frozen or "all")  # Models that were trained behind the same layers share them.
-    views = asked_views(recipe, name)
-    instruction = transcribe_instruction(folder) if "image_transcript" in views else ""
-    with Store(context.folder / SCORES, Score) as store:
-        for benchmark, items in benchmark_items(recipe, folder).items():
-            shown = tuple(view for view in views if view in settings.asked(benchmark))
-            if not shown:
-                continue
-            samples, voices = _samples(context, recipe, benchmark, items, with_controls(shown))
-            limit, rule = settings.max_new_tokens, settings.profile
-            ask = Asker(shown, settings.batch_size, limit, rule, instruction, voices, context.seed)
-            with telling_how_to_repair(context.run_folder / "stages" / SPEECH):
-                run_benchmark(model, name, benchmark, samples, ask, store)
+        model.ears.freeze_encoder(job.frozen_layers or "all")  # Models trained behind the same layers share them.
+    return model
 
 
-def _samples(
-    context: StageContext, recipe: Recipe, benchmark: str, items: list[Item], views: tuple[View, ...]
-) -> tuple[list[Sample], dict[str, str]]:
+def predict(context: StageContext, job: PredictJob) -> None:
+    """Have one model answer one benchmark under every view that is its own."""
+    model, folder = loaded()(context, job), data_folder(context, job.data)
+    instruction = transcribe_instruction(folder) if "image_transcript" in job.views else ""
+    samples, voices = _samples(context, job, benchmark_items(job.benchmark, folder))
+    ask = Asker(job.views, job.batch_size, job.max_new_tokens, instruction, voices, context.seed)
+    clips = context.run_folder / "stages" / "speech" if job.clips is None else context.folder_of(job.clips)
+    with Store(context.folder / PREDICTIONS, Prediction) as store, telling_how_to_repair(clips):
+        run_benchmark(model, job.model, job.benchmark.name, samples, ask, store)
+
+
+def _samples(context: StageContext, job: PredictJob, items: list[Item]) -> tuple[list[Sample], dict[str, str]]:
     """Samples of a benchmark, only of items that every view can be asked about, and the voice of each."""
-    folder, name = data_folder(recipe, context.folder_of(DATA)) / BENCHMARKS, f"{BENCHMARKS}/{benchmark}"
-    assert recipe.evaluate is not None
-    clips, voices = None, {}
-    if recipe.speech is not None:
-        clips = clip_folder(context.folder_of(SPEECH), name)
+    folder, clips, voices = data_folder(context, job.data) / BENCHMARKS, None, {}
+    if job.clips is not None:
+        clips = context.folder_of(job.clips)
         voices = {clip.item: clip.voice for clip in read_clips(clips).clips}
-    samples = sample_items(items, folder, clips, context.say, suffix=recipe.evaluate.suffix, views=views)
-    asked = recipe.evaluate.asked(benchmark)  # not `views`: models that share answers are asked the same items
-    if DESCRIBED_VIEWS & {*asked}:
-        samples = described(context, recipe, name, samples)
+    views = with_controls(job.views)
+    samples = sample_items(items, folder, clips, context.say, suffix=job.suffix, views=views)
+    if DESCRIBED_VIEWS & {*job.asked}:
+        samples = described(context, job.descriptions, samples, folder)
     return samples, voices
+
+
+def evaluate(context: StageContext, job: EvaluateJob) -> None:
+    """Score every answer of a model."""
+    loaded().forget()
+    with Store(context.folder / SCORES, Score) as store:
+        for source, predictions in zip(job.benchmarks, job.predictions, strict=True):
+            items = {item.id: item for item in benchmark_items(source, data_folder(context, job.data))}
+            for found in read_store(context.folder_of(predictions) / PREDICTIONS, Prediction):
+                if found.key not in store:
+                    store.append(scored(found, items[found.item], job.profile))

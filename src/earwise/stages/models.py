@@ -15,20 +15,20 @@ from earwise.models.lora import Lora
 from earwise.models.omni import OmniModel
 from earwise.models.shipped import model_folder
 from earwise.models.whisper import encoder_config
-from earwise.recipe.model import BASE, FreshEars, Model, NativeEars
-from earwise.recipe.recipe import Recipe
+from earwise.recipe.model import FreshEars, Model, NativeEars
 from earwise.recipe.train import FrozenLayers
-from earwise.work.run import StageContext
+from earwise.stages.jobs.models import ModelSource
+from earwise.work.job import Job, StageContext
 
 EARS = "ears"
 """Folder of a training stage that holds the ears it leaves."""
 
 
-def load_model(recipe: Recipe, context: StageContext, *, ears: Ears | Path | None = None) -> OmniModel:
-    """The recipe's base with new ears, or with those given."""
-    settings = recipe.model
+def load_model(context: StageContext, source: ModelSource, *, ears: Ears | Path | None = None) -> OmniModel:
+    """The base with new ears, or with those given."""
+    settings = source.model
     assert settings is not None
-    model = load_base(recipe, context, ears)
+    model = load_base(context, source, ears)
     _check_ears(settings, model)
     if isinstance(model.ears, OwnEars) and isinstance(settings.ears, NativeEars) and ears is None:
         model.ears.train_part(settings.ears.train)
@@ -47,12 +47,12 @@ def _check_ears(settings: Model, model: OmniModel) -> None:
         raise InputError(f"{model.family.name} {what}", file=settings.base, remedy=remedy)
 
 
-def load_base(recipe: Recipe, context: StageContext, ears: Ears | Path | None = None) -> OmniModel:
-    """The recipe's base, with the given ears or none."""
-    settings = recipe.model
-    if settings is None or settings.base == BASE:
-        folder = context.folder_of(f"seed{context.seed}/{BASE}") / "model"
-        return OmniModel.from_pretrained(str(folder), ears).to(best_device())
+def load_base(context: StageContext, source: ModelSource, ears: Ears | Path | None = None) -> OmniModel:
+    """The base, with the given ears or none."""
+    settings = source.model
+    if source.base is not None:
+        return OmniModel.from_pretrained(str(context.folder_of(source.base) / "model"), ears).to(best_device())
+    assert settings is not None
     model = OmniModel.from_pretrained(
         settings.base,
         ears,
@@ -64,13 +64,13 @@ def load_base(recipe: Recipe, context: StageContext, ears: Ears | Path | None = 
     return model.to(best_device())
 
 
-def load_start(recipe: Recipe, context: StageContext, stage: str | None) -> OmniModel:
-    """The model that `stage` left, or the base with new ears when there is no such stage; with the recipe's LoRA, or
-    with its decoder ready to be trained.
+def load_start(context: StageContext, source: ModelSource, start: Job | None) -> OmniModel:
+    """The model that `start` left, or the base with new ears where there is no start; with LoRA, or with its decoder
+    ready to be trained.
     """
-    model = load_model(recipe, context, ears=context.folder_of(stage) / EARS if stage else None)
-    assert recipe.model is not None
-    lora = recipe.model.lora
+    model = load_model(context, source, ears=context.folder_of(start) / EARS if start is not None else None)
+    assert source.model is not None
+    lora = source.model.lora
     if lora is not None:
         if model.lora is None:
             model.lora = Lora.fresh(
@@ -78,7 +78,7 @@ def load_start(recipe: Recipe, context: StageContext, stage: str | None) -> Omni
                 seed=context.seed,
             )  # fmt: skip
         model.lora.requires_grad_(True)
-    if recipe.model.decoder == "full":
+    if source.model.decoder == "full":
         model.decoder = model.decoder or Decoder(model.family)
         model.decoder.requires_grad_(True)
     return model

@@ -25,22 +25,22 @@ from earwise.errors import InputError
 from earwise.models.device import best_device
 from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample
-from earwise.recipe.recipe import Recipe
 from earwise.recipe.terms import GrpoTerm, TaughtTerm, TeacherServer
 from earwise.recipe.train import OnPolicy, SftTerm, Train
 from earwise.recipe.train import Term as TermSettings
+from earwise.recipe.uses import grpo_of
 from earwise.records import Item
-from earwise.stages.declared.data import NAME as DATA
-from earwise.stages.declared.data import data_folder
-from earwise.stages.declared.objectives import grpo_of, rewards_claims
-from earwise.stages.declared.verify import NAME as VERIFY
+from earwise.stages.data import data_folder
+from earwise.stages.jobs.models import ModelSource
+from earwise.stages.jobs.teach import VerifyJob
+from earwise.stages.jobs.training import TrainJob
 from earwise.stages.verify import HEARD
 from earwise.traces.describe import Heard
 from earwise.traces.opening import open_client
 from earwise.traces.prompts import student_messages
 from earwise.traces.requests import Message, Sound
+from earwise.work.job import StageContext
 from earwise.work.ranks import own_file
-from earwise.work.run import StageContext
 from earwise.work.store import read_jsonl
 
 ANSWERS, ROLLOUTS = "samples.jsonl", "rollouts.jsonl"
@@ -52,30 +52,28 @@ SCORES = "teachers"
 @contextmanager
 def open_objective(
     context: StageContext,
-    recipe: Recipe,
-    name: str,
+    job: TrainJob,
     model: OmniModel,
     samples: Sequence[Sample],
     replayed: Collection[str],
     drawn: Sequence[int],
 ) -> Iterator[Objective | PartsObjective | OnPolicyObjective | PolicyObjective]:
-    """The objective of training `name`, with whatever it asks held open.
+    """The objective of a training run, with whatever it asks held open.
 
     Args:
-        context: of the training's stage.
-        recipe: the whole recipe.
-        name: of the training.
+        context: of the stage that trains.
+        job: the training run.
         model: the student; it must be settled what of it is trained.
         samples: all that can be drawn.
         replayed: keys of those that are mixed in; beside a reward they are learned by `sft`.
         drawn: numbers of the samples that are drawn: what a server is asked to score before the training.
     """
-    own, settings = recipe.train[name], recipe.optimisation(name)
+    own, settings = job.train, job.training
     grpo = grpo_of(own)
     if grpo is None:
         share = settings.shared_prefix == "auto"
         with ExitStack() as servers:
-            teachers = {**_teachers(own.every_term, recipe), **_servers(own.every_term, context, servers)}
+            teachers = {**_teachers(own.every_term, job.source), **_servers(own.every_term, context, servers)}
             if own.parts:
                 by_parts = _by_parts(own, teachers, model, share)
                 for name, part in by_parts.objectives.items():
@@ -97,7 +95,7 @@ def open_objective(
         samples,
         seed=context.seed,
         replay=replayed,
-        known=_known(context) if rewards_claims(own) else None,
+        known=_known(context, job.heard) if job.heard is not None else None,
         answers=context.folder / ANSWERS,
     )
     if grpo.server is None:
@@ -105,7 +103,7 @@ def open_objective(
         return
     # Each of several processes asks for the prompts of its own micro-batches, and a store has one writer.
     with open_client(grpo.server, own_file(context.folder / ROLLOUTS)) as client:
-        prompt = partial(_heard_prompt, folder=data_folder(recipe, context.folder_of(DATA)))
+        prompt = partial(_heard_prompt, folder=data_folder(context, job.parts[0].data))
         source = ServerRollouts(client, model, prompt, max_tokens=grpo.max_tokens, temperature=grpo.temperature)
         yield build(source=source)
 
@@ -140,10 +138,10 @@ def _on_policy(
     return drawing
 
 
-def _teachers(terms: Sequence[TermSettings], recipe: Recipe) -> dict[str, Teacher]:
+def _teachers(terms: Sequence[TermSettings], source: ModelSource) -> dict[str, Teacher]:
     """Other models that terms name, or their stored states, opened once each; in the type of the base's weights."""
-    assert recipe.model is not None
-    dtype = getattr(torch, recipe.model.dtype)
+    assert source.model is not None
+    dtype = getattr(torch, source.model.dtype)
     taught = [term.teacher for term in terms if isinstance(term, TaughtTerm) and term.weight > 0]
     others = sorted({one for one in taught if not isinstance(one, TeacherServer)} - {SELF, SNAPSHOT})
     return {name: open_teacher(name, dtype=dtype, device=best_device()) for name in others}
@@ -164,8 +162,8 @@ def _score(objective: Objective, samples: Sequence[Sample], context: StageContex
             teacher.prepare(samples, view, context.say)
 
 
-def _known(context: StageContext) -> Known:
-    heard = read_jsonl(context.folder_of(VERIFY) / HEARD, Heard)
+def _known(context: StageContext, job: VerifyJob) -> Known:
+    heard = read_jsonl(context.folder_of(job) / HEARD, Heard)
     return Known({one.item: frozenset(one.claims) for one in heard})
 
 

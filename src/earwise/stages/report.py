@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from earwise.data.items import read_items
 from earwise.data.media import resolve
 from earwise.data.video import sound_file
 from earwise.errors import InputError
@@ -17,11 +16,9 @@ from earwise.evaluate.filters import summarise_filters
 from earwise.evaluate.guards import guard_changes
 from earwise.evaluate.recovery import recovery
 from earwise.evaluate.runner import check_pairing
-from earwise.evaluate.sound import MAIN, summarise_sound
+from earwise.evaluate.sound import summarise_sound
 from earwise.evaluate.summary import ScoreTable, compare, per_voice, summarise_models
-from earwise.recipe.checks import guard_pairs
 from earwise.recipe.model import BASE
-from earwise.recipe.recipe import Recipe
 from earwise.records import Clip, Item, Score, Trace, View
 from earwise.report import Answer, ShownItem, build_report
 from earwise.report.console import show_result
@@ -29,73 +26,63 @@ from earwise.report.summary import PAGE, SUMMARY
 from earwise.speech.clips import read_clips
 from earwise.stages.choice import choices
 from earwise.stages.conditions import summarise_conditions
-from earwise.stages.data import benchmark_items
-from earwise.stages.declared.data import NAME as DATA
-from earwise.stages.declared.data import data_folder
-from earwise.stages.declared.descriptions import NAME as DESCRIBED
-from earwise.stages.declared.evaluation import asked_views, stage_name
-from earwise.stages.declared.speech import NAME as SPEECH
-from earwise.stages.declared.speech import clip_folder, spoken_files
-from earwise.stages.declared.traces import NAME as DRAWN
-from earwise.stages.declared.verify import NAME as VERIFY
+from earwise.stages.data import BENCHMARKS, benchmark_items, data_folder, items_of
 from earwise.stages.descriptions import LEFT_OUT
 from earwise.stages.evaluation import SCORES
 from earwise.stages.gate import summarise_gate
+from earwise.stages.jobs.report import AskedBenchmark, ReportJob
 from earwise.stages.traces import COUNTS, DECISIONS, TRACES
 from earwise.stages.verify import TRUST
 from earwise.traces.filtering import Decision
-from earwise.views import DESCRIBED_VIEWS
+from earwise.work.job import StageContext
 from earwise.work.provenance import versions
-from earwise.work.run import StageContext
 from earwise.work.store import read_json, read_jsonl, read_store, write_atomic
 
 TRUTH: Final = "truth.jsonl"
 """Beside an item file, or the benchmarks: all that is heard in each sound, by the cluster of its items."""
 
 
-def work(context: StageContext, recipe: Recipe) -> None:
+def work(context: StageContext, job: ReportJob) -> None:
     """Write `summary.json` and the page, and print the result."""
-    scores = {seed: _scores(context, recipe, seed) for seed in recipe.seeds}
-    _check_scores(context, recipe, scores)
+    scores = {seed: _scores(context, job, seed) for seed in job.seeds}
+    _check_scores(context, job, scores)
     table = ScoreTable.of(scores, BASE)
-    summary = _summary(context, recipe, scores, table)
+    summary = _summary(context, job, scores, table)
     write_atomic(context.run_folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
-    shown = _shown_items(context, recipe, scores[recipe.seeds[0]])
+    shown = _shown_items(context, job, scores[job.seeds[0]])
     build_report(context.run_folder, shown, context.run_folder / PAGE)
     show_result(summary, context.run_folder / PAGE, context.say)
 
 
-def _scores(context: StageContext, recipe: Recipe, seed: int) -> list[Score]:
+def _scores(context: StageContext, job: ReportJob, seed: int) -> list[Score]:
     """All scores of a seed: the base's typed ones first, then each model's."""
-    named = [BASE, *(name for name in recipe.evaluated if name != BASE)]
-    folders = [context.folder_of(stage_name(name, seed)) for name in named if asked_views(recipe, name)]
+    folders = [context.folder_of(one) for one in job.evaluations[seed]]
     return [score for folder in folders for score in read_store(folder / SCORES, Score)]
 
 
-def _check_scores(context: StageContext, recipe: Recipe, scores: Mapping[int, Sequence[Score]]) -> None:
+def _check_scores(context: StageContext, job: ReportJob, scores: Mapping[int, Sequence[Score]]) -> None:
     """Raise `InputError` unless every item that could be asked has a score of each model under each of its views."""
-    assert recipe.evaluate is not None
-    for name, items in benchmark_items(recipe, data_folder(recipe, context.folder_of(DATA))).items():
-        left_out = _left_out(context, recipe, name)
-        clips = _clips(context, recipe, name)
-        asked = [item for item in items if (item.id in clips or recipe.speech is None) and item.id not in left_out]
+    for benchmark in job.benchmarks:
+        name, left_out, clips = benchmark.source.name, _left_out(context, benchmark), _clips(context, benchmark)
+        items = benchmark_items(benchmark.source, data_folder(context, job.data))
+        asked = [item for item in items if (item.id in clips or not job.speaks) and item.id not in left_out]
         for seed, many in scores.items():
             own = [score for score in many if score.source == name]
+            folders = {one.model: context.folder_of(one) for one in job.evaluations[seed]}
             for model, view in sorted({(score.model, score.view) for score in own}):
                 try:
                     check_pairing([score for score in own if score.model == model], asked, view)
                 except InputError as error:
-                    folder = context.folder_of(stage_name(model, seed))
+                    folder = folders[model]
                     remedy = f"delete the folder {folder} and run again"
                     raise InputError(f"{name}: {error.what}", file=folder / SCORES, remedy=remedy) from None
 
 
-def _left_out(context: StageContext, recipe: Recipe, benchmark: str) -> Collection[str]:
-    """Items of a benchmark that no description tells of."""
-    assert recipe.evaluate is not None
-    if recipe.descriptions is None or not DESCRIBED_VIEWS & {*recipe.evaluate.asked(benchmark)}:
+def _left_out(context: StageContext, benchmark: AskedBenchmark) -> Collection[str]:
+    """Items of a benchmark that have no description."""
+    if benchmark.descriptions is None:
         return ()
-    left_out: dict[str, str] = read_json(context.folder_of(DESCRIBED) / "benchmarks" / benchmark / LEFT_OUT)
+    left_out: dict[str, str] = read_json(context.folder_of(benchmark.descriptions) / LEFT_OUT)
     return left_out
 
 
@@ -115,57 +102,38 @@ def _say_versions(context: StageContext) -> dict[str, dict[str, str]]:
 
 
 def _summary(
-    context: StageContext, recipe: Recipe, scores: dict[int, list[Score]], table: ScoreTable
+    context: StageContext, job: ReportJob, scores: dict[int, list[Score]], table: ScoreTable
 ) -> dict[str, object]:
-    assert recipe.evaluate is not None
-    text, speech, main = recipe.evaluate.text_view, recipe.evaluate.speech_view, recipe.evaluate.main_view
-    own = {name: (views[0], views[-1]) for name, views in recipe.evaluate.views_of.items()}
+    text, speech, main = job.text_view, job.speech_view, job.main_view
+    own = {one.source.name: (one.views[0], one.views[-1]) for one in job.benchmarks if one.views is not None}
     models, last = summarise_models(table, text, speech, own), {name: view for name, (_, view) in own.items()}
-    pairs = _pairs(recipe)
-    rows = recipe.report.rows if recipe.report else {}
-    baseline = (recipe.report and recipe.report.ablation_baseline) or next(iter(rows), None)
+    rows = job.report.rows if job.report else {}
+    baseline = (job.report and job.report.ablation_baseline) or next(iter(rows), None)
     return {
-        "recipe": recipe.name,
-        "seed": recipe.seeds[0],
-        "seeds": list(recipe.seeds),
+        "recipe": job.title,
+        "seed": job.seeds[0],
+        "seeds": list(job.seeds),
         "text_view": text,
         "speech_view": speech,
         "main_view": main,
         "models": models,
-        "comparisons": [c for name in table.benchmarks for c in compare(table, pairs, name, last.get(name, main))],
+        "comparisons": [c for name in table.benchmarks for c in compare(table, job.pairs, name, last.get(name, main))],
         "ablation": ablation_rows(models, rows, main, last),
         "ablation_baseline": baseline,
         "ablation_gains": ablation_gains(table, rows, baseline, main, last) if baseline else {},
-        "guards": _guards(recipe, table, last),
+        "guards": guard_changes(table, job.guard_pairs, job.guards, main, last) if job.guards else {},
         "sound": summarise_sound(table),
-        **_faithfulness(context, recipe, table, main),
-        "traces": _traces(context, recipe),
-        "voices": _voices(context, recipe, table, speech),
-        "gate": summarise_gate(context, recipe, scores, text, speech),
+        **_faithfulness(context, job, table, main),
+        "traces": _traces(context, job),
+        "voices": _voices(context, job, table, speech),
+        "gate": summarise_gate(context, job, scores),
         "recovery": recovery(table, text, speech),
-        "conditions": summarise_conditions(context, recipe, scores, text, speech),
-        "choices": choices(context, recipe),
+        "conditions": summarise_conditions(context, job, scores),
+        "choices": choices(context, job),
         "timings_s": context.timings_s,
         "versions": versions(),
         "other_versions": _say_versions(context),
     }
-
-
-def _guards(recipe: Recipe, table: ScoreTable, last: Mapping[str, View]) -> dict[str, Any]:
-    """What trainings did to the guards; nothing for a recipe without any."""
-    if recipe.guards is None or recipe.evaluate is None:
-        return {}
-    return guard_changes(table, guard_pairs(recipe), recipe.guards.benchmarks, recipe.evaluate.main_view, last)
-
-
-def _pairs(recipe: Recipe) -> list[tuple[str, str]]:
-    """Which models are compared: every training with the first one on the same data, and that one with the start."""
-    pairs = []
-    first: dict[tuple[str, ...], str] = {}
-    for name, train in recipe.train.items():
-        baseline = first.setdefault(tuple(part.data for part in train.each), name)
-        pairs.append((name, train.start if baseline == name else baseline))
-    return [(a, b) for a, b in pairs if {a, b} <= set(recipe.evaluated)]
 
 
 def _truth(folder: Path) -> Truth:
@@ -174,86 +142,84 @@ def _truth(folder: Path) -> Truth:
     return read_truth(path) if path.is_file() else {}
 
 
-def _faithfulness(context: StageContext, recipe: Recipe, table: ScoreTable, view: View) -> dict[str, Any]:
-    truth = _truth(data_folder(recipe, context.folder_of(DATA)) / "benchmarks")
+def _faithfulness(context: StageContext, job: ReportJob, table: ScoreTable, view: View) -> dict[str, Any]:
+    truth = _truth(data_folder(context, job.data) / BENCHMARKS)
     return {
         "faithfulness": summarise_faithfulness(table, truth, view) if truth else {},
         "faithfulness_gains": compare_faithfulness(table, truth, view) if truth else {},
     }
 
 
-def _traces(context: StageContext, recipe: Recipe) -> dict[str, Any] | None:
+def _traces(context: StageContext, job: ReportJob) -> dict[str, Any] | None:
     """What the filters of traces did, and how the checker was measured; None for a recipe without traces."""
-    if recipe.traces is None:
+    if job.traces is None:
         return None
-    data, drawn = data_folder(recipe, context.folder_of(DATA)), context.folder_of(DRAWN)
-    items = {item.id: item for item in read_items(data / f"{recipe.traces.items}.jsonl")}
+    drawn = context.folder_of(job.traces)
+    items = {item.id: item for item in items_of(context, job.data, job.traces.traces.items)}
     decisions, trust = read_jsonl(drawn / DECISIONS, Decision), None
     counts = read_json(drawn / COUNTS)
     spent = {"teacher": counts["teacher"]}
-    if recipe.verify is not None:
-        checked = context.folder_of(VERIFY)
+    if job.verify is not None:
+        checked = context.folder_of(job.verify)
         decisions += read_jsonl(checked / DECISIONS, Decision)
         trust = read_json(checked / TRUST)
         spent["checker"] = read_json(checked / COUNTS)["checker"]
-    summary = summarise_filters(read_jsonl(drawn / TRACES, Trace), decisions, items, _truth(data))
+    truth = _truth(data_folder(context, job.data))
+    summary = summarise_filters(read_jsonl(drawn / TRACES, Trace), decisions, items, truth)
     return summary | {"trust": trust, "failed": len(counts["failed"]), "spent": spent}
 
 
-def _voices(context: StageContext, recipe: Recipe, table: ScoreTable, view: View) -> dict[str, object] | None:
-    if recipe.speech is None or recipe.evaluate is None:
+def _voices(context: StageContext, job: ReportJob, table: ScoreTable, view: View) -> dict[str, object] | None:
+    if not job.speaks:
         return None
-    folder = context.folder_of(SPEECH)
-    parts = [part for train in recipe.train.values() for part in train.each]
-    used: set[str] = {"train" if part.data == "train_other" else part.data for part in parts}
-    used |= {recipe.align.data} if recipe.align else set()
-    used &= set(spoken_files(recipe))
-    train = {clip.voice for name in used for clip in read_clips(clip_folder(folder, name)).clips}
-    test = {
-        c.voice for n in recipe.evaluate.benchmarks for c in read_clips(clip_folder(folder, f"benchmarks/{n}")).clips
-    }
+    train = {clip.voice for one in job.training_clips for clip in read_clips(context.folder_of(one)).clips}
+    test = {clip.voice for benchmark in job.benchmarks for clip in _clips(context, benchmark).values()}
     return {"train": len(train), "test": sorted(test), "per_voice": per_voice(table, view)}
 
 
-def _shown_items(context: StageContext, recipe: Recipe, scores: list[Score]) -> list[ShownItem]:
+def _shown_items(context: StageContext, job: ReportJob, scores: list[Score]) -> list[ShownItem]:
     """Items spread evenly over each benchmark, so that every kind and every outcome has its chance to be seen."""
-    assert recipe.evaluate is not None
-    wanted = recipe.report.items if recipe.report else 0
-    folder = data_folder(recipe, context.folder_of(DATA)) / "benchmarks"
-    benchmarks = benchmark_items(recipe, folder.parent)
+    wanted = job.report.items if job.report else 0
     answers: dict[tuple[str, str], dict[str, dict[str, Answer]]] = {}
-    models = [name for name in recipe.evaluated if name != BASE]
-    if not models or recipe.evaluate.main_view in asked_views(recipe, BASE):
-        models = [BASE, *models]
     for score in scores:
-        for model in models if score.model == BASE else [score.model]:
+        for model in job.models if score.model == BASE else [score.model]:
             given = answers.setdefault((score.source, score.item), {}).setdefault(model, {})
             given[score.view] = Answer(score.prediction, score.value, score.invalid, score.heard)
-    shown = []
-    for n, (benchmark, items) in enumerate(benchmarks.items()):
-        clips = _clips(context, recipe, benchmark)
-        clip_dir = clip_folder(context.folder_of(SPEECH), f"benchmarks/{benchmark}") if clips else folder
-        asked = [item for item in items if (benchmark, item.id) in answers]
-        share = wanted // len(benchmarks) + (n < wanted % len(benchmarks))
-        for item in asked[:: max(1, len(asked) // max(share, 1))][:share]:
-            clip = clips.get(item.id)
-            shown.append(
-                ShownItem(
-                    item=item,
-                    image_path=resolve(folder, item.image) if item.image else None,
-                    clip=clip,
-                    clip_path=clip_dir / clip.path if clip else None,
-                    answers=answers[benchmark, item.id],
-                    sound_path=_sound(item, folder) if MAIN in recipe.evaluate.views else None,
-                )
-            )
+    shown: list[ShownItem] = []
+    for n, benchmark in enumerate(job.benchmarks):
+        share = wanted // len(job.benchmarks) + (n < wanted % len(job.benchmarks))
+        shown += _shown_of(context, job, benchmark, share, answers)
     return shown
 
 
-def _clips(context: StageContext, recipe: Recipe, benchmark: str) -> dict[str, Clip]:
-    if recipe.speech is None:
+def _shown_of(
+    context: StageContext,
+    job: ReportJob,
+    benchmark: AskedBenchmark,
+    share: int,
+    answers: Mapping[tuple[str, str], dict[str, dict[str, Answer]]],
+) -> Iterator[ShownItem]:
+    """`share` items of a benchmark."""
+    folder, name = data_folder(context, job.data), benchmark.source.name
+    media, clips = folder / BENCHMARKS, _clips(context, benchmark)
+    asked = [item for item in benchmark_items(benchmark.source, folder) if (name, item.id) in answers]
+    for item in asked[:: max(1, len(asked) // max(share, 1))][:share]:
+        clip = clips.get(item.id)
+        spoken = context.folder_of(benchmark.clips) / clip.path if clip and benchmark.clips is not None else None
+        yield ShownItem(
+            item=item,
+            image_path=resolve(media, item.image) if item.image else None,
+            clip=clip,
+            clip_path=spoken,
+            answers=answers[name, item.id],
+            sound_path=_sound(item, media) if job.hears_sounds else None,
+        )
+
+
+def _clips(context: StageContext, benchmark: AskedBenchmark) -> dict[str, Clip]:
+    if benchmark.clips is None:
         return {}
-    return {c.item: c for c in read_clips(clip_folder(context.folder_of(SPEECH), f"benchmarks/{benchmark}")).clips}
+    return {clip.item: clip for clip in read_clips(context.folder_of(benchmark.clips)).clips}
 
 
 def _sound(item: Item, folder: Path) -> Path | None:

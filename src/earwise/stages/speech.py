@@ -1,4 +1,4 @@
-"""Stage `speech`: every query that is heard in training or in a test is spoken, by voices that the two do not share."""
+"""Stages `speech/FILE`: questions of an item file or a benchmark are spoken, by voices that the two do not share."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from earwise.data.items import read_items
 from earwise.data.llava import TYPED
 from earwise.errors import InputError
 from earwise.io.messages import counted
-from earwise.models.shipped import TRAINING, model_folder
-from earwise.recipe.model import PretrainedEars
-from earwise.recipe.recipe import Recipe
-from earwise.recipe.speech import Perturb, Speech
+from earwise.models.shipped import TRAINING
+from earwise.recipe.speech import Engine, OtherSpeakers
 from earwise.records import Item
 from earwise.speech.cast import Cast
 from earwise.speech.clips import CLIPS, ClipSet, make_clips, read_clips
@@ -21,13 +18,11 @@ from earwise.speech.engine import open_engine
 from earwise.speech.perturbed import opener
 from earwise.speech.recorded import check_suffixes
 from earwise.speech.voices import split_voices, variant
-from earwise.stages.data import benchmark_items
-from earwise.stages.declared.data import NAME as DATA
-from earwise.stages.declared.data import data_folder
-from earwise.stages.declared.speech import clip_folder, speaks_suffix, spoken_files
+from earwise.stages.data import data_folder, media_folder, shown_items
+from earwise.stages.jobs.speech import SpeechJob
 from earwise.stages.scale import cores, pool_of
+from earwise.work.job import StageContext
 from earwise.work.progress import duration
-from earwise.work.run import StageContext
 from earwise.work.store import read_json
 
 
@@ -50,35 +45,52 @@ def _owner(speech_folder: Path, path: Path) -> str | None:
     return next((c.item for folder in folders for c in read_clips(folder).clips if folder / c.path == path), None)
 
 
-def work(context: StageContext, recipe: Recipe) -> None:
-    """Speak every query, by voices that training and test do not share."""
-    settings = recipe.speech
-    assert settings is not None
-    folder = data_folder(recipe, context.folder_of(DATA))
-    voices = open_engine(settings.engine).voices()
-    train, test = split_voices(voices, settings.train_voices, settings.test_voices, settings.seed)
-    check_unheard(recipe, test)
-    if speaks_suffix(recipe):  # before hours are spent on training clips
-        for items in benchmark_items(recipe, folder).values():
-            check_suffixes(items, folder / "benchmarks")
-    others = other_casts(settings)
-    for other, cast in zip(settings.others, others, strict=True):
-        context.say(f"speech: {other.engine.type} speaks {cast.share:.0%} of training: {', '.join(cast.voices)}")
-    context.say(f"speech: {counted(len(train), 'voice')} for training; test voices: {', '.join(test)}")
-    for name in spoken_files(recipe):
-        items = read_items(folder / f"{name}.jsonl")
-        _speak(context, recipe, items, folder, name, train, settings.perturb, others=others)
-    for name, items in benchmark_items(recipe, folder).items():
-        place = f"benchmarks/{name}"
-        suffix = speaks_suffix(recipe)
-        _speak(context, recipe, items, folder / "benchmarks", place, test, settings.test_perturb, suffix)
+def work(context: StageContext, job: SpeechJob) -> None:
+    """Speak every question of the job's item file or benchmark."""
+    items = shown_items(context, job.data, job.file, job.benchmark)
+    media = media_folder(data_folder(context, job.data), job.benchmark)
+    voices, others = voices_of(job), other_casts(job)
+    if job.heard is not None:
+        check_unheard(job.heard.path / TRAINING, voices)
+    if job.suffix:
+        check_suffixes(items, media)
+    for other in others:
+        context.say(f"{job.name}: another engine speaks {other.share:.0%}: {', '.join(other.voices)}")
+    told = ", ".join(voices) if job.side == "test" else counted(len(voices), "voice")
+    context.say(f"{job.name}: {'test voices' if job.side == 'test' else 'training'}: {told}")
+    made = _speak(context, job, items, media, voices, others)
+    for stale in {path.name for path in context.folder.glob("*.wav")} - {clip.path for clip in made.clips}:
+        (context.folder / stale).unlink()
+    say_made(context, made)
 
 
-def check_unheard(recipe: Recipe, test: Sequence[str]) -> None:
-    """A pretrained encoder that says who it was trained on must meet new speakers in the test."""
-    ears = recipe.model.ears if recipe.model is not None else None
-    path = Path(model_folder(ears.path)) / TRAINING if isinstance(ears, PretrainedEars) else None
-    if path is None or not path.is_file():
+def engine_of(job: SpeechJob) -> Engine:
+    """Who speaks: the condition's engine, or that of `[speech]`."""
+    return (job.other.engine if job.other is not None else None) or job.speakers.engine
+
+
+def voices_of(job: SpeechJob) -> list[str]:
+    """The voices of the job's side. Those of a condition are the test's, or its own, and none of the training's."""
+    who, own = job.speakers, job.other.voices if job.other is not None else None
+    engine = engine_of(job)
+    known = open_engine(engine).voices()
+    if engine != who.engine:
+        assert own is not None
+        heard = [voice for other in job.others if other.engine == engine for voice in _voices_of_other(other, who.seed)]
+        return split_voices(known, heard, own, who.seed)[1]
+    train, test = split_voices(known, who.train, who.test, who.seed, reserved=who.reserved)
+    if own is not None:
+        return split_voices(known, train, own, who.seed)[1]
+    return train if job.side == "train" else test
+
+
+def _voices_of_other(other: OtherSpeakers, seed: int) -> list[str]:
+    return split_voices(open_engine(other.engine).voices(), other.voices, (), seed)[0]
+
+
+def check_unheard(path: Path, test: Sequence[str]) -> None:
+    """A pretrained encoder that says in `path` who it was trained on must meet new speakers in the test."""
+    if not path.is_file():
         return
     for voice in test:
         if variant(voice) in read_json(path)["speakers"]:
@@ -86,58 +98,53 @@ def check_unheard(recipe: Recipe, test: Sequence[str]) -> None:
             raise InputError(what, file=path, remedy="draw or name other [speech] test_voices")
 
 
-def other_casts(settings: Speech) -> list[Cast]:
+def other_casts(job: SpeechJob) -> list[Cast]:
     """The other engines of training, opened when they are needed, with their voices."""
+    if job.side == "test":
+        return []
     return [
         Cast(
-            opener(other.engine, settings.perturb),
-            split_voices(open_engine(other.engine).voices(), other.voices, (), settings.seed)[0],
-            other.rates_wpm or settings.rates_wpm,
-            other.pitches or settings.pitches,
+            opener(other.engine, job.delivery.perturb),
+            _voices_of_other(other, job.speakers.seed),
+            other.rates_wpm or job.delivery.rates_wpm,
+            other.pitches or job.delivery.pitches,
             other.share,
         )
-        for other in settings.others
+        for other in job.others
     ]
 
 
 def _speak(
     context: StageContext,
-    recipe: Recipe,
+    job: SpeechJob,
     items: Sequence[Item],
-    folder: Path,
-    name: str,
+    media: Path,
     voices: Sequence[str],
-    perturbation: Perturb | None,
-    suffix: bool = False,
-    others: Sequence[Cast] = (),
-) -> None:
-    """Clips of `items`, whose media paths are relative to `folder`; a question that stays typed needs none."""
-    settings = recipe.speech
-    assert settings is not None
-    runs_model = any(
-        one.type == "huggingface" for one in (settings.engine, *(other.engine for other in settings.others))
-    )
-    made = make_clips(
+    others: Sequence[Cast],
+) -> ClipSet:
+    """Clips of `items`, whose media paths are relative to `media`; a question that stays typed needs none."""
+    engine, delivery = engine_of(job), job.delivery
+    runs_model = any(one.type == "huggingface" for one in (engine, *(other.engine for other in job.others)))
+    return make_clips(
         [item for item in items if not item.meta.get(TYPED)],
-        clip_folder(context.folder, name),
-        opener(settings.engine, perturbation),
+        context.folder,
+        opener(engine, delivery.perturb),
         voices=voices,
-        rates=settings.rates_wpm,
-        pitches=settings.pitches,
-        seed=settings.seed,
-        workers=settings.workers or cores(recipe.scale),
-        pool=pool_of(recipe.scale, runs_model=runs_model),
-        speak_suffix=suffix,
-        audio=folder,
-        perturbation=perturbation,
+        rates=delivery.rates_wpm,
+        pitches=delivery.pitches,
+        seed=job.speakers.seed,
+        workers=job.workers or cores(job.scale),
+        pool=pool_of(job.scale, runs_model=runs_model),
+        speak_suffix=job.suffix,
+        audio=media,
+        perturbation=delivery.perturb,
         others=others,
     )
-    say_made(context, name, made)
 
 
-def say_made(context: StageContext, name: str, made: ClipSet) -> None:
-    """Tell how many clips of `name` there are, how long they are, and why items have none."""
-    length = duration(sum(clip.duration_s for clip in made.clips))
-    context.say(f"speech: {name}: {counted(len(made.clips), 'clip')}, {length} long, {len(made.dropped)} dropped")
+def say_made(context: StageContext, made: ClipSet) -> None:
+    """Print how many clips there are, how long they are, and why items have none."""
+    length, name = duration(sum(clip.duration_s for clip in made.clips)), context.stage.name
+    context.say(f"{name}: {counted(len(made.clips), 'clip')}, {length} long, {len(made.dropped)} dropped")
     for reason in sorted({drop.reason for drop in made.dropped}):
-        context.say(f"speech: {name}: dropped {sum(d.reason == reason for d in made.dropped)}: {reason}")
+        context.say(f"{name}: dropped {sum(d.reason == reason for d in made.dropped)}: {reason}")

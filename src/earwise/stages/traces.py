@@ -16,16 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from earwise.data.items import read_items
 from earwise.data.media import resolve
 from earwise.data.video import FrameChoice, frame_files
 from earwise.errors import InputError, about
-from earwise.recipe.recipe import Recipe
 from earwise.recipe.scale import Scale
 from earwise.recipe.teach import Traces
 from earwise.records import Item, Trace
-from earwise.stages.declared.data import NAME as DATA
-from earwise.stages.declared.data import data_folder
+from earwise.stages.data import data_folder, items_of
+from earwise.stages.jobs.teach import TracesJob
 from earwise.stages.scale import pool_of
 from earwise.stages.taught import labels_items, taught_items, write_taught
 from earwise.traces.agreement import majority, unanimous
@@ -35,7 +33,7 @@ from earwise.traces.opening import open_client, price_of
 from earwise.traces.prompts import teacher_messages
 from earwise.traces.requests import Frames, Message, Sampling
 from earwise.traces.sampling import draw_traces
-from earwise.work.run import StageContext
+from earwise.work.job import StageContext
 from earwise.work.store import write_atomic, write_jsonl
 
 RESPONSES, TRACES, DECISIONS, COUNTS = "responses.jsonl", "traces.jsonl", "decisions.jsonl", "counts.json"
@@ -43,11 +41,10 @@ _TOLD: Final = 3
 """Requests that failed which are named in the output; all of them are in `counts.json`."""
 
 
-def work(context: StageContext, recipe: Recipe) -> None:
+def work(context: StageContext, job: TracesJob) -> None:
     """Draw the teacher's traces and filter them."""
-    assert recipe.traces is not None
-    folder = data_folder(recipe, context.folder_of(DATA))
-    draw(context, recipe.traces, read_items(folder / f"{recipe.traces.items}.jsonl"), folder, recipe.scale)
+    items, folder = items_of(context, job.data, job.traces.items), data_folder(context, job.data)
+    draw(context, job.traces, items, folder, job.scale)
 
 
 def draw(

@@ -24,20 +24,15 @@ from earwise.models.families import Family
 from earwise.models.kept_pictures import KeptPictures
 from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample
-from earwise.recipe.checks import described_file, part_views, questions_file, train_views
-from earwise.recipe.recipe import Recipe
-from earwise.recipe.train import Align, SftTerm, Train, Training, portions
+from earwise.recipe.checks import part_views, train_views
+from earwise.recipe.train import Align, SftTerm, Training, portions
+from earwise.recipe.uses import grpo_of, mixed_in
 from earwise.records import SAMPLE_RATE_HZ, View
 from earwise.stages.base_pools import stretched
-from earwise.stages.declared.answers import writer_stage
-from earwise.stages.declared.data import NAME as DATA
-from earwise.stages.declared.data import data_folder
-from earwise.stages.declared.objectives import grpo_of
-from earwise.stages.declared.speech import NAME as SPEECH
-from earwise.stages.declared.speech import clip_folder
-from earwise.stages.declared.training import model_stage
+from earwise.stages.data import data_folder
 from earwise.stages.descriptions import described
 from earwise.stages.gate import failures
+from earwise.stages.jobs.training import AlignJob, Material, TrainJob
 from earwise.stages.models import EARS, load_model, load_start, train_ears
 from earwise.stages.objectives import open_objective
 from earwise.stages.samples import sample_items, that_can_be_shown
@@ -47,8 +42,8 @@ from earwise.stages.taught import read_taught
 from earwise.traces.agreement import canonical
 from earwise.traces.format import said
 from earwise.views import CLIP_VIEWS, DESCRIBED_VIEWS
+from earwise.work.job import StageContext
 from earwise.work.ranks import process_count
-from earwise.work.run import StageContext
 
 TERMS = "terms"
 """Folder of what terms trained of their own, where any did; nothing reads it but people."""
@@ -56,63 +51,70 @@ _SEEDS = 7_919
 """Between the seeds of two parts' draws: more than a study has seeds."""
 
 
-def align(context: StageContext, recipe: Recipe) -> None:
-    """Fit fresh ears by writing down speech."""
-    settings = recipe.align
-    assert settings is not None
-    model = load_model(recipe, context)
-    samples = that_can_be_shown(_samples(context, recipe, settings.data, [settings.view]), model.family, context.say)
+def align(context: StageContext, job: AlignJob) -> None:
+    """Fit new ears by writing down speech."""
+    settings = job.align
+    model = load_model(context, job.source)
+    samples = that_can_be_shown(_samples(context, job.material, [settings.view]), model.family, context.say)
     objective = Objective(settings.view, [make_term(SftTerm(type="sft", weight=1.0))], model)
     order = draw(len(samples), settings.steps * settings.batch_size * settings.accumulate, context.seed)
     train_ears(model, settings.frozen_layers)
     _fit(context, model, objective, samples, order, settings)
 
 
-def train(context: StageContext, recipe: Recipe, name: str) -> None:
-    """Training `name` of the recipe, in the stage of `context`."""
-    own, settings = recipe.train[name], recipe.optimisation(name)
-    model = load_start(recipe, context, model_stage(recipe, own.start, context.seed))
+def train(context: StageContext, job: TrainJob) -> None:
+    """One training run, in the stage of `context`."""
+    own, settings = job.train, job.training
+    model = load_start(context, job.source, job.start)
     if own.parts:
-        samples, order = _by_parts(context, recipe, own, settings, model.family)
+        samples, order = _by_parts(context, job, model.family)
         train_ears(model, settings.frozen_layers)
-        with open_objective(context, recipe, name, model, samples, (), np.unique(order).tolist()) as objective:
+        with open_objective(context, job, model, samples, (), np.unique(order).tolist()) as objective:
             # Each part is grouped by length already.
             _fit(context, model, objective, samples, order, settings.model_copy(update={"group_by_length": False}))
         return
     views = train_views(own)
-    samples = that_can_be_shown(_samples(context, recipe, own.data, views), model.family, context.say)
+    samples = that_can_be_shown(_samples(context, job.parts[0], views), model.family, context.say)
     order = _draw(samples, own.balance, settings.steps * settings.batch_size * settings.accumulate, context.seed)
-    replayed: list[Sample] = []
-    for number, (other, share) in enumerate({"transcribe": own.copy_share, "replay": own.replay_share}.items()):
-        if share:
-            more, seed = _samples(context, recipe, other, views), context.seed + 2 * number
-            more = that_can_be_shown(more, model.family, context.say)
-            offset = len(samples) + len(replayed)
-            order = mix(order, offset + draw(len(more), len(order), seed + 1), share, seed)
-            replayed += more
+    replayed, order = _mixed_in(context, job, model.family, len(samples), order)
     best = None
-    if settings.select is not None:
-        held_out = _samples(context, recipe, settings.select.items, [own.view], settings.select.limit)
+    if settings.select is not None and job.held_out is not None:
+        held_out = _samples(context, job.held_out, [own.view], settings.select.limit)
         best = Best(model, held_out, own.view, settings.select, context.folder, context.say)
     train_ears(model, settings.frozen_layers)
     grpo = grpo_of(own)
     keys = [sample.key for sample in replayed]
     drawn = np.unique(order).tolist()
-    with open_objective(context, recipe, name, model, [*samples, *replayed], keys, drawn) as objective:
+    with open_objective(context, job, model, [*samples, *replayed], keys, drawn) as objective:
         updates = grpo.updates if grpo is not None else 1
         _fit(context, model, objective, [*samples, *replayed], order, settings, best, updates)
 
 
-def _by_parts(
-    context: StageContext, recipe: Recipe, own: Train, settings: Training, family: Family
+def _mixed_in(
+    context: StageContext, job: TrainJob, family: Family, offset: int, order: np.ndarray
 ) -> tuple[list[Sample], np.ndarray]:
+    """Samples that stand behind `offset` others, and `order` with their shares of it."""
+    replayed: list[Sample] = []
+    shares = mixed_in(job.train)
+    for number, name in enumerate(("transcribe", "replay")):
+        if name in shares:
+            more, seed = _samples(context, job.mixed[name], train_views(job.train)), context.seed + 2 * number
+            more = that_can_be_shown(more, family, context.say)
+            drawn = draw(len(more), len(order), seed + 1)
+            order = mix(order, offset + len(replayed) + drawn, shares[name], seed)
+            replayed += more
+    return replayed, order
+
+
+def _by_parts(context: StageContext, job: TrainJob, family: Family) -> tuple[list[Sample], np.ndarray]:
     """Samples of all parts, and the order in which they are drawn: in every optimiser step some of each part."""
+    own, settings = job.train, job.training
     items = settings.batch_size * settings.accumulate
     counts = portions(items, [part.share for part in own.each])
     samples: list[Sample] = []
     orders = []
-    for number, (name, part) in enumerate(own.parts.items()):
-        found = _of_kinds(part.kinds, _samples(context, recipe, part.data, part_views(part)), f"part {name}")
+    for number, ((name, part), material) in enumerate(zip(own.parts.items(), job.parts, strict=True)):
+        found = _of_kinds(part.kinds, _samples(context, material, part_views(part)), f"part {name}")
         seed = context.seed + _SEEDS * number
         typed = (stretched(one, part.stretch, random.Random(f"{seed}/{n}")) for n, one in enumerate(found))
         some = [replace(sample, part=name) for sample in that_can_be_shown(list(typed), family, context.say)]
@@ -148,21 +150,20 @@ def _draw(samples: Sequence[Sample], balance: bool, count: int, seed: int) -> np
 
 
 def _samples(
-    context: StageContext, recipe: Recipe, name: str, views: Sequence[View], limit: int | None = None
+    context: StageContext, material: Material, views: Sequence[View], limit: int | None = None
 ) -> list[Sample]:
-    """Samples of item file `name`, made ready for `views`; with the clips of their queries where a view needs them."""
-    folder = data_folder(recipe, context.folder_of(DATA))
-    writer, file = writer_stage(name, recipe, context.seed), folder / f"{name}.jsonl"
-    items = (read_taught(context.folder_of(writer), name) if writer else read_items(file))[:limit]
+    """Samples of an item file, made ready for `views`; with the clips of their questions where a view needs them."""
+    folder, name = data_folder(context, material.data), material.file
+    writer, file = material.writer, folder / f"{name}.jsonl"
+    items = (read_taught(context.folder_of(writer), name) if writer is not None else read_items(file))[:limit]
     clips, failed = None, {}
-    if any(view in CLIP_VIEWS for view in views):
-        asked = questions_file(recipe, name)
-        clips, failed = clip_folder(context.folder_of(SPEECH), asked), failures(context, recipe, asked)
+    if any(view in CLIP_VIEWS for view in views) and material.clips is not None:
+        clips, failed = context.folder_of(material.clips), failures(context, material.gate)
     samples = sample_items(items, folder, clips, context.say, views=views, failed=failed)
     if not samples:
         raise InputError("nothing is left to train on", file=file, remedy="see above for what was left out, and why")
     if DESCRIBED_VIEWS & {*views}:
-        samples = described(context, recipe, described_file(recipe, name), samples)
+        samples = described(context, material.descriptions, samples, folder)
     return samples
 
 
@@ -201,7 +202,7 @@ def _fit(
         if not isinstance(objective, PolicyObjective):
             objective.save_aids(context.folder / TERMS)
 
-    with telling_how_to_repair(context.run_folder / "stages" / SPEECH):
+    with telling_how_to_repair(context.run_folder / "stages" / "speech"):
         fit(
             model,
             objective,

@@ -15,17 +15,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from earwise.data.items import read_items
 from earwise.data.media import resolve
 from earwise.data.video import sound_file
 from earwise.errors import InputError, about
-from earwise.recipe.recipe import Recipe
 from earwise.recipe.scale import Scale
 from earwise.recipe.teach import Verify
 from earwise.records import Item, Trace
-from earwise.stages.declared.data import NAME as DATA
-from earwise.stages.declared.data import data_folder
-from earwise.stages.declared.traces import NAME as DRAWN
+from earwise.stages.data import data_folder, items_of
+from earwise.stages.jobs.teach import VerifyJob
 from earwise.stages.scale import pool_of
 from earwise.stages.taught import labels_items, taught_items, write_taught
 from earwise.stages.traces import DECISIONS, RESPONSES, TRACES, in_words, label_counts, spent, write_counts
@@ -39,19 +36,16 @@ from earwise.traces.known import KnownChain
 from earwise.traces.opening import open_client, price_of
 from earwise.traces.trust import Bar, TrustedVerifier, admit, measure
 from earwise.traces.verifier import Chain, Verifier
-from earwise.work.run import StageContext
+from earwise.work.job import StageContext
 from earwise.work.store import read_jsonl, write_atomic, write_jsonl
 
 VERDICTS, TRUST, HEARD = "verdicts.jsonl", "trust.json", "heard.jsonl"
 
 
-def work(context: StageContext, recipe: Recipe) -> None:
+def work(context: StageContext, job: VerifyJob) -> None:
     """Verify the traces of stage `traces`."""
-    assert recipe.verify is not None
-    assert recipe.traces is not None
-    folder = data_folder(recipe, context.folder_of(DATA))
-    items = read_items(folder / f"{recipe.traces.items}.jsonl")
-    verify(context, recipe.verify, context.folder_of(DRAWN), items, folder, recipe.scale)
+    items, folder = items_of(context, job.data, job.items), data_folder(context, job.data)
+    verify(context, job.verify, context.folder_of(job.drawn), items, folder, job.scale)
 
 
 def verify(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from earwise.work.markers import Marker
 
 
 def fingerprint(depends: dict[str, Any]) -> str:
@@ -13,15 +16,26 @@ def fingerprint(depends: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """What differs between two `depends`, in words: settings as `lr: 0.1 -> 0.2`, inputs and stages by name."""
-    was, now = (_flat({**one["settings"], "seed": one["seed"], "version": one.get("version", 1)}) for one in (old, new))
-    differ = [key for key in {**was, **now} if was.get(key) != now.get(key)]
-    said = [f"{key}: {was.get(key, 'absent')} -> {now.get(key, 'absent')}" for key in differ]
-    for kind, of in (("input", "inputs"), ("stage", "needs")):
-        names = {**old[of], **new[of]}
-        said += [f"{kind} {name} changed" for name in names if old[of].get(name) != new[of].get(name)]
-    return said
+_SHOWN = 4
+"""Changes that are named; a list that became shorter changes at many places."""
+
+
+def changes(old: Marker, new: Marker) -> str:
+    """What differs between two attempts, in words: settings as `lr: 0.1 -> 0.2`, inputs and stages by name."""
+    was, now = old.depends, new.depends
+    before, after = (_flat({**one["settings"], "seed": one["seed"], "version": one["version"]}) for one in (was, now))
+    differ = _differ(before, after)
+    said = [f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}" for key in differ]
+    said += [f"input {name} changed" for name in _differ(was["inputs"], now["inputs"])]
+    said += [f"now without {name}" for name in old.made_from if name not in new.made_from]
+    said += [f"now with {name}" for name in new.made_from if name not in old.made_from]
+    both = {name: content for name, content in new.made_from.items() if name in old.made_from}
+    said += [f"{name} was made again and is not what it was" for name in both if both[name] != old.made_from[name]]
+    return ", ".join(said[:_SHOWN]) + (f", and {len(said) - _SHOWN} more" if len(said) > _SHOWN else "")
+
+
+def _differ(old: dict[str, str], new: dict[str, str]) -> list[str]:
+    return [name for name in {**old, **new} if old.get(name) != new.get(name)]
 
 
 def _flat(value: Any, key: str = "") -> dict[str, str]:

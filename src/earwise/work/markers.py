@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,8 @@ from earwise.work.store import read_json, write_atomic
 
 STARTED: Final = "started.json"
 DONE: Final = "done.json"
+FORMAT: Final = 2
+"""Of both markers. A run with markers of another format starts over."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,18 @@ class Marker:
     began: float | None = None
     """When an attempt began that has not ended."""
 
-    def vouch(
-        self, run_folder: Path, folder: Path, outputs: Sequence[str], *, seconds: float, made_from: dict[str, str]
-    ) -> Marker:
+    def vouch(self, run_folder: Path, folder: Path, outputs: Sequence[str], *, seconds: float) -> Marker:
         """The marker of the finished stage: everything it vouches for is on the disk when this returns."""
         files = Manifest.of(folder, without=(STARTED, DONE))
         for above in (*folder.relative_to(run_folder).parents, Path()):
             sync(run_folder / above)
         made = Manifest.of_files(run_folder, outputs)
-        told = replace(self, seconds=seconds, made_from=made_from)
-        return replace(told, content=files.content, files=files, outputs=made)
+        return replace(self, seconds=seconds, content=self._content(files), files=files, outputs=made)
+
+    def _content(self, files: Manifest) -> str:
+        """Of what later stages may read: files of the stage, and inputs that it passes on where they are."""
+        read = [files.content, *self.depends["inputs"].values()]
+        return hashlib.sha256(json.dumps(read).encode()).hexdigest()
 
     def damage(self, *, read_all: bool) -> list[Damage]:
         """Files that are not what they were; outputs only where all files are whole."""
@@ -73,11 +78,14 @@ class Marker:
             last = max(path.lstat().st_mtime for path in folder.rglob("*"))
             seconds += max(0.0, last - self.began)
         others = (*self.earlier, self.versions) if self.versions and self.versions != versions else self.earlier
-        return Marker(self.stage, self.fingerprint, self.depends, self.precision, seconds, versions, others)
+        return Marker(
+            self.stage, self.fingerprint, self.depends, self.precision, seconds, versions, others, self.made_from
+        )
 
     def write(self, folder: Path, name: str, *, began: float | None = None) -> None:
         """Write it as `name` into `folder`, in one step and through to the disk."""
-        told: dict[str, Any] = {"stage": self.stage, "fingerprint": self.fingerprint, "depends": self.depends}
+        told: dict[str, Any] = {"format": FORMAT, "stage": self.stage, "fingerprint": self.fingerprint}
+        told |= {"depends": self.depends, "made_from": self.made_from}
         if self.precision:
             told["precision"] = self.precision[0] if len({*self.precision}) == 1 else self.precision
         told |= {} if began is None else {"began": began}
@@ -85,7 +93,7 @@ class Marker:
         told |= {"earlier_versions": self.earlier} if self.earlier else {}
         text = json.dumps(told, indent=2)
         if name == DONE:
-            told |= {"content": self.content, "made_from": self.made_from}
+            told |= {"content": self.content}
             text = f'{json.dumps(told, indent=2)[:-2]},\n  "outputs": {self.outputs.to_json()},'
             text += f'\n  "held": {self.files.to_json()}\n}}'
         write_atomic(folder / name, text + "\n")
@@ -105,16 +113,16 @@ class Found:
 
 
 def read_marker(run_folder: Path, folder: Path, name: str, say: Callable[[str], None]) -> Marker | None:
-    """The marker `name` of a stage's `folder`; None where there is none, and for a damaged one, which `say` is told.
-
-    A `done.json` of an earlier version vouches for no files.
-    """
+    """The marker `name` of a stage's `folder`; None where there is none, and for a damaged one, which `say` is told."""
     path = folder / name
     if not path.is_file():
         return None
     try:
         told = read_json(path)
-        depends = {key: told["depends"][key] for key in ("settings", "seed", "inputs", "needs")}
+        if told.get("format") != FORMAT:
+            say(f"{path}: was written by an earlier earwise, which kept other records, so the stage starts over")
+            return None
+        depends = {key: told["depends"][key] for key in ("settings", "seed", "inputs", "needs", "version")}
         return Marker(
             stage=str(told["stage"]),
             fingerprint=str(told["fingerprint"]),
@@ -123,10 +131,10 @@ def read_marker(run_folder: Path, folder: Path, name: str, say: Callable[[str], 
             seconds=float(told["seconds"]),
             versions=dict(told.get("versions", {})),
             earlier=tuple(map(dict, told.get("earlier_versions", ()))),
-            made_from=dict(told.get("made_from", {})),
+            made_from=dict(told["made_from"]),
             content=str(told.get("content", "")),
-            files=Manifest.from_json(folder, told["held"]) if "held" in told else Manifest(folder),
-            outputs=Manifest.from_json(run_folder, told["outputs"]) if "outputs" in told else Manifest(run_folder),
+            files=Manifest.from_json(folder, told["held"]) if name == DONE else Manifest(folder),
+            outputs=Manifest.from_json(run_folder, told["outputs"]) if name == DONE else Manifest(run_folder),
             began=float(told["began"]) if "began" in told else None,
         )
     except (InputError, KeyError, TypeError, ValueError, AttributeError):

@@ -8,8 +8,9 @@
       stages/align/done.json         written last: the stage is whole
 
 Running again continues: a stage that is done with the same fingerprint is skipped, one that was begun with it is called
-again on its own folder, and one whose settings, inputs or needed stages changed is cleared and starts over. A stage's
-`done.json` vouches for its files (`earwise.work.manifest`): one that lost a file or has a damaged one is opened again.
+again on its own folder. One whose settings or inputs changed, or whose needed stages left other files than before, is
+cleared and starts over. A needed stage that was made again with the same result changes nothing. A stage's `done.json`
+vouches for its files (`earwise.work.manifest`): one that lost a file or has a damaged one is opened again.
 """
 
 from __future__ import annotations
@@ -32,15 +33,14 @@ from earwise.recipe.recipe import Recipe
 from earwise.recipe.train import Precision
 from earwise.work import arithmetic
 from earwise.work.fingerprints import changes, fingerprint
+from earwise.work.job import Job as Job
+from earwise.work.job import StageContext as StageContext
 from earwise.work.locks import FileLock
 from earwise.work.markers import DONE, STARTED, Found, Marker, clear_but, read_marker
 from earwise.work.metrics import Metrics
 from earwise.work.progress import duration
 from earwise.work.provenance import InputHashes, attempt, code_versions
 from earwise.work.ranks import ALONE, END, Ranks
-from earwise.work.stage import Stage as Stage
-from earwise.work.stage import StageContext as StageContext
-from earwise.work.stage_kinds import kind_of
 from earwise.work.store import PART, read_json, write_atomic
 
 _PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
@@ -64,10 +64,13 @@ class Run:
         self.command, self.say, self.ranks, self.read_all = list(command), say, ranks, read_all
         self.running: str | None = None
         """Name of the stage that is at work, or that failed."""
+        self._group, self._group_seconds, self._group_is_shown = "", 0.0, False
+        self._groups: dict[str, str] = {}
+        """Of each stage, what it is reported under."""
         self._together = False
         """Whether all processes are in a stage that they work on together."""
 
-    def execute(self, stages: Sequence[Stage], only: Collection[str] | None = None) -> list[str]:
+    def execute(self, stages: Sequence[Job], only: Collection[str] | None = None) -> list[str]:
         """Bring `stages` up to date, in order; returns the names of those whose work was called.
 
         With `only`, just these stages and what they need. Of several processes, all call this; all but the first work
@@ -90,7 +93,7 @@ class Run:
             if not self._together:  # Else the others wait for this process elsewhere, and end with it.
                 self.ranks.tell(END)
 
-    def _follow(self, stages: Sequence[Stage]) -> list[str]:
+    def _follow(self, stages: Sequence[Job]) -> list[str]:
         """What a process does that is not the first one."""
         worked = []
         while (number := self.ranks.hear()) != END:
@@ -103,8 +106,9 @@ class Run:
             self.running = None
         return worked
 
-    def _bring_up_to_date(self, stages: Sequence[Stage]) -> list[str]:
+    def _bring_up_to_date(self, stages: Sequence[Job]) -> list[str]:
         depends = self._depends(stages)
+        self._groups = {stage.name: stage.group for stage in stages}
         found = {stage.name: self._found(stage, depends[stage.name]) for stage in stages}
         if waiting := _may_work(stages, found):
             _check_all(waiting)
@@ -112,8 +116,9 @@ class Run:
         done: dict[str, Marker] = {}
         worked: list[str] = []
         for number, stage in enumerate(stages):
+            self._begin_group(stage)
             marker = found[stage.name].whole
-            if marker is None or self._is_stale(stage, marker, done):
+            if marker is None or _other_now(marker, done):
                 worked.append(stage.name)
                 self.running = stage.name
                 self._check_processes(stage)
@@ -121,16 +126,22 @@ class Run:
                 marker = self._work(stage, depends[stage.name], done, number)
                 self.running = None
             done[stage.name] = marker
-            self.say(f"{stage.name}: done, {duration(marker.seconds)}")
+            self._group_seconds += marker.seconds
+            if number + 1 == len(stages) or stages[number + 1].group != stage.group:
+                self.say(f"{stage.group}: done, {duration(self._group_seconds)}")
         return worked
 
-    def _check_processes(self, stage: Stage) -> None:
+    def _begin_group(self, stage: Job) -> None:
+        if stage.group != self._group:
+            self._group, self._group_seconds, self._group_is_shown = stage.group, 0.0, False
+
+    def _check_processes(self, stage: Job) -> None:
         if stage.processes == "one" and self.ranks.count > 1:
             what = f"this stage is made for one process, and there are {self.ranks.count}"
             remedy = f"run `earwise {stage.verb}` by itself first, then all of the recipe with several processes"
             raise InputError(what, remedy=remedy)
 
-    def _found(self, stage: Stage, depends: dict[str, Any]) -> Found:
+    def _found(self, stage: Job, depends: dict[str, Any]) -> Found:
         """What lies in the stage's folder; nothing of it is cleared yet."""
         marker = self._read(self._folder(stage), DONE)
         if marker is None or marker.fingerprint != fingerprint(depends) or self._missing_outputs(stage):
@@ -141,22 +152,14 @@ class Run:
     def _read(self, folder: Path, name: str) -> Marker | None:
         return read_marker(self.folder, folder, name, self.say)
 
-    def _is_stale(self, stage: Stage, marker: Marker, done: dict[str, Marker]) -> bool:
-        """Whether a stage that it needs was made again and is another one now; its folder is then cleared."""
-        other = _other_now(marker, done)
-        if other:
-            self.say(f"{stage.name}: {other[0]} was made again and is not what it was")
-            self._clear(stage)
-        return bool(other)
-
-    def _open_again(self, stage: Stage, found: Found) -> None:
+    def _open_again(self, stage: Job, found: Found) -> None:
         """Say what is damaged and what will be repeated, and leave the folder as if the stage had not come so far."""
         if found.done is None or not found.damage:
             return
         gone, files = {one.name for one in found.damage}, found.done.files.names
         more = f" and {len(gone) - 1} more files are damaged" if len(gone) > 1 else ""
         self.say(f"{stage.name}: damaged: {found.damage[0].name}: {found.damage[0].what}{more}")
-        keeps = kind_of(stage.verb).keeps
+        keeps = stage.keeps
         kept = [name for name in files if name not in gone and (not gone & files or keeps(name, gone))]
         if kept:
             self.say(f"{stage.name}: opened again, {len(kept)} of {len(files)} files are kept")
@@ -166,11 +169,11 @@ class Run:
             self.say(f"{stage.name}: all of it is done again, which took {took} ({way_out})")
             self._clear(stage)
 
-    def _work(self, stage: Stage, depends: dict[str, Any], done: dict[str, Marker], number: int) -> Marker:
+    def _work(self, stage: Job, depends: dict[str, Any], done: dict[str, Marker], number: int) -> Marker:
         """Run one stage from where it stands, between its two markers; returns the second one."""
         folder = self._folder(stage)
         with self._about_the_folder():
-            started = self._prepare(stage, depends)
+            started = self._prepare(stage, depends, done)
         began = time.time()
         precision = arithmetic.settle(stage.precision, _began_with(stage, started), stage.name, self.say)
         started = replace(started, precision=precision)
@@ -187,14 +190,16 @@ class Run:
         if missing := self._missing_outputs(stage):
             raise EarwiseError(f"the stage ended without writing {missing[0]}")
         seconds = round(started.seconds + time.time() - began, 3)
-        made_from = {name: done[name].content for name in stage.needs if done[name].content}
-        ended = started.vouch(self.folder, folder, stage.outputs, seconds=seconds, made_from=made_from)
+        ended = started.vouch(self.folder, folder, stage.outputs, seconds=seconds)
         ended.write(folder, DONE)
         return ended
 
-    def _context(self, stage: Stage, precision: tuple[Precision, ...], done: dict[str, Marker]) -> StageContext:
+    def _context(self, stage: Job, precision: tuple[Precision, ...], done: dict[str, Marker]) -> StageContext:
         folder = self._folder(stage)
-        timings_s = {name: one.seconds for name, one in done.items()}
+        timings_s: dict[str, float] = {}
+        for name, one in done.items():
+            group = self._groups[name]
+            timings_s[group] = round(timings_s.get(group, 0.0) + one.seconds, 3)
         made_with = {name: one.versions for name, one in done.items()}
         metrics = Metrics(folder / "metrics.jsonl")
         return StageContext(
@@ -205,22 +210,27 @@ class Run:
     def _versions(self) -> dict[str, str]:
         return code_versions()
 
-    def _prepare(self, stage: Stage, depends: dict[str, Any]) -> Marker:
+    def _prepare(self, stage: Job, depends: dict[str, Any], done: dict[str, Marker]) -> Marker:
         """Leave the stage's folder fit to work in: as it is, or empty. Returns what says so when work begins."""
         folder = self._folder(stage)
-        fresh = Marker(stage.name, fingerprint(depends), depends, versions=self._versions)
+        made_from = {name: done[name].content for name in stage.needs}
+        fresh = Marker(stage.name, fingerprint(depends), depends, versions=self._versions, made_from=made_from)
         found = self._read(folder, DONE) or self._read(folder, STARTED)
-        if found and found.fingerprint == fresh.fingerprint:
+        if found and found.fingerprint == fresh.fingerprint and found.made_from == made_from:
             again = found.continued(folder, self._versions)
             (folder / DONE).unlink(missing_ok=True)
             self.say(f"{stage.name}: continues after {duration(again.seconds)}")
             return again
         if found:
-            self.say(f"{stage.name}: starts over, {', '.join(changes(found.depends, depends))}")
+            self.say(f"{stage.name}: starts over, {changes(found, fresh)}")
+        elif not self._group_is_shown:
+            self.say(f"{stage.group}: starts")
+            self._group_is_shown = True
+        if found and stage.reuses:
+            (folder / DONE).unlink(missing_ok=True)
         else:
-            self.say(f"{stage.name}: starts")
-        self._clear(stage)
-        folder.mkdir(parents=True)
+            self._clear(stage)
+            folder.mkdir(parents=True)
         return fresh
 
     @contextmanager
@@ -234,7 +244,7 @@ class Run:
                 f"is in the way of the run: {error.strerror}", file=error.filename, remedy=remedy
             ) from None
 
-    def _clear(self, stage: Stage) -> None:
+    def _clear(self, stage: Job) -> None:
         """Remove what the stage left. The folder goes in one step: a kill leaves no half-cleared one behind."""
         for name in stage.outputs:
             (self.folder / name).unlink(missing_ok=True)
@@ -244,19 +254,18 @@ class Run:
         for trash in (self.folder / "stages").glob(".cleared-*"):
             shutil.rmtree(trash)
 
-    def _depends(self, stages: Sequence[Stage]) -> dict[str, dict[str, Any]]:
-        """What each stage depends on: its settings, seed, input hashes and the fingerprints of the stages it needs."""
+    def _depends(self, stages: Sequence[Job]) -> dict[str, dict[str, Any]]:
+        """What each stage depends on, beside the content of the stages that it needs."""
         hashes = InputHashes(self.folder / "inputs.json")
         depends: dict[str, dict[str, Any]] = {}
         for stage in stages:
             depends[stage.name] = {
                 "settings": json.loads(json.dumps(stage.settings)),
                 "seed": stage.seed,
-                "inputs": {str(path): hashes.of(path) for path in stage.inputs},
-                "needs": {name: fingerprint(depends[name]) for name in stage.needs},
+                "inputs": {key: hashes.of(path) for key, path in stage.inputs.items()},
+                "needs": list(stage.needs),
+                "version": stage.version,
             }
-            if (version := kind_of(stage.verb).version) > 1:  # so that runs from before there were versions stay valid
-                depends[stage.name]["version"] = version
         hashes.save()
         return depends
 
@@ -271,16 +280,16 @@ class Run:
         write_atomic(path, _json({"recipe": self.recipe.name, "attempts": attempts}))
         write_atomic(self.folder / "recipe.json", resolved_json(self.recipe))
 
-    def _folder(self, stage: Stage) -> Path:
+    def _folder(self, stage: Job) -> Path:
         return self.folder / "stages" / stage.name
 
-    def _missing_outputs(self, stage: Stage) -> list[str]:
+    def _missing_outputs(self, stage: Job) -> list[str]:
         return [name for name in stage.outputs if not (self.folder / name).exists()]
 
 
-def _may_work(stages: Sequence[Stage], found: dict[str, Found]) -> list[Stage]:
+def _may_work(stages: Sequence[Job], found: dict[str, Found]) -> list[Job]:
     """The stages that are to work, and those whose needs are, which work too if another result comes of it."""
-    may: list[Stage] = []
+    may: list[Job] = []
     whole: dict[str, Marker] = {}
     for stage in stages:
         marker = found[stage.name].whole
@@ -293,10 +302,10 @@ def _may_work(stages: Sequence[Stage], found: dict[str, Found]) -> list[Stage]:
 
 def _other_now(marker: Marker, done: dict[str, Marker]) -> list[str]:
     """Needed stages that are not what they were when the stage of `marker` was made from them."""
-    return [name for name, was in marker.made_from.items() if done[name].content not in (was, "")]
+    return [name for name, was in marker.made_from.items() if done[name].content != was]
 
 
-def _check_all(stages: Sequence[Stage]) -> None:
+def _check_all(stages: Sequence[Job]) -> None:
     """Call the checks of the stages; several have the same one."""
     checks: list[Callable[[], None]] = []
     for check in (check for stage in stages for check in stage.check):
@@ -305,7 +314,7 @@ def _check_all(stages: Sequence[Stage]) -> None:
             check()
 
 
-def _began_with(stage: Stage, marker: Marker) -> tuple[Precision, ...] | None:
+def _began_with(stage: Job, marker: Marker) -> tuple[Precision, ...] | None:
     """The precision of each of its trainings that an earlier attempt began with; None where there was none."""
     told = marker.precision
     return (told * len(stage.precision) if len(told) == 1 else told) or None
@@ -319,7 +328,7 @@ def _attempts(path: Path) -> list[Any]:
     return list(found["attempts"])
 
 
-def _check_plan(stages: Sequence[Stage]) -> None:
+def _check_plan(stages: Sequence[Job]) -> None:
     """Names are folders apart from each other, and stages stand after what they need; `ValueError` otherwise."""
     names: list[str] = []
     for stage in stages:
@@ -333,7 +342,7 @@ def _check_plan(stages: Sequence[Stage]) -> None:
         names.append(stage.name)
 
 
-def _with_needs(stages: Sequence[Stage], only: Collection[str] | None) -> list[Stage]:
+def _with_needs(stages: Sequence[Job], only: Collection[str] | None) -> list[Job]:
     """The stages named in `only` and all that they need, in order."""
     if only is None:
         return list(stages)

@@ -14,7 +14,6 @@ from earwise.recipe.model import BASE
 from earwise.recipe.recipe import Recipe
 from earwise.recipe.table import NamesModel, Settings
 from earwise.recipe.terms import SELF, SNAPSHOT
-from earwise.stages.declared.deferred import Deferred
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -49,16 +48,6 @@ def check_models(recipe: Recipe) -> None:
     for model in named_models(recipe):
         if model.is_local:
             _check_folder(model)
-
-
-def folder_check(recipe: Recipe) -> tuple[Deferred]:
-    """What is wrong inside the folders of models, found before the first stage works without torch."""
-    return (Deferred("folders.check_folders", (recipe,)),)
-
-
-def model_check(recipe: Recipe) -> tuple[Deferred, ...]:
-    """As `folder_check`, and what else can be found wrong with models, for which transformers is imported."""
-    return (*folder_check(recipe), Deferred("checks.check_all_models", (recipe,)))
 
 
 def _check_folder(model: NamedModel) -> None:

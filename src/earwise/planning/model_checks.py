@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from transformers import AutoConfig, PreTrainedConfig
-
 from earwise.errors import InputError, about
-from earwise.models.families import adapter_for, check_folder, refuse_remote_code
+from earwise.models.families import adapter_for, check_folder
 from earwise.models.shipped import model_folder
+from earwise.planning.models import named_models
 from earwise.recipe.model import BASE, PretrainedEars
 from earwise.recipe.recipe import Recipe
-from earwise.stages.declared.models import named_models
+from earwise.stages.configs import check_tower, model_config, model_type
 
 _CHECKED: Final = ("model.base", "model.ears.path", "base.tower")
 """What `check_model` looks at more closely."""
@@ -24,7 +23,7 @@ def check_all_models(recipe: Recipe) -> None:
     for model in named_models(recipe):
         if not model.is_local and model.key not in _CHECKED:
             with about(model.key):
-                _model_type(model.name, model.revision, trust_remote_code=False)
+                model_type(model.name, model.revision, trust_remote_code=False)
 
 
 def check_model(recipe: Recipe) -> None:
@@ -40,10 +39,10 @@ def check_model(recipe: Recipe) -> None:
     if settings.base != BASE:
         base = model_folder(settings.base)
         check_folder(Path(base))
-        model_type = _model_type(base, settings.revision, trust_remote_code=settings.trust_remote_code)
-        adapter_for(settings.family, model_type, base)
+        found = model_type(base, settings.revision, trust_remote_code=settings.trust_remote_code)
+        adapter_for(settings.family, found, base)
     if isinstance(settings.ears, PretrainedEars):
-        config = _config(model_folder(settings.ears.path), settings.ears.revision, trust_remote_code=False)
+        config = model_config(model_folder(settings.ears.path), settings.ears.revision, trust_remote_code=False)
         _check_frozen_layers(recipe, getattr(config, "encoder_layers", None))
 
 
@@ -54,30 +53,3 @@ def _check_frozen_layers(recipe: Recipe, layers: int | None) -> None:
         if frozen != "all" and layers is not None and frozen > layers:
             what = f"{frozen} layers cannot be frozen: the encoder has {layers}"
             raise InputError(what, record=f"{key}.frozen_layers", remedy="freeze fewer, or 'all'")
-
-
-def check_tower(tower: str) -> None:
-    """Raise `InputError` for a `base.tower` that is nowhere, or that is no Whisper checkpoint."""
-    name = model_folder(tower)
-    model_type = _model_type(name, None, trust_remote_code=False)
-    if model_type != "whisper":
-        what = f"base.tower: a model of the type {model_type!r} cannot be the tower of a base that hears"
-        raise InputError(what, file=name, remedy="name a Whisper checkpoint, as `whisper-micro`")
-
-
-def _model_type(name: str, revision: str | None, *, trust_remote_code: bool) -> str:
-    return str(_config(name, revision, trust_remote_code=trust_remote_code).model_type)
-
-
-def _config(name: str, revision: str | None, *, trust_remote_code: bool) -> PreTrainedConfig:
-    refuse_remote_code(name, revision)
-    try:
-        config: PreTrainedConfig = AutoConfig.from_pretrained(
-            name, revision=revision, trust_remote_code=trust_remote_code
-        )
-    except ValueError as error:
-        raise InputError(f"its configuration cannot be used: {str(error).partition('.')[0]}", file=name) from None
-    except OSError:
-        what = "no such model folder, and no model of that name on the hub or in its cache"
-        raise InputError(what, file=name, remedy="give a folder, or a hub id while the hub can be reached") from None
-    return config

@@ -1,29 +1,15 @@
-"""Public corpora as `[data]` names them: pools, the files that decide what is in them, and what must agree."""
+"""What a recipe's tables contradict each other in, where more than its schema is needed to see it."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from earwise.errors import InputError
-from earwise.recipe.data import CorporaData, IemocapPart, TrainPool, TranscribePool
+from earwise.recipe.checks import keyed_parts, part_views
+from earwise.recipe.data import CorporaData, IemocapPart
 from earwise.recipe.evaluate import Iemocap
 from earwise.recipe.recipe import Recipe
-
-
-def pools(source: CorporaData) -> dict[str, TrainPool | TranscribePool]:
-    """The item files that a recipe asks for, by name."""
-    names = ("train", "validation", "replay", "transcribe")
-    given: dict[str, TrainPool | TranscribePool | None] = {name: getattr(source, name) for name in names}
-    return {name: pool for name, pool in given.items() if pool is not None}
-
-
-def input_files(source: CorporaData) -> tuple[Path, ...]:
-    """Everything outside the run that decides which items there are."""
-    # Readers of media take a moment to import, and no other source of items needs them here.
-    from earwise.data.parts import part_files
-
-    listed = [file for pool in pools(source).values() for part in pool.parts for file in part_files(part)]
-    return (*dict.fromkeys(listed), *([Path(source.benchmarks)] if source.benchmarks else []))
+from earwise.recipe.train import Train
+from earwise.recipe.uses import pools
+from earwise.views import view_spec
 
 
 def check_pools(recipe: Recipe, source: CorporaData, used: list[str]) -> None:
@@ -45,3 +31,15 @@ def _check_sessions(recipe: Recipe, source: CorporaData) -> None:
             if isinstance(part, IemocapPart) and (both := sorted({*part.sessions} & {*tested})):
                 what = f"session {both[0]} of IEMOCAP is learned from, and tested by [evaluate]"
                 raise InputError(what, record=f"data.{name}.parts", remedy="leave it out of sessions here or there")
+
+
+def check_views(name: str, own: Train) -> None:
+    """Raise `InputError` for a view that cannot be shown: before the first stage, not when this one's turn comes."""
+    for key, part in keyed_parts(f"train.{name}", own):
+        for view in part_views(part):
+            try:
+                context = view_spec(view).context
+            except InputError as error:
+                raise InputError(error.what, record=key, remedy=error.remedy) from None
+            if context in ("silence", "other_sound"):
+                raise InputError(f"{view!r} is a control", record=key, remedy="train on the sound itself")

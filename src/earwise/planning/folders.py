@@ -7,8 +7,8 @@ from typing import Final
 
 from earwise.errors import InputError
 from earwise.models.folders import check_ears_folder, check_model_folder, check_tokenizer_folder
+from earwise.planning.models import NamedModel, named_models
 from earwise.recipe.recipe import Recipe
-from earwise.stages.declared.models import NamedModel, named_models
 
 STORED_STATES: Final = "cache.json"
 """In a folder of a teacher's stored states, which may be named in place of the teacher."""

@@ -1,0 +1,175 @@
+"""What follows from a recipe: which item files it reads, which models answer what, and which are compared."""
+
+from __future__ import annotations
+
+from earwise.recipe.checks import keyed_parts, part_views, questions_file
+from earwise.recipe.data import CorporaData, TrainPool, TranscribePool
+from earwise.recipe.model import BASE, NativeEars
+from earwise.recipe.recipe import Recipe
+from earwise.recipe.terms import ClaimsReward, CompletenessReward, GrpoTerm
+from earwise.recipe.train import WRITTEN_BY, Train
+from earwise.views import DESCRIBED_VIEWS, View, is_heard, is_spoken
+
+
+def used_item_files(recipe: Recipe) -> list[str]:
+    """Names of the item files of the data that the recipe reads, without their ending."""
+    parts = [part for train in recipe.train.values() for part in train.each]
+    used: list[str] = [part.data for part in parts if part.data not in WRITTEN_BY]
+    used += ["replay"] if any(train.replay_share for train in recipe.train.values()) else []
+    used += [recipe.traces.items] if recipe.traces else []
+    used += recipe.descriptions.items if recipe.descriptions else []
+    used += [recipe.answers.items] if recipe.answers else []
+    used += [recipe.training.select.items] if recipe.training and recipe.training.select else []
+    used += [recipe.align.data] if recipe.align else []
+    used += ["transcribe"] if any(train.copy_share for train in recipe.train.values()) else []
+    for phase in recipe.base.phases if recipe.base else ():
+        used += [*phase.files] or ["train", "transcribe"]
+    used += ["transcribe"] if recipe.encoder else []
+    return sorted(set(used))
+
+
+def spoken_files(recipe: Recipe) -> list[str]:
+    """Item files to speak: two annotations of the same questions are spoken once."""
+    return list(dict.fromkeys(spoken_file(name) for name in used_item_files(recipe)))
+
+
+def spoken_file(name: str) -> str:
+    """The item file whose clips serve item file `name`."""
+    return "train" if name == "train_other" else name
+
+
+def pools(source: CorporaData) -> dict[str, TrainPool | TranscribePool]:
+    """The item files that corpora are mixed into, by name."""
+    names = ("train", "validation", "replay", "transcribe")
+    given: dict[str, TrainPool | TranscribePool | None] = {name: getattr(source, name) for name in names}
+    return {name: pool for name, pool in given.items() if pool is not None}
+
+
+def speaks_suffix(recipe: Recipe) -> bool:
+    """Whether the answer-format request of a benchmark item is spoken with its question."""
+    return recipe.evaluate is not None and recipe.evaluate.suffix == "spoken"
+
+
+def benchmarks_are_described(recipe: Recipe) -> bool:
+    """Whether a view of `[evaluate]` shows descriptions."""
+    return recipe.evaluate is not None and bool(DESCRIBED_VIEWS & {*recipe.evaluate.every_view})
+
+
+def by_start(recipe: Recipe) -> list[str]:
+    """Names of the trainings, each after the one that it starts from."""
+    ordered: list[str] = []
+    waiting = list(recipe.train)
+    while waiting:
+        ready = [name for name in waiting if recipe.train[name].start not in waiting]
+        ordered += ready
+        waiting = [name for name in waiting if name not in ready]
+    return ordered
+
+
+def answering(recipe: Recipe) -> list[str]:
+    """The base, whose typed answers all models share, and every model that is asked."""
+    return [BASE, *(name for name in recipe.evaluated if name != BASE)]
+
+
+def asked_views(recipe: Recipe, name: str) -> tuple[View, ...]:
+    """The views that model `name` answers itself.
+
+    While the base is frozen its typed answers are those of every model with ears, so it alone is asked; LoRA and
+    a decoder that is trained change them. A base that hears by itself is asked by speech, too.
+    """
+    assert recipe.evaluate is not None
+    model = recipe.model
+    views = list(recipe.evaluate.every_view)
+    native = isinstance(model.ears, NativeEars) if model is not None else recipe.base is not None and recipe.base.hears
+    if name == BASE and not native:
+        views = [view for view in views if not is_heard(view)]
+    elif name != BASE and not (model is not None and model.trains_decoder):
+        views = [view for view in views if is_heard(view)]
+    if recipe.evaluate.cascade != "all" and name not in recipe.evaluate.cascade:
+        views = [view for view in views if view != "image_transcript"]
+    return tuple(views)
+
+
+def spoken_views(recipe: Recipe, model: str) -> tuple[View, ...]:
+    """The views of a model that change with the clips: those under which the question is heard."""
+    return tuple(view for view in asked_views(recipe, model) if is_spoken(view))
+
+
+def answering_models(recipe: Recipe, condition: str) -> list[str]:
+    """The models that answer under a condition: those that are asked anything by ear."""
+    asked = recipe.conditions[condition].models
+    return [model for model in (recipe.evaluated if asked == "all" else asked) if spoken_views(recipe, model)]
+
+
+def spoken_benchmarks(recipe: Recipe, condition: str) -> tuple[str, ...]:
+    """The benchmarks that are spoken anew under a condition."""
+    assert recipe.evaluate is not None
+    named = recipe.conditions[condition].benchmarks
+    heard = [one for one in recipe.evaluate.benchmarks if any(is_spoken(view) for view in recipe.evaluate.asked(one))]
+    return tuple(one for one in heard if named == "all" or one in named)
+
+
+def analysed_models(recipe: Recipe) -> tuple[str, ...]:
+    """The models whose attention is measured: the base first, then those that are compared with it."""
+    assert recipe.attention is not None
+    named = recipe.models if recipe.attention.models == "all" else recipe.attention.models
+    return (BASE, *(name for name in named if name != BASE))
+
+
+def analysed_benchmarks(recipe: Recipe) -> tuple[str, ...]:
+    """The benchmarks on which attention is measured."""
+    assert recipe.attention is not None
+    assert recipe.evaluate is not None
+    return recipe.evaluate.benchmarks if recipe.attention.benchmarks == "all" else recipe.attention.benchmarks
+
+
+def attention_baseline(recipe: Recipe) -> str | None:
+    """The model that the others are compared with in attention: the named one, else the first training."""
+    assert recipe.attention is not None
+    trained = [name for name in recipe.train if name in analysed_models(recipe)]
+    return recipe.attention.baseline or next(iter(trained), None)
+
+
+def compared_pairs(recipe: Recipe) -> tuple[tuple[str, str], ...]:
+    """Which models are compared: every training with the first one on the same data, and that one with its start."""
+    pairs = []
+    first: dict[tuple[str, ...], str] = {}
+    for name, train in recipe.train.items():
+        baseline = first.setdefault(tuple(part.data for part in train.each), name)
+        pairs.append((name, train.start if baseline == name else baseline))
+    return tuple((a, b) for a, b in pairs if {a, b} <= set(recipe.evaluated))
+
+
+def heard_files(recipe: Recipe) -> list[str]:
+    """Item files of which a training hears clips."""
+    parts = [part for train in recipe.train.values() for part in train.each]
+    used: set[str] = {spoken_file(part.data) for part in parts}
+    used |= {recipe.align.data} if recipe.align else set()
+    return sorted(used & {*spoken_files(recipe)})
+
+
+def mixed_in(train: Train) -> dict[str, float]:
+    """Item files that are mixed into a training beside its own, and their shares of the items."""
+    shares = {"transcribe": train.copy_share, "replay": train.replay_share}
+    return {name: share for name, share in shares.items() if share}
+
+
+def shown_of(recipe: Recipe, name: str) -> dict[str, tuple[View, ...]]:
+    """The views under which trainings show item file `name`, by the key of each part in the recipe."""
+    return {
+        key: part_views(part)
+        for train, own in recipe.train.items()
+        for key, part in keyed_parts(f"train.{train}", own)
+        if questions_file(recipe, part.data) == name
+    }
+
+
+def grpo_of(own: Train) -> GrpoTerm | None:
+    """The term `grpo` of a training, if it has one."""
+    return next((term for term in own.terms if isinstance(term, GrpoTerm)), None)
+
+
+def rewards_claims(own: Train) -> bool:
+    """Whether a reward of the training compares claims with what a checker heard."""
+    grpo = grpo_of(own)
+    return grpo is not None and any(isinstance(r, ClaimsReward | CompletenessReward) for r in grpo.rewards)

@@ -1,0 +1,1 @@
+"""Jobs: what each kind of stage reads, as values, one file per kind. They import without torch."""

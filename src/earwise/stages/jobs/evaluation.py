@@ -1,0 +1,82 @@
+"""Stages `predict.MODEL/BENCHMARK` and `evaluate.MODEL`: what a model answers, and what its answers are worth.
+
+There are two, so that another scoring profile does not answer again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from earwise.recipe.train import FrozenLayers
+from earwise.stages.jobs.data import BenchmarkSource, DataJob
+from earwise.stages.jobs.models import ModelSource
+from earwise.stages.jobs.speech import SpeechJob
+from earwise.stages.jobs.teach import DescriptionsJob
+from earwise.stages.jobs.training import AlignJob, ChooseJob, TrainJob
+from earwise.views import View
+from earwise.work.job import SPEED_ONLY, Job
+
+Trained = AlignJob | TrainJob | ChooseJob
+"""What leaves ears."""
+
+
+def place(seed: int, condition: str | None) -> str:
+    """Folder of what one seed's models answer, under a condition if there is one."""
+    return f"seed{seed}/conditions/{condition}" if condition else f"seed{seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictJob(Job):
+    """One model answers one benchmark under every view that is its own."""
+
+    verb: ClassVar[str] = "evaluate"
+    does: ClassVar[str] = "earwise.stages.evaluation:predict"
+    goes_on_from: ClassVar[str] = "predictions.jsonl"
+
+    model: str
+    source: ModelSource
+    trained: Trained | None
+    """What left its ears; None for the base alone."""
+    data: DataJob
+    benchmark: BenchmarkSource
+    views: tuple[View, ...]
+    asked: tuple[View, ...]
+    """Views of all models: those of one benchmark are asked the same items."""
+    suffix: Literal["none", "text", "spoken"]
+    max_new_tokens: int
+    clips: SpeechJob | None = None
+    descriptions: DescriptionsJob | None = None
+    condition: str | None = None
+    batch_size: int = field(default=1, metadata=SPEED_ONLY)
+    frozen_layers: FrozenLayers = field(default=0, metadata=SPEED_ONLY)
+
+    @property
+    def name(self) -> str:
+        """`seedN/predict.MODEL/BENCHMARK`."""
+        return f"{place(self.seed, self.condition)}/predict.{self.model}/{self.benchmark.name}"
+
+    @property
+    def group(self) -> str:
+        """All benchmarks of a model."""
+        return self.name.rpartition("/")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateJob(Job):
+    """The scores of one model's answers."""
+
+    verb: ClassVar[str] = "evaluate"
+    does: ClassVar[str] = "earwise.stages.evaluation:evaluate"
+
+    model: str
+    data: DataJob
+    predictions: tuple[PredictJob, ...]
+    benchmarks: tuple[BenchmarkSource, ...]
+    profile: Literal["strict", "vlmevalkit", "lmms_eval", "official"]
+    condition: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`seedN/evaluate.MODEL`."""
+        return f"{place(self.seed, self.condition)}/evaluate.{self.model}"

@@ -1,0 +1,59 @@
+"""Stages `gate.transcripts/FILE` and `gate/FILE`: every clip is transcribed, then judged.
+
+There are two, so that other thresholds do not transcribe again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from earwise.recipe.speech import Asr, Gate
+from earwise.stages.jobs.speech import SpeechJob
+from earwise.work.job import Input, Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscriptsJob(Job):
+    """What a speech recogniser hears in the clips of one item file."""
+
+    verb: ClassVar[str] = "gate"
+    does: ClassVar[str] = "earwise.stages.gate:transcribe"
+    goes_on_from: ClassVar[str] = "heard.jsonl"
+
+    clips: SpeechJob
+    asr: Asr
+    model: Input | None = None
+
+    @property
+    def name(self) -> str:
+        """`gate.transcripts/FILE`."""
+        return f"gate.transcripts/{self.clips.file}"
+
+    @property
+    def group(self) -> str:
+        """`gate.transcripts`."""
+        return "gate.transcripts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateJob(Job):
+    """Which clips of one item file fail, and why."""
+
+    verb: ClassVar[str] = "gate"
+    does: ClassVar[str] = "earwise.stages.gate:judge"
+
+    clips: SpeechJob
+    transcripts: TranscriptsJob | None
+    gate: Gate
+    """Its recogniser and what trainings make of it do not count: `compile` takes both out."""
+
+    @property
+    def name(self) -> str:
+        """`gate/FILE`."""
+        return f"gate/{self.clips.file}"
+
+    @property
+    def group(self) -> str:
+        """`gate`."""
+        return "gate"

@@ -1,0 +1,85 @@
+"""Stage `report`: all that the summary and the page are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from earwise.recipe.evaluate import Report
+from earwise.report.summary import PAGE, SUMMARY
+from earwise.stages.jobs.data import BenchmarkSource, DataJob
+from earwise.stages.jobs.evaluation import EvaluateJob
+from earwise.stages.jobs.gate import GateJob
+from earwise.stages.jobs.speech import SpeechJob
+from earwise.stages.jobs.teach import DescriptionsJob, TracesJob, VerifyJob
+from earwise.stages.jobs.training import ChooseJob
+from earwise.views import View
+from earwise.work.job import Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionResults:
+    """What a condition's clips and its models' answers are."""
+
+    clips: tuple[SpeechJob, ...]
+    evaluations: dict[int, tuple[EvaluateJob, ...]]
+    """By seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedBenchmark:
+    """A benchmark, and what its items need to be asked."""
+
+    source: BenchmarkSource
+    views: tuple[View, ...] | None
+    """Its own, where it has some."""
+    clips: SpeechJob | None
+    descriptions: DescriptionsJob | None
+    gate: GateJob | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportJob(Job):
+    """`summary.json` from all scores, and the page that a person reads. It comes last and names everything before."""
+
+    verb: ClassVar[str] = "report"
+    does: ClassVar[str] = "earwise.stages.report:work"
+    outputs: ClassVar[tuple[str, ...]] = (SUMMARY, PAGE)
+
+    before: tuple[Job, ...]
+    """All other stages, whose times are reported."""
+    title: str
+    """Name of the recipe."""
+    seeds: tuple[int, ...]
+    data: DataJob
+    evaluations: dict[int, tuple[EvaluateJob, ...]]
+    """By seed; that of the base first."""
+    benchmarks: tuple[AskedBenchmark, ...]
+    models: tuple[str, ...]
+    """Those that are shown side by side, in the order of the recipe."""
+    text_view: View
+    speech_view: View
+    main_view: View
+    hears_sounds: bool
+    """Whether the page plays what items are about."""
+    pairs: tuple[tuple[str, str], ...]
+    """Models that are compared."""
+    guards: tuple[str, ...] = ()
+    guard_pairs: dict[str, str] = field(default_factory=dict)
+    report: Report | None = None
+    training_clips: tuple[SpeechJob, ...] = ()
+    """Clips that a training run hears."""
+    gated: tuple[GateJob, ...] = ()
+    """Of training files."""
+    leaves_out: bool = False
+    """Whether training runs leave out clips that fail the gate."""
+    traces: TracesJob | None = None
+    verify: VerifyJob | None = None
+    conditions: dict[str, ConditionResults] = field(default_factory=dict)
+    choices: dict[str, dict[int, ChooseJob]] = field(default_factory=dict)
+    speaks: bool = False
+
+    @property
+    def name(self) -> str:
+        """`report`."""
+        return "report"

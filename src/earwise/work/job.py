@@ -1,0 +1,216 @@
+"""A job: one stage of a run as a value, and what its work is given.
+
+A job is a frozen dataclass. Its fields are all that its work reads: other jobs, folders and files from outside the run
+(`Input`), and settings. The fingerprint is computed from the fields. The work gets nothing else, so it cannot depend on
+what the fingerprint leaves out.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal, TypeVar
+
+from pydantic import JsonValue
+
+from earwise.recipe.table import Settings
+from earwise.recipe.train import AskedPrecision, Optimisation, Precision
+from earwise.work.metrics import Metrics
+from earwise.work.progress import track
+
+S = TypeVar("S", bound=Optimisation)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file or folder from outside the run. Its content decides, not its path."""
+
+    key: str
+    """What the recipe calls it, such as `model.base`."""
+    given: str
+    """Its path or name as the recipe gives it."""
+    path: Path
+
+
+SPEED_ONLY: Final = {"speed_only": True}
+"""Metadata of a field that cannot change a result, only how fast it is made. It is no part of the fingerprint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One stage of a run.
+
+    The work may be killed at any time and is then called again on the same folder: it continues from what it finds.
+    """
+
+    verb: ClassVar[str]
+    """The command that runs all jobs of this kind."""
+    does: ClassVar[str]
+    """`MODULE:FUNCTION` that does the work. It is imported when the work starts, so a plan needs no torch."""
+    version: ClassVar[int] = 1
+    """To be raised by hand when the same fields would give another result than before. Finished stages of this kind
+    then start over, and what needs them.
+    """
+    goes_on_from: ClassVar[str] = ""
+    """Pattern of files that stand for themselves: the work goes on from them when other files are lost."""
+    reuses: ClassVar[bool] = False
+    """Whether its files are named by all that decides them, so that other settings need not begin with nothing."""
+    outputs: ClassVar[tuple[str, ...]] = ()
+    """Files that it leaves outside its own folder, relative to the run's folder."""
+    processes: ClassVar[Literal["main", "all", "one"]] = "main"
+    """Who works where several processes run the recipe: the first while the others wait, all of them together, or
+    only a run of one process.
+    """
+
+    seed: int = 0
+    """Of what it draws."""
+    check: tuple[Callable[[], None], ...] = field(default=(), metadata=SPEED_ONLY)
+    """What can be found wrong before any stage works. Each raises `InputError`, and is called once where several jobs
+    have it."""
+
+    @property
+    def name(self) -> str:
+        """Folder below `stages/`, such as `speech/train` or `seed0/train.sft`."""
+        raise NotImplementedError
+
+    @property
+    def group(self) -> str:
+        """What a person is shown in its place: jobs of one group follow each other and are reported together."""
+        return self.name
+
+    @property
+    def precision(self) -> tuple[AskedPrecision, ...]:
+        """What the recipe asks for, for each of its training runs in order; empty where nothing is trained."""
+        return ()
+
+    def keeps(self, name: str, damaged: Collection[str]) -> bool:
+        """Whether a whole file of the finished stage is kept when the `damaged` ones are lost."""
+        return fnmatch.fnmatch(name, self.goes_on_from)
+
+    def work(self, context: StageContext) -> None:
+        """Do it, or continue it."""
+        imported(self.does)(context, self)
+
+    @cached_property
+    def needed(self) -> dict[str, Job]:
+        """The jobs among its fields, by name."""
+        return {one.name: one for one in _leaves(_values(self)) if isinstance(one, Job)}
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the stages that it reads."""
+        return tuple(self.needed)
+
+    @cached_property
+    def inputs(self) -> dict[str, Path]:
+        """Files and folders from outside the run, by what the recipe calls them."""
+        return {one.key: one.path for one in _leaves(_values(self)) if isinstance(one, Input)}
+
+    @cached_property
+    def settings(self) -> dict[str, JsonValue]:
+        """The fields that decide a result, as JSON. What the recipe calls an input stands there as its key: the path
+        of the same bytes in another environment changes nothing.
+        """
+        keys = {one.given: one.key for one in _leaves(_values(self)) if isinstance(one, Input)}
+        own = {name: value for name, value in _values(self).items() if name != "seed" and not _is_reference(value)}
+        return {name: _json(value, keys) for name, value in own.items()}
+
+
+def imported(name: str) -> Callable[..., None]:
+    """The function `MODULE:FUNCTION`."""
+    # Stages show their own progress, so no bar of transformers is wanted; it reads this when it is imported.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    module, _, function = name.partition(":")
+    found: Callable[..., None] = getattr(import_module(module), function)
+    return found
+
+
+def _values(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass that decide a result."""
+    return {one.name: getattr(value, one.name) for one in fields(value) if not one.metadata.get("speed_only")}
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Jobs and inputs inside fields; what is inside a job belongs to that job."""
+    if isinstance(value, Job | Input):
+        yield value
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield from _leaves(_values(value))
+    elif isinstance(value, Mapping):
+        yield from _leaves(tuple(value.values()))
+    elif isinstance(value, tuple | list):
+        for inner in value:
+            yield from _leaves(inner)
+
+
+def _is_reference(value: Any) -> bool:
+    return isinstance(value, Job | Input) or (
+        isinstance(value, tuple) and bool(value) and all(isinstance(one, Job | Input) for one in value)
+    )
+
+
+def _json(value: Any, keys: Mapping[str, str]) -> JsonValue:
+    if isinstance(value, Job):
+        return value.name
+    if isinstance(value, Input):
+        return value.key
+    if isinstance(value, Settings):
+        return _json(value.for_stage(), keys)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: _json(inner, keys) for name, inner in _values(value).items()}
+    if isinstance(value, Mapping):
+        return {str(name): _json(inner, keys) for name, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [_json(inner, keys) for inner in value]
+    if isinstance(value, str):
+        return {"input": keys[value]} if value in keys else value
+    if value is None or isinstance(value, int | float):
+        return value
+    raise TypeError(f"a job holds a {type(value).__name__}, which has no JSON form")
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What a job's work is given."""
+
+    stage: Job
+    folder: Path
+    """The stage's own folder."""
+    run_folder: Path
+    metrics: Metrics
+    """Writes to `metrics.jsonl` in the stage's folder."""
+    say: Callable[[str], None]
+    """Prints one line for the person who runs it."""
+    timings_s: dict[str, float]
+    """Seconds that each stage before this one took, interrupted attempts included."""
+    precision: tuple[Precision, ...] = ()
+    """What the stage computes in: `Job.precision`, resolved when it began."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of the code that works now (`earwise.work.provenance.code_versions`)."""
+    made_with: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The versions that each stage before this one was made with."""
+
+    @property
+    def seed(self) -> int:
+        """The stage's seed."""
+        return self.stage.seed
+
+    def folder_of(self, job: Job) -> Path:
+        """Folder of a job that this one needs; `ValueError` for another one, as the fingerprint would not count it."""
+        if job.name not in self.stage.needs:
+            raise ValueError(f"stage {self.stage.name} reads stage {job.name}, which is not among its needs")
+        return self.run_folder / "stages" / job.name
+
+    def settled(self, settings: S, number: int = 0) -> S:
+        """`settings` of the stage's training run `number`, with the precision that was resolved when it began."""
+        return settings.model_copy(update={"precision": self.precision[number]})
+
+    def track(self, iterable: Iterable[T], total: int | None = None, what: str | None = None) -> Iterator[T]:
+        """Yield from `iterable` and show progress under the stage's name."""
+        return track(iterable, total, what or self.stage.name)
