@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 from data_folder import RECIPE
+from plain_stage import Stage
 
 from earwise.distil.trainer import training_arguments
+from earwise.planning.compile import compile_recipe
 from earwise.recipe.read import load_recipe
 from earwise.recipe.recipe import Recipe
 from earwise.recipe.train import Optimisation, Training
-from earwise.stages import plan
 from earwise.work import arithmetic
 from earwise.work.arithmetic import Arithmetic, cpu_flags, gpu, processor, resolve, settle, slowdown
 from earwise.work.ranks import Ranks
-from earwise.work.run import Run, Stage
+from earwise.work.run import Run
 
 PROJECT = Path(__file__).parent.parent
 SHIPPED = sorted((PROJECT / "recipes").rglob("*.toml"))
@@ -246,7 +247,7 @@ def test_every_shipped_recipe_says_auto_in_every_training(path):
 @pytest.mark.parametrize("name", ["quickstart", "micro_base", "micro_encoder", "sightsound/micro", "unified/micro"])
 def test_every_stage_that_trains_announces_its_precision(name):
     path = PROJECT / "recipes" / f"{name}.toml"
-    for stage in plan(load_recipe(path), path):
+    for stage in compile_recipe(load_recipe(path)):
         trains = stage.verb in ("base", "encoder", "align", "train")
         assert bool(stage.precision) == trains, stage.name
         assert {*stage.precision} <= {"auto"}

@@ -1,20 +1,19 @@
 import errno
 import logging
 import os
-import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from example_recipe import TEXT
+from plain_stage import Stage
 from typer.testing import CliRunner, Result
 
 import earwise
 from earwise.cli import VERBS, app
 from earwise.errors import EarwiseError, InputError
 from earwise.recipe.recipe import Recipe
-from earwise.work.run import Stage, StageContext
+from earwise.work.job import StageContext
 
 Work = Callable[[StageContext], None]
 
@@ -30,8 +29,7 @@ class Command:
         self.calls: list[str] = []
         self.planned: Recipe | None = None
 
-    def plan(self, recipe: Recipe, recipe_path: Path) -> list[Stage]:
-        assert recipe_path == self.recipe
+    def plan(self, recipe: Recipe) -> list[Stage]:
         self.planned = recipe
         return [
             Stage(name="data", work=self.work, settings=recipe.data.for_stage()),
@@ -50,10 +48,8 @@ class Command:
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     command = Command(tmp_path)
-    stages = types.ModuleType("earwise.stages")
-    stages.plan = command.plan  # type: ignore[attr-defined]
-    stages.check_models = lambda recipe: None  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "earwise.stages", stages)
+    monkeypatch.setattr("earwise.planning.compile.compile_recipe", command.plan)
+    monkeypatch.setattr("earwise.planning.models.check_models", lambda recipe: None)
     monkeypatch.chdir(tmp_path)
     return command
 

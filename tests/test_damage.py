@@ -6,16 +6,18 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from plain_stage import Stage
 from test_run import ALL, Plan, snapshot
 
 from earwise.errors import InputError
+from earwise.stages.jobs.models import BaseJob
 from earwise.work import manifest, run
+from earwise.work.job import StageContext
 from earwise.work.manifest import Manifest
-from earwise.work.run import Stage, StageContext
-from earwise.work.stage_kinds import KINDS, Kind, earlier_phases
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def test_what_was_made_from_a_stage_follows_only_if_it_comes_out_differently(pla
     result_of(plan, "data").unlink()
     plan.works["data"] = other
     assert plan.execute() == ["data", "seed0/train.a"]  # the training comes out as it was, so the report stays
-    assert "seed0/train.a: data was made again and is not what it was" in plan.said
+    assert "seed0/train.a: starts over, data was made again and is not what it was" in plan.said
     assert plan.execute() == []
 
 
@@ -103,7 +105,7 @@ def speaking(calls: list[str]) -> Stage:
         assert not (context.folder / "list").exists()
         (context.folder / "list").write_text("a b")
 
-    return Stage(name="speech", work=work, settings={})
+    return Stage(name="speech", work=work, settings={}, goes_on_from="*.wav")
 
 
 def test_what_stands_for_itself_is_kept_and_the_rest_is_made_again(plan: Plan) -> None:
@@ -136,7 +138,8 @@ def test_a_damaged_marker_is_not_believed(plan: Plan, marker: str, content: byte
         (folder / "done.json").unlink()
     (folder / marker).write_bytes(content)
     assert plan.execute() == ["data"]
-    assert any(line.endswith(f"{marker}: is damaged and is not believed") for line in plan.said)
+    why = "is damaged and is not believed", "was written by an earlier earwise, which kept other records"
+    assert any(f"{marker}: {reason}" in line for line in plan.said for reason in why)
     assert plan.execute() == []
 
 
@@ -156,14 +159,20 @@ def test_all_files_are_read_where_that_is_asked_for(plan: Plan, monkeypatch: pyt
     made = run.Run(plan.folder, plan_recipe(plan), say=plan.said.append, read_all=True)
     plan.calls = []
     assert made.execute(plan.stages()) == ALL
-    assert read == ["result.txt"] * 3
+    assert read == ["of.json", "result.txt"] * 3
 
 
-def test_a_run_of_an_earlier_version_vouches_for_no_files(plan: Plan) -> None:
-    path = plan.folder / "stages/data/done.json"
-    told = json.loads(path.read_text())
-    path.write_text(json.dumps({name: told[name] for name in ("stage", "fingerprint", "depends", "seconds")}))
-    result_of(plan, "data").unlink()
+@pytest.mark.parametrize("marker", ["done.json", "started.json"])
+def test_a_stage_of_an_earlier_version_starts_over_and_says_why(plan: Plan, marker: str) -> None:
+    for name in ("done.json", "started.json"):
+        path = plan.folder / "stages/data" / name
+        told = json.loads(path.read_text())
+        path.write_text(json.dumps({key: value for key, value in told.items() if key != "format"}))
+    if marker == "started.json":
+        (plan.folder / "stages/data/done.json").unlink()
+    assert plan.execute() == ["data"]
+    path = plan.folder / "stages/data" / marker
+    assert f"{path}: was written by an earlier earwise, which kept other records, so the stage starts over" in plan.said
     assert plan.execute() == []
 
 
@@ -246,17 +255,19 @@ def test_a_damaged_list_of_attempts_says_so(plan: Plan) -> None:
 
 
 def test_a_base_keeps_the_phases_before_the_damage() -> None:
+    base = BaseJob.keeps
     names = ["start/a", "phase0/model/a", "phase0/done", "phase1/model/a", "phase10/model/a", "model"]
-    assert [name for name in names if earlier_phases(name, {"model"})] == names[:-1]
-    assert [name for name in names if earlier_phases(name, {"phase10/model/a", "phase1/model/b"})] == names[:3]
-    assert [name for name in names if earlier_phases(name, {"start/b"})] == []
+    assert [name for name in names if base(None, name, {"model"})] == names[:-1]
+    assert [name for name in names if base(None, name, {"phase10/model/a", "phase1/model/b"})] == names[:3]
+    assert [name for name in names if base(None, name, {"start/b"})] == []
 
 
 def test_a_kind_of_stage_that_computes_something_else_starts_over(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = KINDS["train"].version
-    monkeypatch.setitem(KINDS, "train", Kind(version=now + 1))
-    assert plan.execute() == ["seed0/train.a", "report"]
-    assert f"seed0/train.a: starts over, version: {now} -> {now + 1}" in plan.said
+    stages = plan.stages()
+    newer = [replace(stage, version=2 if stage.name == "seed0/train.a" else 1) for stage in stages]
+    monkeypatch.setattr(plan, "stages", lambda: newer)
+    assert plan.execute() == ["seed0/train.a"]  # the report stays, as the training comes out as it was
+    assert "seed0/train.a: starts over, version: 1 -> 2" in plan.said
 
 
 def test_versions_are_recorded_for_each_stage_and_each_attempt(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

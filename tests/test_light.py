@@ -1,6 +1,5 @@
 """What is said before any work starts, and that it waits for neither torch nor transformers."""
 
-import importlib
 import inspect
 import json
 import subprocess
@@ -16,13 +15,13 @@ from example_recipe import TEXT
 import earwise
 from earwise.errors import InputError
 from earwise.io.messages import counted
+from earwise.planning.compile import compile_recipe
+from earwise.planning.models import check_models, named_models
 from earwise.recipe.read import load_recipe
 from earwise.recipe.recipe import Recipe
-from earwise.stages import check_models, plan
-from earwise.stages.declared.deferred import Deferred
-from earwise.stages.declared.models import named_models
+from earwise.work.job import Job, StageContext, imported
 from earwise.work.locks import FileLock
-from earwise.work.run import Run, StageContext
+from earwise.work.run import Run
 
 RECIPES = [
     path for path in sorted((Path(earwise.__file__).parents[2] / "recipes").rglob("*.toml")) if path.stem != "paper"
@@ -64,8 +63,10 @@ def finished(tmp_path: Path) -> Path:
         for name in context.stage.outputs:
             (context.run_folder / name).write_text(json.dumps(report_fixture.summary()))
 
-    stages = [replace(stage, work=work, check=()) for stage in plan(recipe, file)]
-    Run(tmp_path / "runs/quick", recipe, file, say=lambda line: None).execute(stages)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Job, "work", lambda job, context: work(context))
+        stages = [replace(stage, check=()) for stage in compile_recipe(recipe)]
+        Run(tmp_path / "runs/quick", recipe, file, say=lambda line: None).execute(stages)
     return tmp_path
 
 
@@ -113,22 +114,11 @@ def test_help_says_once_that_a_kind_of_stage_runs_what_it_needs(tmp_path: Path) 
 
 @pytest.mark.parametrize("file", RECIPES, ids=lambda path: path.stem)
 def test_every_work_is_a_function_that_takes_what_it_will_be_given(file: Path) -> None:
-    for stage in plan(load_recipe(file), file):
-        assert isinstance(stage.work, Deferred)
-        inspect.signature(stage.work.function()).bind(object(), *stage.work.arguments)
-        assert stage.check
-        for check in stage.check:
-            assert isinstance(check, Deferred)
-            inspect.signature(check.function()).bind(*check.arguments)
-
-
-def test_a_deferred_function_is_called_with_what_is_given_and_then_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[object, ...]] = []
-    module = importlib.import_module("earwise.stages.choice")
-    monkeypatch.setattr(module, "held_out", lambda *arguments: seen.append(arguments))
-    Deferred("choice.held_out", (2, 3))(1)
-    assert seen == [(1, 2, 3)]
-    assert Deferred("choice.held_out", (2, 3)) == Deferred("choice.held_out", (2, 3)) != Deferred("choice.held_out")
+    for job in compile_recipe(load_recipe(file)):
+        takes = inspect.signature(imported(job.does)).parameters
+        assert list(takes) == ["context", "job"]
+        assert takes["job"].annotation == type(job).__name__
+        assert job.check
 
 
 MODELS = """

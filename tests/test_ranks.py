@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from data_folder import RECIPE, write_data_folder
 from earwise_process import ENVIRONMENT, earwise
+from plain_stage import Stage
 
 from earwise.errors import InputError
 from earwise.recipe.read import load_recipe
 from earwise.work.ranks import Ranks
-from earwise.work.run import Run, Stage
+from earwise.work.run import Run
 
 EVEN = (
     "align.batch_size=4", "align.steps=3", "align.log_every=1", "align.precision=float32",

@@ -14,12 +14,16 @@ from pathlib import Path
 
 import pytest
 from example_recipe import TEXT
+from plain_stage import Stage
 
 from earwise.errors import EarwiseError, InputError
 from earwise.recipe.read import load_recipe
 from earwise.records import Verdict
 from earwise.work import provenance
-from earwise.work.run import Run, Stage, StageContext, changes
+from earwise.work.fingerprints import changes
+from earwise.work.job import StageContext
+from earwise.work.markers import Marker
+from earwise.work.run import Run
 from earwise.work.store import Store
 
 
@@ -37,7 +41,7 @@ class Plan:
 
     def stages(self) -> list[Stage]:
         return [
-            Stage(name="data", work=self.work, settings={"n": 3}, inputs=(self.outside,)),
+            Stage(name="data", work=self.work, settings={"n": 3}, paths=(self.outside,)),
             Stage(name="seed0/train.a", work=self.work, settings=self.train_settings, needs=("data",), seed=4),
             Stage(name="report", work=self.work, settings={}, needs=("seed0/train.a",), outputs=("summary.json",)),
         ]
@@ -47,8 +51,18 @@ class Plan:
         self.calls.append(name)
         self.works.get(name, lambda context: None)(context)
         (context.folder / "result.txt").write_text(name)
+        (context.folder / "of.json").write_text(json.dumps(self._made_of(context)))
         if name == "report":
             (context.run_folder / "summary.json").write_text("{}")
+
+    def _made_of(self, context: StageContext) -> list[object]:
+        """What a real stage would make its result of."""
+        stage = context.stage
+        before = [context.run_folder / "stages" / need / "of.json" for need in stage.needs]
+        read = [path.read_text() for path in before]
+        hashes = provenance.InputHashes(self.folder / "unused")
+        read += [hashes.of(path) for path in stage.inputs.values()]
+        return [stage.settings, read]
 
     def execute(self, only: list[str] | None = None) -> list[str]:
         self.calls, self.said = [], []
@@ -100,7 +114,7 @@ def test_a_changed_setting_reruns_what_depends_on_it_and_says_so(plan: Plan) -> 
     assert not left_over.exists()
     changed = 'lr: 0.1 -> 0.2, terms.0.weight: 1.0 -> 0.5, terms.1.type: absent -> "logits", steps: absent -> 3'
     assert f"seed0/train.a: starts over, {changed}" in plan.said
-    assert "report: starts over, stage seed0/train.a changed" in plan.said
+    assert "report: starts over, seed0/train.a was made again and is not what it was" in plan.said
     assert plan.execute() == []
 
 
@@ -267,10 +281,11 @@ def test_a_stage_is_given_its_folder_seed_settings_and_needs(plan: Plan) -> None
     def work(context: StageContext) -> None:
         assert context.folder == plan.folder / "stages/seed0/train.a"
         assert context.seed == 4
-        assert context.settings == plan.train_settings
-        assert (context.folder_of("data") / "result.txt").read_text() == "data"
+        data, _, report = plan.stages()
+        assert context.stage.settings == plan.train_settings
+        assert (context.folder_of(data) / "result.txt").read_text() == "data"
         with pytest.raises(ValueError, match="not among its needs"):
-            context.folder_of("report")
+            context.folder_of(report)
         assert list(context.track([1, 2])) == [1, 2]
         assert context.timings_s == {"data": plan.marker("data")["seconds"]}
         context.say("hello")
@@ -379,15 +394,21 @@ def test_the_checkout_is_that_of_the_package(tmp_path: Path, monkeypatch: pytest
 
 
 def test_changes_are_said_by_their_dotted_key() -> None:
-    old = {"settings": {"a": {"b": [1, 2]}}, "seed": 0, "inputs": {"x": "1"}, "needs": {"s": "1"}}
-    new = {"settings": {"a": {"b": [1, 3]}}, "seed": 1, "inputs": {"x": "2", "y": "1"}, "needs": {}}
-    assert changes(old, new) == [
-        "a.b.1: 2 -> 3",
-        "seed: 0 -> 1",
-        "input x changed",
-        "input y changed",
-        "stage s changed",
-    ]
+    def marker(depends: dict[str, object], **made_from: str) -> Marker:
+        same = {"settings": {}, "seed": 0, "inputs": {}, "version": 1}
+        return Marker("train", "", same | depends, made_from=made_from)
+
+    old, new = {"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}
+    assert changes(marker({"settings": old}), marker({"settings": new, "seed": 1, "inputs": {"x": "2"}})) == (
+        "a.b.1: 2 -> 3, seed: 0 -> 1, input x changed"
+    )
+    assert changes(marker({}, s="1", gone="1"), marker({}, s="2", more="1")) == (
+        "now without gone, now with more, s was made again and is not what it was"
+    )
+    many = marker({"settings": {"a": list(range(6))}})
+    assert changes(many, marker({})) == (
+        "a.0: 0 -> absent, a.1: 1 -> absent, a.2: 2 -> absent, a.3: 3 -> absent, and 2 more"
+    )
 
 
 def killable_stages() -> list[Stage]:
@@ -414,8 +435,9 @@ def killable_stages() -> list[Stage]:
                 checkpoint.with_suffix(".tmp").replace(checkpoint)
 
     def report(context: StageContext) -> None:
-        lines = (context.folder_of("train") / "metrics.jsonl").read_text()
-        records = (context.folder_of("speech") / "verdicts.jsonl").read_text()
+        spoken, trained, _ = killable_stages()
+        lines = (context.folder_of(trained) / "metrics.jsonl").read_text()
+        records = (context.folder_of(spoken) / "verdicts.jsonl").read_text()
         (context.run_folder / "summary.json").write_text(lines)
         time.sleep(0.1)
         (context.run_folder / "summary.json").write_text(json.dumps([lines, records]))

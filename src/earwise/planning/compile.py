@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property, wraps
 from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 from earwise.planning.check_jobs import check_pools, check_views
 from earwise.planning.compile_report import report_job
@@ -12,7 +14,7 @@ from earwise.planning.inputs import corpora_files, folder, generator_folders, te
 from earwise.recipe.checks import described_file, questions_file, train_views
 from earwise.recipe.data import CorporaData, FolderData
 from earwise.recipe.evaluate import Evaluate
-from earwise.recipe.model import ALIGNED, BASE, PretrainedEars
+from earwise.recipe.model import ALIGNED, BASE, NativeEars, PretrainedEars
 from earwise.recipe.recipe import Recipe
 from earwise.recipe.speech import Speech
 from earwise.recipe.teach import ByModel
@@ -49,6 +51,8 @@ from earwise.views import CLIP_VIEWS, DESCRIBED_VIEWS, View
 from earwise.work.job import Input, Job, imported
 
 Check = Callable[[], None]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def compile_recipe(recipe: Recipe) -> list[Job]:
@@ -70,6 +74,20 @@ def compile_recipe(recipe: Recipe) -> list[Job]:
     if recipe.evaluate is not None:
         jobs.append(report_job(made, jobs))
     return jobs
+
+
+def _once(make: Callable[P, T]) -> Callable[P, T]:
+    """A method that makes a job once for the same arguments: many jobs name it."""
+
+    @wraps(make)
+    def made(*args: P.args, **kwargs: P.kwargs) -> T:
+        known: dict[object, T] = args[0].made  # type: ignore[attr-defined]  # a Compiler
+        key = (make.__name__, args[1:], tuple(kwargs.items()))
+        if key not in known:
+            known[key] = make(*args, **kwargs)
+        return known[key]
+
+    return made
 
 
 class _Later:
@@ -97,7 +115,7 @@ class Compiler:
         models = _Later("earwise.planning.model_checks:check_all_models", recipe)
         self.folder_check: tuple[Check, ...] = (folders,)
         self.model_check: tuple[Check, ...] = (folders, models)
-        self._of_seed: dict[tuple[str, int], Job | None] = {}
+        self.made: dict[object, Any] = {}
 
     @cached_property
     def data(self) -> DataJob:
@@ -294,6 +312,7 @@ class Compiler:
             jobs.append(self.attention(seed))
         return [job for job in jobs if job is not None]
 
+    @_once
     def base(self, seed: int) -> BaseJob | None:
         """The base that the recipe trains."""
         settings = self.recipe.base
@@ -317,6 +336,7 @@ class Compiler:
             check=self.model_check,
         )
 
+    @_once
     def source(self, seed: int) -> ModelSource:
         """Where models of one seed come from."""
         model = self.recipe.model
@@ -325,24 +345,33 @@ class Compiler:
             folders = [folder("model.base", model.base), self._heard_before()]
         return ModelSource(model=model, base=self.base(seed), folders=tuple(one for one in folders if one is not None))
 
+    @_once
+    def _without_ears(self, seed: int) -> ModelSource:
+        """The base alone. Ears that it is given, and what else is trained of it, do not count."""
+        source = self.source(seed)
+        if source.model is None or isinstance(source.model.ears, NativeEars):
+            return source
+        typed = {"ears": None, "lora": None, "decoder": "frozen"}
+        folders = tuple(one for one in source.folders if one.key == "model.base")
+        return replace(source, model=source.model.model_copy(update=typed), folders=folders)
+
+    @_once
     def answers(self, seed: int) -> AnswersJob:
         """The job of `[answers]`; it depends on a seed only where each seed has a base of its own."""
-        settings, source = self.recipe.answers, self.source(seed)
+        settings, source = self.recipe.answers, self._without_ears(seed)
         assert settings is not None
-        typed = {"ears": None, "lora": None, "decoder": "frozen"}
-        base = source.model.model_copy(update=typed) if source.model is not None else None
         own = settings.model == BASE
-        of_base = tuple(one for one in source.folders if own and one.key == "model.base")
         return AnswersJob(
             data=self.data,
             answers=settings,
-            source=ModelSource(model=base, base=source.base, folders=of_base),
+            source=source if own else replace(source, folders=()),
             folder=None if own else folder("answers.model", settings.model),
             descriptions=self.descriptions.get(settings.items) if settings.view in DESCRIBED_VIEWS else None,
             seed=seed if source.base is not None else 0,
             check=self.model_check,
         )
 
+    @_once
     def align(self, seed: int) -> AlignJob | None:
         """The job of `[align]`."""
         settings = self.recipe.align
@@ -351,6 +380,7 @@ class Compiler:
         material = self._material(settings.data, seed, (settings.view,))
         return AlignJob(source=self.source(seed), align=settings, material=material, seed=seed, check=self.model_check)
 
+    @_once
     def train(self, name: str, seed: int) -> TrainJob:
         """One training run of `[train]`."""
         own = self.recipe.train[name]
@@ -373,6 +403,7 @@ class Compiler:
             check=self.model_check,
         )
 
+    @_once
     def choose(self, name: str, seed: int) -> ChooseJob:
         """One choice of `[choose]`."""
         choice = self.recipe.choose[name]
@@ -390,7 +421,8 @@ class Compiler:
             return self.align(seed)
         return self.choose(name, seed) if name in self.recipe.choose else self.train(name, seed)
 
-    def _material(self, file: str, seed: int, views: Sequence[View]) -> Material:
+    @_once
+    def _material(self, file: str, seed: int, views: tuple[View, ...]) -> Material:
         """What a training run reads of item file `file` to show it under `views`."""
         asked = spoken_file(questions_file(self.recipe, file))
         speaks = any(view in CLIP_VIEWS for view in views)
@@ -407,16 +439,19 @@ class Compiler:
             descriptions=self.descriptions.get(described_file(self.recipe, file)) if described else None,
         )
 
+    @_once
     def evaluations(self, seed: int) -> list[EvaluateJob]:
         """One for the base, whose typed answers all models share, and one for each model that hears."""
         return [one for name in answering(self.recipe) if (one := self._evaluation(name, seed)) is not None]
 
+    @_once
     def condition_evaluations(self, seed: int) -> list[EvaluateJob]:
         """One for each condition and model that is to answer under it."""
         named = [(name, model) for name in self.condition_clips for model in answering_models(self.recipe, name)]
         found = [self._evaluation(model, seed, condition=name) for name, model in named]
         return [one for one in found if one is not None]
 
+    @_once
     def _evaluation(self, model: str, seed: int, condition: str | None = None) -> EvaluateJob | None:
         evaluate = self.recipe.evaluate
         assert evaluate is not None
@@ -424,7 +459,7 @@ class Compiler:
         predictions = []
         for name in evaluate.benchmarks if condition is None else self.condition_clips[condition]:
             if shown := tuple(view for view in own if view in evaluate.asked(name)):
-                predictions.append(self._prediction(evaluate, model, name, shown, seed, condition))
+                predictions.append(self._prediction(model, name, shown, seed, condition))
         if not predictions:
             return None
         return EvaluateJob(
@@ -439,15 +474,17 @@ class Compiler:
         )
 
     def _prediction(
-        self, evaluate: Evaluate, model: str, name: str, shown: tuple[View, ...], seed: int, condition: str | None
+        self, model: str, name: str, shown: tuple[View, ...], seed: int, condition: str | None
     ) -> PredictJob:
-        asked = evaluate.asked(name)
+        evaluate = self.recipe.evaluate
+        assert evaluate is not None
+        asked, trained = evaluate.asked(name), self.trained(model, seed)
         clips = self.clips.get(f"benchmarks/{name}") if condition is None else self.condition_clips[condition][name]
         training = self.recipe.training
         return PredictJob(
             model=model,
-            source=self.source(seed),
-            trained=self.trained(model, seed),
+            source=self.source(seed) if trained is not None else self._without_ears(seed),
+            trained=trained,
             data=self.data,
             benchmark=self.benchmarks[name],
             views=shown,
@@ -495,6 +532,7 @@ class Compiler:
             for name, source in self.benchmarks.items()
         )
 
+    @_once
     def attention(self, seed: int) -> AttentionJob:
         """The job of `[attention]` for one seed."""
         settings, evaluate = self.recipe.attention, self.recipe.evaluate

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from earwise.evaluate.sound import MAIN
 from earwise.recipe.checks import guard_pairs
 from earwise.recipe.model import BASE
 from earwise.recipe.uses import asked_views, compared_pairs, heard_files
 from earwise.stages.jobs.report import ReportJob
+from earwise.views import view_spec
 from earwise.work.job import Job
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def report_job(made: Compiler, before: Sequence[Job]) -> ReportJob:
         text_view=evaluate.text_view,
         speech_view=evaluate.speech_view,
         main_view=evaluate.main_view,
-        hears_sounds=MAIN in evaluate.views,
+        hears_sounds=any(view_spec(view).context == "sound" for view in evaluate.views),
         pairs=compared_pairs(recipe),
         guards=recipe.guards.benchmarks if recipe.guards is not None else (),
         guard_pairs=guard_pairs(recipe) if recipe.guards is not None else {},
