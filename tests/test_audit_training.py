@@ -23,9 +23,9 @@ from earwise.errors import InputError
 from earwise.io.limits import MAX_SAMPLES
 from earwise.planning.audit import audit_training
 from earwise.recipe.read import load_recipe
+from earwise.recipe.uses import pools
 from earwise.records import Item
 from earwise.stages.corpora import open_pool
-from earwise.stages.declared.corpora import pools
 
 
 @pytest.fixture
