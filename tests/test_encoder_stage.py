@@ -131,6 +131,11 @@ ears = {{ encoder = "pretrained", path = "{left}", stack = 5, hidden = 24 }}
 steps = 1
 batch_size = 4
 lr = 1e-3
+[evaluate]
+benchmarks = ["mme"]
+views = ["image_text", "image_speech"]
+batch_size = 4
+max_new_tokens = 2
 """
     recipe_file = finished / "again.toml"
     recipe_file.write_text(text, encoding="utf-8")

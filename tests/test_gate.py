@@ -31,7 +31,7 @@ from earwise.planning.compile_report import report_job
 from earwise.recipe.read import load_recipe
 from earwise.recipe.speech import Asr
 from earwise.records import Item, Score
-from earwise.speech.clips import load_clip, make_clips
+from earwise.speech.clips import load_clip, make_clips, read_clips
 from earwise.speech.gate import Check, Heard, count, listen
 from earwise.speech.transcriber import HuggingFaceTranscriber
 from earwise.stages import gate, training
@@ -307,6 +307,13 @@ def test_results_are_given_with_and_without_failures(made):
     only_one = [score for score in scores if score.source == "mme" or score.item in bad]
     left = gate.summarise_gate(context_of(done), report, {0: only_one})["models"]["sft"]
     assert "textvqa" not in left
+
+
+def test_clips_of_other_settings_are_removed(made):
+    run = made("speech.rates_wpm=[130,140]").folder
+    for folder in (run / "stages/speech/benchmarks/mme", run / "stages/speech/benchmarks/textvqa"):
+        there = {path.relative_to(folder).as_posix() for path in folder.rglob("*.wav")}
+        assert there == {clip.path for clip in read_clips(folder).clips}
 
 
 def test_a_gate_needs_speech(tmp_path):
