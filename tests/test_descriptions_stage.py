@@ -16,7 +16,7 @@ from earwise.data.media import save_wav
 from earwise.errors import InputError
 from earwise.planning.compile import Compiler
 from earwise.planning.descriptions import planned_descriptions
-from earwise.recipe.data import MicroData
+from earwise.recipe.data import FolderData
 from earwise.recipe.read import load_recipe
 from earwise.recipe.teach import ByModel, Descriptions
 from earwise.records import Item
@@ -49,7 +49,7 @@ def context(folder):
 def settings(**given):
     """The job of item file `train` with these settings."""
     own = TypeAdapter(Descriptions).validate_python(given)
-    return DescriptionsJob(data=DataJob(source=MicroData(source="micro")), file="train", settings_of=own)
+    return DescriptionsJob(data=DataJob(source=FolderData(source="folder", path="own")), file="train", settings_of=own)
 
 
 def by_model(url, **given):

@@ -20,7 +20,7 @@ from earwise.evaluate.faithful import (
 from earwise.evaluate.filters import summarise_filters
 from earwise.evaluate.shares import pooled_share
 from earwise.evaluate.summary import ScoreTable
-from earwise.recipe.data import MicroData
+from earwise.recipe.data import FolderData
 from earwise.recipe.teach import Traces, Verify
 from earwise.records import Item, Score, Trace, View
 from earwise.stages import report as report_stage
@@ -230,7 +230,7 @@ def test_the_stage_reads_what_the_filters_left(tmp_path: Path) -> None:
     chains = [KnownChain(id=f"c{n}", audio="a.wav", reasoning=TRUE) for n in range(4)]
     write_jsonl(tmp_path / "data" / "truth.jsonl", chains)
     data, served = (
-        DataJob(source=MicroData(source="micro")),
+        DataJob(source=FolderData(source="folder", path=str(tmp_path / "data"))),
         {"type": "server", "base_url": "http://x/v1", "model": "m"},
     )
     traces = TracesJob(data=data, traces=Traces.model_validate({"teacher": served, "n": 2}))
