@@ -177,7 +177,7 @@ def test_a_broken_sound_is_found_by_its_header_or_its_last_sample(tmp_path):
     check = MediaCheck(tmp_path)
     assert check.broken(item).reason == "truncated audio"
     assert check.broken(item.model_copy(update={"meta": {"recording": {}}})) is None
-    assert not check.was_seen(tmp_path / "a.wav")
+    assert tmp_path / "a.wav" not in check.seen
 
 
 def test_drops_name_every_record():
