@@ -217,7 +217,13 @@ class Compiler:
             return {}
         bars = gate.model_copy(update={"asr": None, "train": "off"})
         return {
-            name: GateJob(clips=clips, transcripts=self.transcripts.get(name), gate=bars, check=self.folder_check)
+            name: GateJob(
+                data=self.data,
+                clips=clips,
+                transcripts=self.transcripts.get(name),
+                gate=bars,
+                check=self.folder_check,
+            )
             for name, clips in self.clips.items()
             if clips.side == "test" or gate.train != "off"
         }
