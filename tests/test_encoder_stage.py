@@ -123,6 +123,7 @@ def test_a_test_voice_that_the_encoder_was_trained_on_is_refused(finished):
     left = finished / "run/stages/seed0/encoder/encoder"
     speaker = json.loads((left / "training.json").read_text(encoding="utf-8"))["speakers"][0]
     text = RECIPE.partition("[encoder]")[0].replace("test_voices = 2", f'test_voices = ["en-us+{speaker}"]')
+    text = text.replace("test_images = 4", "test_images = 12")
     text += f"""\
 [model]
 base = "internvl-micro"
