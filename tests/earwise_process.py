@@ -17,7 +17,7 @@ from earwise import stages
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "HF_HUB_OFFLINE": "1",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # As `Deferred` sets it before transformers is imported, which here is done.
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # As `imported` sets it before transformers is imported, which here is done.
     "PYTHONWARNINGS": "error",
     "COLUMNS": "200",
 }

@@ -15,7 +15,7 @@ from earwise.distil.on_policy import chance_of
 from earwise.distil.rollouts import Completion
 from earwise.errors import InputError
 from earwise.models import OmniModel
-from earwise.planning import plan
+from earwise.planning.page import plan
 from earwise.recipe.read import load_recipe
 from earwise.recipe.teach import Answers
 from earwise.stages import answers as stage

@@ -23,9 +23,9 @@ from earwise.errors import InputError
 from earwise.io.limits import MAX_SAMPLES
 from earwise.planning.audit import audit_training
 from earwise.recipe.read import load_recipe
+from earwise.recipe.uses import pools
 from earwise.records import Item
 from earwise.stages.corpora import open_pool
-from earwise.stages.declared.corpora import pools
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_a_broken_sound_is_found_by_its_header_or_its_last_sample(tmp_path):
     check = MediaCheck(tmp_path)
     assert check.broken(item).reason == "truncated audio"
     assert check.broken(item.model_copy(update={"meta": {"recording": {}}})) is None
-    assert not check.was_seen(tmp_path / "a.wav")
+    assert tmp_path / "a.wav" not in check.seen
 
 
 def test_drops_name_every_record():

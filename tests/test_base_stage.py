@@ -22,10 +22,10 @@ from earwise.models.sample import Sound
 from earwise.models.shipped import SHIPPED
 from earwise.recipe.base import Base, BasePhase
 from earwise.recipe.read import load_recipe
+from earwise.recipe.uses import used_item_files
 from earwise.records import Item
 from earwise.stages import base as base_stage
 from earwise.stages.base_pools import Files, num_draws, sample_length, stretched
-from earwise.stages.declared.data import used_item_files
 from earwise.stages.samples import conversations
 
 RECIPE = """

@@ -49,10 +49,10 @@ def run(tmp_path, monkeypatch):
     (tmp_path / "quick.toml").write_text(TEXT)
 
     def run(*arguments: str, does) -> Result:
-        for name, function in (("planning", "plan"), ("stages", "plan"), ("evaluate.audit", "audit")):
+        for name in ("planning.page", "planning.compile", "planning.models", "evaluate.audit"):
             module = types.ModuleType(f"earwise.{name}")
             module.console_tables = module.hash_lines = module.check_models = lambda _: []
-            setattr(module, function, lambda *args, **keys: does())
+            module.plan = module.compile_recipe = module.audit = lambda *args, **keys: does()
             monkeypatch.setitem(sys.modules, f"earwise.{name}", module)
         return CliRunner().invoke(app, [*arguments])
 
@@ -114,7 +114,7 @@ def test_an_endless_line_loses_its_middle_and_keeps_its_remedy(run):
 def test_the_lines_of_a_plan_are_printed_and_how_many_items_is_passed_on(run, monkeypatch):
     assert run("plan", "quick.toml", does=lambda: [Text("data train: 5 items")]).stdout == "data train: 5 items\n"
     asked: list[int] = []
-    monkeypatch.setattr(sys.modules["earwise.planning"], "plan", lambda recipe, items: asked.append(items) or [])
+    monkeypatch.setattr(sys.modules["earwise.planning.page"], "plan", lambda recipe, items: asked.append(items) or [])
     for more in ([], ["--items", "0"], ["--items", "5"]):
         assert CliRunner().invoke(app, ["plan", "quick.toml", *more]).exit_code == 0
     assert asked == [1, 0, 5]

@@ -11,13 +11,14 @@ from earwise.errors import InputError
 from earwise.evaluate.conditions import condition_results
 from earwise.evaluate.recovery import recovery
 from earwise.evaluate.summary import ScoreTable
+from earwise.planning.compile import Compiler
 from earwise.recipe.read import load_recipe
 from earwise.records import Clip, Score
 from earwise.report.conditions import cascade_note
 from earwise.report.summary import parse_summary
 from earwise.speech.voices import variant
 from earwise.stages.choice import held_out
-from earwise.stages.conditions import condition_voices
+from earwise.stages.speech import voices_of
 from earwise.work.store import read_store
 
 BEYOND = (
@@ -163,7 +164,6 @@ class Stub:
 
 def test_a_condition_in_an_engine_of_training_has_voices_that_were_not_trained_on(tmp_path, monkeypatch):
     monkeypatch.setattr("earwise.stages.speech.open_engine", lambda settings: Stub())
-    monkeypatch.setattr("earwise.stages.conditions.open_engine", lambda settings: Stub())
     write_data_folder(tmp_path / "data")
     other = """
 [[speech.others]]
@@ -176,14 +176,12 @@ voices = NAMED
 [model]
 """
     (tmp_path / "all.toml").write_text(RECIPE.replace("[model]", other.replace("NAMED", "2")))
-    recipe = load_recipe(tmp_path / "all.toml")
-    condition = recipe.conditions["flite"]
-    assert sorted(condition_voices(recipe, condition, condition.engine)) == ["bob", "eve"]
+    for clips in Compiler(load_recipe(tmp_path / "all.toml")).condition_clips["flite"].values():
+        assert sorted(voices_of(clips)) == ["bob", "eve"]
     (tmp_path / "ann.toml").write_text(RECIPE.replace("[model]", other.replace("NAMED", '["ann"]')))
-    recipe = load_recipe(tmp_path / "ann.toml")
-    condition = recipe.conditions["flite"]
-    with pytest.raises(InputError, match="'ann' is both in the training voices and in the test voices"):
-        condition_voices(recipe, condition, condition.engine)
+    for clips in Compiler(load_recipe(tmp_path / "ann.toml")).condition_clips["flite"].values():
+        with pytest.raises(InputError, match="'ann' is both in the training voices and in the test voices"):
+            voices_of(clips)
 
 
 @pytest.mark.parametrize(

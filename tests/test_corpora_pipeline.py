@@ -99,8 +99,8 @@ def test_own_data_run_through_every_stage(place, finished):
 def test_what_is_left_out_is_said_with_its_reason(finished):
     lines = finished.stdout.splitlines()
     assert "data: train: llava: dropped 1: image file missing (first: record 2 (000000000003))" in lines
-    assert "speech: train: dropped 1: longer than 30 s when spoken" in lines
-    assert any(line.startswith("speech: train: dropped 1: ") and "30 s" not in line for line in lines)
+    assert "speech/train: dropped 1: longer than 30 s when spoken" in lines
+    assert any(line.startswith("speech/train: dropped 1: ") and "30 s" not in line for line in lines)
     assert "2 items left out: they have no clip (reasons in runs/corpora/stages/speech/train)" in lines
     assert "1 item left out: the rest of their conversation has no clip" in lines
 
@@ -126,7 +126,7 @@ def test_a_second_run_does_nothing_and_a_changed_file_starts_over(place, finishe
     again = earwise(place, "run", "corpora.toml")
     assert again.stdout.endswith("nothing to do: runs/corpora is up to date\n")
     write_llava(place, RECORDS[:-1])
-    assert "data: starts over, input mix.json changed" in earwise(place, "data", "corpora.toml").stdout
+    assert "data: starts over, input data: mix.json changed" in earwise(place, "data", "corpora.toml").stdout
     write_llava(place, RECORDS)
 
 

@@ -10,6 +10,7 @@ from tiny_recipe import MODEL
 
 from earwise.data.emotions import IEMOCAP, MELD, OPTIONS
 from earwise.errors import InputError
+from earwise.evaluate import runner
 from earwise.evaluate.audit import audit
 from earwise.evaluate.benchmarks import aggregate, load_benchmark, score_predictions
 from earwise.evaluate.emotion import emotion_totals, named
@@ -17,12 +18,12 @@ from earwise.evaluate.runner import Asker, run_benchmark
 from earwise.evaluate.scoring import score
 from earwise.evaluate.sound import summarise_sound
 from earwise.evaluate.summary import ScoreTable, compare, summarise_models
+from earwise.planning.compile import Compiler, compile_recipe
 from earwise.recipe.read import load_recipe
-from earwise.records import Score
+from earwise.records import Prediction
 from earwise.report.grids import score_cell
 from earwise.report.summary import ViewScore
 from earwise.stages.data import benchmark_items
-from earwise.stages.declared.data import stage as data_stage
 from earwise.stages.samples import sample_items
 from earwise.traces.format import said
 from earwise.work.store import Store
@@ -161,10 +162,11 @@ def test_answers_made_elsewhere_are_scored(tmp_path):
 def test_the_controls_run_by_themselves_and_swap_sounds_between_dialogues(tiny_checkpoints, tmp_path):
     dialogues(tmp_path)
     model = tiny_model(tiny_checkpoints["internvl"])
-    samples = sample_items(load_benchmark("iemocap", tmp_path), tmp_path, None, print, views=("sound_text",))
-    with Store(tmp_path / "scores.jsonl", Score) as store:
-        run_benchmark(model, "m", "iemocap", samples, Asker(("sound_text",), 4, 1, "strict", "", {}), store)
-        scores = list(store)
+    items = {item.id: item for item in load_benchmark("iemocap", tmp_path)}
+    samples = sample_items([*items.values()], tmp_path, None, print, views=("sound_text",))
+    with Store(tmp_path / "predictions.jsonl", Prediction) as store:
+        run_benchmark(model, "m", "iemocap", samples, Asker(("sound_text",), 4, 1, "", {}), store)
+        scores = [runner.scored(found, items[found.item], "strict") for found in store]
     assert len(scores) == 16
     gaps = summarise_sound(ScoreTable.of({0: scores}, "none"))
     assert set(gaps["m"]["iemocap"]) == {"text_only", "sound_off", "sound_swapped"}
@@ -208,12 +210,13 @@ def test_a_session_is_learned_from_or_tested_and_never_both(tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text(RECIPE.replace("BENCHMARKS", str(release.parent)))
     recipe = load_recipe(path, [])
-    assert data_stage(recipe).name == "data"
-    assert {item.meta["session"] for item in benchmark_items(recipe, tmp_path)["iemocap"]} == {5}
+    made = Compiler(recipe)
+    assert made.data.name == "data"
+    assert {item.meta["session"] for item in benchmark_items(made.benchmarks["iemocap"], tmp_path)} == {5}
     other = load_recipe(path, ["evaluate.iemocap.sessions=[2]"])
     what = r"data\.train\.parts: session 2 of IEMOCAP is learned from, and tested by \[evaluate\]"
     with pytest.raises(InputError, match=what):
-        data_stage(other)
+        compile_recipe(other)
     assert "iemocap" not in recipe.evaluate.for_stage()
     assert other.evaluate.for_stage()["iemocap"] == {"sessions": [2]}
     with pytest.raises(InputError, match=r"evaluate\.iemocap\.sessions"):

@@ -14,8 +14,9 @@ from tiny_recipe import ENCODER as ENCODER_TABLE
 from earwise.errors import InputError
 from earwise.models import Ears, EarsConfig
 from earwise.models.ctc import BLANK, CtcRecogniser
+from earwise.planning.compile import compile_recipe
 from earwise.recipe.read import load_recipe
-from earwise.stages import encoder, plan
+from earwise.stages import encoder
 from earwise.work.run import Run
 
 RECIPE = (
@@ -79,7 +80,7 @@ def finished(tmp_path_factory):
     recipe_file = folder / "hearing.toml"
     recipe_file.write_text(RECIPE, encoding="utf-8")
     recipe = load_recipe(recipe_file, [])
-    Run(folder / "run", recipe, recipe_file).execute(plan(recipe, recipe_file))
+    Run(folder / "run", recipe, recipe_file).execute(compile_recipe(recipe))
     return folder
 
 
@@ -104,11 +105,11 @@ def test_killed_after_its_training_it_goes_on_without_training_again(finished, m
 
     monkeypatch.setattr(encoder, "_word_error_rate", killed)
     with pytest.raises(KeyboardInterrupt):
-        Run(run, recipe, recipe_file).execute(plan(recipe, recipe_file))
+        Run(run, recipe, recipe_file).execute(compile_recipe(recipe))
     monkeypatch.undo()
     monkeypatch.setattr(encoder, "fit", killed)
     (run / "stages/seed0/encoder/checkpoints/checkpoint-4").mkdir(parents=True)  # a kill before they were cleared
-    assert Run(run, recipe, recipe_file).execute(plan(recipe, recipe_file)) == ["seed0/encoder"]
+    assert Run(run, recipe, recipe_file).execute(compile_recipe(recipe)) == ["seed0/encoder"]
     assert left_in(run) == left_in(finished / "run")
 
 
@@ -122,6 +123,7 @@ def test_a_test_voice_that_the_encoder_was_trained_on_is_refused(finished):
     left = finished / "run/stages/seed0/encoder/encoder"
     speaker = json.loads((left / "training.json").read_text(encoding="utf-8"))["speakers"][0]
     text = RECIPE.partition("[encoder]")[0].replace("test_voices = 2", f'test_voices = ["en-us+{speaker}"]')
+    text = text.replace("test_images = 4", "test_images = 12")
     text += f"""\
 [model]
 base = "internvl-micro"
@@ -130,12 +132,17 @@ ears = {{ encoder = "pretrained", path = "{left}", stack = 5, hidden = 24 }}
 steps = 1
 batch_size = 4
 lr = 1e-3
+[evaluate]
+benchmarks = ["mme"]
+views = ["image_text", "image_speech"]
+batch_size = 4
+max_new_tokens = 2
 """
     recipe_file = finished / "again.toml"
     recipe_file.write_text(text, encoding="utf-8")
     recipe = load_recipe(recipe_file, [])
     with pytest.raises(InputError, match=rf"trained on the speaker '{speaker}'"):
-        Run(finished / "again", recipe, recipe_file).execute(plan(recipe, recipe_file))
+        Run(finished / "again", recipe, recipe_file).execute(compile_recipe(recipe))
     assert not list(Path(finished / "again/stages").rglob("*.wav"))
 
 
@@ -149,7 +156,7 @@ def more(finished, name, *, lr="1e-9", layers=1):
     recipe_file = finished / f"{name}.toml"
     recipe_file.write_text(text.replace("layers = 1", f"layers = {layers}"), encoding="utf-8")
     recipe = load_recipe(recipe_file, [])
-    Run(finished / name, recipe, recipe_file).execute(plan(recipe, recipe_file))
+    Run(finished / name, recipe, recipe_file).execute(compile_recipe(recipe))
     return left, finished / name / "stages/seed0/encoder/encoder"
 
 

@@ -20,8 +20,12 @@ from earwise.evaluate.faithful import (
 from earwise.evaluate.filters import summarise_filters
 from earwise.evaluate.shares import pooled_share
 from earwise.evaluate.summary import ScoreTable
+from earwise.recipe.data import FolderData
+from earwise.recipe.teach import Traces, Verify
 from earwise.records import Item, Score, Trace, View
 from earwise.stages import report as report_stage
+from earwise.stages.jobs.data import DataJob
+from earwise.stages.jobs.teach import TracesJob, VerifyJob
 from earwise.traces.filtering import Decision, Step
 from earwise.traces.format import parse, render
 from earwise.traces.known import KnownChain
@@ -225,8 +229,16 @@ def test_the_stage_reads_what_the_filters_left(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "data" / "train.jsonl", ITEMS.values())
     chains = [KnownChain(id=f"c{n}", audio="a.wav", reasoning=TRUE) for n in range(4)]
     write_jsonl(tmp_path / "data" / "truth.jsonl", chains)
-    recipe = SimpleNamespace(traces=SimpleNamespace(items="train"), verify=object(), data=None)
-    found = report_stage._traces(SimpleNamespace(folder_of=lambda name: tmp_path / name), recipe)  # type: ignore[arg-type]
+    data, served = (
+        DataJob(source=FolderData(source="folder", path=str(tmp_path / "data"))),
+        {"type": "server", "base_url": "http://x/v1", "model": "m"},
+    )
+    traces = TracesJob(data=data, traces=Traces.model_validate({"teacher": served, "n": 2}))
+    settings = Verify.model_validate({"checker": served, "words": ["bell", "horn"]})
+    verify = VerifyJob(data=data, drawn=traces, verify=settings, items=traces.traces.items)
+    job: Any = SimpleNamespace(data=data, traces=traces, verify=verify)
+    context: Any = SimpleNamespace(folder_of=lambda one: tmp_path / one.name)
+    found = report_stage._traces(context, job)
     assert found == {
         **summarise_filters(TRACES, DECISIONS, ITEMS, TRUTH),
         "trust": {"checker": "ear"},

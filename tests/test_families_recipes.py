@@ -11,6 +11,7 @@ from tiny_families import write_tiny_family
 from earwise.cli import execute
 from earwise.errors import InputError
 from earwise.models.families import load_family
+from earwise.planning.compile import Compiler
 from earwise.recipe.read import load_recipe
 from earwise.stages.models import load_model, load_start
 
@@ -65,7 +66,16 @@ def recipe(tmp_path):
 
 
 def context(folder=None):
-    return SimpleNamespace(seed=0, folder_of=lambda stage: folder)
+    return SimpleNamespace(seed=0, folder_of=lambda job: folder)
+
+
+def source(*given):
+    return Compiler(load_recipe(*given)).source(0)
+
+
+def self_kd(recipe):
+    made = Compiler(load_recipe(recipe))
+    return made.source(0), made.train("self_kd", 0)
 
 
 def test_a_recipe_with_native_ears_and_lora_runs(recipe, tmp_path):
@@ -77,7 +87,7 @@ def test_a_recipe_with_native_ears_and_lora_runs(recipe, tmp_path):
     assert all(bool(first[name].any()) for name in first)
     assert not any(torch.equal(first[name], second[name]) for name in first)
     assert json.loads((stages / "train.more/ears/ears.json").read_text())["own"] == "projector"
-    model = load_start(load_recipe(recipe), context(stages / "train.self_kd"), "train.self_kd")
+    model = load_start(context(stages / "train.self_kd"), *self_kd(recipe))
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     assert len(trained) == len(first)  # the ears are unfrozen by their training
     assert all("lora_" in name for name in trained)
@@ -89,7 +99,7 @@ def test_a_recipe_with_native_ears_and_lora_runs(recipe, tmp_path):
 
 def test_the_recipe_chooses_what_of_native_ears_is_trained(recipe):
     for part, count in (("none", 0), ("projector", 2), ("tower", 39)):
-        model = load_model(load_recipe(recipe, [f"model.ears.train={part}"]), context())
+        model = load_model(context(), source(recipe, [f"model.ears.train={part}"]))
         assert model.lora is None
         assert model.ears.part == part
         assert len(list(model.ears.parameters())) == count
@@ -97,15 +107,15 @@ def test_the_recipe_chooses_what_of_native_ears_is_trained(recipe):
 
 def test_ears_of_the_wrong_kind_are_one_line_with_the_remedy(recipe, tiny_checkpoints):
     with pytest.raises(InputError, match=r"qwen2_5_omni hears by itself \(set model\.ears\.encoder to 'native'\)"):
-        load_model(load_recipe(recipe, [FRESH]), context())
+        load_model(context(), source(recipe, [FRESH]))
     base = f"model.base={tiny_checkpoints['internvl']}"
     with pytest.raises(InputError, match=r"internvl does not hear by itself \(set model\.ears\.encoder to 'fresh'"):
-        load_model(load_recipe(recipe, [base]), context())
+        load_model(context(), source(recipe, [base]))
 
 
 def test_lora_is_added_to_given_ears_too(recipe, tiny_checkpoints):
-    loaded = load_recipe(recipe, [FRESH, f"model.base={tiny_checkpoints['internvl']}", "model.lora.targets=['q_proj']"])
-    model = load_start(loaded, context(), None)
+    given = source(recipe, [FRESH, f"model.base={tiny_checkpoints['internvl']}", "model.lora.targets=['q_proj']"])
+    model = load_start(context(), given, None)
     assert len(model.lora.layers) == 2
     assert all(p.requires_grad for p in model.lora.parameters())
 

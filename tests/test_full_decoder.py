@@ -19,10 +19,11 @@ from earwise.micro.build import write_tiny
 from earwise.models import OmniModel
 from earwise.models.batch import collate
 from earwise.models.decoder import Decoder
+from earwise.planning.compile import Compiler
 from earwise.planning.cost import step_flops
 from earwise.recipe.read import load_recipe
 from earwise.recipe.train import LayersTerm, LogitsTerm
-from earwise.stages.declared.evaluation import asked_views
+from earwise.recipe.uses import asked_views
 from earwise.stages.models import load_start
 
 CASES = ("internvl", "qwen2_audio")
@@ -230,13 +231,14 @@ def test_a_recipe_trains_the_decoder_alone_and_goes_on_from_it(recipe, tmp_path)
     first, second = (load_file(stages / f"train.{name}" / shard) for name in ("self_kd", "more"))
     assert all(not torch.equal(first[name], second[name]) for name in first if not name.endswith("k_proj.bias"))
     assert json.loads((stages / "train.more/ears/ears.json").read_text())["own"] == "none"
-    model = load_start(load_recipe(recipe), context(stages / "train.self_kd"), "train.self_kd")
+    made = Compiler(load_recipe(recipe))
+    model = load_start(context(stages / "train.self_kd"), made.source(0), made.train("self_kd", 0))
     assert torch.equal(model.family.head_weight, first["lm_head.weight"])
     assert model.family.head_weight.requires_grad
 
 
 def context(folder):
-    return SimpleNamespace(seed=0, folder_of=lambda stage: folder)
+    return SimpleNamespace(seed=0, folder_of=lambda job: folder)
 
 
 def test_typed_answers_of_a_trained_decoder_are_its_own(recipe):

@@ -26,13 +26,15 @@ from transformers import (
 )
 
 from earwise.errors import InputError
+from earwise.planning.compile import Compiler, compile_recipe
+from earwise.planning.compile_report import report_job
 from earwise.recipe.read import load_recipe
 from earwise.recipe.speech import Asr
 from earwise.records import Item, Score
-from earwise.speech.clips import load_clip, make_clips
+from earwise.speech.clips import load_clip, make_clips, read_clips
 from earwise.speech.gate import Check, Heard, count, listen
 from earwise.speech.transcriber import HuggingFaceTranscriber
-from earwise.stages import gate, plan, training
+from earwise.stages import gate, training
 from earwise.work.run import Run
 from earwise.work.store import Store, read_store
 
@@ -173,19 +175,35 @@ def made(tmp_path_factory):
     def run(*overrides):
         recipe = load_recipe(folder / "recipe.toml", list(overrides))
         lines = []
-        stages = plan(recipe, folder / "recipe.toml")
+        stages = compile_recipe(recipe)
         only = [stage.name for stage in stages if stage.verb == "gate"]
         worked = Run(folder / "run", recipe, say=lines.append).execute(stages, only)
-        return SimpleNamespace(recipe=recipe, stages=stages, worked=worked, said=lines, folder=folder / "run")
+        return SimpleNamespace(made=Compiler(recipe), worked=worked, said=lines, folder=folder / "run")
 
     run()
     return run
 
 
+TESTED = ("gate/benchmarks/mme", "gate/benchmarks/textvqa")
+TRAINED = ("gate/train", "gate/transcribe")
+
+
+def counted(folder):
+    """What was counted, by item file and benchmark."""
+    stages = folder / "stages/gate"
+    return {
+        str(path.parent.relative_to(stages)): json.loads(path.read_text()) for path in sorted(stages.rglob("gate.json"))
+    }
+
+
+def context_of(done, say=print):
+    return SimpleNamespace(seed=0, folder_of=lambda job: done.folder / "stages" / job.name, say=say)
+
+
 def test_without_a_recogniser_the_samples_are_judged(made):
     done = made("gate.rates_wpm=[60,150]")
-    assert done.worked == ["gate"]
-    counts = json.loads((done.folder / "stages/gate/gate.json").read_text())
+    assert done.worked == [*TESTED]
+    counts = counted(done.folder)
     assert counts.keys() == {"benchmarks/mme", "benchmarks/textvqa"}
     for place, found in counts.items():
         checks = read_store(done.folder / "stages/gate" / place / "checks.jsonl", Check)
@@ -199,8 +217,9 @@ def test_without_a_recogniser_the_samples_are_judged(made):
 def test_other_thresholds_do_not_listen_again(made, recognisers):
     asr = f'gate.asr={{ model = "{recognisers["whisper"]}" }}'
     first = made(asr)
-    assert first.worked == ["gate.transcripts", "gate"]
-    assert made(asr, "gate.max_wer=100", "gate.recovered=false").worked == ["gate"]
+    heard = [name.replace("gate/", "gate.transcripts/") for name in TESTED]
+    assert sorted(first.worked) == sorted([*heard, *TESTED])
+    assert made(asr, "gate.max_wer=100", "gate.recovered=false").worked == [*TESTED]
     heard = read_store(first.folder / "stages/gate.transcripts/benchmarks/mme/heard.jsonl", Heard)
     checks = read_store(first.folder / "stages/gate/benchmarks/mme/checks.jsonl", Check)
     assert {one.item: one.text for one in heard} == {one.item: one.heard for one in checks}
@@ -212,25 +231,26 @@ def test_other_thresholds_do_not_listen_again(made, recognisers):
 
 def test_training_clips_are_judged_where_they_are_asked_for(made):
     done = made("gate.train=true")
-    counts = json.loads((done.folder / "stages/gate/gate.json").read_text())
-    assert counts.keys() == {"train", "transcribe", "benchmarks/mme", "benchmarks/textvqa"}
+    assert counted(done.folder).keys() == {"train", "transcribe", "benchmarks/mme", "benchmarks/textvqa"}
 
 
 def test_what_trainings_do_with_failures_judges_nothing_again(made):
-    made("gate.train=off")
-    assert made("gate.train=true").worked == ["gate"]
-    assert made("gate.train=count").worked == []
-    assert made("gate.train=leave_out").worked == []
-    assert made("gate.train=false").worked == ["gate"]
+    made("gate.train=off", "gate.max_silence=0.8")
+    assert made("gate.train=true", "gate.max_silence=0.8").worked == [*TRAINED]
+    assert made("gate.train=count", "gate.max_silence=0.8").worked == []
+    assert made("gate.train=leave_out", "gate.max_silence=0.8").worked == []
+    assert made("gate.train=false", "gate.max_silence=0.8").worked == []
 
 
 def test_only_trainings_that_leave_out_failures_wait_for_the_gate(made, tmp_path):
     encoder = "encoder={layers=1, width=16, heads=2, steps=1, batch_size=2, lr=1e-3}"
     for train, needed in (("off", False), ("count", False), ("leave_out", True)):
-        stages = plan(load_recipe(write(tmp_path), [f"gate.train={train}", encoder]), tmp_path / "recipe.toml")
+        stages = compile_recipe(load_recipe(write(tmp_path), [f"gate.train={train}", encoder]))
         trainings = [stage for stage in stages if stage.verb in ("align", "train", "encoder")]
         assert len(trainings) == 2 * 5
-        assert {"gate" in stage.needs for stage in trainings} == {needed}
+        gates = {stage.name: [need for need in stage.needs if need.startswith("gate")] for stage in trainings}
+        assert {bool(needs) for needs in gates.values()} == {needed}
+        assert {need for needs in gates.values() for need in needs} == ({*TRAINED} if needed else set())
 
 
 def test_clips_that_failed_are_left_out_of_training_and_counted(made):
@@ -239,17 +259,18 @@ def test_clips_that_failed_are_left_out_of_training_and_counted(made):
     failed = {one.item for one in checks if not one.passed}
     assert 0 < len(failed) < len(checks)
     said = []
-    context = SimpleNamespace(seed=0, folder_of=lambda name: done.folder / "stages" / name, say=said.append)
     # The clips of the other annotator's questions are those of `train`.
-    samples = training._samples(context, done.recipe, "train_other", ["image_speech"])
+    material = done.made._material("train_other", 0, ["image_speech"])
+    samples = training._samples(context_of(done, said.append), material, ["image_speech"])
     assert {turn.item.id for sample in samples for turn in sample.turns} == {one.item for one in checks} - failed
     assert said == [f"{len(failed)} items left out: their clips failed the gate (fast {len(failed)})"]
-    counts = gate._counts(done.recipe, done.folder / "stages/gate")
+    report = report_job(done.made, [])
+    counts = gate._counts(context_of(done), report, {one.source.name: one.gate for one in report.benchmarks})
     assert counts["train"]["left_out"] == len(failed)
     assert "left_out" not in counts["benchmarks/mme"]
     made("gate.train=leave_out", "gate.rates_wpm=[1,2]")
     with pytest.raises(InputError, match=r"train\.jsonl: nothing is left to train on"):
-        training._samples(context, done.recipe, "train", ["image_speech"])
+        training._samples(context_of(done), done.made._material("train", 0, ["image_speech"]), ["image_speech"])
 
 
 def test_results_are_given_with_and_without_failures(made):
@@ -275,16 +296,24 @@ def test_results_are_given_with_and_without_failures(made):
         for name in names
         for one in checks[name]
     ]  # fmt: skip
-    context = SimpleNamespace(folder_of=lambda name: done.folder / "stages" / name)
-    found = gate.summarise_gate(context, done.recipe, {0: scores, 1: scores}, "image_text", "image_speech")
+    report = report_job(done.made, [])
+    assert (report.text_view, report.speech_view) == ("image_text", "image_speech")
+    found = gate.summarise_gate(context_of(done), report, {0: scores, 1: scores})
     cell = found["models"]["sft"]["textvqa"]
     assert cell["n"] == len(checks["textvqa"]) - len(bad)
     assert (cell["gap"]["value"], cell["views"]["image_speech"]["score"]) == (0.0, 100.0)
     assert found["models"]["sft"]["all"]["n"] == cell["n"] + len(checks["mme"])
     assert found["clips"]["benchmarks/textvqa"]["clips"] == len(checks["textvqa"])
     only_one = [score for score in scores if score.source == "mme" or score.item in bad]
-    left = gate.summarise_gate(context, done.recipe, {0: only_one}, "image_text", "image_speech")["models"]["sft"]
+    left = gate.summarise_gate(context_of(done), report, {0: only_one})["models"]["sft"]
     assert "textvqa" not in left
+
+
+def test_clips_of_other_settings_are_removed(made):
+    run = made("speech.rates_wpm=[130,140]").folder
+    for folder in (run / "stages/speech/benchmarks/mme", run / "stages/speech/benchmarks/textvqa"):
+        there = {path.relative_to(folder).as_posix() for path in folder.rglob("*.wav")}
+        assert there == {clip.path for clip in read_clips(folder).clips}
 
 
 def test_a_gate_needs_speech(tmp_path):

@@ -19,6 +19,7 @@ from tiny import tiny_model
 from earwise.distil.rollouts import Prompt, ServerRollouts
 from earwise.distil.schedule import repeat_batches
 from earwise.errors import EarwiseError, InputError
+from earwise.planning.compile import Compiler
 from earwise.recipe.read import load_recipe
 from earwise.stages.objectives import open_objective
 from earwise.traces.client import Client
@@ -185,12 +186,12 @@ def test_each_process_has_a_store_of_its_own_for_what_a_server_answers(checkpoin
     server = 'server = { type = "server", base_url = "http://127.0.0.1:9/v1", model = "m" }, max_tokens = 8'
     path = tmp_path / "reward.toml"
     path.write_text(TEXT.replace("[report]\n", "") + GRPO.replace("max_tokens = 8", server))
-    recipe, samples = load_recipe(path), asked(tmp_path, 2)
+    job, samples = Compiler(load_recipe(path)).train("reward", 0), asked(tmp_path, 2)
     stage = SimpleNamespace(folder=tmp_path / "stage", folder_of=lambda _: tmp_path, seed=0)
     with ExitStack() as stack:
         for rank in ("0", "1"):
             monkeypatch.setenv("RANK", rank)
-            stack.enter_context(open_objective(stage, recipe, "reward", learner(checkpoint), samples, (), ()))
+            stack.enter_context(open_objective(stage, job, learner(checkpoint), samples, (), ()))
         assert {file.name for file in stage.folder.glob("*.jsonl")} == {"rollouts.jsonl", "rollouts@1.jsonl"}
 
 

@@ -8,8 +8,8 @@ from tiny_recipe import MODEL, NAMED_VOICES
 
 from earwise.cli import execute
 from earwise.errors import InputError
+from earwise.planning.compile import compile_recipe
 from earwise.recipe.read import load_recipe
-from earwise.stages import plan
 
 RECIPE = (
     """\
@@ -79,13 +79,14 @@ def test_the_rows_of_all_seeds_start_from_one_model(recipe, capsys):
 
 
 def test_a_start_comes_once_and_before_what_needs_it(recipe):
-    stages = {stage.name: stage for stage in plan(load_recipe(recipe), recipe)}
+    stages = {stage.name: stage for stage in compile_recipe(load_recipe(recipe))}
     named = [name for name in stages if "train." in name]
     assert named == ["train.words", "train.hears", "seed1/train.row", "seed2/train.row"]
     assert "train.words" in stages["train.hears"].needs
     for seed in (1, 2):
         assert "train.hears" in stages[f"seed{seed}/train.row"].needs
-        assert "train.hears" in stages[f"seed{seed}/evaluate.hears"].needs
+        assert "train.hears" in stages[f"seed{seed}/predict.hears/mme"].needs
+        assert f"seed{seed}/predict.hears/mme" in stages[f"seed{seed}/evaluate.hears"].needs
 
 
 def test_what_is_trained_once_may_not_start_from_a_model_of_each_seed(recipe):

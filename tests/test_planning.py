@@ -19,8 +19,8 @@ from earwise.distil.objective import Objective
 from earwise.distil.rollouts import LocalRollouts, Prompt
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
-from earwise.planning import plan
 from earwise.planning.cost import Pass, drawing_flops, shared_starts, step_flops, step_memory
+from earwise.planning.page import plan
 from earwise.planning.sizes import Shown, Sizes
 from earwise.recipe.read import load_recipe
 from earwise.recipe.terms import LayerMapTerm

@@ -70,7 +70,7 @@ def test_two_copies_of_a_local_model_answer_as_one(alone, folder, tiny_checkpoin
 
 
 def test_nothing_imports_ray_unless_it_is_asked_for():
-    code = "import sys, earwise.stages, earwise.work.cluster; assert 'ray' not in sys.modules"
+    code = "import sys, earwise.planning.compile, earwise.work.cluster; assert 'ray' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

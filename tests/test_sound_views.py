@@ -19,7 +19,7 @@ from earwise.models import Sample, Turn
 from earwise.models.batch import collate
 from earwise.models.layout import AUDIO_ID
 from earwise.models.sample import Sound
-from earwise.records import Item, Score
+from earwise.records import Item, Prediction, Score
 from earwise.stages.samples import sample_items
 from earwise.work.store import Store
 
@@ -155,14 +155,14 @@ def test_independent_questions_about_a_sound_equal_single_ones(model, tmp_path):
 def test_the_controls_are_run_beside_the_score_and_resumed(tiny_checkpoints, tmp_path):
     model = tiny_model(tiny_checkpoints["internvl"])
     samples = [replace(sample, other_sound=None) for sample in sounding(tmp_path, 4)]
-    ask = Asker(("sound_text",), 2, 3, "strict", "", {}, seed=1)
-    with Store(tmp_path / "scores.jsonl", Score) as store:
+    ask = Asker(("sound_text",), 2, 3, "", {}, seed=1)
+    with Store(tmp_path / "predictions.jsonl", Prediction) as store:
         run_benchmark(model, "m", "own", samples, ask, store)
-        scores = list(store)
+        answers = list(store)
         run_benchmark(model, "m", "own", samples, ask, store)
-        assert len(list(store)) == len(scores) == 16
-    assert {score.view for score in scores} == {"sound_text", "text_only", "sound_off", "sound_swapped"}
-    assert all(score.voice is None for score in scores)
+        assert len(list(store)) == len(answers) == 16
+    assert {answer.view for answer in answers} == {"sound_text", "text_only", "sound_off", "sound_swapped"}
+    assert all(answer.voice is None for answer in answers)
     assert with_controls(("image_text",)) == ("image_text",)
     assert with_controls(("text_only", "sound_text")) == ("text_only", "sound_text", "sound_off", "sound_swapped")
 

@@ -13,10 +13,10 @@ from earwise.micro.feelings.speaking import Actor
 from earwise.micro.feelings.utterances import Utterance
 from earwise.models import OmniModel
 from earwise.models.shipped import SHIPPED
+from earwise.planning.inputs import teacher_folders
 from earwise.recipe.read import load_recipe
 from earwise.recipe.terms import TaughtTerm
 from earwise.records import Item
-from earwise.stages.declared.objectives import teacher_folders
 from earwise.stages.samples import sample_items
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "source_layer" / "micro.toml"
@@ -45,8 +45,9 @@ def test_the_recipe_leaves_a_table_of_sound_speech_and_emotion(tmp_path):
 
 def test_a_shipped_teacher_is_an_input_of_what_it_teaches():
     trainings = load_recipe(RECIPE).train
-    assert teacher_folders(trainings["text_all_acoustic"]) == (SHIPPED / "reader-micro",)
-    assert teacher_folders(trainings["sft"]) == ()
+    (teacher,) = teacher_folders("text_all_acoustic", trainings["text_all_acoustic"])
+    assert (teacher.given, teacher.path) == ("reader-micro", SHIPPED / "reader-micro")
+    assert teacher_folders("sft", trainings["sft"]) == ()
 
 
 def test_terms_and_weights_are_those_of_the_published_settings():

@@ -10,7 +10,7 @@ from tiny_families import write_tiny_family
 
 from earwise.cli import execute
 from earwise.data.media import save_wav
-from earwise.planning import plan
+from earwise.planning.page import plan
 from earwise.recipe.read import load_recipe
 
 RECIPE = """

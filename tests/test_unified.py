@@ -18,7 +18,7 @@ from earwise.micro.lab import spoken_words
 from earwise.micro.sounds.lab import SoundLabSize, write_sound_lab
 from earwise.models.layout import shared_prefix
 from earwise.models.omni import OmniModel
-from earwise.planning import plan
+from earwise.planning.page import plan
 from earwise.recipe.read import load_recipe
 from earwise.stages.samples import sample_items
 

@@ -63,7 +63,7 @@ def test_a_correct_data_folder_runs_to_the_end_and_stays_as_it_was(finished):
 def test_a_changed_picture_is_a_changed_input(place):
     assert earwise(place, "data", "own.toml").code == 0
     (place / "own/images/red.png").write_bytes((place / "own/images/blue.png").read_bytes())
-    assert "data: starts over, input own changed" in earwise(place, "data", "own.toml").stdout
+    assert "data: starts over, input data.path changed" in earwise(place, "data", "own.toml").stdout
 
 
 @pytest.mark.parametrize(
@@ -100,21 +100,33 @@ def test_a_wrong_recipe(text, line, tmp_path):
         ("data.path=nowhere", "nowhere: no such file or folder"),
         (
             "evaluate.benchmarks=['colours','mme']",
-            "data: own/benchmarks/colours.jsonl: no file for benchmark 'colours'",
+            "data.media: own/benchmarks/colours.jsonl: no file for benchmark 'colours'",
         ),
-        ("evaluate.limit=1", "data: own/benchmarks: colors: 1 item of one cluster: no interval can be given"),
+        ("evaluate.limit=1", "data.media: own/benchmarks: colors: 1 item of one cluster: no interval can be given"),
         (
             "evaluate.views=['image_text','description_text']",
-            "data: own/benchmarks/descriptions.jsonl: no such file, and a",
+            "data.media: own/benchmarks/descriptions.jsonl: no such file, and a",
         ),
-        ("evaluate.views=['image_text','sound_text']", "data: own/benchmarks/colors: b0: the item has no sound for"),
+        (
+            "evaluate.views=['image_text','sound_text']",
+            "data.media: own/benchmarks/colors: b0: the item has no sound",
+        ),
         (
             "train.sft.view=description_text",
-            "data: own/descriptions.jsonl: no such file, and a view shows descriptions",
+            "data.media: own/descriptions.jsonl: no such file, and a view shows descriptions",
         ),
-        ("train.sft.view=video_text", "data: own/train.jsonl: t0: the item has no video for view 'video_text' (leave"),
-        ("speech.train_voices=['en-us+m33']", "speech: the engine has no voice 'en-us+m33' (did you mean 'en-us+m"),
-        ("speech.test_voices=['en-gb+m3']", "speech: variant 'm3' is both in the training voices and in the test"),
+        (
+            "train.sft.view=video_text",
+            "data.media: own/train.jsonl: t0: the item has no video for view 'video_text'",
+        ),
+        (
+            "speech.train_voices=['en-us+m33']",
+            "speech/benchmarks/colors: the engine has no voice 'en-us+m33' (did you",
+        ),
+        (
+            "speech.test_voices=['en-gb+m3']",
+            "speech/benchmarks/colors: variant 'm3' is both in the training voices and in",
+        ),
         ("model.base=nowhere", "nowhere: no such model folder, and no model of that name on the hub"),
         ("model.base=own.toml", "own.toml: model.base: not a model folder"),
         ("model.base=own", "own: model.base: model folder without config.json"),
@@ -190,7 +202,7 @@ def test_wrong_data(file, spoil, line, place):
     spoil(place / "own" / file)
     result = run(place)
     assert result.code == 2
-    assert result.stderr.startswith(f"earwise: data: {line}")
+    assert result.stderr.startswith(f"earwise: data.media: {line}")
     assert result.stderr.count("\n") == 1
     assert not (place / "runs/own/stages/speech").exists()
 
@@ -202,20 +214,20 @@ class ClipOf:
 
     def __init__(self, place: Path, finished: Path, heard_in: str, *, vouched: bool = False) -> None:
         self.place = place
-        self.speech = place / "runs/own/stages/speech"
+        self.speech = place / "runs/own/stages/speech" / {"train": "train", "evaluate": "benchmarks/mme"}[heard_in]
         shutil.copytree(finished / "runs", place / "runs")
         (place / "runs/own/summary.json").unlink()
-        shutil.rmtree(place / "runs/own/stages/seed0/evaluate.sft")
+        for name in ("predict.sft", "evaluate.sft"):
+            shutil.rmtree(place / "runs/own/stages/seed0" / name)
         if heard_in == "train":
             shutil.rmtree(place / "runs/own/stages/seed0/train.sft")
         if not vouched:
             marker = json.loads((self.speech / "done.json").read_text())
             marker["held"]["files"] = {}
             (self.speech / "done.json").write_text(json.dumps(marker))
-        folder = self.speech / {"train": "train", "evaluate": "benchmarks/mme"}[heard_in]
-        record = json.loads((folder / "clips.jsonl").read_text().splitlines()[0])["record"]
+        record = json.loads((self.speech / "clips.jsonl").read_text().splitlines()[0])["record"]
         self.item = record["item"]
-        self.path = folder / record["path"]
+        self.path = self.speech / record["path"]
 
     def assert_refused(self, stage: str, what: str) -> None:
         shown, speech = self.path.relative_to(self.place), self.speech.relative_to(self.place)
@@ -265,20 +277,22 @@ def test_a_wrong_clip_of_a_finished_stage_is_made_again_as_it_was(spoil, place, 
     spoil(clip.path)
     mended = run(place)
     assert (mended.code, mended.stderr) == (0, "")
-    assert f"speech: damaged: {clip.path.relative_to(clip.speech)}: it" in mended.stdout
+    assert f"speech/benchmarks/mme: damaged: {clip.path.relative_to(clip.speech)}: it" in mended.stdout
     assert "align: " in mended.stdout
     assert "align: starts" not in mended.stdout
     assert clip.path.read_bytes() == (finished / clip.path.relative_to(place)).read_bytes()
 
 
-def test_lost_scores_are_answered_again(place, finished):
-    """One item is lost from every file of scores, with each file a sound store."""
+@pytest.mark.parametrize("names", [("scores",), ("predictions",), ("scores", "predictions")])
+def test_lost_answers_and_scores_are_made_again(names, place, finished):
+    """One item is lost from every file of answers or scores, with each file a sound store."""
     shutil.copytree(finished / "runs", place / "runs")
     summary = (place / "runs/own/summary.json").read_text()
-    for path in (place / "runs/own/stages").rglob("scores.jsonl"):
+    stages = place / "runs/own/stages/seed0"
+    for path in [path for name in names for path in stages.rglob(f"{name}.jsonl")]:
         lines = path.read_text().splitlines(keepends=True)
         path.write_text("".join(line for line in lines if '"item":"b0"' not in line))
-        assert path.read_text() != "".join(lines)
+        assert path.read_text() != "".join(lines) or path.parent.name == "mme"
     (place / "runs/own/summary.json").unlink()
     mended = run(place)
     assert (mended.code, mended.stderr) == (0, "")
@@ -301,7 +315,7 @@ def test_truncated_ears_are_trained_again(stage, place, finished):
 def test_a_wrong_clip_in_a_test_and_its_remedy(place, finished):
     clip = ClipOf(place, finished, "evaluate")
     silence(clip.path)
-    clip.assert_refused("evaluate.sft", "audio is silent")
+    clip.assert_refused("predict.sft/mme", "audio is silent")
     shutil.rmtree(clip.speech)
     mended = run(place)
     assert (mended.code, mended.stderr) == (0, "")
@@ -323,7 +337,7 @@ def test_a_clip_of_eight_channels_at_96_khz_is_mixed_down_and_resampled(place, f
 @pytest.mark.parametrize(
     ("largest_file", "line"),
     [
-        (60_000, "speech: runs/own/stages/speech/benchmarks/colors/wav/"),
+        (60_000, "speech/benchmarks/colors: runs/own/stages/speech/benchmarks/colors/wav/"),
         (150_000, "seed0/align: runs/own/stages/seed0/align/checkpoints: cannot write a checkpoint: "),
     ],
 )

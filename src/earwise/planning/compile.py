@@ -63,8 +63,7 @@ def compile_recipe(recipe: Recipe) -> list[Job]:
     made = Compiler(recipe)
     jobs: list[Job] = [made.data, made.media, *made.clips.values()]
     jobs += [clips for by_benchmark in made.condition_clips.values() for clips in by_benchmark.values()]
-    for name in made.clips:
-        jobs += [job for job in (made.transcripts.get(name), made.gates.get(name)) if job is not None]
+    jobs += [*made.transcripts.values(), *made.gates.values()]
     jobs += [*made.descriptions.values(), *filter(None, (made.traces, made.verify))]
     for seed in recipe.seeds:
         jobs += made.of_seed(seed)
@@ -154,19 +153,22 @@ class Compiler:
 
     @cached_property
     def clips(self) -> dict[str, SpeechJob]:
-        """Clips of every item file and benchmark, by item file and `benchmarks/NAME`."""
+        """Clips of every item file and benchmark, by item file and `benchmarks/NAME`.
+
+        Benchmarks come first: what is wrong with the test is found before hours are spent on training clips.
+        """
         speech = self.recipe.speech
         if speech is None:
             return {}
         heard = self._heard_before()
         train, test = (_delivery(speech, perturb) for perturb in (speech.perturb, speech.test_perturb))
         jobs = {}
-        for name in spoken_files(self.recipe):
-            jobs[name] = self._clips(speech, file=name, side="train", delivery=train, others=speech.others)
         for name, source in self.benchmarks.items():
             jobs[f"benchmarks/{name}"] = self._clips(
                 speech, file=f"benchmarks/{name}", benchmark=source, side="test", delivery=test, heard=heard
             )
+        for name in spoken_files(self.recipe):
+            jobs[name] = self._clips(speech, file=name, side="train", delivery=train, others=speech.others)
         return jobs
 
     def _clips(self, speech: Speech, **fields: object) -> SpeechJob:
@@ -233,7 +235,13 @@ class Compiler:
             return {}
         bars = gate.model_copy(update={"asr": None, "train": "off"})
         return {
-            name: GateJob(clips=clips, transcripts=self.transcripts.get(name), gate=bars, check=self.folder_check)
+            name: GateJob(
+                data=self.data,
+                clips=clips,
+                transcripts=self.transcripts.get(name),
+                gate=bars,
+                check=self.folder_check,
+            )
             for name, clips in self.clips.items()
             if clips.side == "test" or gate.train != "off"
         }

@@ -52,7 +52,7 @@ def judge(context: StageContext, job: GateJob) -> None:
     listened = context.folder_of(job.transcripts) if job.transcripts is not None else None
     trip = RoundTrip(read_json(listened / SPELLING) if listened else {})
     heard = {one.item: one.text for one in read_store(listened / HEARD, Heard)} if listened else None
-    items = shown_items(context, job.clips.data, job.clips.file, job.clips.benchmark)
+    items = shown_items(context, job.data, job.clips.file, job.clips.benchmark)
     counts = count(_check_all(context, job, items, heard, trip))
     context.say(f"gate: {job.clips.file}: {_in_words(counts)}")
     write_atomic(context.folder / COUNTS, json.dumps(counts, indent=2) + "\n")

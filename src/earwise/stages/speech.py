@@ -34,15 +34,16 @@ def telling_how_to_repair(speech_folder: Path) -> Iterator[None]:
     except InputError as error:
         if error.file is None or speech_folder not in Path(error.file).parents:
             raise
-        owner = _owner(speech_folder, Path(error.file))
-        remedy = f"delete the folder {speech_folder} and run again: all clips are made again as they were"
-        raise InputError(error.what, file=error.file, record=owner, remedy=remedy) from None
+        path = Path(error.file)
+        folder = next((parent for parent in path.parents if (parent / CLIPS).is_file()), speech_folder)
+        remedy = f"delete the folder {folder} and run again: all clips are made again as they were"
+        raise InputError(error.what, file=error.file, record=_owner(folder, path), remedy=remedy) from None
 
 
-def _owner(speech_folder: Path, path: Path) -> str | None:
-    """Id of the item whose clip is `path`."""
-    folders = [clips.parent for clips in speech_folder.rglob(CLIPS)]
-    return next((c.item for folder in folders for c in read_clips(folder).clips if folder / c.path == path), None)
+def _owner(folder: Path, path: Path) -> str | None:
+    """Id of the item whose clip in `folder` is `path`."""
+    clips = read_clips(folder).clips if (folder / CLIPS).is_file() else ()
+    return next((clip.item for clip in clips if folder / clip.path == path), None)
 
 
 def work(context: StageContext, job: SpeechJob) -> None:
@@ -59,8 +60,9 @@ def work(context: StageContext, job: SpeechJob) -> None:
     told = ", ".join(voices) if job.side == "test" else counted(len(voices), "voice")
     context.say(f"{job.name}: {'test voices' if job.side == 'test' else 'training'}: {told}")
     made = _speak(context, job, items, media, voices, others)
-    for stale in {path.name for path in context.folder.glob("*.wav")} - {clip.path for clip in made.clips}:
-        (context.folder / stale).unlink()
+    kept = {context.folder / clip.path for clip in made.clips}
+    for stale in {*context.folder.rglob("*.wav")} - kept:
+        stale.unlink()
     say_made(context, made)
 
 

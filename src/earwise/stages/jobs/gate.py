@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from earwise.recipe.speech import Asr, Gate
+from earwise.stages.jobs.data import DataJob
 from earwise.stages.jobs.speech import SpeechJob
 from earwise.work.job import Input, Job
 
@@ -43,6 +44,7 @@ class GateJob(Job):
     verb: ClassVar[str] = "gate"
     does: ClassVar[str] = "earwise.stages.gate:judge"
 
+    data: DataJob
     clips: SpeechJob
     transcripts: TranscriptsJob | None
     gate: Gate
