@@ -48,7 +48,10 @@ EXACTLY: dict[str, tuple[set[str], ...]] = {
     r".*\.(save_every|log_every)": (set(),),
     r"base\..*": ({"BaseJob"},),
     r"encoder\..*": ({"EncoderJob"},),
-    r"training\.select\.items": ({"TrainJob", "MediaJob"}, {"TrainJob", "ChooseJob", "MediaJob"}),
+    r"training\.select\.items": (
+        {"TrainJob", "MediaJob"},
+        {"TrainJob", "ChooseJob", "MediaJob", "SpeechJob", "ReportJob"},
+    ),
     r"training\..*": ({"TrainJob"}, {"TrainJob", "ChooseJob"}),
     r"align\.data": ({"AlignJob", "MediaJob", "SpeechJob", "ReportJob"},),
     r"align\..*": ({"AlignJob"},),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import partial
 
 from earwise.evaluate.controls import with_controls
 from earwise.evaluate.runner import Asker, run_benchmark, scored
@@ -14,44 +14,15 @@ from earwise.speech.clips import read_clips
 from earwise.stages.data import BENCHMARKS, benchmark_items, data_folder, transcribe_instruction
 from earwise.stages.descriptions import described
 from earwise.stages.jobs.evaluation import EvaluateJob, PredictJob
-from earwise.stages.models import load_base, load_start
+from earwise.stages.models import HELD, load_base, load_start
 from earwise.stages.samples import sample_items
 from earwise.stages.speech import telling_how_to_repair
 from earwise.views import DESCRIBED_VIEWS
 from earwise.work.job import StageContext
+from earwise.work.markers import DONE
 from earwise.work.store import Store, read_store
 
 PREDICTIONS, SCORES = "predictions.jsonl", "scores.jsonl"
-
-
-class _Loaded:
-    """The model that answered last: the jobs of one model follow each other, and loading it takes longer than they do.
-
-    It is forgotten before another one is loaded, so that there is never memory for two.
-    """
-
-    def __init__(self) -> None:
-        self._key: object = None
-        self._model: OmniModel | None = None
-
-    def __call__(self, context: StageContext, job: PredictJob) -> OmniModel:
-        """The job's model, loaded if it is not the last one."""
-        key = (context.run_folder, job.seed, job.trained.name if job.trained is not None else None)
-        if self._model is None or key != self._key:
-            self._key, self._model = None, None
-            self._model = _load(context, job)
-            self._key = key
-        return self._model
-
-    def forget(self) -> None:
-        """Keep no model."""
-        self._key, self._model = None, None
-
-
-@cache
-def loaded() -> _Loaded:
-    """Of this process."""
-    return _Loaded()
 
 
 def _load(context: StageContext, job: PredictJob) -> OmniModel:
@@ -63,9 +34,18 @@ def _load(context: StageContext, job: PredictJob) -> OmniModel:
     return model
 
 
+def _weights(context: StageContext, job: PredictJob) -> tuple[object, ...]:
+    """What tells models apart: the marker that was written last of all that their weights come from."""
+    made_by = [one for one in (job.trained, job.source.base) if one is not None]
+    markers = [context.folder_of(one) / DONE for one in made_by]
+    written = [(str(path), path.stat().st_mtime_ns) for path in markers]
+    return (context.run_folder, str(job.source), *written)
+
+
 def predict(context: StageContext, job: PredictJob) -> None:
     """Have one model answer one benchmark under every view that is its own."""
-    model, folder = loaded()(context, job), data_folder(context, job.data)
+    model = HELD(_weights(context, job), partial(_load, context, job))
+    folder = data_folder(context, job.data)
     instruction = transcribe_instruction(folder) if "image_transcript" in job.views else ""
     samples, voices = _samples(context, job, benchmark_items(job.benchmark, folder))
     ask = Asker(job.views, job.batch_size, job.max_new_tokens, instruction, voices, context.seed)
@@ -89,7 +69,6 @@ def _samples(context: StageContext, job: PredictJob, items: list[Item]) -> tuple
 
 def evaluate(context: StageContext, job: EvaluateJob) -> None:
     """Score every answer of a model."""
-    loaded().forget()
     with Store(context.folder / SCORES, Score) as store:
         for source, predictions in zip(job.benchmarks, job.predictions, strict=True):
             items = {item.id: item for item in benchmark_items(source, data_folder(context, job.data))}

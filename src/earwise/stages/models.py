@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -22,6 +23,32 @@ from earwise.work.job import Job, StageContext
 
 EARS = "ears"
 """Folder of a training stage that holds the ears it leaves."""
+
+
+class _Held:
+    """The model that answered last. Jobs of one model follow each other, and loading it takes longer than they do.
+
+    It goes before any other model is loaded, so that there is never memory for two.
+    """
+
+    def __init__(self) -> None:
+        self._of: object = None
+        self._model: OmniModel | None = None
+
+    def __call__(self, of: object, load: Callable[[], OmniModel]) -> OmniModel:
+        """The model `of`, loaded if it is not the last one."""
+        if self._model is None or self._of != of:
+            model = load()  # forgets the last one
+            self._of, self._model = of, model
+        return self._model
+
+    def forget(self) -> None:
+        """Keep no model."""
+        self._of, self._model = None, None
+
+
+HELD = _Held()
+"""Of this process."""
 
 
 def load_model(context: StageContext, source: ModelSource, *, ears: Ears | Path | None = None) -> OmniModel:
@@ -49,6 +76,7 @@ def _check_ears(settings: Model, model: OmniModel) -> None:
 
 def load_base(context: StageContext, source: ModelSource, ears: Ears | Path | None = None) -> OmniModel:
     """The base, with the given ears or none."""
+    HELD.forget()
     settings = source.model
     if source.base is not None:
         return OmniModel.from_pretrained(str(context.folder_of(source.base) / "model"), ears).to(best_device())
