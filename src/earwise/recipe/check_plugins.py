@@ -26,10 +26,7 @@ def _doubled(group: str, built_in: tuple[str, ...], named: dict[str, str]) -> It
     for key, kind in named.items():
         if kind in installed:
             package = plugins.origin(group, kind)
-            yield (
-                key,
-                f"{kind!r} is built in, and {package} registers it in {group}, too: update or uninstall {package}",
-            )
+            yield key, f"{kind!r} is built in, and {package} registers it, too: update or uninstall {package}"
 
 
 def _engines(recipe: Recipe) -> Iterator[tuple[str, EngineSettings]]:
@@ -44,7 +41,7 @@ def _engines(recipe: Recipe) -> Iterator[tuple[str, EngineSettings]]:
 
 def _terms(recipe: Recipe) -> Iterator[tuple[str, TermSettings]]:
     for name, train in recipe.train.items():
-        for part, one in [*train.parts.items()] or [("", train)]:
-            at = f"train.{name}.parts.{part}" if part else f"train.{name}"
-            for number, term in enumerate(one.terms):
-                yield f"{at}.terms.{number}.type", term
+        keys = [f"train.{name}.parts.{part}" for part in train.parts] or [f"train.{name}"]
+        for key, part in zip(keys, train.each, strict=True):
+            for number, term in enumerate(part.terms):
+                yield f"{key}.terms.{number}.type", term
