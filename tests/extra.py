@@ -17,8 +17,8 @@ def install(folder: Path, name: str = "earwise-extra", version: str = "1.0", poi
     told = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     told.mkdir()
     (told / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    lines = [
-        line for group, some in points.items() for line in (f"[{group}]", *(f"{n} = {at}" for n, at in some.items()))
-    ]
+    lines = []
+    for group, some in points.items():
+        lines += [f"[{group}]", *(f"{key} = {at}" for key, at in some.items())]
     (told / "entry_points.txt").write_text("\n".join(lines) + "\n")
     return folder

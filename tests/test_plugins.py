@@ -13,6 +13,8 @@ from extra import ENTRY_POINTS, install
 from tiny import tiny_model, tiny_samples
 from training_case import STEPS, trainer_of
 
+from earwise.distil.objective import Objective
+from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.io import plugins
 from earwise.models.batch import collate
@@ -121,7 +123,7 @@ def test_without_the_package_its_kinds_are_unknown(tmp_path):
             "the plugin 'norm' of earwise-extra 1.0 cannot be loaded: ModuleNotFoundError: No module named "
             "'missing_module' (repair, update or uninstall earwise-extra 1.0)",
         ),
-        ({}, {"norm": "earwise_extra.settings:Nothing"}, "the plugin 'norm' of earwise-extra 1.0 cannot be loaded: Attr"),
+        ({}, {"norm": "earwise_extra.settings:Nothing"}, "'norm' of earwise-extra 1.0 cannot be loaded: Attr"),
         ({}, {"norm": "earwise_extra.norm:Norm"}, "'norm' of earwise-extra 1.0 is no subclass of TermSettings (update"),
         ({}, {"norm": "earwise_extra.settings:TonesEngine"}, "of earwise-extra 1.0 is no subclass of TermSettings"),
         ({}, {"norm": "earwise.recipe.terms:SftTerm"}, """of earwise-extra 1.0 does not say type: Literal["norm"]"""),
@@ -145,12 +147,10 @@ def test_a_broken_plugin_is_one_line_that_names_its_package(tmp_path, monkeypatc
 
 def test_two_packages_that_register_one_name_are_both_named(extra, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(install(tmp_path / "other", "other-extra", "2.0")))
-    with pytest.raises(
-        InputError, match="'tones' is registered 2 times in earwise.engines, by earwise-extra 1.0 and other"
-    ):
+    with pytest.raises(InputError, match=r"'tones' is registered 2 times in earwise\.engines, by earwise-extra"):
         recipe_of(tmp_path)
     assert plugins.names("earwise.engines") == ("tones",)
-    with pytest.raises(InputError, match="other-extra 2.0"):
+    with pytest.raises(InputError, match=r"other-extra 2\.0"):
         plugins.found("earwise.families", "other_internvl")
 
 
@@ -160,12 +160,10 @@ def test_what_a_plugin_makes_is_checked_when_it_is_made(tmp_path, monkeypatch):
     (folder / "earwise_extra/norm.py").write_text("import torch\nraise OSError('no such library')\n")
     monkeypatch.syspath_prepend(str(folder))
     recipe = recipe_of(tmp_path)
-    with pytest.raises(InputError, match="the plugin 'tones' of earwise-extra 1.0 makes no SpeechEngine"):
+    with pytest.raises(InputError, match=r"the plugin 'tones' of earwise-extra 1\.0 makes no SpeechEngine"):
         open_engine(recipe.speech.engine)
-    with pytest.raises(
-        InputError, match="'norm' of earwise-extra 1.0 names, cannot be loaded: OSError: no such library"
-    ):
-        trainer_of(None, tmp_path, tmp_path, batch=1, terms=recipe.train["sft"].terms)
+    with pytest.raises(InputError, match=r"'norm' of earwise-extra 1\.0 names, cannot be loaded: OSError"):
+        make_term(recipe.train["sft"].terms[0])
 
 
 def test_nothing_is_imported_before_it_is_needed(extra, tmp_path):
@@ -192,7 +190,8 @@ def test_the_term_trains(extra, tmp_path, tiny_checkpoints):
     [norm] = recipe_of(tmp_path).train["sft"].terms
     terms = [SftTerm(type="sft", weight=1.0), norm]
     trainer, logs = trainer_of(tiny_checkpoints["internvl"], tmp_path, tmp_path / "out", batch=4, terms=terms)
-    model, objective = trainer.model, trainer.objective
+    model = trainer.model
+    objective = Objective("image_speech", [make_term(norm)], model)
     batch = objective.collate(tiny_samples(tmp_path))["batch"]
     with torch.no_grad():
         states = objective.states(model, batch)[objective.student_pass]
@@ -203,7 +202,7 @@ def test_the_term_trains(extra, tmp_path, tiny_checkpoints):
     assert len(curve) == STEPS
     alone, _ = trainer_of(tiny_checkpoints["internvl"], tmp_path, tmp_path / "alone", batch=4, terms=terms[:1])
     alone.train()
-    one, other = ([*trained.model.ears.parameters()][0] for trained in (trainer, alone))
+    one, other = (next(trained.model.ears.parameters()) for trained in (trainer, alone))
     assert not torch.equal(one, other)
 
 
@@ -217,7 +216,7 @@ def test_the_engine_speaks(extra, tmp_path):
     assert len(made.clips) == 2
     for clip in made.clips:
         assert clip.engine == "tones 1"
-        samples = load_clip(tmp_path / "clips", clip)
+        samples = load_clip(clip, tmp_path / "clips")
         peak = np.abs(np.fft.rfft(samples)).argmax() * 16_000 / len(samples)
         assert peak == pytest.approx({"low": 440.0, "high": 880.0}[clip.voice], abs=1.0)
 
@@ -242,5 +241,5 @@ def test_the_family_is_a_family(extra, tmp_path, tiny_checkpoints):
 def test_a_plugin_that_is_no_family_is_refused(tmp_path, monkeypatch, tiny_checkpoints):
     points = {"earwise.families": {"mine": "earwise_extra.family:OtherInternVL"}}
     monkeypatch.syspath_prepend(str(install(tmp_path / "site", points=points)))
-    with pytest.raises(InputError, match="'mine' of earwise-extra 1.0 is no subclass of Family with the name 'mine'"):
+    with pytest.raises(InputError, match=r"'mine' of earwise-extra 1\.0 is no subclass of Family with the name 'mine'"):
         load_family(str(tiny_checkpoints["internvl"]), family="mine")

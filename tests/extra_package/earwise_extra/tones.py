@@ -24,6 +24,5 @@ class Tones:
     def speak(self, spoken: str, voice: str, rate: float, pitch: float, seed: int) -> Waveform:
         check_voice(voice, self.voices(), self.name)
         samples = round(16_000 * 60 / rate * len(spoken.split()))
-        return np.float32(0.3) * np.sin(2 * np.pi * HERTZ[voice] * self._factor * np.arange(samples) / 16_000).astype(
-            "f4"
-        )
+        phase = 2 * np.pi * HERTZ[voice] * self._factor * np.arange(samples) / 16_000
+        return (0.3 * np.sin(phase)).astype(np.float32)
