@@ -98,14 +98,14 @@ def _tokenizer(base: str, options: dict[str, Any]) -> PreTrainedTokenizerBase:
 
 def adapter_for(family: str, model_type: str, base: str) -> type[Family]:
     """The adapter that `family` names, or the one for `model_type` with "auto"; `base` is named in errors."""
-    known = {name: cls for cls in FAMILIES.values() for name in cls.model_types}
+    # Of several families for one architecture, the first is the one that "auto" takes.
+    known = {name: cls for cls in reversed(FAMILIES.values()) for name in cls.model_types}
     if family == "auto":
         if model_type not in known and is_causal_lm(model_type):
             return CausalLM
         if model_type not in known:
-            raise InputError(
-                f"no family adapter for model_type {model_type!r}", file=base, remedy=f"known: {', '.join(known)}"
-            )
+            remedy = f"known: {', '.join(sorted(known))}"
+            raise InputError(f"no family adapter for model_type {model_type!r}", file=base, remedy=remedy)
         return known[model_type]
     adapter = FAMILIES[family] if family in FAMILIES else _of_plugin(family, base)
     if model_type not in adapter.model_types:
