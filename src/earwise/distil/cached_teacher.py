@@ -77,8 +77,8 @@ class CachedTeacher:
 
     @property
     def shape(self) -> Shape:
-        """The teacher's decoder."""
-        return Shape(self._family.depth, self._head.shape[1])
+        """The teacher's decoder, and which of its layers are there."""
+        return Shape(self._family.depth, self._head.shape[1], frozenset(self.description.layers))
 
     @property
     def head(self) -> Tensor:

@@ -19,7 +19,6 @@ from typing import Final, Self
 import torch
 from torch import Tensor, nn
 
-from earwise.distil.cached_teacher import CachedTeacher
 from earwise.distil.objective import Objective, TrainBatch
 from earwise.distil.reach import Heard
 from earwise.distil.rollout_log import Meter
@@ -85,7 +84,7 @@ class OnPolicyObjective:
         source: RolloutSource | None = None,
     ) -> None:
         for name, teacher in objective.teachers.items():
-            if isinstance(teacher, CachedTeacher):
+            if teacher.shape.stored is not None:
                 what = "stored states are of given answers, and on_policy draws new ones"
                 raise InputError(what, file=name, remedy="name the teacher's model in place of its states")
         self.objective, self.settings = objective, settings

@@ -29,6 +29,8 @@ class Shape(NamedTuple):
     """Layers."""
     width: int
     """H"""
+    stored: frozenset[int] | None = None
+    """Of a teacher whose states were stored, the layers that there are, from 1; None for all other models."""
 
 
 class ListedStates(States):

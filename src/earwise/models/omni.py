@@ -151,7 +151,7 @@ class OmniModel(nn.Module):
 
     def forward(self, batch: ViewBatch, passes: Mapping[str, Ask] | None = None) -> dict[str, States]:
         """States of every view of the batch; `passes` says by view what is asked of it. A view that it does not name
-        yields its last states, without a gradient.
+        yields its last states, without a gradient. A batch may hold only some of the views that `passes` names.
 
         The views beside those that are learned from are their teachers: with LoRA, they are computed without it; a
         decoder that is trained whole is its own teacher, as it is at this step.
@@ -159,8 +159,6 @@ class OmniModel(nn.Module):
         Face models then drop the cache without an error, and run layers twice.
         """
         passes = passes or {}
-        if strange := sorted(passes.keys() - batch.views.keys()):
-            raise EarwiseError(f"the batch has no view {strange[0]!r}: it has {', '.join(batch.views)}")
         if batch.prefix is not None and torch.is_grad_enabled():
             self._check_prefix_in_training()
         if any(ask.wants.attention for ask in passes.values()) and self._checkpoints_gradients:
