@@ -32,6 +32,7 @@ from earwise.micro.words import VOCABULARY
 from earwise.models import OmniModel, Sample, Turn
 from earwise.models.batch import collate
 from earwise.models.layout import Layout
+from earwise.models.states import Ask
 from earwise.records import Item
 from earwise.traces.local_sampling import Sampled, sample
 from earwise.traces.requests import Sampling
@@ -73,7 +74,7 @@ def learn(model: OmniModel, prompts: list[Layout], drawn: list[Sampled], group: 
     else:
         rows = [completed(prompt, [one]) for prompt, some in zip(prompts, groups, strict=True) for one in some]
         rows = [replace(row, starts=()) for row in rows]
-    states = model(collate({_NAME: rows}, model.family, share_prefix=False), learn=[_NAME])
+    states = model(collate({_NAME: rows}, model.family, share_prefix=False), {_NAME: Ask(learn=True)})
     states[_NAME].hidden.square().mean().backward()
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from earwise.distil.terms import Side, make_term
-from earwise.models.omni import States
+from earwise.models.states import States
 from earwise.recipe.terms import LayerMapTerm
 
 STUDENT_LAYERS, TEACHER_LAYERS, VOCABULARY, WIDTHS = 28, 36, 152_064, (16, 24)

@@ -8,7 +8,7 @@ from tiny import FAMILIES, tiny_model
 from earwise.distil.objective import Objective
 from earwise.distil.terms import Side, make_term
 from earwise.errors import InputError
-from earwise.models.omni import AudioStates, States
+from earwise.models.states import AudioStates, States
 from earwise.recipe.terms import AcousticTerm
 
 

@@ -14,8 +14,8 @@ from earwise.distil.teachers import Shape
 from earwise.distil.terms import Side, make_term
 from earwise.errors import InputError
 from earwise.models.clip_inputs import ClipInputs
-from earwise.models.omni import States
 from earwise.models.sample import Sample
+from earwise.models.states import States
 from earwise.recipe.terms import FirstTokenTerm, InputAlignmentTerm
 from earwise.recipe.train import Training
 from earwise.work.metrics import Metrics
@@ -57,7 +57,7 @@ def test_first_token_by_hand():
 
 def test_a_teacher_of_another_width_has_no_first_token_to_compare():
     with pytest.raises(InputError, match="the teacher has 16, the student 8"):
-        first_of().teacher_layers(Shape(2, 8), Shape(3, 16))
+        first_of().wants(Shape(2, 8), Shape(3, 16))
 
 
 def test_input_alignment_by_hand():

@@ -14,7 +14,7 @@ from earwise.distil.terms import Side, make_term
 from earwise.errors import EarwiseError, InputError
 from earwise.models.batch import collate
 from earwise.models.image_attention import ImageAttention
-from earwise.models.omni import States
+from earwise.models.states import States
 from earwise.recipe.terms import AttentionTerm
 from earwise.recipe.train import Training
 from earwise.work.metrics import Metrics

@@ -19,6 +19,7 @@ from earwise.models.batch import collate
 from earwise.models.families import OwnEars, load_family
 from earwise.models.layout import AUDIO_ID
 from earwise.models.sample import Sound
+from earwise.models.states import Ask, Wants
 from earwise.records import Item
 from earwise.views import HEARD as HEARING
 from earwise.views import SEEN, VIEWS
@@ -177,7 +178,7 @@ def test_states_equal_the_hugging_face_forward(family, view, folders, tmp_path):
         for sample, layout in zip(samples, layouts, strict=True):
             states = model.base.model(**hugging_face_inputs(model, sample, layout)).last_hidden_state[0]
             expected.append(states[[i - 1 for i in layout.response]])
-        actual = model(collate({view: layouts}, model.family, share_prefix=False), learn=[])[view].hidden
+        actual = model(collate({view: layouts}, model.family, share_prefix=False))[view].hidden
     torch.testing.assert_close(actual, torch.cat(expected), atol=3e-5, rtol=1e-4)
 
 
@@ -217,7 +218,8 @@ def run(model, samples, share_prefix, views):
     layouts = {view: [model.layouts.build(sample, view, answers=True) for sample in samples] for view in views}
     batch = collate(layouts, model.family, share_prefix=share_prefix)
     assert (batch.prefix is not None) == share_prefix
-    return model(batch, learn=[views[0]], layers=True)
+    every = Wants(layers=frozenset({1}))
+    return model(batch, {view: Ask(every, learn=view == views[0]) for view in views})
 
 
 @pytest.mark.parametrize("family", NEW)
@@ -274,8 +276,7 @@ def test_independent_spoken_turns_equal_questions_asked_one_by_one(folders, tmp_
             one, many = (
                 model(
                     collate({view: [model.layouts.build(s, view, answers=True) for s in group]}, model.family,
-                            share_prefix=False),
-                    learn=[],
+                            share_prefix=False)
                 )[view]
                 for group in ([packed], single)
             )  # fmt: skip

@@ -14,6 +14,7 @@ from earwise.errors import EarwiseError, InputError
 from earwise.models import OmniModel
 from earwise.models.batch import collate
 from earwise.models.families import OwnEars
+from earwise.models.states import Ask
 from earwise.recipe.train import LayersTerm, LogitsTerm, SftTerm, Training
 
 STEPS = 4
@@ -183,4 +184,4 @@ def test_bases_that_are_trained_as_a_whole_share_no_prefix(folders, tmp_path):
              ("image_speech", "image_text")}  # fmt: skip
     batch = collate(views, model.family, share_prefix=True)
     with pytest.raises(EarwiseError, match="cannot be shared"):
-        model(batch, learn=["image_speech"])
+        model(batch, {"image_speech": Ask(learn=True)})

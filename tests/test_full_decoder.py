@@ -19,6 +19,7 @@ from earwise.micro.build import write_tiny
 from earwise.models import OmniModel
 from earwise.models.batch import collate
 from earwise.models.decoder import Decoder
+from earwise.models.states import Ask
 from earwise.planning.compile import Compiler
 from earwise.planning.cost import step_flops
 from earwise.recipe.read import load_recipe
@@ -46,7 +47,7 @@ def full(folders, family, part="none"):
 
 def states_of(model, samples, views, learn=()):
     layouts = {view: [model.layouts.build(sample, view, answers=True) for sample in samples] for view in views}
-    return model(collate(layouts, model.family, share_prefix=False), learn=learn)
+    return model(collate(layouts, model.family, share_prefix=False), {view: Ask(learn=True) for view in learn})
 
 
 def stir(model):
@@ -122,7 +123,7 @@ def test_no_prefix_is_shared_in_training_and_answers_share_one(folders, tmp_path
     model, samples, views = full(folders, "internvl").train(), tiny_samples(tmp_path), views_of("internvl")
     rows = {view: [model.layouts.build(s, view, answers=True) for s in samples] for view in views}
     with pytest.raises(EarwiseError, match="cannot be shared: the base model is trained"):
-        model(collate(rows, model.family, share_prefix=True), learn=["image_speech"])
+        model(collate(rows, model.family, share_prefix=True), {"image_speech": Ask(learn=True)})
     model.eval()
     stir(model)
     shared = model.generate_views(samples, views=views, max_new_tokens=5)

@@ -83,7 +83,7 @@ def test_completions_behind_one_prompt_are_those_one_by_one(family, view, checkp
                enumerate(asked(tmp_path, 3))]  # fmt: skip
     objective = objective_of(model, term_of(group=3, temperature=1.3), view=view)
     batch = begun(objective, samples)
-    states = model(batch.rollouts.views, learn=[])
+    states = model(batch.rollouts.views)
     found, _ = objective._logprobs(states[POLICY].hidden, batch.rollouts)
     expected = [run for group in batch.rollouts.drawn for run in one_by_one(model, group, 1.3)]
     assert batch.rollouts.lengths == [len(run) for run in expected]
@@ -240,7 +240,7 @@ def test_replayed_samples_are_learned_beside_the_prompts(normaliser, checkpoint,
     by_hand = []
     for one in samples[1:3]:
         row = collate({"r": [model.layouts.build(one, "text_only", answers=True)]}, model.family, share_prefix=False)
-        state = model(row, learn=[])["r"]
+        state = model(row)["r"]
         logits = state.hidden @ model.family.head_weight.T
         nats = torch.nn.functional.cross_entropy(logits, state.targets, reduction="none")
         by_hand += [float(nats.mean()) * 4] if normaliser == "completion" else nats.tolist()

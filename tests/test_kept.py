@@ -14,6 +14,7 @@ from earwise.models.batch import collate
 from earwise.models.encoded_clips import BLOCK
 from earwise.models.kept import Kept, digest_of, kept_by
 from earwise.models.kept_pictures import KeptPictures
+from earwise.models.states import Ask
 
 
 @pytest.fixture(autouse=True)
@@ -151,14 +152,14 @@ def test_pictures_are_encoded_once_where_a_decoder_is_trained_and_each_time_wher
     batch = collate(views_of(model, samples), model.family, share_prefix=False)
     model.family.backbone.requires_grad_(True)
     for _ in range(2):
-        model(batch, learn=[SPOKEN])
+        model(batch, {SPOKEN: Ask(learn=True)})
     once = sum(counted)
-    model(batch, learn=[SPOKEN])
+    model(batch, {SPOKEN: Ask(learn=True)})
     assert sum(counted) == once
     model.base.requires_grad_(True)
     counted.clear()
     for _ in range(2):
-        model(batch, learn=[SPOKEN])
+        model(batch, {SPOKEN: Ask(learn=True)})
     assert sum(counted) == 2 * 2 * len(samples)
 
 

@@ -14,7 +14,7 @@ from earwise.distil.teachers import Shape
 from earwise.distil.terms import Side, make_term
 from earwise.distil.terms.layer_map import cka_distance, cosine_distance
 from earwise.errors import InputError
-from earwise.models.omni import States
+from earwise.models.states import States
 from earwise.recipe.terms import LayerMapTerm
 
 
@@ -57,7 +57,7 @@ def test_more_layers_to_skip_than_there_are_is_an_error():
     with pytest.raises(InputError, match="every 7 layers of a student that has 3"):
         layer_map(3, 36, 7)
     with pytest.raises(InputError, match="every 7 layers"):
-        term_of(every=7).teacher_layers(Shape(3, 8), Shape(36, 8))
+        term_of(every=7).wants(Shape(3, 8), Shape(36, 8))
 
 
 def test_logit_lens_by_hand():

@@ -16,6 +16,7 @@ from earwise.errors import EarwiseError, InputError
 from earwise.models import OmniModel
 from earwise.models.batch import collate
 from earwise.models.lora import Lora
+from earwise.models.states import Ask
 from earwise.recipe.train import LogitsTerm
 
 CASES = ("internvl", "qwen2_5_omni")
@@ -52,10 +53,10 @@ def test_a_fresh_lora_changes_nothing_and_a_stirred_one_does(family, folders, tm
     samples, views = tiny_samples(tmp_path), views_of(family)
     bare, model = load(folders, family), with_lora(folders, family)
     with torch.no_grad():
-        expected = bare(batch_of(bare, samples, views), learn=[])
-        fresh = model(batch_of(model, samples, views), learn=[])
+        expected = bare(batch_of(bare, samples, views))
+        fresh = model(batch_of(model, samples, views))
         stir(model)
-        stirred = model(batch_of(model, samples, views), learn=[])
+        stirred = model(batch_of(model, samples, views))
     for view in views:
         assert torch.equal(fresh[view].hidden, expected[view].hidden)
         assert (stirred[view].hidden - expected[view].hidden).abs().max() > 0.1
@@ -67,9 +68,9 @@ def test_a_teacher_beside_its_student_is_the_untouched_base(family, folders, tmp
     bare, model = load(folders, family), with_lora(folders, family, dropout=0.5)
     stir(model)
     model.train()
-    states = model(batch_of(model, samples, (spoken, typed)), learn=[spoken])
+    states = model(batch_of(model, samples, (spoken, typed)), {spoken: Ask(learn=True)})
     with torch.no_grad():
-        expected = bare(batch_of(bare, samples, (spoken, typed)), learn=[])
+        expected = bare(batch_of(bare, samples, (spoken, typed)))
     assert torch.equal(states[typed].hidden, expected[typed].hidden)
     assert not states[typed].hidden.requires_grad
     assert (states[spoken].hidden - expected[spoken].hidden).abs().max() > 0.1
@@ -110,7 +111,7 @@ def test_full_passes_are_run_and_the_log_says_why(folders, tmp_path, caplog):
     assert batch.own.prefix is None
     rows = {v: [model.layouts.build(s, v, answers=True) for s in tiny_samples(tmp_path)] for v in views_of("internvl")}
     with pytest.raises(EarwiseError, match="cannot be shared: LoRA is trained"):
-        model(collate(rows, model.family, share_prefix=True), learn=["image_speech"])
+        model(collate(rows, model.family, share_prefix=True), {"image_speech": Ask(learn=True)})
 
 
 def test_a_frozen_tower_sees_what_two_views_show_once(folders, tmp_path, monkeypatch):
@@ -118,14 +119,14 @@ def test_a_frozen_tower_sees_what_two_views_show_once(folders, tmp_path, monkeyp
     samples = tiny_samples(tmp_path)
     batch, encode, seen = batch_of(model, samples, ("image_speech", "image_text")), model.family.encode_images, []
     monkeypatch.setattr(model.family, "encode_images", lambda images: seen.append(len(images)) or encode(images))
-    both = model(batch, learn=["image_speech"])
+    both = model(batch, {"image_speech": Ask(learn=True)})
     assert seen == [len(batch.views["image_text"].images)]
     for view, states in both.items():
-        alone = model(batch_of(model, samples, (view,)), learn=["image_speech"])[view]
+        alone = model(batch_of(model, samples, (view,)), {"image_speech": Ask(learn=True)})[view]
         assert torch.equal(states.hidden, alone.hidden)
     model.base.requires_grad_(True)
     seen.clear()
-    model(batch, learn=["image_speech"])
+    model(batch, {"image_speech": Ask(learn=True)})
     assert len(seen) == 2
 
 
@@ -188,7 +189,7 @@ def test_lora_is_saved_beside_the_ears_in_the_format_of_peft(family, folders, tm
     assert not any(p.requires_grad for p in again.base.parameters())
     views = views_of(family)
     with torch.no_grad():
-        one, two = (m.eval()(batch_of(m, samples, views), learn=[]) for m in (model, again))
+        one, two = (m.eval()(batch_of(m, samples, views)) for m in (model, again))
     for view in views:
         assert torch.equal(one[view].hidden, two[view].hidden)
 

@@ -7,6 +7,7 @@ from tiny import FAMILIES, tiny_model, tiny_samples
 from earwise.errors import EarwiseError, InputError
 from earwise.models import OmniModel, Sample
 from earwise.models.batch import collate
+from earwise.models.states import Ask, Wants
 
 SPOKEN, TYPED = "image_speech", "image_text"
 
@@ -23,7 +24,8 @@ def views_of(model, samples, names=(SPOKEN, TYPED), answers=True):
 def run(model, samples, share_prefix, names=(SPOKEN, TYPED)):
     batch = collate(views_of(model, samples, names), model.family, share_prefix=share_prefix)
     assert (batch.prefix is not None) == share_prefix
-    return model(batch, learn=[SPOKEN], layers=True)
+    every = Wants(layers=frozenset({1}))
+    return model(batch, {name: Ask(every, learn=name == SPOKEN) for name in names})
 
 
 def test_typed_view_equals_the_hugging_face_forward(folder, tmp_path):
@@ -39,7 +41,7 @@ def test_typed_view_equals_the_hugging_face_forward(folder, tmp_path):
     with torch.no_grad():
         expected = model.base.model(input_ids=ids, **image, **extra).last_hidden_state[0]
         batch = collate({TYPED: [layout]}, model.family, share_prefix=False)
-        actual = model(batch, learn=[])[TYPED].hidden
+        actual = model(batch)[TYPED].hidden
     torch.testing.assert_close(actual, expected[[i - 1 for i in layout.response]], atol=1e-5, rtol=1e-5)
 
 
@@ -127,7 +129,7 @@ def test_embedding_speech_without_ears_is_refused(folder, tmp_path):
     deaf = copy.copy(model)
     deaf.ears = None
     with pytest.raises(EarwiseError, match="no ears"):
-        deaf(batch, learn=[])
+        deaf(batch)
 
 
 def test_model_folders_without_config_or_weights_are_named(folder, tmp_path):
@@ -153,7 +155,7 @@ def test_independent_turns_equal_questions_asked_one_by_one(folder, tmp_path):
     single = [Sample(sample.turns, first.image) for sample in (first, second, third)]
     with torch.no_grad():
         one, many = (
-            model(collate(views_of(model, samples, [TYPED]), model.family, share_prefix=False), learn=[])[TYPED]
+            model(collate(views_of(model, samples, [TYPED]), model.family, share_prefix=False))[TYPED]
             for samples in ([packed], single)
         )
     assert torch.equal(one.targets, many.targets)

@@ -94,6 +94,6 @@ def test_independent_turns_are_as_if_each_were_asked_alone(model, tmp_path):
     for name, some in (rows | {str(n): [Sample((turn,))] for n, turn in enumerate(turns)}).items():
         layouts = [model.layouts.build(one, "text_only", answers=True) for one in some]
         with torch.no_grad():
-            states[name] = model(collate({name: layouts}, model.family, share_prefix=False), learn=[])[name].hidden
+            states[name] = model(collate({name: layouts}, model.family, share_prefix=False))[name].hidden
     alone = torch.cat([states[str(n)] for n in range(len(turns))])
     torch.testing.assert_close(states["together"], alone, atol=1e-5, rtol=1e-4)

@@ -122,7 +122,7 @@ def test_a_prefix_with_a_sound_equals_full_passes(model, tmp_path):
     assert shared.prefix.audio_mask.any()
     assert not shared.views["a"].audio_mask.any()
     with torch.no_grad():
-        one, two = (model(batch, learn=[]) for batch in (shared, full))
+        one, two = (model(batch) for batch in (shared, full))
     for name in ("a", "b"):
         torch.testing.assert_close(one[name].hidden, two[name].hidden, atol=2e-5, rtol=1e-4)
 
@@ -143,10 +143,7 @@ def test_independent_questions_about_a_sound_equal_single_ones(model, tmp_path):
     single = [replace(samples[0], turns=(turn,)) for turn in turns]
     with torch.no_grad():
         one, many = (
-            model(
-                collate({"v": [build(model, s, "sound_text") for s in some]}, model.family, share_prefix=False),
-                learn=[],
-            )
+            model(collate({"v": [build(model, s, "sound_text") for s in some]}, model.family, share_prefix=False))
             for some in ([packed], single)
         )
     torch.testing.assert_close(one["v"].hidden, many["v"].hidden, atol=2e-5, rtol=1e-4)

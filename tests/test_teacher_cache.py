@@ -14,6 +14,7 @@ from earwise.distil.teachers import LiveTeacher
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.models import OmniModel
+from earwise.models.states import Wants
 from earwise.recipe.terms import LayerMapTerm
 from earwise.recipe.train import LogitsTerm
 from earwise.work.store import read_store
@@ -69,7 +70,8 @@ def test_states_are_stored_bit_for_bit(teacher, samples, tmp_path):
     write_cache(teacher, samples, VIEW, tmp_path, layers=(1, 2, 3), batch_size=5)
     live, stored = LiveTeacher(teacher), CachedTeacher(tmp_path)
     batches = [one.collate(samples, VIEW) for one in (live, stored)]
-    one, other = (t.states(b, layers=True, audio=False) for t, b in zip((live, stored), batches, strict=True))
+    every = Wants(layers=frozenset({1, 2, 3}))
+    one, other = (t.states(b, every) for t, b in zip((live, stored), batches, strict=True))
     assert torch.equal(one.hidden, other.hidden)
     assert torch.equal(one.layers[1:], other.layers[1:])
     assert torch.equal(one.targets, other.targets)

@@ -8,7 +8,7 @@ from earwise.distil.cross_entropy import CHUNK, linear_cross_entropy
 from earwise.distil.objective import Objective
 from earwise.distil.terms import Side, make_term
 from earwise.errors import InputError
-from earwise.models.omni import States
+from earwise.models.states import States
 from earwise.recipe.train import LayersTerm, LogitsTerm, SftTerm
 
 

@@ -13,6 +13,7 @@ from earwise.distil.vocabulary import shared_vocabulary
 from earwise.errors import InputError
 from earwise.micro.tokenizer import build_tokenizer
 from earwise.models import OmniModel
+from earwise.models.states import Wants
 from earwise.recipe.train import LogitsTerm
 
 TOP = LogitsTerm(type="logits", weight=1.0, teacher="text", view="description_text", divergence="jsd")
@@ -53,7 +54,7 @@ def test_it_reads_the_description_in_its_own_template(architecture, folders, tmp
     with torch.no_grad():
         logits = own(torch.tensor([ids])).logits[0, layout.prompt_stop - 1 : layout.prompt_stop + 3]
     live = LiveTeacher(teacher)
-    states = live.states(live.collate([sample], "description_text"), layers=True, audio=False)
+    states = live.states(live.collate([sample], "description_text"), Wants(layers=frozenset({1})))
     torch.testing.assert_close(states.hidden @ teacher.family.head_weight.T, logits, atol=1e-4, rtol=1e-4)
     assert states.layers.shape == (4, 4, 48)
 

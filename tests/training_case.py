@@ -25,14 +25,15 @@ STEPS = 6
 
 
 def trainer_of(
-    checkpoint, media, out, *, batch, accumulate=1, processes=1, steps=STEPS, save_every=100, precision="float32"
-):
-    """A trainer of SFT + logits + layers + mapped layers on 12 samples, 4 draws per step whatever the cut, and the list
-    of its logs.
+    checkpoint, media, out, *, batch, accumulate=1, processes=1, steps=STEPS, save_every=100, precision="float32",
+    terms=None,
+):  # fmt: skip
+    """A trainer of `terms`, or of SFT + logits + layers + mapped layers, on 12 samples, 4 draws per step whatever the
+    cut, and the list of its logs.
     """
     model = tiny_model(checkpoint)
     model.ears.requires_grad_(True)
-    terms = [
+    terms = terms or [
         SftTerm(type="sft", weight=0.25),
         LogitsTerm(type="logits", weight=0.75),
         LayersTerm(type="layers", weight=2.0),

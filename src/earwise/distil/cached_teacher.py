@@ -20,11 +20,12 @@ from transformers import PreTrainedTokenizerBase
 
 from earwise.distil.skeleton import skeleton
 from earwise.distil.teacher_cache import DESCRIPTION, HEAD, INDEX, TEACHER, CacheDescription, StoredStates, hash_ids
-from earwise.distil.teachers import LiveTeacher, Shape, TaughtBatch, Teacher
+from earwise.distil.teachers import ANOTHER_MODEL, Lack, LiveTeacher, Shape, TaughtBatch, Teacher
 from earwise.errors import InputError
 from earwise.models.layout import LayoutBuilder
-from earwise.models.omni import OmniModel, States
+from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample
+from earwise.models.states import States, Wants
 from earwise.records import View
 from earwise.work.store import read_store
 
@@ -133,14 +134,24 @@ class CachedTeacher:
             raise InputError(f"cannot read stored states: {error}", file=path, remedy=remedy) from None
         return states
 
-    def states(self, batch: TaughtBatch, *, layers: bool, audio: bool) -> States:
-        """As the live teacher's. Layers that were not stored hold NaN: `Objective` has made sure that no term reads
-        them.
-        """
+    def lacks(self, wants: Wants) -> Lack | None:
+        """All but the layers that were stored, at the response tokens."""
+        if wants.attention is not None:
+            return ANOTHER_MODEL
+        if wants.audio or wants.inputs:
+            what = "reads what a teacher hears, and stored states are those of a text model"
+            return Lack(what, "name a model that hears in place of the stored states")
+        if missing := sorted(wants.layers - {*self.description.layers}):
+            what = f"reads layers {', '.join(map(str, missing))} of the teacher, which are not stored"
+            return Lack(what, "store the states of these layers, too")
+        return None
+
+    def states(self, batch: TaughtBatch, wants: Wants) -> States:
+        """As the live teacher's. Layers that were not stored hold NaN; `lacks` names who would read them."""
         assert isinstance(batch, StoredBatch)
         hidden = batch.stored[-1]
         every = None
-        if layers:
+        if wants.layers:
             every = hidden.new_full((self._family.depth + 1, *hidden.shape), float("nan"))
             every[list(self.description.layers)] = batch.stored
         return States(hidden, every, batch.targets)

@@ -9,25 +9,24 @@ from __future__ import annotations
 import copy
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from earwise.distil.reach import Heard
-from earwise.distil.server_teacher import ServerTeacher
 from earwise.distil.teachers import LiveTeacher, Shape, TaughtBatch, Teacher, shape_of
 from earwise.distil.terms import Side, Term
 from earwise.distil.vocabulary import shared_vocabulary
 from earwise.errors import InputError
 from earwise.models.batch import ViewBatch, collate
-from earwise.models.image_attention import AttentionAsk
-from earwise.models.omni import Hearing, OmniModel, States
+from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample, clips_of
+from earwise.models.states import Ask, Hearing, States, Wants
 from earwise.recipe.terms import SELF as SELF
 from earwise.recipe.terms import SNAPSHOT as SNAPSHOT
 from earwise.records import View
@@ -80,8 +79,6 @@ class Objective:
         self.terms = [term for term in terms if term.weight > 0]
         _name_apart(self.terms)
         self.student_pass = f"student/{view}"
-        self.needs_layers = any(term.needs_layers for term in self.terms)
-        self.needs_audio = any(term.needs_audio for term in self.terms)
         self.share_prefix = share_prefix and student.no_shared_prefix is None
         if share_prefix and not self.share_prefix:
             log.info("full passes instead of a shared prefix: %s", student.no_shared_prefix)
@@ -94,36 +91,26 @@ class Objective:
         self.snapshot_ears = self._snapshot(student)
         self.shared = {name: self._shared_vocabulary(name) for name in self.teachers}
         self.student_shape = shape_of(student.family)
-        self.attention = self._attention()
-        self.needs_inputs = any(term.needs_inputs for term in self.terms)
+        self.wants = self._wants()
         self.aids = student.aids
         for term in self.terms:
-            if term.teacher is not None and (aid := self._prepare(term, self._shape(term.teacher))) is not None:
+            if term.teacher is not None and (aid := term.aid(self.student_shape, self._shape(term))) is not None:
                 self.aids[term.name] = aid.to(student.device)
 
-    def _prepare(self, term: Term, teacher: Shape) -> nn.Module | None:
-        """Check that the teacher has what `term` reads; what the term trains of its own."""
-        if isinstance(self.teachers.get(term.teacher or ""), ServerTeacher) and not term.reads_listed:
-            what = f"{term.name} reads hidden states, and a server gives log-probabilities only"
-            raise InputError(what, file=term.teacher, remedy="name a model in place of the server")
-        read = term.teacher_layers(self.student_shape, teacher)
-        if missing := sorted(set(read) - (teacher.stored if teacher.stored is not None else {*read})):
-            what = f"{term.name} reads layers {', '.join(map(str, missing))} of the teacher, which are not stored"
-            raise InputError(what, file=term.teacher, remedy="store the states of these layers, too")
-        return term.aid(self.student_shape, teacher)
-
-    def _attention(self) -> dict[str, AttentionAsk]:
-        """What is asked of each pass's attention."""
-        asks: dict[str, AttentionAsk] = {}
+    def _wants(self) -> dict[str, Wants]:
+        """What the terms read of each pass together. Raises `InputError` where a teacher cannot give it."""
+        every = {self.student_pass: Wants()}
         for term in self.terms:
-            if (ask := term.attends(self.student_shape)) is None:
+            mine, theirs = term.wants(self.student_shape, self._shape(term))
+            term.reads = mine
+            every[self.student_pass] |= mine
+            if term.teacher is None:
                 continue
-            if term.teacher in self.teachers:
-                what = f"{term.name} compares two views of one model, and this teacher is another one"
-                raise InputError(what, file=term.teacher, remedy="set teacher = 'self'")
-            for name in (self.student_pass, f"{term.teacher}/{term.view}"):
-                asks[name] = asks[name] | ask if name in asks else ask
-        return asks
+            if term.teacher in self.teachers and (lack := self.teachers[term.teacher].lacks(theirs)) is not None:
+                raise InputError(f"{term.name} {lack.what}", file=term.teacher, remedy=lack.remedy)
+            name = f"{term.teacher}/{term.view}"
+            every[name] = every[name] | theirs if name in every else theirs
+        return every
 
     def _shared_vocabulary(self, name: str) -> int:
         """How many words, from the first one on, the student and the teacher `name` have in common."""
@@ -133,8 +120,8 @@ class Objective:
         )
         return min(common, self.family.vocabulary, teacher.vocabulary)
 
-    def _shape(self, teacher: str) -> Shape:
-        return self.teachers[teacher].shape if teacher in self.teachers else self.student_shape
+    def _shape(self, term: Term) -> Shape:
+        return self.teachers[term.teacher].shape if term.teacher in self.teachers else self.student_shape
 
     def save_aids(self, folder: Path) -> None:
         """Write `TERM.safetensors` for each term that trained a module of its own; nothing where none did."""
@@ -193,25 +180,16 @@ class Objective:
 
     def states(self, model: torch.nn.Module, batch: TrainBatch) -> dict[str, States]:
         """Every pass's states. `model` is the student, possibly inside a wrapper of its training engine."""
-        heard_otherwise = {n: self.snapshot_ears for n in batch.own.views if n.startswith(f"{SNAPSHOT}/")}
-        states = model(
-            batch.own,
-            learn=[self.student_pass],
-            layers=self.needs_layers,
-            audio=list(batch.own.views) if self.needs_audio else [],
-            ears={n: ears for n, ears in heard_otherwise.items() if ears is not None},
-            attention=self.attention,
-            inputs=[self.student_pass] if self.needs_inputs else [],
-        )
+        states: dict[str, States] = model(batch.own, dict(self._asks(batch.own)))
         for name, taught in batch.others.items():
-            who, _, view = name.rpartition("/")
-            asking = [term for term in self.terms if (term.teacher, term.view) == (who, view)]
-            states[name] = self.teachers[who].states(
-                taught,
-                layers=any(term.needs_layers for term in asking),
-                audio=any(term.needs_audio for term in asking),
-            )
+            states[name] = self.teachers[name.rsplit("/", 1)[0]].states(taught, self.wants[name])
         return states
+
+    def _asks(self, own: ViewBatch) -> Iterator[tuple[str, Ask]]:
+        """What is asked of each pass of the student's own weights."""
+        for name in own.views:
+            ears = self.snapshot_ears if name.startswith(f"{SNAPSHOT}/") else None
+            yield name, Ask(self.wants[name], learn=name == self.student_pass, ears=ears)
 
     def values(self, states: dict[str, States]) -> dict[str, Tensor]:
         """(N,) values of every term, unweighted."""

@@ -34,6 +34,7 @@ from earwise.errors import EarwiseError, InputError
 from earwise.models.batch import ViewBatch, collate
 from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample
+from earwise.models.states import Ask
 from earwise.recipe.terms import GrpoTerm
 from earwise.recipe.train import SftTerm
 from earwise.records import View
@@ -163,7 +164,7 @@ class PolicyObjective:
         model.eval()
         try:
             self._refer(rollouts)
-            states = model(rollouts.views, learn=list(rollouts.views.views))
+            states = model(rollouts.views, {name: Ask(learn=True) for name in rollouts.views.views})
         finally:
             model.train(training)
         head = self._student.family.head_weight[: self._student.family.vocabulary]
@@ -233,7 +234,7 @@ class PolicyObjective:
             return
         with self._reference.swapped_in():
             policy = ViewBatch({POLICY: rollouts.views.views[POLICY]}, None)
-            hidden = self._student(policy, learn=[])[POLICY].hidden
+            hidden = self._student(policy)[POLICY].hidden
             rollouts.reference, _ = self._logprobs(hidden, rollouts)
 
     def _logprobs(self, hidden: Tensor, rollouts: Rollouts) -> tuple[Tensor, Tensor]:

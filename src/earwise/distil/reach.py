@@ -100,7 +100,8 @@ class ReachCheck(TrainerCallback):
                 self._taught.add(term.name)
                 if heard.clips:
                     self._taught.add(EARS)
-                if not getattr(term, "needs_inputs", False):  # Such a term compares what goes into the decoder.
+                reads = getattr(term, "reads", None)  # None: an objective of its own, such as `grpo`
+                if reads is None or reads.of_decoder:
                     self._taught.add(DECODER)
 
     def on_pre_optimizer_step(

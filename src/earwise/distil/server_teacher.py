@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import torch
 from torch import Tensor, nn
@@ -22,15 +22,18 @@ from transformers import PreTrainedTokenizerBase
 
 from earwise.distil.listed_divergence import Listed
 from earwise.distil.skeleton import skeleton
-from earwise.distil.teachers import ListedStates, Shape, TaughtBatch, shape_of
+from earwise.distil.teachers import Lack, ListedStates, Shape, TaughtBatch, shape_of
 from earwise.errors import InputError
 from earwise.models.layout import Layout, LayoutBuilder
 from earwise.models.sample import Sample
+from earwise.models.states import Wants
 from earwise.recipe.terms import TeacherServer
 from earwise.records import View
 from earwise.traces.calls import Server
 from earwise.traces.scoring import Scorer, Scoring, ScoringEngine, Word
 from earwise.work.ranks import own_file, process_count, process_rank, wait_for_others
+
+_LISTED: Final = Wants(hidden=False)
 
 
 @dataclass
@@ -112,11 +115,17 @@ class ServerTeacher:
         targets = [layout.ids[i] for layout in layouts for i in layout.response]
         return ListedBatch(_padded(rows), torch.tensor(targets, dtype=torch.long))
 
-    def states(self, batch: TaughtBatch, *, layers: bool, audio: bool) -> ListedStates:
+    def lacks(self, wants: Wants) -> Lack | None:
+        """Everything but listed words."""
+        if wants == _LISTED:
+            return None
+        what = "reads hidden states, and a server gives log-probabilities only"
+        return Lack(what, "name a model in place of the server")
+
+    def states(self, batch: TaughtBatch, wants: Wants) -> ListedStates:
         """What the server listed."""
         assert isinstance(batch, ListedBatch)
-        assert not layers
-        assert not audio
+        assert self.lacks(wants) is None
         return ListedStates(batch.listed, batch.targets)
 
     def _layout(self, sample: Sample, view: View) -> Layout:

@@ -35,6 +35,7 @@ from earwise.models.families.causal_lm import CausalLM
 from earwise.models.layout import Layout
 from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample
+from earwise.models.states import Wants
 from earwise.records import NonEmpty, Record, View
 from earwise.work.store import PART, Store, read_json, write_atomic
 
@@ -158,6 +159,7 @@ def write_cache(
     size = predict_size(model, samples, view, layers)
     say(f"states of {model.origin[0]} under {view}: {size}")
     stored = _stored(layers, model.family.depth)
+    wants = Wants(layers=frozenset(stored))
     folder.mkdir(parents=True, exist_ok=True)
     _describe(model, folder, view, stored)
     with Store(folder / INDEX, StoredStates, durable=True) as index:
@@ -169,7 +171,7 @@ def write_cache(
         keys = list(todo)
         for start in range(0, len(keys), batch_size):
             batch = keys[start : start + batch_size]
-            states = live.states(live.collate([todo[key][0] for key in batch], view), layers=True, audio=False)
+            states = live.states(live.collate([todo[key][0] for key in batch], view), wants)
             assert states.layers is not None
             kept = states.layers[list(stored)].cpu()
             counts = [len(todo[key][1].response) for key in batch]

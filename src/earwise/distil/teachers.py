@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +16,9 @@ from transformers import PreTrainedTokenizerBase
 from earwise.distil.listed_divergence import Listed
 from earwise.models.batch import ViewBatch, collate
 from earwise.models.families import Family
-from earwise.models.omni import OmniModel, States
+from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample
+from earwise.models.states import Ask, States, Wants
 from earwise.records import View
 
 
@@ -29,7 +30,7 @@ class Shape(NamedTuple):
     width: int
     """H"""
     stored: frozenset[int] | None = None
-    """Layers whose states there are, from 1; None: all."""
+    """Of a teacher whose states were stored, the layers that there are, from 1; None for all other models."""
 
 
 class ListedStates(States):
@@ -49,6 +50,17 @@ class TaughtBatch(Protocol):
 
     def to(self, device: torch.device | str) -> Self:
         """Move everything to `device`."""
+
+
+class Lack(NamedTuple):
+    """Why a teacher cannot serve a term, as it is said after the term's name."""
+
+    what: str
+    remedy: str
+
+
+ANOTHER_MODEL: Final = Lack("compares two views of one model, and this teacher is another one", "set teacher = 'self'")
+"""Of a teacher that is asked for its attention, which only views of one model have in common."""
 
 
 class Teacher(Protocol):
@@ -77,8 +89,11 @@ class Teacher(Protocol):
     def collate(self, samples: Sequence[Sample], view: View) -> TaughtBatch:
         """`samples` with their responses under `view`, in this teacher's own layouts."""
 
-    def states(self, batch: TaughtBatch, *, layers: bool, audio: bool) -> States:
-        """What it yields, without gradient; `layers` and `audio` as in `OmniModel.forward`."""
+    def lacks(self, wants: Wants) -> Lack | None:
+        """What of `wants` it cannot give; None where it can give everything."""
+
+    def states(self, batch: TaughtBatch, wants: Wants) -> States:
+        """What it yields, without gradient."""
 
 
 @dataclass
@@ -135,12 +150,15 @@ class LiveTeacher:
         rows = [self.model.layouts.build(sample, view, answers=True) for sample in samples]
         return LiveBatch(view, collate({view: rows}, self.model.family, share_prefix=False))
 
-    def states(self, batch: TaughtBatch, *, layers: bool, audio: bool) -> States:
+    def lacks(self, wants: Wants) -> Lack | None:
+        """Only attention, which is compared within one model."""
+        return ANOTHER_MODEL if wants.attention is not None else None
+
+    def states(self, batch: TaughtBatch, wants: Wants) -> States:
         """What the model yields, without gradient."""
         assert isinstance(batch, LiveBatch)
-        wanted = [batch.name] if audio else []
         with torch.no_grad():
-            found: dict[str, States] = self.model(batch.batch, learn=[], layers=layers, audio=wanted)
+            found: dict[str, States] = self.model(batch.batch, {batch.name: Ask(wants)})
         return found[batch.name]
 
 

@@ -6,11 +6,10 @@ Shapes: B samples, L tokens, H width, V vocabulary, N response tokens of a batch
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Self, cast
+from typing import Final, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,68 +18,25 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from earwise.errors import EarwiseError, InputError
 from earwise.models.batch import Pass, ViewBatch, collate
-from earwise.models.clip_inputs import ClipInputs, clip_inputs
+from earwise.models.clip_inputs import clip_inputs
 from earwise.models.decode import greedy, require
 from earwise.models.decoder import Decoder
 from earwise.models.ears import Ears
 from earwise.models.families import Family, OwnEars, load_family, read_description
 from earwise.models.families.base import ImageInput
-from earwise.models.image_attention import AttentionAsk, ImageAttention, image_attention
+from earwise.models.image_attention import image_attention
 from earwise.models.kept_pictures import KeptPictures, KeyValues
 from earwise.models.layout import Layout, LayoutBuilder
 from earwise.models.lora import Lora
 from earwise.models.sample import Sample
 from earwise.models.segments import segment_masks
+from earwise.models.states import Ask, AudioStates, Hearing, States
 from earwise.records import View
-
-
-@dataclass
-class AudioStates:
-    """What one view yields at the positions of clips and sounds."""
-
-    layers: Tensor
-    """(K, A, H) every layer's output at the A audio positions of the batch, row after row, as in `States.layers`."""
-    rows: Tensor
-    """(A,) the sample that each audio position belongs to."""
-    responses: Tensor
-    """(N,) the sample that each response token belongs to."""
-
-
-@dataclass
-class States:
-    """What one view of a batch yields at the positions that predict response tokens."""
-
-    hidden: Tensor
-    """(N, H) after the final norm: multiply with the head for logits."""
-    layers: Tensor | None
-    """(K, N, H) every layer's output, embeddings first, the last one after the final norm; None unless asked for."""
-    targets: Tensor
-    """(N,) the response tokens."""
-    audio: AudioStates | None = None
-    """None unless asked for, and for a view that lets nothing be heard."""
-    aided: dict[str, Tensor] = field(default_factory=dict)
-    """What the modules in `OmniModel.aids` make of `layers`; of views that are learned from."""
-    turns: Tensor | None = None
-    """(N,) which response of the batch each token belongs to, counted from 0; of the model's own passes."""
-    attention: ImageAttention | None = None
-    inputs: ClipInputs | None = None
-    """Both None unless asked for."""
-
-
-class _Wanted(NamedTuple):
-    """What is asked of one view's pass, as in `OmniModel.forward`."""
-
-    layers: bool
-    audio: bool
-    inputs: bool
-    attention: AttentionAsk | None
-
 
 Pictures = dict[tuple[int, ...], Tensor]
 """Features of images that views of one batch show alike, by the identities of these images."""
 
-Hearing = Ears | OwnEars
-"""What turns clips into embeddings."""
+_PLAIN: Final = Ask()
 _LORA = "lora"
 """Folder beside the ears that holds the LoRA."""
 _DECODER = "decoder"
@@ -193,44 +149,32 @@ class OmniModel(nn.Module):
             self.lora.train(mode)
         return self
 
-    def forward(
-        self,
-        batch: ViewBatch,
-        *,
-        learn: Iterable[str],
-        layers: bool = False,
-        audio: Collection[str] = (),
-        ears: Mapping[str, Hearing] | None = None,
-        attention: Mapping[str, AttentionAsk] | None = None,
-        inputs: Collection[str] = (),
-    ) -> dict[str, States]:
-        """States of every view of the batch; gradients flow only through the views named in `learn`.
+    def forward(self, batch: ViewBatch, passes: Mapping[str, Ask] | None = None) -> dict[str, States]:
+        """States of every view of the batch; `passes` says by view what is asked of it. A view that it does not name
+        yields its last states, without a gradient. A batch may hold only some of the views that `passes` names.
 
         The views beside those that are learned from are their teachers: with LoRA, they are computed without it; a
         decoder that is trained whole is its own teacher, as it is at this step.
-        `layers` asks for every layer's states, and `audio` for those at the audio positions of the views it names;
-        `ears` names views that are heard with other ears than the model's own
-        (a snapshot of them). `attention` says what is asked of views' attention to their images, `inputs` which views'
-        clips are wanted as embeddings. Raises `EarwiseError` when a shared prefix or attention is asked for while
-        gradient checkpointing is on: Hugging Face models then drop the cache without an error, and run layers twice.
+        Raises `EarwiseError` when a shared prefix or attention is asked for while gradient checkpointing is on: Hugging
+        Face models then drop the cache without an error, and run layers twice.
         """
-        learn, attention = set(learn), attention or {}
+        passes = passes or {}
         if batch.prefix is not None and torch.is_grad_enabled():
             self._check_prefix_in_training()
-        if attention and self._checkpoints_gradients:
+        if any(ask.wants.attention for ask in passes.values()) and self._checkpoints_gradients:
             raise EarwiseError("gradient checkpointing runs layers twice, attention terms read them once: turn one off")
+        learns = any(ask.learn for ask in passes.values())
         past = self._past(batch.prefix)
         states, seen = {}, Pictures()
         for name, view in batch.views.items():
-            teaches = bool(learn) and name not in learn
+            ask = passes.get(name, _PLAIN)
+            teaches = learns and not ask.learn
             with (
-                nullcontext() if name in learn else torch.no_grad(),
+                nullcontext() if ask.learn else torch.no_grad(),
                 self.lora.switched_off() if self.lora is not None and teaches else nullcontext(),
             ):
-                heard_with = (ears or {}).get(name, self.ears)
-                wanted = _Wanted(layers, name in audio, name in inputs, attention.get(name))
-                found = self._states(view, batch.prefix, past, wanted, ears=heard_with, seen=seen)
-                if name in learn and found.layers is not None:
+                found = self._states(view, batch.prefix, past, ask, seen=seen)
+                if ask.learn and found.layers is not None:
                     found.aided = {term: aid(found.layers) for term, aid in self.aids.items()}
                 states[name] = found
         return states
@@ -260,30 +204,23 @@ class OmniModel(nn.Module):
         if self._checkpoints_gradients:
             raise EarwiseError("gradient checkpointing drops the shared prefix: turn one of the two off")
 
-    def _states(
-        self,
-        view: Pass,
-        prefix: Pass | None,
-        past: KeyValues | None,
-        wanted: _Wanted,
-        *,
-        ears: Hearing | None,
-        seen: Pictures,
-    ) -> States:
+    def _states(self, view: Pass, prefix: Pass | None, past: KeyValues | None, ask: Ask, *, seen: Pictures) -> States:
+        wants, ears = ask.wants, ask.ears or self.ears
         mask = view.mask if prefix is None else torch.cat([prefix.mask, view.mask], dim=1)
         cache = fresh_cache(past, self.family) if past is not None else None
         embeds = self.embed(view, ears, seen)
         seen_by: Tensor | dict[str, Tensor] = mask
         if view.segments is not None:
             seen_by = segment_masks(self.family, mask, view.segments, embeds.dtype)
-        audio = wanted.audio and bool(view.audio_mask.any())
-        ask = wanted.attention
-        with image_attention(self.family.backbone, ask, view, prefix) if ask else nullcontext() as attention:
-            out = self.decode(embeds, seen_by, view.positions, cache, output_hidden_states=wanted.layers or audio)
-        every = _at(view.predicts, out) if wanted.layers else None
-        states = States(require(out.last_hidden_state)[view.predicts], every, view.targets)
+        audio = wants.audio and bool(view.audio_mask.any())
+        tapped = wants.attention
+        with image_attention(self.family.backbone, tapped, view, prefix) if tapped else nullcontext() as attention:
+            every_layer = bool(wants.layers) or audio
+            out = self.decode(embeds, seen_by, view.positions, cache, output_hidden_states=every_layer)
+        layers = _at(view.predicts, out) if wants.layers else None
+        states = States(require(out.last_hidden_state)[view.predicts], layers, view.targets)
         states.turns, states.attention = view.turns, attention
-        if wanted.inputs:
+        if wants.inputs:
             states.inputs = clip_inputs(view, embeds, self.family.embed, ears)
         if audio:
             rows, responses = view.audio_mask.nonzero()[:, 0], view.predicts.nonzero()[:, 0]

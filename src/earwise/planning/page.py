@@ -231,6 +231,8 @@ def _costs(job: Planned, model: OmniModel, material: Material) -> Iterator[Text]
     if any(prefixes):
         yield Text(f"  {sum(prefixes) * scale:>12,.0f} of each view's are computed once, in the shared prefix")
     yield Text(f"  {here * scale / 1e9:>12,.1f} GFLOP per step and process, {_steps(job, material)}")
+    if foreign := [term.type for term in job.terms if term.is_plugin]:
+        yield Text(f"  not counted: what {', '.join(foreign)} computes beside the passes")
     if sizes.hearing.frozen:
         kept = counted(sizes.hearing.frozen, "layer")
         yield Text(f"  not counted: {kept} of the encoder, which a clip goes through once for all steps")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from earwise.recipe.base import base_disagreements
 from earwise.recipe.check_choices import choice_disagreements
 from earwise.recipe.check_conditions import condition_disagreements
+from earwise.recipe.check_plugins import plugin_disagreements
 from earwise.recipe.check_sizes import size_disagreements
 from earwise.recipe.data import CorporaData
 from earwise.recipe.model import ALIGNED, BASE, FreshEars, NativeEars
@@ -22,6 +23,7 @@ Disagreement = tuple[str, str]
 
 def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
     """Everything in which the recipe's tables contradict each other, in the order of the recipe."""
+    yield from plugin_disagreements(recipe)
     yield from size_disagreements(recipe)
     yield from _voices(recipe)
     yield from _tables(recipe)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic_core import PydanticKnownError
 
+from earwise.io import plugins
 from earwise.recipe.table import ENCODER, MODEL, Count, Settings, unique
 from earwise.records import NonEmpty
 
@@ -14,6 +17,25 @@ BASE = "base"
 
 ALIGNED = "aligned"
 """Name of the model that `[align]` leaves: a `start` and an evaluated model."""
+
+
+FAMILIES: Final[Mapping[str, str]] = {
+    "internvl": "earwise.models.families.internvl:InternVL",
+    "qwen2_vl": "earwise.models.families.qwen2_vl:Qwen2VL",
+    "qwen2_5_vl": "earwise.models.families.qwen2_5_vl:Qwen2_5VL",
+    "qwen2_audio": "earwise.models.families.qwen2_audio:Qwen2Audio",
+    "qwen2_5_omni": "earwise.models.families.qwen2_5_omni:Qwen2_5Omni",
+}
+"""Where the adapter of each built-in family stands; an installed package registers more in `FAMILY_GROUP`."""
+AUTO: Final = "auto"
+FAMILY_GROUP: Final = "earwise.families"
+
+
+def _known_family(name: str) -> str:
+    """`name`, if it is a family. Nothing of a plugin is imported."""
+    if name == AUTO or name in FAMILIES or name in (installed := plugins.names(FAMILY_GROUP)):
+        return name
+    raise PydanticKnownError("literal_error", {"expected": ", ".join(map(repr, (AUTO, *FAMILIES, *installed)))})
 
 
 class _Ears(Settings):
@@ -77,7 +99,7 @@ class Model(Settings):
     base: Annotated[NonEmpty, MODEL]
     """A shipped model (`internvl-micro`), a folder or a hub id; `base` is the model that the `[base]` table trains."""
     revision: str | None = None
-    family: Literal["auto", "internvl", "qwen2_vl", "qwen2_5_vl", "qwen2_audio", "qwen2_5_omni"] = "auto"
+    family: Annotated[str, AfterValidator(_known_family)] = AUTO
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the frozen weights."""
     trust_remote_code: bool = False
@@ -91,6 +113,12 @@ class Model(Settings):
         if self.lora is not None and self.decoder == "full":
             raise ValueError("lora updates a frozen decoder: leave it out where decoder is 'full'")
         return self
+
+    def for_stage(self) -> dict[str, JsonValue]:
+        """As in `Settings`; of a plugin's family also its package and version: its states may change with them."""
+        mine = super().for_stage()
+        own = self.family == AUTO or self.family in FAMILIES
+        return mine if own else {**mine, "plugin": plugins.origin(FAMILY_GROUP, self.family)}
 
     @property
     def trains_decoder(self) -> bool:

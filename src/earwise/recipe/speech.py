@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    JsonValue,
+    SerializeAsAny,
+    Tag,
+    WrapValidator,
+)
 
+from earwise.recipe.plugged import BUILT_IN, PLUGIN, Kinds, Plugged
 from earwise.recipe.table import ENCODER, Address, Count, Name, Range, Seed, Settings, Share, Variable, unique
 from earwise.records import NonEmpty
 
 
-class EspeakEngine(Settings):
+class EngineSettings(Plugged):
+    """What every engine says. Its `makes` gives a `earwise.speech.engine.SpeechEngine` for the settings."""
+
+    registry: ClassVar[str] = "earwise.engines"
+
+
+class EspeakEngine(EngineSettings):
     """The offline espeak-ng engine."""
+
+    makes: ClassVar[str] = "earwise.speech.espeak:open_espeak"
 
     type: Literal["espeak"]
 
 
-class FliteEngine(Settings):
+class FliteEngine(EngineSettings):
     """The offline program flite, which must be installed."""
+
+    makes: ClassVar[str] = "earwise.speech.flite:open_flite"
 
     type: Literal["flite"]
 
 
-class FestivalEngine(Settings):
+class FestivalEngine(EngineSettings):
     """The offline program festival, which must be installed."""
+
+    makes: ClassVar[str] = "earwise.speech.festival:open_festival"
 
     type: Literal["festival"]
 
 
-class HuggingFaceEngine(Settings):
+class HuggingFaceEngine(EngineSettings):
     """Any text-to-speech model that `transformers` loads."""
+
+    makes: ClassVar[str] = "earwise.speech.huggingface:open_huggingface"
 
     type: Literal["huggingface"]
     model: Annotated[NonEmpty, ENCODER]
@@ -37,8 +61,10 @@ class HuggingFaceEngine(Settings):
     revision: str | None = None
 
 
-class OpenAIEngine(Settings):
+class OpenAIEngine(EngineSettings):
     """Any OpenAI-compatible speech endpoint."""
+
+    makes: ClassVar[str] = "earwise.speech.endpoint:open_endpoint"
 
     type: Literal["openai"]
     base_url: Address
@@ -46,7 +72,15 @@ class OpenAIEngine(Settings):
     api_key_env: Variable | None = None
 
 
-Engine = EspeakEngine | FliteEngine | FestivalEngine | HuggingFaceEngine | OpenAIEngine
+BuiltInEngine = EspeakEngine | FliteEngine | FestivalEngine | HuggingFaceEngine | OpenAIEngine
+"""An installed package registers more as `earwise.engines`."""
+
+ENGINES: Final = Kinds(EngineSettings, BuiltInEngine)
+Engine = Annotated[
+    Annotated[BuiltInEngine, Field(discriminator="type"), Tag(BUILT_IN)]
+    | Annotated[SerializeAsAny[EngineSettings], WrapValidator(ENGINES.read), Tag(PLUGIN)],
+    Discriminator(ENGINES.tag),
+]
 
 
 class Perturb(Settings):
@@ -68,7 +102,7 @@ Voices = Annotated[int, Field(ge=1)] | Annotated[tuple[NonEmpty, ...], Field(min
 class OtherSpeakers(Settings):
     """Another engine that speaks a share of the training clips, so that ears do not learn the sound of one engine."""
 
-    engine: Annotated[Engine, Field(discriminator="type")]
+    engine: Engine
     voices: Voices
     share: float = Field(gt=0, lt=1)
     """Of the training clips, each decided by itself."""
@@ -81,7 +115,7 @@ class OtherSpeakers(Settings):
 class Speech(Settings):
     """How queries are spoken. Training voices and test voices are disjoint."""
 
-    engine: Annotated[Engine, Field(discriminator="type")]
+    engine: Engine
     train_voices: Voices
     test_voices: Voices
     reserved_voices: Count = 3
@@ -107,7 +141,7 @@ class Speech(Settings):
 class Condition(Settings):
     """Other clips of the benchmarks, on which the same models answer the same questions; nothing is trained on them."""
 
-    engine: Annotated[Engine, Field(discriminator="type")] | None = None
+    engine: Engine | None = None
     """Who speaks: that of `[speech]` when absent."""
     voices: Voices | None = None
     """The test voices of `[speech]` when absent; another engine needs voices of its own."""

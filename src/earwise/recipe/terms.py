@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, SerializeAsAny, Tag, WrapValidator, model_validator
 
 from earwise.io.limits import MAX_COUNT
+from earwise.recipe.plugged import BUILT_IN, PLUGIN, Kinds, Plugged
 from earwise.recipe.table import TOKENIZER, Address, Count, NamesModel, Settings, Share, Variable
 from earwise.recipe.teach import ModelServer, Seconds
 from earwise.records import NonEmpty, View
@@ -43,10 +44,28 @@ def _is_of(teacher: object) -> str:
     return "table" if isinstance(teacher, dict | TeacherServer) else "name"
 
 
-class TaughtTerm(Settings):
-    """What every term with a teacher says."""
+class TermSettings(Plugged):
+    """What every term says. Its `makes` is a `earwise.distil.terms.Term`, called with the settings."""
+
+    registry: ClassVar[str] = "earwise.terms"
 
     weight: float = Field(ge=0)
+
+
+class SftTerm(TermSettings):
+    """Cross entropy with the gold answer, in nats per response token."""
+
+    makes: ClassVar[str] = "earwise.distil.terms.sft:Sft"
+
+    type: Literal["sft"]
+
+
+class TaughtTerm(TermSettings):
+    """What every term with a teacher says."""
+
+    from_server: ClassVar[bool] = False
+    """Whether it can learn from the words that a server lists, without hidden states."""
+
     teacher: Annotated[
         Annotated[NonEmpty, Tag("name")] | Annotated[TeacherServer, Tag("table")],
         Discriminator(_is_of),
@@ -66,14 +85,52 @@ class TaughtTerm(Settings):
 
     @model_validator(mode="after")
     def _reads_what_a_server_has(self) -> Self:
-        """Only `logits`, whose schema is `training_settings.LogitsTerm`, can do with a server."""
-        if isinstance(self.teacher, TeacherServer) and (kind := getattr(self, "type", "")) != "logits":
-            raise ValueError(f"{kind} reads hidden states, and a server gives log-probabilities only: name a model")
+        if isinstance(self.teacher, TeacherServer) and not self.from_server:
+            what = "reads hidden states, and a server gives log-probabilities only: name a model"
+            raise ValueError(f"{self.type} {what}")
         return self
+
+
+class LogitsTerm(TaughtTerm):
+    """Divergence between the teacher's and the student's next-token distributions, in nats per response token."""
+
+    makes: ClassVar[str] = "earwise.distil.terms.logits:Logits"
+    from_server: ClassVar[bool] = True
+
+    type: Literal["logits"]
+    divergence: Literal["forward_kl", "reverse_kl", "jsd"] = "forward_kl"
+    """`forward_kl` is KL(teacher || student)."""
+    temperature: float = Field(default=1.0, gt=0)
+    teacher_share: float = Field(default=0.5, gt=0, lt=1)
+    """Teacher's weight in the mixture of `jsd`; no other divergence has one."""
+
+    @model_validator(mode="after")
+    def _share_is_for_jsd(self) -> Self:
+        if self.divergence != "jsd" and self.teacher_share != 0.5:
+            raise ValueError(f"teacher_share has no effect on {self.divergence}")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_enough_of_a_server(self) -> Self:
+        """`reverse_kl` and a temperature need the probability of every word, and a server lists some."""
+        if isinstance(self.teacher, TeacherServer) and (self.divergence == "reverse_kl" or self.temperature != 1):
+            asked = "reverse_kl" if self.divergence == "reverse_kl" else "a temperature"
+            raise ValueError(f"{asked} needs every word's probability, and a server lists the likeliest top_k only")
+        return self
+
+
+class LayersTerm(TaughtTerm):
+    """Squared distance of the two views' hidden states, relative to the teacher's norm; mean over tokens and layers."""
+
+    makes: ClassVar[str] = "earwise.distil.terms.layers:Layers"
+
+    type: Literal["layers"]
 
 
 class LayerMapTerm(TaughtTerm):
     """Each layer of the student with a layer of a teacher of any depth and width, at the response tokens."""
+
+    makes: ClassVar[str] = "earwise.distil.terms.layer_map:LayerMap"
 
     type: Literal["layer_map"]
     every: Count = 1
@@ -87,6 +144,8 @@ class LayerMapTerm(TaughtTerm):
 
 class AttentionTerm(TaughtTerm):
     """Where and how much response positions attend to the image, against the same weights under the teacher's view."""
+
+    makes: ClassVar[str] = "earwise.distil.terms.attention:Attention"
 
     type: Literal["attention"]
     every: Count = 1
@@ -107,16 +166,19 @@ class AttentionTerm(TaughtTerm):
 class FirstTokenTerm(TaughtTerm):
     """The last hidden state that predicts a response's first token, against the teacher's."""
 
+    makes: ClassVar[str] = "earwise.distil.terms.first_token:FirstToken"
+
     type: Literal["first_token"]
     distance: Literal["squared", "norm"] = "squared"
     """`squared`: squared distance relative to the teacher's squared norm. `norm`: the distance itself."""
 
 
-class InputAlignmentTerm(Settings):
+class InputAlignmentTerm(TermSettings):
     """What the ears make of a spoken question, against the input embeddings of the same question typed."""
 
+    makes: ClassVar[str] = "earwise.distil.terms.input_alignment:InputAlignment"
+
     type: Literal["input_alignment"]
-    weight: float = Field(ge=0)
     pool: Literal["mean", "last"] = "mean"
     """`mean`: means of both. `last`: the clip's last embeddings, as many as the text has, one by one."""
     distance: Literal["squared", "norm"] = "squared"
@@ -125,6 +187,8 @@ class InputAlignmentTerm(Settings):
 
 class AcousticTerm(TaughtTerm):
     """The student's states where it hears, against those of a copy of itself that was frozen before training."""
+
+    makes: ClassVar[str] = "earwise.distil.terms.acoustic:Acoustic"
 
     type: Literal["acoustic"]
     distance: Literal["squared", "cosine"] = "squared"
@@ -213,7 +277,7 @@ def _each_type_once(rewards: tuple[Reward, ...]) -> tuple[Reward, ...]:
     return rewards
 
 
-class GrpoTerm(Settings):
+class GrpoTerm(TermSettings):
     """Group relative policy optimisation: of several answers to one prompt, those with more reward become likelier."""
 
     type: Literal["grpo"]
@@ -249,3 +313,24 @@ class GrpoTerm(Settings):
         if self.updates == 1 and self.clip != 0.2:
             raise ValueError("clip has no effect with one update: the ratio is always 1")
         return self
+
+
+BuiltInTerm = (
+    SftTerm
+    | LogitsTerm
+    | LayersTerm
+    | LayerMapTerm
+    | AttentionTerm
+    | FirstTokenTerm
+    | InputAlignmentTerm
+    | AcousticTerm
+    | GrpoTerm
+)
+"""One line for each; an installed package registers more as `earwise.terms`."""
+
+TERMS: Final = Kinds(TermSettings, BuiltInTerm)
+Term = Annotated[
+    Annotated[BuiltInTerm, Field(discriminator="type"), Tag(BUILT_IN)]
+    | Annotated[SerializeAsAny[TermSettings], WrapValidator(TERMS.read), Tag(PLUGIN)],
+    Discriminator(TERMS.tag),
+]

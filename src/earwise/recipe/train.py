@@ -10,16 +10,11 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from earwise.recipe.model import ALIGNED
 from earwise.recipe.table import ENCODER, Count, Name, Settings, Share, unique
-from earwise.recipe.terms import (
-    AcousticTerm,
-    AttentionTerm,
-    FirstTokenTerm,
-    GrpoTerm,
-    InputAlignmentTerm,
-    LayerMapTerm,
-    TaughtTerm,
-    TeacherServer,
-)
+from earwise.recipe.terms import LayersTerm as LayersTerm
+from earwise.recipe.terms import LogitsTerm as LogitsTerm
+from earwise.recipe.terms import SftTerm as SftTerm
+from earwise.recipe.terms import TaughtTerm as TaughtTerm
+from earwise.recipe.terms import Term as Term
 from earwise.records import NonEmpty, View
 
 Precision = Literal["float32", "bfloat16"]
@@ -107,58 +102,6 @@ class Align(Optimisation):
     data: Literal["train", "transcribe"] = "transcribe"
     view: View = "speech_only"
     frozen_layers: FrozenLayers = 0
-
-
-class SftTerm(Settings):
-    """Cross entropy with the gold answer, in nats per response token."""
-
-    type: Literal["sft"]
-    weight: float = Field(ge=0)
-
-
-class LogitsTerm(TaughtTerm):
-    """Divergence between the teacher's and the student's next-token distributions, in nats per response token."""
-
-    type: Literal["logits"]
-    divergence: Literal["forward_kl", "reverse_kl", "jsd"] = "forward_kl"
-    """`forward_kl` is KL(teacher || student)."""
-    temperature: float = Field(default=1.0, gt=0)
-    teacher_share: float = Field(default=0.5, gt=0, lt=1)
-    """Teacher's weight in the mixture of `jsd`; no other divergence has one."""
-
-    @model_validator(mode="after")
-    def _share_is_for_jsd(self) -> Self:
-        if self.divergence != "jsd" and self.teacher_share != 0.5:
-            raise ValueError(f"teacher_share has no effect on {self.divergence}")
-        return self
-
-    @model_validator(mode="after")
-    def _knows_enough_of_a_server(self) -> Self:
-        """`reverse_kl` and a temperature need the probability of every word, and a server lists some."""
-        if isinstance(self.teacher, TeacherServer) and (self.divergence == "reverse_kl" or self.temperature != 1):
-            asked = "reverse_kl" if self.divergence == "reverse_kl" else "a temperature"
-            raise ValueError(f"{asked} needs every word's probability, and a server lists the likeliest top_k only")
-        return self
-
-
-class LayersTerm(TaughtTerm):
-    """Squared distance of the two views' hidden states, relative to the teacher's norm; mean over tokens and layers."""
-
-    type: Literal["layers"]
-
-
-Term = Annotated[
-    SftTerm
-    | LogitsTerm
-    | LayersTerm
-    | LayerMapTerm
-    | AttentionTerm
-    | FirstTokenTerm
-    | InputAlignmentTerm
-    | AcousticTerm
-    | GrpoTerm,
-    Field(discriminator="type"),
-]
 
 
 WRITTEN_BY: Final[Mapping[str, str]] = {

@@ -16,6 +16,7 @@ from earwise.data.media import Waveform
 from earwise.data.resample import to_16_khz
 from earwise.errors import EarwiseError, InputError
 from earwise.io.http import BadAnswerError, BoundedClient, LoopThread, reason_of
+from earwise.recipe.speech import OpenAIEngine as Settings
 from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_voice
 
 LONGEST_S: Final = 120
@@ -111,3 +112,8 @@ def _client(base_url: str, key: str, timeout_s: float, max_retries: int) -> open
     return openai.AsyncOpenAI(
         base_url=base_url, api_key=key, timeout=timeout_s, max_retries=max_retries, http_client=sender
     )
+
+
+def open_endpoint(settings: Settings) -> EndpointEngine:
+    """The engine of a recipe's table."""
+    return EndpointEngine(settings.base_url, settings.model, api_key_env=settings.api_key_env)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from earwise.data.media import Waveform
 from earwise.errors import InputError
+from earwise.recipe.plugged import made
 from earwise.recipe.speech import Engine
 
 NORMAL_RATE_WPM: Final = 175.0
@@ -18,6 +19,7 @@ OWN_PITCH: Final = 50.0
 """The voice's own pitch on espeak's scale of 0 to 99. Engines that cannot change the pitch accept only this value."""
 
 
+@runtime_checkable
 class SpeechEngine(Protocol):
     """Turns a spoken form into a waveform. The same arguments give the same samples where the engine allows it."""
 
@@ -53,27 +55,8 @@ class SpeechEngine(Protocol):
 
 def open_engine(settings: Engine) -> SpeechEngine:
     """The engine that a recipe asks for. Only the file of that engine is imported."""
-    match settings.type:
-        case "espeak":
-            from earwise.speech.espeak import EspeakEngine
-
-            return EspeakEngine()
-        case "flite":
-            from earwise.speech.flite import FliteEngine
-
-            return FliteEngine()
-        case "festival":
-            from earwise.speech.festival import FestivalEngine
-
-            return FestivalEngine()
-        case "huggingface":
-            from earwise.speech.huggingface import HuggingFaceEngine
-
-            return HuggingFaceEngine(settings.model, revision=settings.revision)
-        case "openai":
-            from earwise.speech.endpoint import EndpointEngine
-
-            return EndpointEngine(settings.base_url, settings.model, api_key_env=settings.api_key_env)
+    engine: SpeechEngine = made(settings, SpeechEngine)
+    return engine
 
 
 def check_voice(voice: str, known: Sequence[str], engine: str) -> None:

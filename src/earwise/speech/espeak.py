@@ -28,6 +28,7 @@ import numpy as np
 from earwise.data.media import Waveform
 from earwise.data.resample import to_16_khz
 from earwise.errors import EarwiseError, InputError
+from earwise.recipe.speech import EspeakEngine as Settings
 from earwise.speech.engine import check_voice
 from earwise.speech.letters import LETTER_A
 
@@ -237,3 +238,8 @@ def _synthesise(
     call("espeak_Synchronize")
     samples = np.frombuffer(b"".join(parts), dtype="<i2").astype(np.float32) / np.float32(32768)
     return samples, library.espeak_ng_GetSampleRate()
+
+
+def open_espeak(_: Settings) -> EspeakEngine:
+    """The engine of a recipe's table."""
+    return EspeakEngine()

@@ -23,6 +23,7 @@ import numpy as np
 from earwise.data.media import Waveform
 from earwise.data.resample import to_16_khz
 from earwise.errors import EarwiseError, InputError
+from earwise.recipe.speech import FestivalEngine as Settings
 from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_rate, check_voice
 from earwise.speech.letters import in_ascii, with_letters
 from earwise.speech.programs import find_program, read_sound, run_program
@@ -123,3 +124,8 @@ class FestivalEngine:
         return run_program(
             [self._program, "--heap", _HEAP_CELLS, "-b", code.strip()], folder=folder, environment=environment
         )
+
+
+def open_festival(_: Settings) -> FestivalEngine:
+    """The engine of a recipe's table."""
+    return FestivalEngine()

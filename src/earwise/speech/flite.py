@@ -16,6 +16,7 @@ from typing import Final
 from earwise.data.media import Waveform
 from earwise.data.resample import to_16_khz
 from earwise.errors import InputError
+from earwise.recipe.speech import FliteEngine as Settings
 from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_rate, check_voice
 from earwise.speech.letters import in_ascii, with_letters
 from earwise.speech.programs import find_program, read_sound, run_program
@@ -70,3 +71,8 @@ class FliteEngine:
     def _voices(self) -> tuple[str, ...]:
         listed = run_program([self._program, "-lv"]).partition(":")[2].split()
         return tuple(sorted(voice for voice in {*listed} if voice not in EXCLUDED_VOICES))
+
+
+def open_flite(_: Settings) -> FliteEngine:
+    """The engine of a recipe's table."""
+    return FliteEngine()

@@ -12,6 +12,7 @@ from earwise.data.media import Waveform
 from earwise.data.resample import to_16_khz
 from earwise.errors import InputError
 from earwise.io.loading import load_whole
+from earwise.recipe.speech import HuggingFaceEngine as Settings
 from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_voice
 
 
@@ -70,3 +71,8 @@ class HuggingFaceEngine:
         elif rate != NORMAL_RATE_WPM:
             remedy = f"set rates_wpm to [{NORMAL_RATE_WPM:g}, {NORMAL_RATE_WPM:g}]"
             raise InputError(f"{self.name} cannot change its rate, got {rate:g}", remedy=remedy)
+
+
+def open_huggingface(settings: Settings) -> HuggingFaceEngine:
+    """The engine of a recipe's table."""
+    return HuggingFaceEngine(settings.model, revision=settings.revision)

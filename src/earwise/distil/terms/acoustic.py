@@ -8,10 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from earwise.distil.terms.base import Side, Term
+from earwise.distil.teachers import Shape
+from earwise.distil.terms.base import Side, Term, Wanted
 from earwise.distil.terms.layer_map import cosine_distance
 from earwise.errors import InputError
-from earwise.models.omni import AudioStates
+from earwise.models.states import AudioStates, Wants
 from earwise.recipe.terms import AcousticTerm
 
 
@@ -28,13 +29,16 @@ class Acoustic(Term):
     """
 
     name = "acoustic"
-    needs_audio = True
 
     def __init__(self, settings: AcousticTerm) -> None:
         self.weight = settings.weight
         self.teacher = settings.teacher_name
         self.view = settings.view
         self._distance = settings.distance
+
+    def wants(self, student: Shape, teacher: Shape) -> Wanted:
+        """What both sides hear."""
+        return Wanted(Wants(audio=True), Wants(audio=True))
 
     def __call__(self, student: Side, teacher: Side | None) -> Tensor:
         """(N,) values."""

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from earwise.distil.teachers import Shape
-from earwise.distil.terms.base import Side, Term
+from earwise.distil.terms.base import Side, Term, Wanted
 from earwise.errors import InputError
 from earwise.models.families.base import ImageInput
 from earwise.models.image_attention import AttentionAsk, ImageAttention, mean_of_heads
+from earwise.models.states import Wants
 from earwise.recipe.terms import AttentionTerm
 
 
@@ -42,11 +43,12 @@ class Attention(Term):
         self.view = settings.view
         self._every, self._mass, self._each_head = settings.every, settings.mass, settings.heads == "each"
 
-    def attends(self, student: Shape) -> AttentionAsk:
-        """Layers k, 2k, ... of the student. Raises `InputError` where there is none."""
+    def wants(self, student: Shape, teacher: Shape) -> Wanted:
+        """The attention of both sides in layers k, 2k, ... of the student. Raises `InputError` where there is none."""
         if self._every > student.depth:
             raise InputError(f"attention: every {self._every} layers of a student that has {student.depth}")
-        return AttentionAsk(tuple(range(self._every, student.depth + 1, self._every)), self._each_head)
+        ask = AttentionAsk(tuple(range(self._every, student.depth + 1, self._every)), self._each_head)
+        return Wanted(Wants(attention=ask), Wants(attention=ask))
 
     def __call__(self, student: Side, teacher: Side | None) -> Tensor:
         """(N,) values."""

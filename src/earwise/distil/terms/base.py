@@ -6,15 +6,13 @@ Shapes: N response tokens.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
 from earwise.distil.teachers import Shape
-from earwise.models.image_attention import AttentionAsk
-from earwise.models.omni import States
+from earwise.models.states import States, Wants
 from earwise.records import View
 
 
@@ -30,6 +28,13 @@ class Side:
     all rows are words."""
     norm: nn.Module | None = None
     """The decoder's final norm: what stands between a layer's states and the head."""
+
+
+class Wanted(NamedTuple):
+    """What a term reads of the student's pass and of its teacher's."""
+
+    student: Wants = Wants()
+    teacher: Wants = Wants()
 
 
 def shared_rows(student: Side, teacher: Side) -> int | None:
@@ -52,24 +57,15 @@ class Term(ABC):
     """What the teacher sees."""
     answers: Literal["all", "given", "drawn"] = "all"
     """On which response tokens it counts where some answers were drawn by the student (`distil.on_policy`)."""
-    reads_listed: bool = False
-    """Whether it can learn from a teacher of whom only some words are known (`distil.server_teacher`)."""
-    needs_layers: bool = False
-    """Whether it reads `States.layers` of both sides."""
-    needs_audio: bool = False
-    """Whether it reads `States.audio` of both sides."""
-    needs_inputs: bool = False
-    """Whether it reads `States.inputs` of the student."""
 
-    def teacher_layers(self, student: Shape, teacher: Shape) -> Sequence[int]:
-        """Numbers of the teacher's layers that the term reads, from 1. Raises `InputError` where the two models cannot
-        be compared.
+    reads: Wants = Wants()
+    """What `wants` said of the student's pass; noted by the objective."""
+
+    def wants(self, student: Shape, teacher: Shape) -> Wanted:
+        """What it reads of either side beside the last hidden states. `teacher` is the student's own shape for a term
+        without a teacher. Raises `InputError` where the two models cannot be compared.
         """
-        return range(1, teacher.depth + 1) if self.needs_layers else ()
-
-    def attends(self, student: Shape) -> AttentionAsk | None:
-        """What it reads of `States.attention` of both sides; None for nothing."""
-        return None
+        return Wanted()
 
     def aid(self, student: Shape, teacher: Shape) -> nn.Module | None:
         """A module to train beside the student, (K, N, H) states to what the term reads from `States.aided`; None for

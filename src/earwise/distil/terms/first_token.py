@@ -5,13 +5,11 @@ Shapes: N response tokens, H width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from earwise.distil.teachers import Shape
-from earwise.distil.terms.base import Side, Term
+from earwise.distil.terms.base import Side, Term, Wanted
 from earwise.errors import InputError
 from earwise.recipe.terms import FirstTokenTerm
 
@@ -35,15 +33,15 @@ class FirstToken(Term):
         self.view = settings.view
         self._distance = settings.distance
 
-    def teacher_layers(self, student: Shape, teacher: Shape) -> Sequence[int]:
-        """None beside the last; raises `InputError` for a teacher of another width."""
+    def wants(self, student: Shape, teacher: Shape) -> Wanted:
+        """The last hidden states; raises `InputError` for a teacher of another width."""
         if student.width != teacher.width:
             raise InputError(
                 f"the first_token term compares states of one width: the teacher has {teacher.width}, the student "
                 f"{student.width}",
                 remedy="let the student teach itself",
             )
-        return ()
+        return Wanted()
 
     def __call__(self, student: Side, teacher: Side | None) -> Tensor:
         """(N,) values."""

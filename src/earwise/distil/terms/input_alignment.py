@@ -8,8 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from earwise.distil.terms.base import Side, Term
+from earwise.distil.teachers import Shape
+from earwise.distil.terms.base import Side, Term, Wanted
 from earwise.distil.terms.first_token import distance
+from earwise.models.states import Wants
 from earwise.recipe.terms import InputAlignmentTerm
 
 
@@ -26,11 +28,14 @@ class InputAlignment(Term):
     """
 
     name = "input_alignment"
-    needs_inputs = True
 
     def __init__(self, settings: InputAlignmentTerm) -> None:
         self.weight = settings.weight
         self._pool, self._distance = settings.pool, settings.distance
+
+    def wants(self, student: Shape, teacher: Shape) -> Wanted:
+        """The student's clips as embeddings."""
+        return Wanted(Wants(hidden=False, inputs=True))
 
     def __call__(self, student: Side, teacher: Side | None) -> Tensor:
         """(N,) values."""

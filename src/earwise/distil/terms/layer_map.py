@@ -5,15 +5,14 @@ Shapes: K layers, P compared pairs of layers, N response tokens, H width (S the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from earwise.distil.divergence import linear_divergence
 from earwise.distil.layer_map import layer_map
 from earwise.distil.teachers import Shape
-from earwise.distil.terms.base import Side, Term, shared_rows
+from earwise.distil.terms.base import Side, Term, Wanted, shared_rows
+from earwise.models.states import Wants
 from earwise.recipe.terms import LayerMapTerm
 
 Pairs = tuple[tuple[int, int], ...]
@@ -35,7 +34,6 @@ class LayerMap(Term):
     """
 
     name = "layer_map"
-    needs_layers = True
 
     def __init__(self, settings: LayerMapTerm) -> None:
         self.weight = settings.weight
@@ -43,9 +41,10 @@ class LayerMap(Term):
         self.view = settings.view
         self._settings = settings
 
-    def teacher_layers(self, student: Shape, teacher: Shape) -> Sequence[int]:
-        """Those that a student layer is mapped to."""
-        return [layer for _, layer in layer_map(student.depth, teacher.depth, self._settings.every)]
+    def wants(self, student: Shape, teacher: Shape) -> Wanted:
+        """The layers that are mapped to each other."""
+        mine, theirs = zip(*layer_map(student.depth, teacher.depth, self._settings.every), strict=True)
+        return Wanted(Wants(layers=frozenset(mine)), Wants(layers=frozenset(theirs)))
 
     def aid(self, student: Shape, teacher: Shape) -> nn.Module | None:
         """The projection of `cosine`."""

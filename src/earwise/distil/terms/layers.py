@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from earwise.distil.terms.base import Side, Term
+from earwise.distil.teachers import Shape
+from earwise.distil.terms.base import Side, Term, Wanted
 from earwise.errors import InputError
+from earwise.models.states import Wants
 from earwise.recipe.train import LayersTerm
 
 
@@ -20,12 +22,16 @@ class Layers(Term):
     """
 
     name = "layers"
-    needs_layers = True
 
     def __init__(self, settings: LayersTerm) -> None:
         self.weight = settings.weight
         self.teacher = settings.teacher_name
         self.view = settings.view
+
+    def wants(self, student: Shape, teacher: Shape) -> Wanted:
+        """All layers of both sides."""
+        mine, theirs = (Wants(layers=frozenset(range(1, one.depth + 1))) for one in (student, teacher))
+        return Wanted(mine, theirs)
 
     def __call__(self, student: Side, teacher: Side | None) -> Tensor:
         """(N,) relative squared distances."""

@@ -6,8 +6,9 @@ from torch import Tensor
 
 from earwise.distil.divergence import linear_divergence
 from earwise.distil.listed_divergence import listed_divergence
-from earwise.distil.teachers import ListedStates
-from earwise.distil.terms.base import Side, Term, shared_rows
+from earwise.distil.teachers import ListedStates, Shape
+from earwise.distil.terms.base import Side, Term, Wanted, shared_rows
+from earwise.models.states import Wants
 from earwise.recipe.train import LogitsTerm
 
 
@@ -19,13 +20,16 @@ class Logits(Term):
     """
 
     name = "logits"
-    reads_listed = True
 
     def __init__(self, settings: LogitsTerm) -> None:
         self.weight = settings.weight
         self.teacher = settings.teacher_name
         self.view = settings.view
         self._settings = settings
+
+    def wants(self, student: Shape, teacher: Shape) -> Wanted:
+        """Words that a server lists serve as well as the teacher's hidden states."""
+        return Wanted(teacher=Wants(hidden=False))
 
     def __call__(self, student: Side, teacher: Side | None) -> Tensor:
         """(N,) nats."""

@@ -1,10 +1,12 @@
-"""Adapters of Hugging Face architectures. To add one, write one file with a `Family` and list it in `FAMILIES`."""
+"""Adapters of Hugging Face architectures. To add one, write one file with a `Family` and list it in
+`earwise.recipe.model.FAMILIES`.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import (
@@ -18,17 +20,15 @@ from transformers import (
 from transformers.utils import cached_file
 
 from earwise.errors import InputError
+from earwise.io import plugins
 from earwise.io.loading import load_whole
 from earwise.models.families.base import Family, ImageInput
 from earwise.models.families.causal_lm import CausalLM, is_causal_lm
 from earwise.models.families.generation import tell_what_is_ignored
-from earwise.models.families.internvl import InternVL
 from earwise.models.families.own_ears import OwnEars, TrainedPart, read_description
-from earwise.models.families.qwen2_5_omni import Qwen2_5Omni
-from earwise.models.families.qwen2_5_vl import Qwen2_5VL
-from earwise.models.families.qwen2_audio import Qwen2Audio
-from earwise.models.families.qwen2_vl import Qwen2VL
 from earwise.models.shipped import model_folder
+from earwise.recipe.model import FAMILIES as BUILT_IN
+from earwise.recipe.model import FAMILY_GROUP
 
 __all__ = [
     "FAMILIES",
@@ -43,9 +43,7 @@ __all__ = [
     "refuse_remote_code",
 ]
 
-FAMILIES: dict[str, type[Family]] = {
-    family.name: family for family in (InternVL, Qwen2VL, Qwen2_5VL, Qwen2Audio, Qwen2_5Omni)
-}
+FAMILIES: dict[str, type[Family]] = {name: cast(type[Family], plugins.attribute(at)) for name, at in BUILT_IN.items()}
 
 REMOTE_CODE: dict[str, str] = {
     "internvl_chat": "take its converted checkpoint (OpenGVLab/...-hf), or convert it as docs/families.md says"
@@ -100,20 +98,32 @@ def _tokenizer(base: str, options: dict[str, Any]) -> PreTrainedTokenizerBase:
 
 def adapter_for(family: str, model_type: str, base: str) -> type[Family]:
     """The adapter that `family` names, or the one for `model_type` with "auto"; `base` is named in errors."""
-    known = {name: cls for cls in FAMILIES.values() for name in cls.model_types}
+    # Of several families for one architecture, the first is the one that "auto" takes.
+    known = {name: cls for cls in reversed(FAMILIES.values()) for name in cls.model_types}
     if family == "auto":
         if model_type not in known and is_causal_lm(model_type):
             return CausalLM
         if model_type not in known:
-            raise InputError(
-                f"no family adapter for model_type {model_type!r}", file=base, remedy=f"known: {', '.join(known)}"
-            )
+            remedy = f"known: {', '.join(sorted(known))}"
+            raise InputError(f"no family adapter for model_type {model_type!r}", file=base, remedy=remedy)
         return known[model_type]
-    if family not in FAMILIES:
-        raise InputError(f"unknown family {family!r}", file=base, remedy=f"known: {', '.join(FAMILIES)}")
-    if model_type not in FAMILIES[family].model_types:
+    adapter = FAMILIES[family] if family in FAMILIES else _of_plugin(family, base)
+    if model_type not in adapter.model_types:
         raise InputError(f"the checkpoint is a {model_type!r}, not a {family!r}", file=base, remedy='family = "auto"')
-    return FAMILIES[family]
+    return adapter
+
+
+def _of_plugin(family: str, base: str) -> type[Family]:
+    """The adapter that an installed package registers."""
+    adapter = plugins.found(FAMILY_GROUP, family)
+    if adapter is None:
+        known = ", ".join((*FAMILIES, *plugins.names(FAMILY_GROUP)))
+        raise InputError(f"unknown family {family!r}", file=base, remedy=f"known: {known}")
+    if not isinstance(adapter, type) or not issubclass(adapter, Family) or getattr(adapter, "name", None) != family:
+        package = plugins.origin(FAMILY_GROUP, family)
+        what = f"the plugin {family!r} of {package} is no subclass of Family with the name {family!r}"
+        raise InputError(what, remedy=f"update or uninstall {package}")
+    return adapter
 
 
 def refuse_remote_code(base: str, revision: str | None) -> None:

@@ -1,0 +1,1 @@
+"""A package that adds a term, a family and an engine to earwise, as somebody else's would."""
