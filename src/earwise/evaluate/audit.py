@@ -17,12 +17,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from earwise.data.audit import PUBLIC, FileAudit, Finding, audit_file
+from earwise.data.audit import FileAudit, Finding, audit_public_file
 from earwise.data.choices import LETTERS
 from earwise.errors import InputError
-from earwise.evaluate.benchmarks import gold_answers
-from earwise.evaluate.labels import VOCABULARY, normalise
-from earwise.evaluate.scoring import SCORERS, SPLITS, Scorer
+from earwise.evaluate.benchmarks.benchmark import Benchmark
+from earwise.evaluate.benchmarks.registry import find, names
+from earwise.evaluate.reading import Scorer
 from earwise.io.messages import printable
 from earwise.records import Item
 
@@ -61,20 +61,36 @@ class Audit:
 
 
 def audit(benchmark: str, path: str | Path, *, own: bool = False) -> Audit:
-    """Audit the file at `path` as `benchmark` (a key of `data.audit.PUBLIC`); see `data.audit.audit_file` for `own`.
+    """Audit the file at `path` as `benchmark`; see `data.audit.audit_public_file` for `own`.
 
     Raises `InputError` for an unknown benchmark, naming the nearest, and for a file that is not there.
     """
-    if benchmark not in PUBLIC:
-        nearest = difflib.get_close_matches(benchmark, PUBLIC, n=1, cutoff=0.5)
-        remedy = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(PUBLIC)}"
+    known = find_known(benchmark)
+    return audit_items(known, audit_public_file(benchmark, known.file, path, own=own))
+
+
+def audit_file(benchmark: str, path: str | Path, *, own: bool = False) -> FileAudit:
+    """What the file at `path` holds, read as `benchmark`, without its scorers; raises `InputError` as `audit` does."""
+    return audit_public_file(benchmark, find_known(benchmark).file, path, own=own)
+
+
+def find_known(benchmark: str) -> Benchmark:
+    """The benchmark of this name; raises `InputError` naming the nearest if there is none."""
+    known = find(benchmark)
+    if known is None:
+        nearest = difflib.get_close_matches(benchmark, names(), n=1, cutoff=0.5)
+        remedy = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(names())}"
         raise InputError(f"no audit for benchmark {benchmark!r}", remedy=remedy)
-    file = audit_file(benchmark, path, own=own)
+    return known
+
+
+def audit_items(benchmark: Benchmark, file: FileAudit) -> Audit:
+    """What the benchmark's own scorers make of the gold answers of a file."""
     findings, ceiling = list(file.findings), {}
-    for profile, scorer in SCORERS[SPLITS.get(benchmark, benchmark)].items():
+    for profile, scorer in benchmark.rules.scorers.items():
         best = []
         for item in file.items:
-            score = partial(_score, scorer, item, gold_answers(benchmark, item))
+            score = partial(_score, scorer, item, benchmark.gold(item))
             try:
                 best.append(_best(item, score))
                 findings += _doubts(item, profile, best[-1], score)
@@ -82,15 +98,8 @@ def audit(benchmark: str, path: str | Path, *, own: bool = False) -> Audit:
                 findings.append(Finding("gold", "error", item.id, f"{profile}: {error.what}"))
         if best:
             ceiling[profile] = 100 * sum(best) / len(best)
-    if benchmark == "music_avqa":
-        findings += _outside_of_vocabulary(file.items)
-    return Audit(benchmark, file, findings, ceiling)
-
-
-def _outside_of_vocabulary(items: Sequence[Item]) -> Iterator[Finding]:
-    for item in items:
-        if normalise(item.answers[0]) not in VOCABULARY:
-            yield Finding("gold", "error", item.id, f"answer {item.answers[0]!r} is not of the closed vocabulary")
+    findings += benchmark.doubts(file.items)
+    return Audit(benchmark.name, file, findings, ceiling)
 
 
 def _score(scorer: Scorer, item: Item, golds: Sequence[str], answer: str) -> float:

@@ -126,7 +126,8 @@ def transcribe(model: OmniModel, samples: Sequence[Sample], instruction: str, ma
 
 
 def _score(item: Item, source: str, view: View, name: str, prediction: str, heard: str | None, ask: Asker) -> Score:
-    value = score(scorer_name(source), gold_answers(source, item), prediction, item.choices or None, ask.profile)
+    rules = scorer_name(source, item)
+    value = score(rules, gold_answers(source, item), prediction, item.choices or None, ask.profile)
     return Score(
         item=item.id,
         source=source,
