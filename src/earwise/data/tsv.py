@@ -112,7 +112,7 @@ def scan_tsv(path: Path, layout: Layout, split: str | None, refuse: Refuse, *, w
         except InputError as error:
             refuse("", error)
             continue
-        if image:
+        if image or not layout.needs_image:
             rows[index] = {**row, "image": image}
         elif split in (None, row.get("split", "").strip()):
             scan.without_image.append(row_name(row))
@@ -120,7 +120,7 @@ def scan_tsv(path: Path, layout: Layout, split: str | None, refuse: Refuse, *, w
         if split is not None and row.get("split", "").strip() != split:
             continue
         try:
-            scan.items.append(_item(layout, path, row, images.of(index, rows)))
+            scan.items.append(_item(layout, path, row, images.of(index, rows) if row["image"] else ""))
         except InputError as error:
             refuse(index, error)
     scan.pictures = images.notes
@@ -170,7 +170,13 @@ def _rows(path: Path, layout: Layout, refuse: Refuse, short: list[tuple[str, str
                 if len(fields) < len(header):
                     lacking = f"{len(fields)} fields where the header has {len(header)}"
                     short.append((f"line {number}", lacking))
-                yield {**dict.fromkeys(header, ""), **dict(zip(header, fields, strict=False)), LINE: str(number)}
+                row = {**dict.fromkeys(header, ""), **dict(zip(header, fields, strict=False)), LINE: str(number)}
+                try:
+                    named = layout.row(row) if layout.row is not None else row
+                except InputError as error:
+                    refuse("", error)
+                    continue
+                yield named
     except csv.Error as error:
         raise InputError(f"not a readable TSV file: {error}", file=path, record=f"after line {before}") from None
     finally:
@@ -204,13 +210,16 @@ def _what_is_wrong(fields: Sequence[str], header: Sequence[str]) -> str | None:
 
 
 def _require_columns(header: Sequence[str], layout: Layout, path: Path) -> None:
+    if len(set(header)) != len(header):
+        raise InputError("a column occurs twice", file=path, record="header")
+    if layout.check is not None:
+        layout.check(header)
+        return
     missing = [name for name in ("index", "question", "answer", *layout.columns) if name not in header]
     if "image" not in header and "image_path" not in header:
         missing.append("image (or image_path)")
     if missing:
         raise InputError(f"missing columns: {', '.join(missing)}", file=path, remedy=f"it has: {', '.join(header)}")
-    if len(set(header)) != len(header):
-        raise InputError("a column occurs twice", file=path, record="header")
 
 
 def _item(layout: Layout, path: Path, row: Row, image: str) -> Item:
@@ -232,18 +241,19 @@ def _item(layout: Layout, path: Path, row: Row, image: str) -> Item:
     kind = row.get(layout.kind, "").strip()
     with about(row_name(row), path):
         cluster = layout.cluster(kind, shown, row["index"].strip()) if layout.cluster is not None else None
-    return Item(
+    item = Item(
         id=f"{layout.name}-{row['index'].strip()}",
         source=layout.name,
         question=question,
         answers=answers,
         choices=choices,
-        image=image,
+        image=image or None,
         cluster=cluster or (Path(image).name if is_derived(image) else image),
         kind=kind,
         suffix=suffix,
         meta={"index": row["index"].strip()},
     )
+    return layout.finish(item, row) if layout.finish is not None else item
 
 
 def _answers(layout: Layout, path: Path, row: Row) -> tuple[str, ...]:

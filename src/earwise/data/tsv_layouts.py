@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from earwise.data.tsv_images import Row
 from earwise.errors import InputError
+from earwise.records import Item
 
 ONE_WORD: Final = "\nAnswer the question using a single word or phrase."
 CHOICE_SUFFIX: Final = "\nPlease select the correct answer from the options above."
@@ -32,6 +34,13 @@ class Layout:
     """A gold answer that is a single letter means an option, so its row must have options."""
     cluster: Callable[[str, str, str], str] | None = None
     """Of kind, image and index: what is resampled together, where that is not the image."""
+    check: Callable[[Sequence[str]], None] | None = None
+    """What raises `InputError` for a header that lacks a column, where other columns than VLMEvalKit's are needed."""
+    needs_image: bool = True
+    row: Callable[[Row], Row] | None = None
+    """What gives a row the names of VLMEvalKit, where the file has others."""
+    finish: Callable[[Item, Row], Item] | None = None
+    """What an item takes from its row that these files do not have."""
 
 
 def hallusion_place(index: str) -> tuple[str, str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,16 @@ from rich.table import Table
 from rich.text import Text
 
 from earwise.data.audit import FileAudit, Finding, audit_public_file
+from earwise.data.audit_scans import explained
 from earwise.data.choices import LETTERS
 from earwise.errors import InputError
 from earwise.evaluate.benchmarks.benchmark import Benchmark
+from earwise.evaluate.benchmarks.own import check_gold, own_benchmark, rules_of
 from earwise.evaluate.benchmarks.registry import find, names
 from earwise.evaluate.reading import Scorer
 from earwise.io.messages import printable
+from earwise.recipe.evaluate import Own
+from earwise.recipe.read import load_recipe
 from earwise.records import Item
 
 
@@ -63,10 +67,38 @@ class Audit:
 def audit(benchmark: str, path: str | Path, *, own: bool = False) -> Audit:
     """Audit the file at `path` as `benchmark`; see `data.audit.audit_public_file` for `own`.
 
-    Raises `InputError` for an unknown benchmark, naming the nearest, and for a file that is not there.
+    With `own`, another name is that of a benchmark of one's own: `path` is its table or its records, read by the
+    defaults of `[evaluate.own.NAME]`, or the recipe that has this table. Raises `InputError` for an unknown benchmark,
+    naming the nearest, and for a file that is not there.
     """
+    path = Path(path)
+    if own and find(benchmark) is None:
+        return _audit_own(benchmark, _own_table(benchmark, path))
     known = find_known(benchmark)
     return audit_items(known, audit_public_file(benchmark, known.file, path, own=own))
+
+
+def _own_table(name: str, path: Path) -> Own:
+    if path.suffix != ".toml":
+        return Own(file=str(path), format="tsv" if path.suffix.lower() == ".tsv" else "jsonl")
+    recipe = load_recipe(path)
+    if recipe.evaluate is None or name not in recipe.evaluate.own:
+        raise InputError("missing table, the benchmark is described there", file=path, record=f"evaluate.own.{name}")
+    return recipe.evaluate.own[name]
+
+
+def _audit_own(name: str, own: Own) -> Audit:
+    benchmark = own_benchmark(name, own)
+    file = audit_public_file(name, benchmark.file, own.file, own=True)
+    benchmark = replace(benchmark, rules=rules_of(own, file.items))
+    fit, unfit = [], []
+    for item in file.items:
+        try:
+            check_gold(benchmark.rules, item, own)
+            fit.append(item)
+        except InputError as error:
+            unfit.append(Finding("gold", "error", item.id, explained(error)))
+    return audit_items(benchmark, replace(file, items=fit, findings=[*file.findings, *unfit]))
 
 
 def audit_file(benchmark: str, path: str | Path, *, own: bool = False) -> FileAudit:

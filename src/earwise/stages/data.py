@@ -12,7 +12,7 @@ from earwise.data.descriptions import read_descriptions
 from earwise.data.items import read_items
 from earwise.data.media import load_image, resolve
 from earwise.errors import InputError
-from earwise.evaluate.benchmarks import find, load_benchmark
+from earwise.evaluate.benchmarks.asked import load_asked
 from earwise.io.messages import counted
 from earwise.micro.feelings.lab import FeelingsLabSize, write_feelings_lab
 from earwise.micro.lab import LabSize, write_lab
@@ -148,9 +148,8 @@ def benchmark_items(recipe: Recipe, folder: Path) -> dict[str, list[Item]]:
     draw = Draw(None if asked.count == "all" else asked.count, asked.seed, asked.crop, asked.symmetric)
     chosen = {"mmalign": draw, "iemocap": (recipe.evaluate.iemocap or Iemocap()).sessions}
     for name in recipe.evaluate.benchmarks:
-        known = find(name)
-        options = chosen.get(known.table) if known is not None else None
-        items = load_benchmark(name, folder / "benchmarks", options)[: recipe.evaluate.limit]
+        items = load_asked(name, folder / "benchmarks", chosen, recipe.evaluate.own, recipe.evaluate.profile)
+        items = items[: recipe.evaluate.limit]
         if len({item.cluster for item in items}) < 2:
             what = f"{counted(len(items), 'item')} of one cluster: no interval can be given"
             remedy = "a benchmark needs items about two images at least"

@@ -6,7 +6,7 @@ from earwise.recipe.model import BASE
 from earwise.recipe.recipe import Recipe
 from earwise.stages.declared.base import base_stage_needed
 from earwise.stages.declared.data import NAME as DATA
-from earwise.stages.declared.data import iemocap_settings, mmalign_settings
+from earwise.stages.declared.data import iemocap_settings, mmalign_settings, own_files
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.evaluation import stage_name as evaluation_of
 from earwise.stages.declared.models import model_check
@@ -44,7 +44,7 @@ def stage(recipe: Recipe, seed: int) -> Stage:
             *(name for name in own if name),
             *([evaluation_of(BASE, seed)] if recipe.attention.response == "base" else []),
         ),
-        inputs=local_inputs(recipe) if recipe.model else (),
+        inputs=(*(local_inputs(recipe) if recipe.model else ()), *own_files(recipe)),
     )
 
 

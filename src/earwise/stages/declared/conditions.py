@@ -6,7 +6,7 @@ from earwise.recipe.recipe import Recipe
 from earwise.records import View
 from earwise.stages.declared.base import base_stage_needed
 from earwise.stages.declared.data import NAME as DATA
-from earwise.stages.declared.data import mmalign_settings
+from earwise.stages.declared.data import iemocap_settings, mmalign_settings, own_files
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.evaluation import asked_views
 from earwise.stages.declared.models import model_check
@@ -37,9 +37,11 @@ def clip_stage(recipe: Recipe, name: str) -> Stage:
             "benchmarks": list(spoken_benchmarks(recipe, name)),
             "limit": recipe.evaluate.limit,
             "mmalign": mmalign_settings(recipe),
+            **iemocap_settings(recipe),
             "speak_suffix": speaks_suffix(recipe),
         },
         needs=(DATA,),
+        inputs=own_files(recipe),
     )
 
 
@@ -70,7 +72,7 @@ def _stage(recipe: Recipe, name: str, model: str, seed: int) -> Stage:
         },
         seed=seed,
         needs=(DATA, clip_stage_name(name), *base_stage_needed(recipe, seed), *([own] if own else [])),
-        inputs=local_inputs(recipe) if recipe.model else (),
+        inputs=(*(local_inputs(recipe) if recipe.model else ()), *own_files(recipe)),
     )
 
 

@@ -57,6 +57,19 @@ def mmalign_settings(recipe: Recipe) -> dict[str, JsonValue] | None:
 
 
 def iemocap_settings(recipe: Recipe) -> dict[str, JsonValue]:
-    """Which sessions of IEMOCAP are tested, for the same fingerprints; nothing where the recipe does not say."""
-    tested = recipe.evaluate.iemocap if recipe.evaluate is not None else None
-    return {"iemocap": tested.for_stage()} if tested is not None else {}
+    """Which sessions of IEMOCAP are tested, and how own files are read, for the same fingerprints; nothing where the
+    recipe does not say.
+    """
+    if recipe.evaluate is None:
+        return {}
+    found: dict[str, JsonValue] = {}
+    if recipe.evaluate.iemocap is not None:
+        found["iemocap"] = recipe.evaluate.iemocap.for_stage()
+    if recipe.evaluate.own:  # without rules of scoring, which change neither items nor clips
+        found["own"] = {name: {**own.for_stage(), "scoring": None} for name, own in recipe.evaluate.own.items()}
+    return found
+
+
+def own_files(recipe: Recipe) -> tuple[Path, ...]:
+    """Benchmark files of one's own: inputs of the stages that read the benchmarks, and of no training."""
+    return tuple(Path(own.file) for own in recipe.evaluate.own.values()) if recipe.evaluate is not None else ()

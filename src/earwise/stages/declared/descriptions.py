@@ -10,7 +10,7 @@ from earwise.recipe.recipe import Recipe
 from earwise.recipe.teach import ByModel
 from earwise.records import View
 from earwise.stages.declared.data import NAME as DATA
-from earwise.stages.declared.data import iemocap_settings, mmalign_settings
+from earwise.stages.declared.data import iemocap_settings, mmalign_settings, own_files
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.traces import generator_inputs
 from earwise.views import DESCRIBED_VIEWS
@@ -36,7 +36,10 @@ def stage(recipe: Recipe) -> Stage:
         work=Deferred("descriptions.work", (recipe,)),
         settings={**settings.for_stage(), **asked},
         needs=(DATA,),
-        inputs=generator_inputs(settings.model) if isinstance(settings, ByModel) else (),
+        inputs=(
+            *(generator_inputs(settings.model) if isinstance(settings, ByModel) else ()),
+            *(own_files(recipe) if asked else ()),
+        ),
     )
 
 

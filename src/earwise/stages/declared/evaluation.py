@@ -7,6 +7,7 @@ from earwise.recipe.recipe import Recipe
 from earwise.records import View
 from earwise.stages.declared.base import base_stage_needed
 from earwise.stages.declared.data import NAME as DATA
+from earwise.stages.declared.data import own_files
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.descriptions import descriptions_needed
 from earwise.stages.declared.models import model_check
@@ -68,5 +69,5 @@ def _stage(recipe: Recipe, name: str, seed: int) -> Stage:
             *base_stage_needed(recipe, seed),
             *([own] if own else []),
         ),
-        inputs=local_inputs(recipe) if recipe.model else (),
+        inputs=(*(local_inputs(recipe) if recipe.model else ()), *own_files(recipe)),
     )

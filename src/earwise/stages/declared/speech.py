@@ -6,7 +6,7 @@ from pathlib import Path
 
 from earwise.recipe.recipe import Recipe
 from earwise.stages.declared.data import NAME as DATA
-from earwise.stages.declared.data import iemocap_settings, mmalign_settings, used_item_files
+from earwise.stages.declared.data import iemocap_settings, mmalign_settings, own_files, used_item_files
 from earwise.stages.declared.deferred import Deferred
 from earwise.stages.declared.models import model_check
 from earwise.work.run import Stage
@@ -31,6 +31,7 @@ def stage(recipe: Recipe) -> Stage:
             "speak_suffix": speaks_suffix(recipe),
         },
         needs=(DATA,),
+        inputs=own_files(recipe),
     )
 
 
