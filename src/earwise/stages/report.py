@@ -12,6 +12,8 @@ from earwise.data.media import resolve
 from earwise.data.video import sound_file
 from earwise.errors import InputError
 from earwise.evaluate.ablation import ablation_gains, ablation_rows
+from earwise.evaluate.benchmarks.own import own_yes_no
+from earwise.evaluate.doubts import doubts
 from earwise.evaluate.faithful import Truth, compare_faithfulness, read_truth, summarise_faithfulness
 from earwise.evaluate.filters import summarise_filters
 from earwise.evaluate.guards import guard_changes
@@ -120,7 +122,9 @@ def _summary(
     assert recipe.evaluate is not None
     text, speech, main = recipe.evaluate.text_view, recipe.evaluate.speech_view, recipe.evaluate.main_view
     own = {name: (views[0], views[-1]) for name, views in recipe.evaluate.views_of.items()}
-    models, last = summarise_models(table, text, speech, own), {name: view for name, (_, view) in own.items()}
+    items = benchmark_items(recipe, data_folder(recipe, context.folder_of(DATA)))
+    yes_no = own_yes_no(items)
+    models, last = summarise_models(table, text, speech, own, yes_no), {name: view for name, (_, view) in own.items()}
     pairs = _pairs(recipe)
     rows = recipe.report.rows if recipe.report else {}
     baseline = (recipe.report and recipe.report.ablation_baseline) or next(iter(rows), None)
@@ -137,6 +141,7 @@ def _summary(
         "ablation_baseline": baseline,
         "ablation_gains": ablation_gains(table, rows, baseline, main, last) if baseline else {},
         "guards": _guards(recipe, table, last),
+        "doubts": doubts(table, items, {name: recipe.evaluate.asked(name) for name in items}, yes_no),
         "sound": summarise_sound(table),
         **_faithfulness(context, recipe, table, main),
         "traces": _traces(context, recipe),

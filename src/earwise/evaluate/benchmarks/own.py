@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +44,11 @@ def load_own(name: str, own: Own, folder: Path) -> list[Item]:
         _moved(item, Path(own.file), folder).model_copy(update={"meta": {**item.meta, SCORED_BY: rules.name}})
         for item in found.items
     ]
+
+
+def own_yes_no(items: Mapping[str, Sequence[Item]]) -> frozenset[str]:
+    """Those benchmarks of one's own that ask for yes or no, told by their items."""
+    return frozenset(name for name, some in items.items() if some and some[0].meta.get(SCORED_BY) == "yes_no")
 
 
 def check_name(name: str) -> None:
