@@ -65,7 +65,7 @@ class Own(Settings):
     scoring: Literal["exact", "contains", "choice", "yes_no", "anls", "vqa", "relaxed", "number"] | None = None
     """When absent, `choice` where every row has options, `yes_no` where every gold answer is one of the two, else
     `exact`."""
-    columns: OwnColumns = Field(default_factory=OwnColumns)
+    columns: OwnColumns = OwnColumns()
     split: NonEmpty | None = None
     """Only rows that have this in column `split`."""
     choices: Annotated[tuple[NonEmpty, ...], Field(min_length=2, max_length=26), AfterValidator(unique)] = ()
