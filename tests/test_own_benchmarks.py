@@ -100,6 +100,14 @@ def test_columns_have_any_name(tmp_path):
     assert values([item], ["It is 1200 kilometres."]) == [1]
 
 
+def test_a_column_of_no_name_is_not_read(tmp_path):
+    path = write(tmp_path / "t.tsv", [row(1, hint="sunny"), row(2, image="")])
+    items = load(path, {"image": "", "hint": "", "kind": ""})
+    assert [(item.image, item.question, item.kind, item.cluster) for item in items] == [
+        (None, "What color is it?", "", "1"), (None, "What color is it?", "", "2")
+    ]  # fmt: skip
+
+
 def test_records_have_an_items_fields(tmp_path):
     records = [
         {"id": 1, "question": "Who?", "answers": ["Ann", "Anne"], "kind": "who", "suffix": "Be brief.", "image": None},

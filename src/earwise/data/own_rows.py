@@ -65,7 +65,7 @@ def _named(source: OwnSource, row: Row) -> Row:
         "image_path": value["image_path"],
         **{what: cell(value, what) for what in ("audio", "video", "cluster", "kind", "suffix", "split")},
         **dict(zip(LETTERS, _options(source, row), strict=False)),
-        "shows": "yes" if {columns["image"], columns["image_path"]} & row.keys() else "",
+        "shows": "yes" if ({columns["image"], columns["image_path"]} - {""}) & row.keys() else "",
     }
     image = cell(named, "image")
     if 0 < len(image) <= LONGEST_INDEX and "\0" not in image and (source.path.parent / image).is_file():

@@ -111,7 +111,8 @@ def find_known(benchmark: str) -> Benchmark:
     known = find(benchmark)
     if known is None:
         nearest = difflib.get_close_matches(benchmark, names(), n=1, cutoff=0.5)
-        remedy = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(names())}"
+        known_ones = f"known: {', '.join(names())}; for a file of your own, add --own"
+        remedy = f"did you mean {nearest[0]!r}?" if nearest else known_ones
         raise InputError(f"no audit for benchmark {benchmark!r}", remedy=remedy)
     return known
 
