@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,13 @@ from test_data_tsv import hallusion, mme, picture, rwqa, write
 from typer.testing import CliRunner
 
 from earwise.cli import app
-from earwise.data.audit import PUBLIC, PublicFile, audit_file
 from earwise.errors import InputError
-from earwise.evaluate.audit import audit, console_tables
+from earwise.evaluate.audit import audit, audit_file, console_tables
 from earwise.evaluate.benchmarks import load_benchmark
+from earwise.evaluate.benchmarks.registry import BUILT_IN
 from earwise.evaluate.suite import COLUMNS
+
+FILES = {name: benchmark.file for name, benchmark in BUILT_IN.items()}
 
 
 def pairs(*categories, images=2):
@@ -63,8 +66,8 @@ def test_the_public_files_counts_and_hash_are_expected_unless_it_is_ones_own(tmp
         "2 gold yes, the public file has 1,187",
     ]
     assert kinds(result) == {("error", "count"), ("warning", "hash")}
-    right = PublicFile("MME.tsv", result.file.md5, {"rows": 4, "categories": 1}, layout="mme")
-    monkeypatch.setattr("earwise.data.audit.PUBLIC", {"mme": right})
+    right = replace(BUILT_IN["mme"].file, md5=result.file.md5, counts={"rows": 4, "categories": 1})
+    monkeypatch.setitem(BUILT_IN, "mme", replace(BUILT_IN["mme"], file=right))
     assert audit("mme", path).findings == []
 
 
@@ -287,8 +290,8 @@ def test_every_benchmark_of_the_average_can_be_audited_and_loaded(tmp_path):
         "meld",
         "iemocap",
     }
-    assert set(COLUMNS) | others == set(PUBLIC)
-    for name, public in PUBLIC.items():
+    assert set(COLUMNS) | others == set(BUILT_IN)
+    for name, public in FILES.items():
         with pytest.raises(InputError, match=rf"{public.name}: no file for benchmark '{name}'"):
             load_benchmark(name, tmp_path)
         with pytest.raises(InputError, match="no file of benchmark"):
@@ -297,7 +300,7 @@ def test_every_benchmark_of_the_average_can_be_audited_and_loaded(tmp_path):
 
 def test_the_page_on_benchmarks_names_what_is_expected():
     rows = (Path(__file__).parent.parent / "docs/benchmarks.md").read_text(encoding="utf-8").splitlines()
-    for name, public in PUBLIC.items():
+    for name, public in FILES.items():
         (row,) = [line for line in rows if line.startswith(f"| `{name}` | `{public.name}` |")]
         assert public.md5 is None or f"`{public.md5}`" in row
         for count in public.counts.values():

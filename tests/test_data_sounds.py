@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from videos import write_video
 
-from earwise.data.audit import PUBLIC
 from earwise.data.avqa import about_the_audio, read_avqa
 from earwise.data.drops import Drops
 from earwise.data.media import save_wav
@@ -18,6 +17,7 @@ from earwise.data.parts import open_part
 from earwise.errors import InputError
 from earwise.evaluate.audit import audit
 from earwise.evaluate.benchmarks import aggregate, by_kind, load_benchmark, score_predictions
+from earwise.evaluate.benchmarks.registry import BUILT_IN
 from earwise.evaluate.totals import music_avqa_columns, music_avqa_parts
 from earwise.recipe.data import AvqaPart
 
@@ -302,7 +302,7 @@ def test_a_number_that_an_id_already_has_is_not_given_again(tmp_path):
 
 
 def test_each_edition_of_music_avqa_is_expected_to_have_its_own_counts():
-    public = PUBLIC["music_avqa"]
+    public = BUILT_IN["music_avqa"].file
     for rows in (9129, 9185):
         counts = public.expected(Path("avqa-test.json"), rows)
         assert counts["rows"] == rows == sum(number for name, number in counts.items() if name != "rows")

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from earwise.data.audit import audit_file
 from earwise.data.avqa import TYPES, read_avqa
 from earwise.data.items import read_items
 from earwise.data.media import load_audio
 from earwise.data.prompts import query_text
 from earwise.data.video import check_video, sound_file
 from earwise.errors import InputError
+from earwise.evaluate.audit import audit_file
 from earwise.evaluate.benchmarks import aggregate, gold_answers, load_benchmark, score_predictions
 from earwise.evaluate.labels import VOCABULARY
 from earwise.micro.sounds.chains import parse_chain

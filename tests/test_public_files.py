@@ -91,7 +91,7 @@ def test_choice_questions_load_audit_and_score(tmp_path, name, packed, file, key
 
 @pytest.mark.parametrize(("edition", "size", "twice"), [("json", 9185, 55), ("json_update", 9129, 0)])
 def test_both_editions_of_music_avqa_load_audit_and_score(tmp_path, monkeypatch, edition, size, twice):
-    monkeypatch.setattr("earwise.data.audit.load_audio", lambda path: None)  # 6,399 times the same stub
+    monkeypatch.setattr("earwise.data.audit_scans.load_audio", lambda path: None)  # 6,399 times the same stub
     records = unpack(f"music_avqa_{edition}.json.gz", tmp_path / "avqa-test.json")
     stub(tmp_path, [f"audios/{record['video_id']}.wav" for record in records[:1]])
     for record in records[1:]:  # one folder of links to one sound

@@ -138,7 +138,11 @@ def audit(
     benchmark: Annotated[str, typer.Argument(help="Name of the benchmark, e.g. mme; or: train.", show_default=False)],
     file: Annotated[Path, typer.Argument(help="Its file; after train, a recipe.", show_default=False)],
     own: Annotated[
-        bool, typer.Option("--own", help="The file is not the public one: expect no hash or counts.")
+        bool,
+        typer.Option(
+            "--own",
+            help="The file is your own, not the public one; of another name: a table, records, or their recipe.",
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:

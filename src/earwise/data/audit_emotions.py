@@ -60,7 +60,7 @@ MELD_OTHERS: Final[Mapping[str, Mapping[str, int]]] = {
 }
 """The other two splits. MELD's page says 1,039 dialogues in train; its table has 1,038."""
 
-IEMOCAP: Final[Mapping[str, int]] = {
+IEMOCAP_COUNTS: Final[Mapping[str, int]] = {
     "rows": 5531,
     "ang": 1103,
     "hap": 1636,
@@ -88,7 +88,7 @@ def read_every_session(path: Path, *, refuse: Refuse | None = None) -> list[Item
     return read_iemocap(path, sessions=_sessions(path), refuse=refuse)
 
 
-def meld_extras(path: Path, items: Sequence[Item], findings: list[Finding]) -> dict[str, int]:
+def meld_extras(path: Path, items: Sequence[Item], findings: list[Finding], num_rows: int) -> dict[str, int]:
     """Rows of each emotion and dialogues, with clip or without, clips that no row names, and what is known to be wrong
     with the release: among the `findings` that there are, known defects become warnings.
     """
@@ -108,7 +108,7 @@ def meld_extras(path: Path, items: Sequence[Item], findings: list[Finding]) -> d
     }
 
 
-def iemocap_extras(path: Path, items: Sequence[Item], findings: list[Finding]) -> dict[str, int]:
+def iemocap_extras(path: Path, items: Sequence[Item], findings: list[Finding], num_rows: int) -> dict[str, int]:
     """Items of each session, turns that are left out by label, and what is amiss with the transcripts."""
     drops = Drops()
     sessions = _sessions(path)

@@ -52,7 +52,7 @@ def derived_path(kind: str, content: str, *choices: object, ending: str = "") ->
     """Where the file or folder is that is made from `content` (a digest) by `choices`.
 
     Args:
-        kind: folder of the cache: `images`, `crops`, `frames`, `sounds`.
+        kind: folder of the cache: `images`, `crops`, `frames`, `sounds`, `media`.
         content: hex SHA-256 of what it is made from.
         choices: everything else that decides what it holds.
         ending: of its name, with the dot.

@@ -21,6 +21,8 @@ from earwise.data.drops import Drops
 from earwise.data.printed_lists import printed_list
 from earwise.data.suffixes import split_suffix
 from earwise.data.tsv_images import LINE, Row, TsvImages, cell, row_name
+from earwise.data.tsv_layouts import CHOICE_SUFFIX, LAYOUTS, Layout
+from earwise.data.tsv_layouts import hallusion_place as hallusion_place
 from earwise.errors import InputError, about
 from earwise.io.files import found_file, open_text
 from earwise.records import Item
@@ -28,41 +30,6 @@ from earwise.records import Item
 MAX_FIELD_CHARS: Final = 512 * 1024 * 1024
 """Largest field that is read; base64 images of documents pass the csv module's own limit of 131,072."""
 
-
-@dataclass(frozen=True)
-class Layout:
-    """What a benchmark's TSV file must have, beyond index, question, answer and an image."""
-
-    columns: tuple[str, ...] = ()
-    listed_answers: bool = False
-    """The answer field is a Python list of accepted answers."""
-    kind: str = "category"
-    """Column that results are broken down by."""
-    suffix: str = ""
-    """The answer-format request that VLMEvalKit adds to a question; one that is in the file counts instead."""
-    text_only_rows: bool = False
-    """Rows without an image are asked by other benchmarks, not by this one: they are expected, and left out."""
-
-
-ONE_WORD: Final = "\nAnswer the question using a single word or phrase."
-
-LAYOUTS: Final[Mapping[str, Layout]] = {
-    "mme": Layout(columns=("category",)),
-    "hallusionbench": Layout(columns=("category", "l2-category"), kind="l2-category", text_only_rows=True),
-    "realworldqa": Layout(columns=("A", "B")),
-    "textvqa": Layout(listed_answers=True, suffix=ONE_WORD),
-    "chartqa": Layout(columns=("split",), kind="split", suffix=ONE_WORD),
-    "docvqa": Layout(listed_answers=True, suffix=ONE_WORD),
-    "infovqa": Layout(listed_answers=True, suffix=ONE_WORD),
-}
-
-CHOICE_SUFFIX: Final = "\nPlease select the correct answer from the options above."
-"""What VLMEvalKit adds to a question with options."""
-
-KNOWN_DEFECTS: Final[Mapping[str, Mapping[str, str]]] = {
-    "realworldqa": dict.fromkeys(("105", "633", "731"), "options lost in the public file (VLMEvalKit issue 677)"),
-}
-"""Benchmark -> index -> what is wrong with that row of the public file."""
 
 SAID_NOTHING: Final = " "
 """Stands for the answer of an annotator who gave none; an item's answers are not empty, and scorers strip it."""
@@ -90,14 +57,13 @@ class Scan:
 
 
 def read_tsv(
-    path: str | Path, benchmark: str, *, split: str | None = None, known_defects: Mapping[str, str] | None = None
+    path: str | Path, layout: str | Layout, *, split: str | None = None, known_defects: Mapping[str, str] | None = None
 ) -> list[Item]:
-    """Read `path` as `benchmark` (a key of `LAYOUTS`); only rows of `split` if one is named.
+    """Read `path` as a table of `layout` (or a key of `LAYOUTS`); only rows of `split` if one is named.
 
     `known_defects` maps an index to what is wrong with that row of the public file: if the row is indeed refused, it is
     left out and the log says so. So are rows without image; nothing else is ever left out. The cluster is the image
-    named by its content; for MME category and image, so that its two questions pair; for HallusionBench the set, which
-    holds all figures and questions that are counted together.
+    named by its content, unless the layout says otherwise.
     Raises `InputError` naming the file and the row for missing columns, too many fields, a duplicate index, broken
     base64, an empty question or answer, and options lost (a gold letter without its option).
     """
@@ -108,7 +74,7 @@ def read_tsv(
             raise error
         log.warning("left out a known defect, %s: %s", known[index], error)
 
-    scan = scan_tsv(Path(path), benchmark, split, refuse)
+    scan = scan_tsv(Path(path), LAYOUTS[layout] if isinstance(layout, str) else layout, split, refuse)
     if scan.text_only:
         log.info("%s: %d rows without an image are no part of the benchmark and left out", path, scan.text_only)
     odd = Drops()
@@ -125,15 +91,14 @@ def read_tsv(
     return scan.items
 
 
-def scan_tsv(path: Path, benchmark: str, split: str | None, refuse: Refuse, *, write_images: bool = True) -> Scan:
+def scan_tsv(path: Path, layout: Layout, split: str | None, refuse: Refuse, *, write_images: bool = True) -> Scan:
     """The items of all rows that `refuse` was not told of, and what is odd about the file.
 
     With `write_images` off, every image is decoded to its last line instead of being written; items then name files
     that are not there. Raises `InputError` for a file that cannot be read as a whole.
     """
-    layout = LAYOUTS[benchmark]
     if not found_file(path):
-        raise InputError(f"{benchmark} file not found", file=path)
+        raise InputError(f"{layout.name} file not found", file=path)
     images, scan = TsvImages(path, write=write_images), Scan()
     rows: dict[str, Row] = {}
     for row in _rows(path, layout, refuse, scan.short):
@@ -147,7 +112,7 @@ def scan_tsv(path: Path, benchmark: str, split: str | None, refuse: Refuse, *, w
         except InputError as error:
             refuse("", error)
             continue
-        if image:
+        if image or not layout.needs_image:
             rows[index] = {**row, "image": image}
         elif split in (None, row.get("split", "").strip()):
             scan.without_image.append(row_name(row))
@@ -155,7 +120,7 @@ def scan_tsv(path: Path, benchmark: str, split: str | None, refuse: Refuse, *, w
         if split is not None and row.get("split", "").strip() != split:
             continue
         try:
-            scan.items.append(_item(benchmark, layout, path, row, images.of(index, rows)))
+            scan.items.append(_item(layout, path, row, images.of(index, rows) if row["image"] else ""))
         except InputError as error:
             refuse(index, error)
     scan.pictures = images.notes
@@ -169,18 +134,6 @@ def _is_text_only(row: Row, images: TsvImages) -> bool:
     parts = row["index"].strip().split("_")
     asked_in_words = len(parts) >= 6 and parts[2] == "0"  # CATEGORY_SUBCATEGORY_INPUT_...: 0 is text only
     return asked_in_words or not images.path_is_there(row)
-
-
-def hallusion_place(index: str) -> tuple[str, str, str]:
-    """Set, figure and question that an index of HallusionBench names.
-
-    The index reads `CATEGORY_SUBCATEGORY_INPUT_SET_FIGURE_QUESTION`. Raises `InputError` for another form.
-    """
-    parts = index.split("_")
-    if len(parts) < 6:
-        remedy = "an index reads CATEGORY_SUBCATEGORY_INPUT_SET_FIGURE_QUESTION"
-        raise InputError(f"index {index!r} does not name set, figure and question", remedy=remedy)
-    return parts[3], parts[4], parts[5]
 
 
 def _new_index(row: Row, rows: Mapping[str, Row], path: Path) -> str:
@@ -217,7 +170,13 @@ def _rows(path: Path, layout: Layout, refuse: Refuse, short: list[tuple[str, str
                 if len(fields) < len(header):
                     lacking = f"{len(fields)} fields where the header has {len(header)}"
                     short.append((f"line {number}", lacking))
-                yield {**dict.fromkeys(header, ""), **dict(zip(header, fields, strict=False)), LINE: str(number)}
+                row = {**dict.fromkeys(header, ""), **dict(zip(header, fields, strict=False)), LINE: str(number)}
+                try:
+                    named = layout.row(row) if layout.row is not None else row
+                except InputError as error:
+                    refuse("", error)
+                    continue
+                yield named
     except csv.Error as error:
         raise InputError(f"not a readable TSV file: {error}", file=path, record=f"after line {before}") from None
     finally:
@@ -251,23 +210,26 @@ def _what_is_wrong(fields: Sequence[str], header: Sequence[str]) -> str | None:
 
 
 def _require_columns(header: Sequence[str], layout: Layout, path: Path) -> None:
+    if len(set(header)) != len(header):
+        raise InputError("a column occurs twice", file=path, record="header")
+    if layout.check is not None:
+        layout.check(header)
+        return
     missing = [name for name in ("index", "question", "answer", *layout.columns) if name not in header]
     if "image" not in header and "image_path" not in header:
         missing.append("image (or image_path)")
     if missing:
         raise InputError(f"missing columns: {', '.join(missing)}", file=path, remedy=f"it has: {', '.join(header)}")
-    if len(set(header)) != len(header):
-        raise InputError("a column occurs twice", file=path, record="header")
 
 
-def _item(benchmark: str, layout: Layout, path: Path, row: Row, image: str) -> Item:
+def _item(layout: Layout, path: Path, row: Row, image: str) -> Item:
     question, suffix = split_suffix(row["question"].strip())
     suffix = suffix or layout.suffix
     if not question:
         raise InputError("empty question", file=path, record=row_name(row))
     answers = _answers(layout, path, row)
     choices = _choices(path, row)
-    if choices or (benchmark == "realworldqa" and len(answers[0]) == 1 and answers[0] in LETTERS):
+    if choices or (layout.letters_need_options and len(answers[0]) == 1 and answers[0] in LETTERS):
         letter = gold_letter(answers[0], choices)
         if letter is None:
             what = f"gold answer {answers[0]!r} is not among the options {list(choices)}"
@@ -277,26 +239,21 @@ def _item(benchmark: str, layout: Layout, path: Path, row: Row, image: str) -> I
         answers, suffix = (letter,), suffix or (CHOICE_SUFFIX if choices else "")
     shown = cell(row, "image_path") or (Path(image).name if is_derived(image) else image)
     kind = row.get(layout.kind, "").strip()
-    return Item(
-        id=f"{benchmark}-{row['index'].strip()}",
-        source=benchmark,
+    with about(row_name(row), path):
+        cluster = layout.cluster(kind, shown, row["index"].strip()) if layout.cluster is not None else None
+    item = Item(
+        id=f"{layout.name}-{row['index'].strip()}",
+        source=layout.name,
         question=question,
         answers=answers,
         choices=choices,
-        image=image,
-        cluster=_cluster(benchmark, kind, row, path, shown) or (Path(image).name if is_derived(image) else image),
+        image=image or None,
+        cluster=cluster or (Path(image).name if is_derived(image) else image),
         kind=kind,
         suffix=suffix,
         meta={"index": row["index"].strip()},
     )
-
-
-def _cluster(benchmark: str, kind: str, row: Row, path: Path, image: str) -> str | None:
-    """What is resampled as one, where that is not the image."""
-    if benchmark == "hallusionbench":
-        with about(row_name(row), path):
-            return f"{kind}/{hallusion_place(row['index'].strip())[0]}"
-    return f"{kind}/{image}" if benchmark == "mme" else None
+    return layout.finish(item, row) if layout.finish is not None else item
 
 
 def _answers(layout: Layout, path: Path, row: Row) -> tuple[str, ...]:

@@ -44,6 +44,10 @@ def cell(row: Row, column: str) -> str:
     return "" if text.lower() in _NOTHING else text
 
 
+class SeveralImages(InputError):
+    """A row shows more than one image."""
+
+
 class TsvImages:
     """The images of the TSV file at `path`: written once each, found again by the index of their row.
 
@@ -141,7 +145,8 @@ class TsvImages:
         if elements is None or not all(isinstance(element, str) for element in elements):
             raise self._error(f"not a list: {field[:60]}", row)
         if len(elements) != 1:
-            raise self._error(f"{len(elements)} images in one row; one is supported", row)
+            what = f"{len(elements)} images in one row; one is supported"
+            raise SeveralImages(what, file=self._path, record=row_name(row))
         return str(elements[0]).strip()
 
     def _error(self, what: str, row: Row) -> InputError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,17 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from earwise.data.audit import PUBLIC, FileAudit, Finding, audit_file
+from earwise.data.audit import FileAudit, Finding, audit_public_file
+from earwise.data.audit_scans import explained
 from earwise.data.choices import LETTERS
 from earwise.errors import InputError
-from earwise.evaluate.benchmarks import gold_answers
-from earwise.evaluate.labels import VOCABULARY, normalise
-from earwise.evaluate.scoring import SCORERS, SPLITS, Scorer
+from earwise.evaluate.benchmarks.benchmark import Benchmark
+from earwise.evaluate.benchmarks.own import check_gold, own_benchmark, rules_of
+from earwise.evaluate.benchmarks.registry import find, names
+from earwise.evaluate.reading import Scorer
 from earwise.io.messages import printable
+from earwise.recipe.evaluate import Own
+from earwise.recipe.read import load_recipe
 from earwise.records import Item
 
 
@@ -61,20 +65,65 @@ class Audit:
 
 
 def audit(benchmark: str, path: str | Path, *, own: bool = False) -> Audit:
-    """Audit the file at `path` as `benchmark` (a key of `data.audit.PUBLIC`); see `data.audit.audit_file` for `own`.
+    """Audit the file at `path` as `benchmark`; see `data.audit.audit_public_file` for `own`.
 
-    Raises `InputError` for an unknown benchmark, naming the nearest, and for a file that is not there.
+    With `own`, another name is that of a benchmark of one's own: `path` is its table or its records, read by the
+    defaults of `[evaluate.own.NAME]`, or the recipe that has this table. Raises `InputError` for an unknown benchmark,
+    naming the nearest, and for a file that is not there.
     """
-    if benchmark not in PUBLIC:
-        nearest = difflib.get_close_matches(benchmark, PUBLIC, n=1, cutoff=0.5)
-        remedy = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(PUBLIC)}"
+    path = Path(path)
+    if own and find(benchmark) is None:
+        return _audit_own(benchmark, _own_table(benchmark, path))
+    known = find_known(benchmark)
+    return audit_items(known, audit_public_file(benchmark, known.file, path, own=own))
+
+
+def _own_table(name: str, path: Path) -> Own:
+    if path.suffix != ".toml":
+        return Own(file=str(path), format="tsv" if path.suffix.lower() == ".tsv" else "jsonl")
+    recipe = load_recipe(path)
+    if recipe.evaluate is None or name not in recipe.evaluate.own:
+        raise InputError("missing table, the benchmark is described there", file=path, record=f"evaluate.own.{name}")
+    return recipe.evaluate.own[name]
+
+
+def _audit_own(name: str, own: Own) -> Audit:
+    benchmark = own_benchmark(name, own)
+    file = audit_public_file(name, benchmark.file, own.file, own=True)
+    benchmark = replace(benchmark, rules=rules_of(own, file.items))
+    fit, unfit = [], []
+    for item in file.items:
+        try:
+            check_gold(benchmark.rules, item, own)
+            fit.append(item)
+        except InputError as error:
+            unfit.append(Finding("gold", "error", item.id, explained(error)))
+    return audit_items(benchmark, replace(file, items=fit, findings=[*file.findings, *unfit]))
+
+
+def audit_file(benchmark: str, path: str | Path, *, own: bool = False) -> FileAudit:
+    """What the file at `path` holds, read as `benchmark`, without its scorers; raises `InputError` as `audit` does."""
+    return audit_public_file(benchmark, find_known(benchmark).file, path, own=own)
+
+
+def find_known(benchmark: str) -> Benchmark:
+    """The benchmark of this name; raises `InputError` naming the nearest if there is none."""
+    known = find(benchmark)
+    if known is None:
+        nearest = difflib.get_close_matches(benchmark, names(), n=1, cutoff=0.5)
+        known_ones = f"known: {', '.join(names())}; for a file of your own, add --own"
+        remedy = f"did you mean {nearest[0]!r}?" if nearest else known_ones
         raise InputError(f"no audit for benchmark {benchmark!r}", remedy=remedy)
-    file = audit_file(benchmark, path, own=own)
+    return known
+
+
+def audit_items(benchmark: Benchmark, file: FileAudit) -> Audit:
+    """What the benchmark's own scorers make of the gold answers of a file."""
     findings, ceiling = list(file.findings), {}
-    for profile, scorer in SCORERS[SPLITS.get(benchmark, benchmark)].items():
+    for profile, scorer in benchmark.rules.scorers.items():
         best = []
         for item in file.items:
-            score = partial(_score, scorer, item, gold_answers(benchmark, item))
+            score = partial(_score, scorer, item, benchmark.gold(item))
             try:
                 best.append(_best(item, score))
                 findings += _doubts(item, profile, best[-1], score)
@@ -82,15 +131,8 @@ def audit(benchmark: str, path: str | Path, *, own: bool = False) -> Audit:
                 findings.append(Finding("gold", "error", item.id, f"{profile}: {error.what}"))
         if best:
             ceiling[profile] = 100 * sum(best) / len(best)
-    if benchmark == "music_avqa":
-        findings += _outside_of_vocabulary(file.items)
-    return Audit(benchmark, file, findings, ceiling)
-
-
-def _outside_of_vocabulary(items: Sequence[Item]) -> Iterator[Finding]:
-    for item in items:
-        if normalise(item.answers[0]) not in VOCABULARY:
-            yield Finding("gold", "error", item.id, f"answer {item.answers[0]!r} is not of the closed vocabulary")
+    findings += benchmark.doubts(file.items)
+    return Audit(benchmark.name, file, findings, ceiling)
 
 
 def _score(scorer: Scorer, item: Item, golds: Sequence[str], answer: str) -> float:

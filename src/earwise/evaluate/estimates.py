@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from earwise.evaluate.gap import Floats, Metric, Z, agree, ends, metric_draws, share_unseen
+from earwise.evaluate.benchmarks.registry import find
+from earwise.evaluate.gap import Floats, Metric, Z, agree, ends, metric_draws, metric_interval, share_unseen
 from earwise.evaluate.suite import COLUMNS
 from earwise.evaluate.totals import metric
 from earwise.evaluate.yes_no import parse_strict
@@ -22,6 +23,7 @@ MEAN: Final = "mean"
 
 Cells = Sequence[Sequence[Score]]
 """For each seed the scores of one model under one view, all of the same items in the same order."""
+Totals = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,19 @@ def number(benchmark: str, cell: Sequence[Score]) -> float:
     return float(np.mean(ones))
 
 
+def other_totals(benchmark: str, cells: Cells) -> Totals:
+    """`{NAME: {"value", "ci95", "by_seed"}}`, 0-100: what is reported of `benchmark` beside its score.
+
+    Seeds are averaged; intervals are a bootstrap over clusters, the same resamples for every number.
+    """
+    found = find(benchmark)
+    groups = clusters(cells[0])
+    return {
+        total.name: _told([total.metric(cell) for cell in cells], groups)
+        for total in (found.totals if found is not None else ())
+    }
+
+
 def columns_of(cell: Sequence[Score]) -> list[str]:
     """The benchmarks whose plain mean the scores give, in the order of `suite.COLUMNS`."""
     return [name for name, _ in _columns(MEAN, cell)]
@@ -127,3 +142,12 @@ def _distinct(cell: Sequence[Score]) -> Sequence[Score]:
     if len({score.source for score in cell}) == 1:
         return cell
     return [score.model_copy(update={"item": f"{score.source}/{score.item}"}) for score in cell]
+
+
+def _told(metrics: Sequence[Metric], groups: Sequence[str]) -> dict[str, Any]:
+    """A number over seeds with its interval, and each seed's own."""
+    value, low, high = metric_interval(
+        lambda weights: np.mean([one(weights) for one in metrics], axis=0), groups, bounds=(0.0, 100.0)
+    )
+    whole = np.ones((1, len(groups)))
+    return {"value": value, "ci95": [low, high], "by_seed": [float(one(whole)[0]) for one in metrics]}

@@ -26,6 +26,16 @@ def exact(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> floa
     return float(plain != "" and any(_plain(gold) == plain for gold in golds))
 
 
+def contains(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
+    """1 if a gold answer stands in the answer as whole words, both in lower case, one written form, and without marks.
+
+    What the answer denies counts as well: `not red` contains `red`.
+    """
+    said = f" {' '.join(words_of(prediction))} "
+    wanted = [" ".join(words_of(gold)) for gold in golds]
+    return float(any(gold and f" {gold} " in said for gold in wanted))
+
+
 def word_accuracy(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
     """1 - word error rate of a transcript, at least 0; words in lower case without marks, the nearest gold counts.
 

@@ -130,7 +130,7 @@ def transcribe(model: OmniModel, samples: Sequence[Sample], instruction: str, ma
 def scored(found: Prediction, item: Item, profile: Profile) -> Score:
     """What a prediction about `item` is worth."""
     source, choices = found.source, item.choices or None
-    value = score(scorer_name(source), gold_answers(source, item), found.text, choices, profile)
+    value = score(scorer_name(source, item), gold_answers(source, item), found.text, choices, profile)
     return Score(
         item=item.id,
         source=source,

@@ -6,7 +6,7 @@ Scores of several seeds are averaged item by item before anything is resampled, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -15,12 +15,11 @@ import numpy as np
 from scipy import stats
 
 from earwise.errors import InputError
-from earwise.evaluate.benchmarks import YES_NO, by_kind, invalid_rate, yes_rate
-from earwise.evaluate.emotion import LABELS, emotion_totals
-from earwise.evaluate.estimates import MEAN, Cells, clusters, columns_of, estimate, number, yes_interval
+from earwise.evaluate.benchmarks.outcome import asks_yes_no, by_kind, invalid_rate, yes_rate
+from earwise.evaluate.benchmarks.registry import find
+from earwise.evaluate.estimates import MEAN, Cells, clusters, columns_of, estimate, number, other_totals, yes_interval
 from earwise.evaluate.gap import paired_gap
 from earwise.evaluate.outcomes import OVERALL as OVERALL
-from earwise.evaluate.published import MMALIGN
 from earwise.evaluate.suite import COLUMNS
 from earwise.evaluate.yes_no import parse_strict
 from earwise.records import Score, View
@@ -97,18 +96,24 @@ class ScoreTable:
 
 
 def summarise_models(
-    table: ScoreTable, text_view: View, speech_view: View, pairs: Mapping[str, tuple[View, View]] = MappingProxyType({})
+    table: ScoreTable,
+    text_view: View,
+    speech_view: View,
+    pairs: Mapping[str, tuple[View, View]] = MappingProxyType({}),
+    yes_no: Collection[str] = (),
 ) -> dict[str, dict[str, Json]]:
     """`{MODEL: {BENCHMARK: {"n", "views", "gap", "gaps", "kinds", ...}}}`; scores are 0-100, rates are shares.
 
     Benchmarks stand in the order of `ScoreTable.benchmarks`. `MEAN` has `columns`, the benchmarks that it averages;
-    yes/no benchmarks have `yes_truth`, the share of gold answers that say yes; MMAlign has `kind_ci95`; views of MELD
-    and IEMOCAP have `totals` (`emotion.emotion_totals`).
+    yes/no benchmarks, to which those of `yes_no` belong, have `yes_truth`, the share of gold answers that say yes;
+    MMAlign has `kind_ci95`; views of benchmarks that report more than a score have `totals`.
     """
-    truths = {name: _yes_truth(table, name) for name in table.benchmarks if name in YES_NO}
+    truths = {name: _yes_truth(table, name) for name in table.benchmarks if name in yes_no or asks_yes_no(name)}
     return {
         model: {
-            benchmark: _benchmark(table, model, benchmark, *pairs.get(benchmark, (text_view, speech_view)))
+            benchmark: _benchmark(
+                table, model, benchmark, *pairs.get(benchmark, (text_view, speech_view)), benchmark in yes_no
+            )
             | ({"yes_truth": truths[benchmark]} if benchmark in truths else {})
             for benchmark in table.benchmarks
             if table.views(model, benchmark)
@@ -117,13 +122,15 @@ def summarise_models(
     }
 
 
-def _benchmark(table: ScoreTable, model: str, benchmark: str, text_view: View, speech_view: View) -> Json:
+def _benchmark(
+    table: ScoreTable, model: str, benchmark: str, text_view: View, speech_view: View, own_yes_no: bool
+) -> Json:
     views = {view: table.get(model, benchmark, view) for view in table.views(model, benchmark)}
     views = {view: cells for view, cells in views.items() if cells}
     first = next(iter(views.values()))
     result: Json = {
         "n": len(views.get(speech_view, first)[0]),
-        "views": {view: _view(benchmark, cells) for view, cells in views.items()},
+        "views": {view: _view(benchmark, cells, own_yes_no) for view, cells in views.items()},
         "gap": None,
         "gaps": {
             step: difference(benchmark, views[before], views[after])
@@ -136,16 +143,17 @@ def _benchmark(table: ScoreTable, model: str, benchmark: str, text_view: View, s
         result["gap"] = difference(benchmark, views[text_view], views[speech_view])
     if benchmark == MEAN:
         result["columns"] = columns_of(first[0])
-    if benchmark in MMALIGN:
+    if (known := find(benchmark)) is not None and known.kind_intervals:
         both = {view: cells for view, cells in views.items() if view in (text_view, speech_view)}
         result["kind_ci95"] = _kind_intervals(benchmark, both)
     return result
 
 
-def _view(benchmark: str, cells: Cells) -> Json:
+def _view(benchmark: str, cells: Cells, own_yes_no: bool) -> Json:
     one = estimate(benchmark, cells)
-    totals = {"totals": emotion_totals(benchmark, cells)} if benchmark in LABELS else {}
-    yes = [yes_rate(benchmark, cell) for cell in cells]
+    found = other_totals(benchmark, cells)
+    totals = {"totals": found} if found else {}
+    yes = [yes_rate(benchmark, cell, own=own_yes_no) for cell in cells]
     return {
         "score": one.value,
         "ci95": [one.low, one.high],
@@ -219,7 +227,9 @@ def difference(benchmark: str, first: list[list[Score]], second: list[list[Score
     one = estimate(benchmark, first, second)
     gap = paired_gap(_item_means(first), _item_means(second), clusters(first[0]))
     p = gap.mcnemar_p if gap.mcnemar_p is not None else _z_test(gap.value, gap.se)
-    if benchmark == MEAN or benchmark in LABELS:  # benchmarks or emotions weigh the same there, not items
+    known = find(benchmark)
+    if benchmark == MEAN or (known is not None and not known.items_weigh_alike):
+        # Benchmarks or emotions weigh the same there, not items.
         p = _z_test(one.value, one.se)
     result: Json = {"value": one.value, "ci95": [one.low, one.high], "p": p}
     result["by_seed"] = [number(benchmark, x) - number(benchmark, y) for x, y in zip(first, second, strict=True)]

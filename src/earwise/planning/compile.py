@@ -141,6 +141,7 @@ class Compiler:
             files=tuple(ShownFile(name=name, views=shown_of(recipe, name)) for name in used_item_files(recipe)),
             benchmarks=tuple(self.benchmarks.values()),
             shown=tuple(shown),
+            profile=evaluate.profile if evaluate is not None else None,
             bring_descriptions=recipe.descriptions is None,
             check=self.folder_check,
         )
@@ -474,7 +475,7 @@ class Compiler:
             model=model,
             data=self.data,
             predictions=tuple(predictions),
-            benchmarks=tuple(one.benchmark for one in predictions),
+            benchmarks=tuple(_benchmark(evaluate, one.benchmark.name, scored=True) for one in predictions),
             profile=evaluate.profile,
             condition=condition,
             seed=seed,
@@ -531,13 +532,14 @@ class Compiler:
         assert evaluate is not None
         return tuple(
             AskedBenchmark(
-                source=source,
+                source=_benchmark(evaluate, name, scored=True),
                 views=evaluate.views_of.get(name),
+                asked=evaluate.asked(name),
                 clips=self.clips.get(f"benchmarks/{name}"),
                 descriptions=self.described(name),
                 gate=self.gates.get(f"benchmarks/{name}"),
             )
-            for name, source in self.benchmarks.items()
+            for name in self.benchmarks
         )
 
     @_once
@@ -577,9 +579,13 @@ class Compiler:
         )
 
 
-def _benchmark(evaluate: Evaluate, name: str) -> BenchmarkSource:
+def _benchmark(evaluate: Evaluate, name: str, *, scored: bool = False) -> BenchmarkSource:
+    """A benchmark. Unless it is `scored`, how it is scored does not count."""
+    own = evaluate.own.get(name)
     return BenchmarkSource(
         name=name,
+        own=own if own is None or scored else own.model_copy(update={"scoring": None}),
+        file=Input(f"evaluate.own.{name}.file", own.file, Path(own.file)) if own is not None else None,
         limit=evaluate.limit,
         mmalign=evaluate.mmalign if name.startswith("mmalign") else None,
         iemocap=evaluate.iemocap if name == "iemocap" else None,

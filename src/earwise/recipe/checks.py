@@ -316,6 +316,9 @@ def _evaluation(recipe: Recipe) -> Iterator[Disagreement]:
     for name in recipe.evaluate.views_of:
         if name not in recipe.evaluate.benchmarks:
             yield f"evaluate.views_of.{name}", "is not among evaluate.benchmarks"
+    for name in recipe.evaluate.own:
+        if name not in recipe.evaluate.benchmarks:
+            yield f"evaluate.own.{name}", "is not among evaluate.benchmarks"
     spoken = [view for view in recipe.evaluate.every_view if view in SPOKEN_VIEWS]
     deaf = recipe.model is None or not isinstance(recipe.model.ears, NativeEars)
     if spoken and deaf and not {*recipe.evaluated} - {BASE}:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_va
 
 from earwise.io.limits import MAX_COUNT
 from earwise.recipe.table import Count, Name, Seed, Session, Settings, Share, unique
+from earwise.records import NonEmpty
 from earwise.views import SPOKEN_VIEWS, View
 
 AttentionView = Literal["image_text", "image_spoken_form", "image_speech", "text_only", "speech_only"]
@@ -30,6 +31,66 @@ class Iemocap(Settings):
     """Which sessions of IEMOCAP are tested: those that nothing is learned from."""
 
     sessions: Annotated[tuple[Session, ...], Field(min_length=1), AfterValidator(unique)] = (5,)
+
+
+class OwnColumns(Settings):
+    """Which column of a table, or field of a record, holds what. An empty text reads nothing; None is the format's own
+    name for it.
+    """
+
+    id: str | None = None
+    question: str | None = None
+    hint: str | None = None
+    """Read before the question."""
+    answer: str | None = None
+    choices: str | None = None
+    """One column that holds a list. A table has a column for each option instead, `A`, `B`, ..., when absent."""
+    image: str | None = None
+    """In a table base64, or the id of the row that has it; in a record a path."""
+    image_path: str | None = None
+    audio: str | None = None
+    video: str | None = None
+    cluster: str | None = None
+    kind: str | None = None
+    suffix: str | None = None
+    split: str | None = None
+
+
+class Own(Settings):
+    """A file of one's own as a benchmark, without code: how it is read, and how answers are scored."""
+
+    file: NonEmpty
+    format: Literal["tsv", "jsonl"] | None = None
+    """What the file's name ends in when absent."""
+    scoring: Literal["exact", "contains", "choice", "yes_no", "anls", "vqa", "relaxed", "number"] | None = None
+    """When absent, `choice` where every row has options, `yes_no` where every gold answer is one of the two, else
+    `exact`."""
+    columns: OwnColumns = OwnColumns()
+    split: NonEmpty | None = None
+    """Only rows that have this in column `split`."""
+    choices: Annotated[tuple[NonEmpty, ...], Field(min_length=2, max_length=26), AfterValidator(unique)] = ()
+    """Options of rows that have none of their own."""
+    suffix: str | None = None
+    """Answer-format request of rows that have none of their own; an empty text asks for no format."""
+    kind: str = ""
+    """Kind of rows that have none of their own."""
+
+    speed_only: ClassVar[frozenset[str]] = frozenset({"file"})
+    """Its content is an input of the stages that read it; where it lies decides nothing."""
+
+    @model_validator(mode="after")
+    def _format_is_clear(self) -> Self:
+        if self.format is None and self.read_as is None:
+            raise ValueError(f"format is missing, and the name {self.file!r} ends in neither .tsv nor .jsonl")
+        return self
+
+    @property
+    def read_as(self) -> Literal["tsv", "jsonl"] | None:
+        """The format, given or told by the file's name."""
+        if self.format is not None:
+            return self.format
+        ending = self.file.rpartition(".")[2].lower()
+        return "tsv" if ending == "tsv" else "jsonl" if ending in ("jsonl", "json") else None
 
 
 def _tuples(table: Any) -> Any:
@@ -62,6 +123,8 @@ class Evaluate(Settings):
     """As far as it is published, and our choice in the rest, when absent."""
     iemocap: Iemocap | None = None
     """The fifth session when absent."""
+    own: dict[Name, Own] = Field(default={})
+    """Files of one's own that are among `benchmarks`, by name."""
     profile: Literal["strict", "vlmevalkit", "lmms_eval", "official"] = "strict"
     suffix: Literal["none", "text", "spoken"] = "none"
     """How the answer-format request of an item is given."""
@@ -81,10 +144,10 @@ class Evaluate(Settings):
         return "sound_text" if self.speech_view not in self.views and "sound_text" in self.views else self.speech_view
 
     def for_stage(self) -> dict[str, JsonValue]:
-        """A recipe that says nothing of IEMOCAP, or of views of single benchmarks, has the fingerprint that it had
-        before there was anything to say.
+        """A recipe that says nothing of IEMOCAP, of views of single benchmarks, or of benchmarks of its own, has the
+        fingerprint that it had before there was anything to say.
         """
-        later = ("iemocap", "views_of")
+        later = ("iemocap", "views_of", "own")
         return {name: value for name, value in super().for_stage().items() if name not in later or value}
 
     def asked(self, benchmark: str) -> tuple[View, ...]:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from earwise.report.doubts import doubt_lines
 from earwise.report.guards import guard_lines
 from earwise.report.summary import GapScore, Summary, as_summary
 from earwise.report.tables import ResultTable, result_table
@@ -18,11 +19,12 @@ from earwise.report.words import model_label, number, percent, view_label
 
 
 def show_result(summary: Summary | Mapping[str, object], page: Path, say: Callable[[str], None]) -> None:
-    """Print the result on the console as wide as it is; `say` is told what happened to guards and where the page is."""
+    """Print the result on the console as wide as it is; `say` is told what is doubtful, what happened to
+    guards, and where the page is."""
     summary = as_summary(summary)
     tables = console_tables(summary, get_console().width)
     get_console().print(*tables, sep="\n\n" if len(tables) > 1 else " ")
-    for line in guard_lines(summary):
+    for line in (*doubt_lines(summary), *guard_lines(summary)):
         say(line)
     say(f"report: {page}")
 

@@ -5,36 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from earwise.evaluate.benchmarks.registry import find, total_label
 from earwise.evaluate.estimates import MEAN
 from earwise.report.summary import OVERALL, Comparison, GapScore, Interval, ViewScore
 from earwise.report.words import interval, number, p_phrase
 
-BENCHMARK_LABELS = {
-    "mme": "MME",
-    "realworldqa": "RealWorldQA",
-    "textvqa": "TextVQA",
-    "hallusionbench": "HallusionBench",
-    "chartqa_human": "ChartQA human",
-    "chartqa_augmented": "ChartQA augmented",
-    "docvqa": "DocVQA",
-    "infovqa": "InfographicVQA",
-    "mmalign_relation": "MMAlign relation",
-    "mmalign_attribute": "MMAlign attribute",
-    "avqa": "AVQA",
-    "music_avqa": "MUSIC-AVQA",
-    "mmau": "MMAU",
-    "mmau_sound": "MMAU sound",
-    "mmau_music": "MMAU music",
-    "mmau_speech": "MMAU speech",
-    "mmar": "MMAR",
-    "meld": "MELD, UA",
-    "iemocap": "IEMOCAP, UA",
-    OVERALL: "All items",
-    MEAN: "Mean",
-}
-
-TOTAL_LABELS = {"wa": "WA", "weighted_f1": "weighted F1"}
-"""Numbers that stand below a score."""
+_LABELS = {OVERALL: "All items", MEAN: "Mean"}
+"""Of what is no benchmark, and stands beside them."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +61,8 @@ class Grid:
 
 def benchmark_label(name: str) -> str:
     """A benchmark's name as people write it; an unknown name stays as it is."""
-    return BENCHMARK_LABELS.get(name, name)
+    benchmark = find(name) if name not in _LABELS else None
+    return benchmark.label if benchmark is not None else _LABELS.get(name, name)
 
 
 def score_cell(score: ViewScore | None) -> Cell | None:
@@ -98,9 +76,8 @@ def score_cell(score: ViewScore | None) -> Cell | None:
 def _totals(score: ViewScore) -> list[str]:
     """`WA 48.1 (46.2 to 50.0)`, one line for each number that is not the score itself."""
     told = []
-    for name, label in TOTAL_LABELS.items():
-        if name in score.totals:
-            one = score.totals[name]
+    for name, one in score.totals.items():
+        if label := total_label(name):
             told.append(f"{label} {number(one.value)}" + (f" ({interval(one.ci95)})" if one.ci95 else ""))
     return told
 

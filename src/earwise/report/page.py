@@ -15,6 +15,7 @@ from earwise.report import charts, tables, words
 from earwise.report.attention import attention_section
 from earwise.report.conditions import cascade_note, conditions_grid
 from earwise.report.curves import curve_panel, read_trainings
+from earwise.report.doubts import doubt_notes
 from earwise.report.gate import gate_section
 from earwise.report.grids import benchmark_label
 from earwise.report.guards import guard_lines
@@ -75,6 +76,7 @@ def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
             ablation=charts.ablation_charts(summary),
             gains=gains_grid(summary),
             guards=guard_lines(summary),
+            doubts=doubt_notes(summary),
             sound=sound_section(summary),
             faithfulness=faithfulness_grid(summary),
             faithfulness_gains=faithfulness_gains_grid(summary),

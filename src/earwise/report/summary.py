@@ -188,6 +188,29 @@ class GuardChange(Part):
     """The model that it is compared with."""
 
 
+class WrongAnswer(Part):
+    """An answer beside its gold one."""
+
+    item: str
+    question: str
+    answer: str
+    gold: str
+
+
+class Doubt(Part):
+    """A model whose typed answers to a benchmark are right about never, or as often as guesses."""
+
+    model: str
+    benchmark: str
+    view: str
+    right: float
+    """Percent of its answers."""
+    chance: float | None = None
+    """Percent of guesses; None for open questions."""
+    n: int
+    examples: tuple[WrongAnswer, ...] = ()
+
+
 class Summary(Part):
     """All of `summary.json` that is shown."""
 
@@ -216,6 +239,7 @@ class Summary(Part):
     faithfulness_gains: dict[str, dict[str, dict[str, FaithfulnessGain]]] = Field(default={})
     """Model, the one it is compared with, benchmark."""
     traces: TraceFilters | None = None
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def compared_view(self) -> str:

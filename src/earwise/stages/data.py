@@ -10,7 +10,7 @@ from typing import Final
 from earwise.data.aro import Draw
 from earwise.data.items import read_items
 from earwise.errors import InputError
-from earwise.evaluate.benchmarks import load_benchmark
+from earwise.evaluate.benchmarks.asked import load_asked
 from earwise.io.messages import counted
 from earwise.micro.feelings.lab import FeelingsLabSize, write_feelings_lab
 from earwise.micro.lab import LabSize, write_lab
@@ -78,15 +78,16 @@ def write_micro_feelings(folder: Path, settings: MicroFeelings) -> None:
     write_feelings_lab(folder, settings.seed, FeelingsLabSize(**settings.model_dump(exclude={"source", "seed"})))
 
 
-def benchmark_items(source: BenchmarkSource, folder: Path) -> list[Item]:
+def benchmark_items(source: BenchmarkSource, folder: Path, profile: str | None = None) -> list[Item]:
     """Items of a benchmark of the data in `folder`, cut to its limit.
 
-    Raises `InputError` where there are too few for an interval.
+    Raises `InputError` where there are too few for an interval, and where answers cannot be scored under `profile`.
     """
     asked = source.mmalign or MMAlign()
     draw = Draw(None if asked.count == "all" else asked.count, asked.seed, asked.crop, asked.symmetric)
-    sessions = (source.iemocap or Iemocap()).sessions
-    items = load_benchmark(source.name, folder / BENCHMARKS, draw, sessions)[: source.limit]
+    chosen = {"mmalign": draw, "iemocap": (source.iemocap or Iemocap()).sessions}
+    own = {source.name: source.own} if source.own is not None else {}
+    items = load_asked(source.name, folder / BENCHMARKS, chosen, own, profile)[: source.limit]
     if len({item.cluster for item in items}) < 2:
         what = f"{counted(len(items), 'item')} of one cluster: no interval can be given"
         remedy = "a benchmark needs items about two images at least"

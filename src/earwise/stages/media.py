@@ -30,7 +30,7 @@ def work(context: StageContext, job: MediaJob) -> None:
         _check(job, file, items, folder / f"{file.name}.jsonl", folder)
         images |= _images(items, folder)
     for source, file in zip(job.benchmarks, job.shown, strict=True):
-        items = benchmark_items(source, folder)
+        items = benchmark_items(source, folder, job.profile)
         context.say(f"data: benchmark {file.name}: {counted(len(items), 'item')}")
         _check(job, file, items, folder / BENCHMARKS / file.name, folder / BENCHMARKS)
         images |= _images(items, folder / BENCHMARKS)

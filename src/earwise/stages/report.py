@@ -11,6 +11,8 @@ from earwise.data.media import resolve
 from earwise.data.video import sound_file
 from earwise.errors import InputError
 from earwise.evaluate.ablation import ablation_gains, ablation_rows
+from earwise.evaluate.benchmarks.own import own_yes_no
+from earwise.evaluate.doubts import doubts
 from earwise.evaluate.faithful import Truth, compare_faithfulness, read_truth, summarise_faithfulness
 from earwise.evaluate.filters import summarise_filters
 from earwise.evaluate.guards import guard_changes
@@ -106,7 +108,9 @@ def _summary(
 ) -> dict[str, object]:
     text, speech, main = job.text_view, job.speech_view, job.main_view
     own = {one.source.name: (one.views[0], one.views[-1]) for one in job.benchmarks if one.views is not None}
-    models, last = summarise_models(table, text, speech, own), {name: view for name, (_, view) in own.items()}
+    items = {one.source.name: benchmark_items(one.source, data_folder(context, job.data)) for one in job.benchmarks}
+    yes_no = own_yes_no(items)
+    models, last = summarise_models(table, text, speech, own, yes_no), {name: view for name, (_, view) in own.items()}
     rows = job.report.rows if job.report else {}
     baseline = (job.report and job.report.ablation_baseline) or next(iter(rows), None)
     return {
@@ -122,6 +126,7 @@ def _summary(
         "ablation_baseline": baseline,
         "ablation_gains": ablation_gains(table, rows, baseline, main, last) if baseline else {},
         "guards": guard_changes(table, job.guard_pairs, job.guards, main, last) if job.guards else {},
+        "doubts": doubts(table, items, {one.source.name: one.asked for one in job.benchmarks}, yes_no),
         "sound": summarise_sound(table),
         **_faithfulness(context, job, table, main),
         "traces": _traces(context, job),

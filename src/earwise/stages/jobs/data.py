@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from earwise.recipe.data import CorporaData, FolderData, MicroData, MicroFeelings, MicroSounds
-from earwise.recipe.evaluate import Iemocap, MMAlign
+from earwise.recipe.evaluate import Iemocap, MMAlign, Own
 from earwise.views import View
 from earwise.work.job import Input, Job
 
@@ -38,6 +38,10 @@ class BenchmarkSource:
     """Of MMAlign alone."""
     iemocap: Iemocap | None = None
     """Of IEMOCAP alone."""
+    own: Own | None = None
+    """Of a file of one's own."""
+    file: Input | None = None
+    """That file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,8 @@ class MediaJob(Job):
     benchmarks: tuple[BenchmarkSource, ...]
     shown: tuple[ShownFile, ...]
     """The benchmarks, with their views."""
+    profile: str | None
+    """Under which answers will be scored: a benchmark without it is found now."""
     bring_descriptions: bool
     """Whether items that are shown by description must bring a file of descriptions."""
 

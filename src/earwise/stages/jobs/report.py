@@ -33,6 +33,8 @@ class AskedBenchmark:
     source: BenchmarkSource
     views: tuple[View, ...] | None
     """Its own, where it has some."""
+    asked: tuple[View, ...]
+    """Those that it is asked under."""
     clips: SpeechJob | None
     descriptions: DescriptionsJob | None
     gate: GateJob | None
