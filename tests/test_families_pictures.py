@@ -10,7 +10,14 @@ import pytest
 import torch
 from PIL import Image
 from tiny import tiny_model, tiny_samples
-from transformers import GenerationConfig
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoTokenizer,
+    GenerationConfig,
+    InternVLProcessor,
+    InternVLVideoProcessor,
+)
 
 from earwise.errors import InputError
 from earwise.models.families import load_family
@@ -50,6 +57,47 @@ def test_frames_of_a_request_are_frames(tiny_checkpoints, tmp_path):
     each = model.base.config.image_seq_length
     assert sizes["frames"] == [each, each]
     assert sizes["picture"][0] >= 3 * each
+
+
+@pytest.fixture
+def with_processor(tiny_checkpoints, tmp_path):
+    """An InternVL that brings its processor, as published ones do, and this processor."""
+    folder = shutil.copytree(tiny_checkpoints["internvl"], tmp_path / "internvl")
+    pictures, tokenizer = AutoImageProcessor.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    videos = InternVLVideoProcessor(
+        size=dict(pictures.size), image_mean=pictures.image_mean, image_std=pictures.image_std, return_tensors="pt"
+    )
+    each = AutoConfig.from_pretrained(folder).image_seq_length
+    processor = InternVLProcessor(pictures, tokenizer, videos, image_seq_length=each)
+    processor.save_pretrained(folder)
+    return tiny_model(folder), processor
+
+
+def as_the_processor(processor, text, placeholder, paths):
+    """Ids of a prompt whose frames are one video."""
+    text = text.replace(f"{placeholder}\n" * len(paths), f"{processor.video_token}\n")
+    frames = np.stack([np.asarray(Image.open(path)) for path in paths])
+    return tuple(processor(text=[text], videos=[frames])["input_ids"][0])
+
+
+def test_frames_stand_in_the_prompt_as_the_processor_writes_a_video(with_processor, tmp_path):
+    model, processor = with_processor
+    paths = tuple(picture(tmp_path / f"{n}.png", 64, 64) for n in range(3))
+    [sample] = tiny_samples(tmp_path, 1)
+    question = sample.turns[0].text
+    text = model.family.render([question], ["END"], 3).partition("END")[0]
+    expected = as_the_processor(processor, text, model.family.image_placeholder, paths)
+    shown = model.layouts.build(replace(sample, frames=paths), "video_text", answers=False)
+    assert shown.ids == expected
+    request = Request("r", (Message("user", (Frames(paths), question)),), Sampling(max_tokens=1))
+    assert layout_of(model, request).ids == expected
+    for medium in shown.media:
+        assert set(shown.ids[medium.start : medium.stop]) == {model.base.config.image_token_id}
+
+
+def test_frames_have_no_numbers_where_a_checkpoint_brings_no_processor(tiny_checkpoints, tmp_path):
+    family = tiny_model(tiny_checkpoints["internvl"]).family
+    assert family.frame_label(1) == ""
 
 
 @pytest.mark.parametrize(("width", "height"), [(2000, 8), (8, 2000), (1608, 8)])

@@ -95,7 +95,7 @@ def disturbed(whole: Whole, name: str, stage: str, after_s: float, disturb: Dist
     if (folder / "done.json").exists():  # The disturbance of an earlier stage came too late to stop this one.
         shutil.rmtree(folder)
     was = _began(folder)
-    command = Command(whole.place, "run", "own.toml", "--out", name, *whole.overrides)
+    command = Command(whole.place, *whole.command(name))
     stop = time.monotonic() + 5 * LIMIT_S
     while _began(folder) == was and time.monotonic() < stop:
         if not command.running:

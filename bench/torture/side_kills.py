@@ -20,7 +20,7 @@ from undisturbed import difference, results
 
 from recipes import PIPELINE
 
-PART = "kill -9 beside the command"
+PART = "kill -9 of teacher caches and of two processes"
 _ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(PROJECT / "src")}
 _CACHE = """
 import sys

@@ -32,17 +32,27 @@ def difference(one: dict[str, object], two: dict[str, object]) -> str:
 
 
 class Whole:
-    """An undisturbed run of a recipe, its stages and how long each took. Raises `RuntimeError` if it fails."""
+    """An undisturbed run of a recipe, its stages and how long each took. Raises `RuntimeError` if it fails.
 
-    def __init__(self, place: Path, *overrides: str) -> None:
-        self.place, self.folder, self.overrides = place, place / "whole", overrides
-        first = run(place, "run", "own.toml", "--out", "whole", *overrides, limit_s=10 * LIMIT_S)
+    Args:
+        place: holds `own.toml`.
+        overrides: of the recipe.
+        verb: `run`, or the kind of stages that the run ends with.
+    """
+
+    def __init__(self, place: Path, *overrides: str, verb: str = "run") -> None:
+        self.place, self.folder, self.overrides, self.verb = place, place / "whole", overrides, verb
+        first = run(place, *self.command("whole"), limit_s=10 * LIMIT_S)
         if first.code:
             raise RuntimeError(f"exit {first.code}: {first.stderr}")
         stages = self.folder / "stages"
         done = sorted(stages.rglob("done.json"), key=lambda path: path.stat().st_mtime)
         self.seconds = {str(p.parent.relative_to(stages)): json.loads(p.read_text())["seconds"] for p in done}
         self.results = results(self.folder)
+
+    def command(self, name: str) -> tuple[str, ...]:
+        """Arguments of the command that makes the run `name`."""
+        return self.verb, "own.toml", "--out", name, *self.overrides
 
     def without(self, stage: str, name: str) -> Path:
         """A copy of the run under `name` that lost a stage."""
@@ -54,10 +64,10 @@ class Whole:
 
     def unlike(self, name: str) -> str:
         """Finish the run `name` with the same command; what is wrong with its end or its result, if anything."""
-        last = run(self.place, "run", "own.toml", "--out", name, *self.overrides, limit_s=10 * LIMIT_S)
+        last = run(self.place, *self.command(name), limit_s=10 * LIMIT_S)
         if last.code:
             return f"continues with exit {last.code}: {last.stderr}"
-        again = run(self.place, "run", "own.toml", "--out", name, *self.overrides)
+        again = run(self.place, *self.command(name))
         if "nothing to do" not in again.stdout:
             return f"is not finished: {again.stdout[-200:]}"
         return difference(results(self.place / name), self.results)

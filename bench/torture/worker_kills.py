@@ -17,7 +17,7 @@ from recipes import PIPELINE, SIGHT
 
 PART = "worker kills"
 POOLS = (
-    ("speech", PIPELINE, ("speech.workers=2",)),
+    ("speech", PIPELINE, ("speech.workers=2", "data.transcribe_items=300")),
     ("traces", SIGHT, ("traces.teacher.replicas=2",)),
     ("verify", SIGHT, ("verify.checker.replicas=2",)),
 )
@@ -33,7 +33,7 @@ def try_all(table: Table, places: Places, share: int = 1) -> None:
         place = places.fresh(recipe)
         write_tiny_ctc(place / "asr")
         try:
-            whole = Whole(place, *overrides)
+            whole = Whole(place, *overrides, verb=stage)
         except (RuntimeError, TimeoutError) as error:
             table.note(PART, f"{stage}, undisturbed", str(error))
             continue
@@ -49,7 +49,7 @@ def try_all(table: Table, places: Places, share: int = 1) -> None:
 def _disturbed(whole: Whole, stage: str, count: int, times: int, after_s: float) -> str:
     """Kill workers in `stage`; what is wrong with the end of this command or of the next one."""
     whole.without(stage, "killed")
-    command = Command(whole.place, "run", "own.toml", "--out", "killed", *whole.overrides)
+    command = Command(whole.place, *whole.command("killed"))
     killed: set[int] = set()
     stop = time.monotonic() + 5 * LIMIT_S
     while command.running and times and time.monotonic() < stop:
