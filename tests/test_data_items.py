@@ -34,6 +34,10 @@ def test_a_gold_text_becomes_its_letter(tmp_path):
     ("changes", "match"),
     [
         ({"question": "  "}, "a: empty question"),
+        ({"id": " \t"}, r"'Is it red\?': blank id"),
+        ({"source": " "}, "a: blank source"),
+        ({"cluster": "\u3000"}, "a: blank cluster"),
+        ({"answers": ("yes", " ")}, "a: blank answer"),
         ({"choices": ("cat", "dog"), "answers": ("cow",)}, "a: gold answer 'cow' is not among the choices"),
         ({"choices": ("cat", "dog"), "answers": ("C",)}, "not among the choices"),
         (

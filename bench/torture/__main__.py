@@ -31,7 +31,8 @@ from places import Places
 from table import Table, markdown, read_record, write_record
 
 PARTS = {
-    "inputs": bad_inputs.try_all,
+    "files": bad_inputs.try_files,
+    "values": bad_inputs.try_values,
     "models": models.try_all,
     "servers": servers.try_all,
     "damage": damaged_runs.try_all,

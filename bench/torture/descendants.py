@@ -9,12 +9,10 @@ from pathlib import Path
 
 def children(process: int) -> list[int]:
     """Processes that `process` started and that are still there."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError, IndexError):
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == process:
-                found.append(int(folder.name))
+    found: list[int] = []
+    for listed in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):
+            found += map(int, listed.read_text().split())
     return found
 
 

@@ -100,7 +100,7 @@ def disturbed(whole: Whole, name: str, stage: str, after_s: float, disturb: Dist
     while _began(folder) == was and time.monotonic() < stop:
         if not command.running:
             return f"ended before {stage}: {command.result().stderr or command.result().stdout}"
-        time.sleep(0.001)
+        time.sleep(0.005)
     time.sleep(after_s)
     return disturb(command)
 

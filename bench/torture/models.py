@@ -10,7 +10,6 @@ from places import Places
 from table import Table
 from test_model_folders import MODELS
 
-
 _CODE = "import pathlib; pathlib.Path('ran').touch()\n"
 
 

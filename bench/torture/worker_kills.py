@@ -59,7 +59,7 @@ def _disturbed(whole: Whole, stage: str, count: int, times: int, after_s: float)
             signal_all(alive[:count], signal.SIGKILL)
             killed.update(alive[:count])
             times -= 1
-        time.sleep(0.01)
+        time.sleep(0.03)
     if not killed:
         return "no worker was seen"
     try:

@@ -31,7 +31,7 @@ from earwise.stages.declared.data import data_folder
 from earwise.stages.declared.speech import speaks_suffix
 from earwise.stages.declared.training import model_stage
 from earwise.stages.descriptions import BENCHMARKS
-from earwise.stages.evaluation import SCORES
+from earwise.stages.evaluation import SCORES, askable
 from earwise.stages.models import load_base, load_start
 from earwise.stages.samples import sample_items
 from earwise.stages.scale import cores, pool_of
@@ -104,6 +104,7 @@ def answer(context: StageContext, recipe: Recipe, name: str, model_name: str) ->
             clips = spoken / BENCHMARKS / benchmark
             voices = {clip.item: clip.voice for clip in read_clips(clips).clips}
             samples = sample_items(items, folder / BENCHMARKS, clips, context.say, suffix=settings.suffix, views=views)
+            samples, _ = askable(context, settings.asked(benchmark), samples, model.family)
             shown = tuple(view for view in views if view in settings.asked(benchmark))
             limit, rule = settings.max_new_tokens, settings.profile
             ask = Asker(shown, settings.batch_size, limit, rule, instruction, voices, context.seed)

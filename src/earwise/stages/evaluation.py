@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from earwise.evaluate.controls import with_controls
 from earwise.evaluate.runner import Asker, run_benchmark
 from earwise.models.ears import Ears
+from earwise.models.families import Family
 from earwise.models.sample import Sample
 from earwise.recipe.recipe import Recipe
 from earwise.records import Item, Score, View
@@ -18,13 +22,15 @@ from earwise.stages.declared.speech import clip_folder
 from earwise.stages.declared.training import model_stage
 from earwise.stages.descriptions import BENCHMARKS, described
 from earwise.stages.models import load_base, load_start
-from earwise.stages.samples import sample_items
+from earwise.stages.samples import sample_items, that_can_be_shown
 from earwise.stages.speech import telling_how_to_repair
-from earwise.views import DESCRIBED_VIEWS
+from earwise.views import DESCRIBED_VIEWS, view_spec
 from earwise.work.run import StageContext
-from earwise.work.store import Store
+from earwise.work.store import Store, write_atomic
 
 SCORES = "scores.jsonl"
+NOT_ASKED = "not_asked.json"
+"""Items by benchmark whose pictures the model does not take; absent where there are none."""
 
 
 def work(context: StageContext, recipe: Recipe, name: str) -> None:
@@ -40,16 +46,31 @@ def work(context: StageContext, recipe: Recipe, name: str) -> None:
         model.ears.freeze_encoder(frozen or "all")  # Models that were trained behind the same layers share them.
     views = asked_views(recipe, name)
     instruction = transcribe_instruction(folder) if "image_transcript" in views else ""
+    not_asked: dict[str, list[str]] = {}
     with Store(context.folder / SCORES, Score) as store:
         for benchmark, items in benchmark_items(recipe, folder).items():
             shown = tuple(view for view in views if view in settings.asked(benchmark))
             if not shown:
                 continue
             samples, voices = _samples(context, recipe, benchmark, items, with_controls(shown))
+            samples, unshown = askable(context, settings.asked(benchmark), samples, model.family)
+            not_asked |= {benchmark: unshown} if unshown else {}
             limit, rule = settings.max_new_tokens, settings.profile
             ask = Asker(shown, settings.batch_size, limit, rule, instruction, voices, context.seed)
             with telling_how_to_repair(context.run_folder / "stages" / SPEECH):
                 run_benchmark(model, name, benchmark, samples, ask, store)
+    if not_asked:
+        write_atomic(context.folder / NOT_ASKED, json.dumps(not_asked, indent=1, ensure_ascii=False) + "\n")
+
+
+def askable(
+    context: StageContext, views: Sequence[View], samples: list[Sample], family: Family
+) -> tuple[list[Sample], list[str]]:
+    """Samples that the model can be asked about under all of a benchmark's views, and the items of the others."""
+    if all(view_spec(view).context != "image" for view in views):
+        return samples, []
+    fit = that_can_be_shown(samples, family, context.say)
+    return fit, sorted({sample.key for sample in samples} - {sample.key for sample in fit})
 
 
 def _samples(

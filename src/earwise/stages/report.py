@@ -39,7 +39,7 @@ from earwise.stages.declared.speech import clip_folder, spoken_files
 from earwise.stages.declared.traces import NAME as DRAWN
 from earwise.stages.declared.verify import NAME as VERIFY
 from earwise.stages.descriptions import LEFT_OUT
-from earwise.stages.evaluation import SCORES
+from earwise.stages.evaluation import NOT_ASKED, SCORES
 from earwise.stages.gate import summarise_gate
 from earwise.stages.traces import COUNTS, DECISIONS, TRACES
 from earwise.stages.verify import TRUST
@@ -82,12 +82,19 @@ def _check_scores(context: StageContext, recipe: Recipe, scores: Mapping[int, Se
         for seed, many in scores.items():
             own = [score for score in many if score.source == name]
             for model, view in sorted({(score.model, score.view) for score in own}):
+                folder = context.folder_of(stage_name(model, seed))
+                shown = _but(asked, folder / NOT_ASKED, name)
                 try:
-                    check_pairing([score for score in own if score.model == model], asked, view)
+                    check_pairing([score for score in own if score.model == model], shown, view)
                 except InputError as error:
-                    folder = context.folder_of(stage_name(model, seed))
                     remedy = f"delete the folder {folder} and run again"
                     raise InputError(f"{name}: {error.what}", file=folder / SCORES, remedy=remedy) from None
+
+
+def _but(items: Sequence[Item], not_asked: Path, benchmark: str) -> list[Item]:
+    """Items without those of which a model could not be shown the picture."""
+    names = read_json(not_asked).get(benchmark, ()) if not_asked.exists() else ()
+    return [item for item in items if item.id not in names]
 
 
 def _left_out(context: StageContext, recipe: Recipe, benchmark: str) -> Collection[str]:

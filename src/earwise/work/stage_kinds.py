@@ -50,18 +50,20 @@ KINDS: Final[dict[str, Kind]] = {
     "speech": Kind(version=2, keeps=matching("*.wav")),  # named by all that decides them; their lists are made again
     "gate": Kind(version=2, keeps=matching("*/heard.jsonl")),
     "descriptions": Kind(keeps=matching("responses.jsonl")),
-    "traces": Kind(version=2, keeps=matching("responses.jsonl")),
+    "traces": Kind(version=3, keeps=matching("responses.jsonl")),
     "verify": Kind(keeps=matching("responses.jsonl")),
     "base": Kind(keeps=earlier_phases),
     "encoder": Kind(),
-    "answers": Kind(version=2, keeps=matching("answers.jsonl")),
+    "answers": Kind(version=3, keeps=matching("answers.jsonl")),
     "align": Kind(version=2),
-    "train": Kind(version=2),
-    "evaluate": Kind(version=2),
-    "attention": Kind(keeps=matching("rows.jsonl")),
+    "train": Kind(version=3),
+    "evaluate": Kind(version=3),
+    "attention": Kind(version=2, keeps=matching("rows.jsonl")),
     "report": Kind(),
 }
-"""By verb. Version 2: what is read of files, said in clips, made of texts and scored as one form (CHANGELOG)."""
+"""By verb. Version 2: what is read of files, said in clips, made of texts and scored as one form. Version 3, and 2 of
+attention: how frames of a video stand in a prompt, and written forms in answers that name one of several (CHANGELOG).
+"""
 
 
 def kind_of(verb: str) -> Kind:
