@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -37,7 +38,8 @@ PARTS = {
     "servers": servers.try_all,
     "damage": damaged_runs.try_all,
     "reports": reports.try_all,
-    "kills": kills.try_all,
+    "kills": kills.try_pipeline,
+    "trace_kills": kills.try_traces,
     "workers": worker_kills.try_all,
     "side": side_kills.try_all,
 }
@@ -60,12 +62,7 @@ def main() -> int:
     places = Places(root)
     tables = read_record(options.record) if options.record else {}
     for part in options.only:
-        table, began = Table(), time.monotonic()
-        PARTS[part](table, places, options.share)
-        table.made = _made(part, options.share, time.monotonic() - began)
-        tables[part] = table
-        if options.record:
-            write_record(options.record, {**read_record(options.record), part: table})
+        tables[part] = _try(part, places, options.share, options.record)
     if options.folder is None:
         shutil.rmtree(root, ignore_errors=True)
     known = [tables[part] for part in PARTS if part in tables]
@@ -74,6 +71,21 @@ def main() -> int:
     if options.out is not None:
         options.out.write_text(HEAD + text, encoding="utf-8")
     return 1 if any(one.wrong for one in known) else 0
+
+
+def _try(part: str, places: Places, share: int, record: Path | None) -> Table:
+    """Try one part; what is found is kept after each try, as of a part that is not finished."""
+    table, began = Table(), time.monotonic()
+
+    def keep(state: str) -> None:
+        table.made = f"{_made(part, share, time.monotonic() - began)}{state}"
+        if record is not None:
+            write_record(record, {**read_record(record), part: table})
+
+    table.after_each = lambda: keep(", not finished")
+    PARTS[part](table, places, share)
+    keep("")
+    return table
 
 
 def _options() -> argparse.Namespace:
@@ -86,12 +98,16 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@cache
+def _revision() -> str:
+    git = ["git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--exclude", "*"]
+    return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "no revision"
+
+
 def _made(part: str, share: int, seconds: float) -> str:
     """Command, revision, date and duration of a part."""
-    git = ["git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--exclude", "*"]
-    revision = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "no revision"
     shared = f" --share {share}" if share > 1 else ""
-    return f"`--only {part}{shared}`, {revision}, {datetime.now(UTC):%Y-%m-%d}, {seconds / 60:.0f} min"
+    return f"`--only {part}{shared}`, {_revision()}, {datetime.now(UTC):%Y-%m-%d}, {seconds / 60:.0f} min"
 
 
 def _machine() -> str:

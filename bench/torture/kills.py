@@ -55,38 +55,46 @@ def send(number: int, code: int | None) -> Disturb:
 JOURNEYS: tuple[tuple[str, Disturb], ...] = (
     ("kill -9", kill),
     ("SIGINT", send(signal.SIGINT, 130)),
-    ("kill -9", kill),
     ("SIGTERM", send(signal.SIGTERM, None)),
+    ("kill -9", kill),
 )
 
 
-def try_all(table: Table, places: Places, share: int = 1) -> None:
-    """Four journeys of each recipe: two of kills, one of SIGINT and one of SIGTERM; of these, each `share`-th."""
+def try_pipeline(table: Table, places: Places, share: int = 1) -> None:
+    """Four journeys from data and speech through gate, trainings and evaluation to the report."""
+    _try(table, places, share, "pipeline", PIPELINE)
+
+
+def try_traces(table: Table, places: Places, share: int = 1) -> None:
+    """Four journeys through traces, verification, SFT and GRPO."""
+    _try(table, places, share, "traces", SIGHT)
+
+
+def _try(table: Table, places: Places, share: int, kind: str, recipe: str) -> None:
     rng = random.Random(2)
-    for kind, recipe in (("pipeline", PIPELINE), ("traces", SIGHT)):
-        place = places.fresh(recipe)
-        write_tiny_ctc(place / "asr")
-        try:
-            whole = Whole(place)
-        except (RuntimeError, TimeoutError) as error:
-            table.note("kill -9", f"{kind}, undisturbed", str(error))
-            continue
-        for number, (part, disturb) in enumerate(JOURNEYS):
-            if number % share == 0:
-                journey(table, whole, f"{part}: {kind}", disturb, rng)
-        places.done(place)
+    place = places.fresh(recipe)
+    write_tiny_ctc(place / "asr")
+    try:
+        whole = Whole(place)
+    except (RuntimeError, TimeoutError) as error:
+        table.note(f"kill -9, {kind}", "undisturbed", str(error))
+        return
+    for number, (part, disturb) in enumerate(JOURNEYS):
+        if number % share == 0:
+            journey(table, whole, (part, kind), disturb, rng)
+    places.done(place)
 
 
-def journey(table: Table, whole: Whole, title: str, disturb: Disturb, rng: random.Random) -> None:
+def journey(table: Table, whole: Whole, title: tuple[str, str], disturb: Disturb, rng: random.Random) -> None:
     """Disturb one run in each of its stages; each is a try, and a wrong end is wrong for the last of them."""
-    name, part, stages = "journey", title.partition(":")[0], list(whole.seconds.items())
+    name, stages = "journey", list(whole.seconds.items())
     shutil.rmtree(whole.place / name, ignore_errors=True)
     for stage, took_s in stages:
         after_s = rng.uniform(0, took_s)
         wrong = disturbed(whole, name, stage, after_s, disturb)
         if stage == stages[-1][0]:
             wrong = wrong or whole.unlike(name)
-        table.note(part, f"{title}: {stage} after {after_s:.2f} s", wrong)
+        table.note(f"{title[0]}, {title[1]}", f"{stage} after {after_s:.2f} s", wrong)
 
 
 def disturbed(whole: Whole, name: str, stage: str, after_s: float, disturb: Disturb) -> str:

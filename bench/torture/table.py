@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -22,12 +23,17 @@ class Table:
     made: str = ""
     """Command, revision, date and time that it took."""
 
+    def __post_init__(self) -> None:
+        self.after_each: Callable[[], object] = lambda: None
+        """Called after each try, so that a part that is stopped has told what it found."""
+
     def note(self, kind: str, name: str, wrong: str) -> None:
         """Count one try; `wrong` is empty for a right one."""
         self.tried[kind] = self.tried.get(kind, 0) + 1
         if wrong:
             self.wrong.append((kind, name, " ".join(wrong.split())[:LONGEST]))
         print(f"{kind}: {name}: {'WRONG: ' + wrong if wrong else 'right'}", flush=True)
+        self.after_each()
 
     @property
     def rows(self) -> list[str]:
