@@ -39,7 +39,7 @@ bench: env .venv/.bench-installed ## Time the divergence and the training step; 
 	OMP_NUM_THREADS=$(THREADS) $(BIN)/python bench/step.py --preset cpu --json runs/bench/step.json
 
 torture: env ## Try kills, damage, bad and hostile input; minutes to hours, one core; docs/results/reliability.md
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python bench/torture --out docs/results/reliability.md
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python bench/torture --record docs/results/reliability.json --out docs/results/reliability.md
 
 # What is only compared with: TRL's chunked divergence.
 .venv/.bench-installed: .venv/.installed

@@ -60,6 +60,12 @@ class Command:
         """Whether it has not ended."""
         return self._process.is_alive()
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        assert self._process.pid is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """SIGKILL, as from `kill -9`."""
         self._process.kill()

@@ -34,6 +34,9 @@ def test_a_gold_text_becomes_its_letter(tmp_path):
     ("changes", "match"),
     [
         ({"question": "  "}, "a: empty question"),
+        ({"source": " "}, "a: blank source"),
+        ({"cluster": "\u3000"}, "a: blank cluster"),
+        ({"answers": ("yes", " ")}, "a: blank answer"),
         ({"choices": ("cat", "dog"), "answers": ("cow",)}, "a: gold answer 'cow' is not among the choices"),
         ({"choices": ("cat", "dog"), "answers": ("C",)}, "not among the choices"),
         (
@@ -51,6 +54,12 @@ def test_bad_items_are_refused_by_name(tmp_path, changes, match):
     with pytest.raises(InputError, match=match) as caught:
         read_items(path)
     assert str(caught.value).startswith(f"{path}: a: ")
+
+
+def test_an_item_with_a_blank_id_is_named_by_its_question(tmp_path):
+    path = write(tmp_path, item(id=" \t"))
+    with pytest.raises(InputError, match=r"items\.jsonl: 'Is it red\?': blank id"):
+        read_items(path)
 
 
 def test_bad_files_are_refused(tmp_path):

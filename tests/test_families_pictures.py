@@ -4,20 +4,25 @@ import json
 import logging
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from data_folder import RECIPE, write_data_folder
+from earwise_process import earwise
 from PIL import Image
 from tiny import tiny_model, tiny_samples
-from transformers import GenerationConfig
+from transformers import GenerationConfig, InternVLProcessor
 
 from earwise.errors import InputError
 from earwise.models.families import load_family
 from earwise.models.families.generation import ignored
+from earwise.records import Score
 from earwise.stages.samples import that_can_be_shown
 from earwise.traces.local_prompt import layout_of
 from earwise.traces.requests import Frames, Message, Picture, Request, Sampling
+from earwise.work.store import read_store
 
 
 def picture(path, width, height):
@@ -50,6 +55,42 @@ def test_frames_of_a_request_are_frames(tiny_checkpoints, tmp_path):
     each = model.base.config.image_seq_length
     assert sizes["frames"] == [each, each]
     assert sizes["picture"][0] >= 3 * each
+
+
+def text_of_the_processor(family, each, count):
+    """A video of `count` frames in a prompt, by the processor's own words (all of it needs torchvision)."""
+    begin, end = "<img>", "</img>"
+    processor = SimpleNamespace(
+        start_image_token=begin, end_image_token=end, image_token=family.image_placeholder, image_seq_length=each
+    )
+    frames = {"pixel_values_videos": np.zeros((1, count, 3, 8, 8))}
+    return InternVLProcessor.replace_video_token(processor, frames, 0)
+
+
+@pytest.mark.parametrize("file", ["video_preprocessor_config.json", "processor_config.json"])
+def test_frames_stand_in_the_prompt_as_the_processor_writes_a_video(file, tiny_checkpoints, tmp_path):
+    folder = shutil.copytree(tiny_checkpoints["internvl"], tmp_path / "internvl")
+    (folder / file).write_text('{"processor_class": "InternVLProcessor"}')
+    model = tiny_model(folder)
+    family, each = model.family, model.base.config.image_seq_length
+    paths = tuple(picture(tmp_path / f"{n}.png", 64, 64) for n in range(3))
+    [sample] = tiny_samples(tmp_path, 1)
+    question = sample.turns[0].text
+    text = family.render([question], ["END"], 1).partition("END")[0]
+    text = text.replace(family.image_placeholder, text_of_the_processor(family, each, 3))
+    assert text.count("\nFrame2: <img>") == 1
+    expected = tuple(family.tokenizer.encode(text, add_special_tokens=False))
+    shown = model.layouts.build(replace(sample, frames=paths), "video_text", answers=False)
+    assert shown.ids == expected
+    request = Request("r", (Message("user", (Frames(paths), question)),), Sampling(max_tokens=1))
+    assert layout_of(model, request).ids == expected
+    for medium in shown.media:
+        assert set(shown.ids[medium.start : medium.stop]) == {model.base.config.image_token_id}
+
+
+def test_frames_have_no_numbers_where_a_checkpoint_brings_no_processor(tiny_checkpoints, tmp_path):
+    family = tiny_model(tiny_checkpoints["internvl"]).family
+    assert family.frame_label(1) == ""
 
 
 @pytest.mark.parametrize(("width", "height"), [(2000, 8), (8, 2000), (1608, 8)])
@@ -91,3 +132,18 @@ def test_settings_that_would_change_a_greedy_answer_are_told_once(tiny_checkpoin
     said = [record.getMessage() for record in caplog.records if "generation_config" in record.getMessage()]
     asked_for = "its generation_config sets repetition_penalty = 1.05"
     assert said == [f"{folder}: {asked_for}; answers here are plainly greedy and ignore it"]
+
+
+def test_an_item_whose_picture_is_too_narrow_is_left_out_of_a_benchmark_and_counted(tiny_checkpoints, tmp_path):
+    write_data_folder(tmp_path / "own")
+    picture(tmp_path / "own/benchmarks/images/blue.png", 2000, 8)
+    (tmp_path / "own.toml").write_text(RECIPE)
+    (tmp_path / "vlm").symlink_to(tiny_checkpoints["qwen2_vl"])
+    result = earwise(tmp_path, "run", "own.toml")
+    assert (result.code, result.stderr) == (0, "")
+    assert "1 items left out: their pictures cannot be shown, e.g. b1: a picture of 2000 x 8 pixels" in result.stdout
+    base, own = (tmp_path / "runs/own/stages/seed0" / f"evaluate.{name}" for name in ("base", "sft"))
+    assert json.loads((base / "not_asked.json").read_text()) == {"colors": ["b1"]}
+    for folder in (base, own):
+        asked = {score.item for score in read_store(folder / "scores.jsonl", Score) if score.source == "colors"}
+        assert asked == {"b0", "b2"}

@@ -95,7 +95,7 @@ def test_what_cannot_be_run_is_said_without_anything_heavy(finished: Path) -> No
         ("run", "quick.toml", "model.base=./nowhere"): (2, "nowhere: model.base: no such model folder"),
         ("run", "quick.toml", "model.base=folder"): (2, "folder: model.base: model folder without config.json"),
         ("gate", "quick.toml"): (2, "the recipe has no gate stage"),
-        ("run", "quick.toml", "--out", "locked"): (1, "the run folder is in use by another process"),
+        ("run", "quick.toml", "--out", "locked"): (2, "the run folder is in use by another process"),
     }
     (finished / "locked").mkdir()
     lock = FileLock(finished / "locked/run.lock", "the run folder")

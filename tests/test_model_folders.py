@@ -5,7 +5,9 @@ import os
 import shutil
 import struct
 import sys
+import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from earwise_process import earwise
 from safetensors.numpy import load_file, save_file
 
 from earwise.errors import InputError
+from earwise.models import chat_templates
 from earwise.models.ears import Ears, EarsConfig
 from earwise.models.families import FAMILIES
 from earwise.models.folders import _HEARS, _SEES, check_ears_folder, check_model_folder
@@ -246,6 +249,22 @@ def test_what_templates_of_transformers_may_say_is_known(template: str, tmp_path
     path.write_text("{% for x in [1] %}" + template + "{% endfor %}{{ strftime_now('') }}" + path.read_text())
     check_model_folder(tmp_path / "good")
     assert sys.gettrace() is None or "coverage" in sys.modules
+
+
+def test_a_good_template_is_not_refused_on_a_machine_that_is_busy(
+    tmp_path: Path, tiny_checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Waits:
+        @staticmethod
+        def now() -> datetime:
+            time.sleep(chat_templates._LONGEST_S + 0.1)  # Time passes, and no work is done meanwhile.
+            return datetime(2026, 1, 1)
+
+    monkeypatch.setattr(chat_templates, "datetime", Waits)
+    shutil.copytree(tiny_checkpoints["internvl"], tmp_path / "busy")
+    path = tmp_path / "busy" / TEMPLATE
+    path.write_text("{{ strftime_now('') }}{% for x in [1] %}{% endfor %}" + path.read_text())
+    check_model_folder(tmp_path / "busy")
 
 
 EARS: dict[str, tuple[Spoil, str]] = {

@@ -329,7 +329,8 @@ def test_what_a_killed_attempt_left_unfinished_is_swept_away(plan: Plan) -> None
 
 def test_two_processes_do_not_share_a_run(plan: Plan) -> None:
     def work(context: StageContext) -> None:
-        with pytest.raises(EarwiseError, match=r"run\.lock: the run folder is in use by another process"):
+        said = r"run\.lock: the run folder is in use by another process \(wait until that one ends, or choose"
+        with pytest.raises(InputError, match=said):
             Run(plan.folder, load_recipe(plan.recipe_file)).execute(plan.stages())
 
     plan.works["data"] = work

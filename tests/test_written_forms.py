@@ -61,3 +61,21 @@ def test_words_are_in_one_form():
     assert words_of("می\u200cخواهم") == ["می\u200cخواهم"]
     assert words("ﾊﾟﾝ") == "パン"
     assert one_form("plain ASCII's") == "plain ASCII's"
+
+
+NAMED = [
+    ("mmalign", "A", "it’s red", ["it's red", "it's blue"]),
+    ("mmalign", "A", "I think ｉｔ’ｓ red", ["it's red", "it's blue"]),
+    ("mmalign", "A", "a well‑known man", ["a well-known man", "a dog"]),
+    ("mmalign", "B", "（Ｂ）", ["x", "y"]),
+    ("mme", "yes", "Ｙｅｓ", []),
+    ("mme", "no", "ｎ", []),
+    ("music_avqa", "three", "３", []),
+    ("music_avqa", "electric bass", "“ｅｌｅｃｔｒｉｃ bass”", []),
+    ("iemocap", "happy", "Ｈａｐｐｙ", []),
+]
+
+
+@pytest.mark.parametrize(("name", "gold", "said", "choices"), NAMED)
+def test_an_answer_that_names_one_of_several_may_be_written_in_any_form(name, gold, said, choices):
+    assert score(name, gold, said, choices) == 1

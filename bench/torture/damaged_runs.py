@@ -9,9 +9,9 @@ from pathlib import Path
 
 from bad_inputs import DAMAGE
 from commands import LIMIT_S, Command, run
-from kills import difference, results
 from places import Places
 from table import Table
+from undisturbed import difference, results
 
 KINDS = ("missing", "empty", "half", "zeros", "a folder", "a link to itself")
 

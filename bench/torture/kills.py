@@ -1,82 +1,28 @@
-"""Kills and signals in every stage: the same command continues, and the result is that of an undisturbed run."""
+"""Kills and signals in every stage: the same command continues, and the result is that of an undisturbed run.
+
+A journey is one run that is disturbed once in each of its stages, in order, and then finished.
+"""
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from commands import LIMIT_S, PROJECT, Command, run
+from commands import LIMIT_S, Command
+from descendants import signal_all, workers
 from places import Places
 from table import Table
 from test_gate import write_tiny_ctc
+from undisturbed import Whole
 
 from recipes import PIPELINE, SIGHT
 
-_UNLIKE = {"started.json", "done.json", "run.json", "inputs.json", "run.lock", "report.html", "counts.json"}
-_ASIDE = {"timings_s", "traces", "other_versions"}
-"""What a summary tells of how the work went."""
-
-
-def results(folder: Path) -> dict[str, object]:
-    """Everything a run leaves that must not depend on when and how often it was started."""
-    files = [p for p in folder.rglob("*") if p.is_file() and p.name not in _UNLIKE and p.suffix != ".patch"]
-    found: dict[str, object] = {str(p.relative_to(folder)): p.read_bytes() for p in files}
-    if (folder / "summary.json").is_file():
-        told = json.loads((folder / "summary.json").read_text())
-        found["summary.json"] = {key: value for key, value in told.items() if key not in _ASIDE}
-    return found
-
-
-def difference(one: dict[str, object], two: dict[str, object]) -> str:
-    """The first file in which two runs differ."""
-    for name in sorted({*one, *two}):
-        if one.get(name) != two.get(name):
-            return f"{name} is {'another' if name in one and name in two else 'not in both'}"
-    return ""
-
-
-class Whole:
-    """An undisturbed run of a recipe, its stages and how long each took."""
-
-    def __init__(self, place: Path) -> None:
-        self.place, self.folder = place, place / "whole"
-        result = run(place, "run", "own.toml", "--out", "whole", limit_s=10 * LIMIT_S)
-        if result.code:
-            raise RuntimeError(f"the undisturbed run ends with {result.code}: {result.stderr}")
-        done = sorted(self.folder.rglob("done.json"), key=lambda path: path.stat().st_mtime)
-        stages = self.folder / "stages"
-        self.seconds = {str(p.parent.relative_to(stages)): json.loads(p.read_text())["seconds"] for p in done}
-        self.results = results(self.folder)
-
-
-def disturbed(whole: Whole, name: str, stage: str, after_s: float, disturb: Callable[[Command], str]) -> str:
-    """Start, disturb in `stage` after a time, finish; what is wrong, if anything."""
-    shutil.rmtree(whole.place / name, ignore_errors=True)
-    command = Command(whole.place, "run", "own.toml", "--out", name)
-    stop = time.monotonic() + LIMIT_S
-    while not (whole.place / name / "stages" / stage / "started.json").exists() and time.monotonic() < stop:
-        if not command.running:
-            return f"ended before {stage}: {command.result().stderr}"
-        time.sleep(0.001)
-    time.sleep(after_s)
-    wrong = disturb(command)
-    if wrong:
-        return wrong
-    last = run(whole.place, "run", "own.toml", "--out", name, limit_s=10 * LIMIT_S)
-    if last.code:
-        return f"continues with exit {last.code}: {last.stderr}"
-    again = run(whole.place, "run", "own.toml", "--out", name, limit_s=LIMIT_S)
-    if "nothing to do" not in again.stdout:
-        return f"is not finished: {again.stdout[-200:]}"
-    return difference(results(whole.place / name), whole.results)
+Disturb = Callable[[Command], str]
+"""Disturbs a command; what is wrong with how it ended, if anything."""
 
 
 def kill(command: Command) -> str:
@@ -85,13 +31,18 @@ def kill(command: Command) -> str:
     return ""
 
 
-def send(number: int, code: int | None) -> Callable[[Command], str]:
-    """A signal, after which the command must end in time, with `code` and one line where that is given."""
+def send(number: int, code: int | None) -> Disturb:
+    """A signal, as a terminal sends it: to the command and to its workers. The command must end in time, with `code`
+    and one line where that is given.
+    """
 
     def disturb(command: Command) -> str:
         if command.running:
-            os.kill(command._process.pid or 0, number)
-        result = command.result(LIMIT_S)
+            signal_all([command.pid, *workers(command.pid)], number)
+        try:
+            result = command.result(LIMIT_S)
+        except TimeoutError:
+            return f"has not ended after {LIMIT_S:g} s"
         if result.code == 0:
             return ""  # it was at its end already
         if code is not None and (result.code != code or result.stderr.count("\n") != 1):
@@ -101,108 +52,70 @@ def send(number: int, code: int | None) -> Callable[[Command], str]:
     return disturb
 
 
-def try_all(table: Table, places: Places, share: int = 1) -> None:
-    """Two kills in every stage of every recipe, one SIGINT and one SIGTERM; each `share`-th of them."""
+JOURNEYS: tuple[tuple[str, Disturb], ...] = (
+    ("kill -9", kill),
+    ("SIGINT", send(signal.SIGINT, 130)),
+    ("SIGTERM", send(signal.SIGTERM, None)),
+    ("kill -9", kill),
+)
+
+
+def try_pipeline(table: Table, places: Places, share: int = 1) -> None:
+    """Four journeys from data and speech through gate, trainings and evaluation to the report."""
+    _try(table, places, share, "pipeline", PIPELINE)
+
+
+def try_traces(table: Table, places: Places, share: int = 1) -> None:
+    """Four journeys through traces, verification, SFT and GRPO."""
+    _try(table, places, share, "traces", SIGHT)
+
+
+def _try(table: Table, places: Places, share: int, kind: str, recipe: str) -> None:
     rng = random.Random(2)
-    for kind, recipe in (("pipeline", PIPELINE), ("traces", SIGHT)):
-        place = places.fresh(recipe)
-        write_tiny_ctc(place / "asr")
-        try:
-            whole = Whole(place)
-        except (RuntimeError, TimeoutError) as error:
-            table.note(f"kills, {kind}", "undisturbed", str(error))
-            continue
-        tries = [
-            (part, stage, took_s, disturb)
-            for stage, took_s in whole.seconds.items()
-            for part, disturb in (
-                ("kill -9", kill),
-                ("kill -9", kill),
-                ("SIGINT", send(signal.SIGINT, 130)),
-                ("SIGTERM", send(signal.SIGTERM, None)),
-            )
-        ]
-        for number, (part, stage, took_s, disturb) in enumerate(tries):
-            after_s = rng.uniform(0, took_s)
-            if number % share == 0:
-                name = f"{kind}: {stage} after {after_s:.2f} s"
-                table.note(part, name, disturbed(whole, f"run{number}", stage, after_s, disturb))
-                shutil.rmtree(place / f"run{number}", ignore_errors=True)
-        places.done(place)
-    teacher_cache(table, places, rng, 5 if share == 1 else 1)
-    two_processes(table, places, rng, 3 if share == 1 else 1)
-
-
-_CACHE = """
-import sys
-from pathlib import Path
-from earwise.data.items import read_items
-from earwise.distil.teacher_cache import write_cache
-from earwise.models.omni import OmniModel
-from earwise.stages.samples import sample_items
-items = read_items("own/train.jsonl")
-many = [item.model_copy(update={"id": f"{item.id}-{n}"}) for n in range(60) for item in items]
-samples = sample_items(many, Path("own"), None, print)
-model = OmniModel.from_pretrained("vlm").eval()
-Path("began").touch()
-write_cache(model, samples, "image_text", Path(sys.argv[1]), batch_size=2, shard_bytes=20_000)
-"""
-
-
-def teacher_cache(table: Table, places: Places, rng: random.Random, count: int) -> None:
-    """A teacher's states on the way to the disk: killed again and again, they end as if written at once."""
-    place = places.fresh()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(PROJECT / "src")}
-
-    def start(folder: str) -> subprocess.Popen[bytes]:
-        (place / "began").unlink(missing_ok=True)
-        return subprocess.Popen([sys.executable, "-c", _CACHE, folder], cwd=place, env=environment)
-
-    began = time.monotonic()
-    if start("whole").wait(5 * LIMIT_S):
-        table.note("kill -9", "teacher cache, undisturbed", "it fails")
-        return
-    took_s = time.monotonic() - began
-    for _ in range(count):
-        process = start("killed")
-        while not (place / "began").exists() and process.poll() is None:
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0, took_s / 3))
-        process.kill()
-        process.wait()
-    code = start("killed").wait(5 * LIMIT_S)
-    wrong = f"exit {code}" if code else difference(results(place / "killed"), results(place / "whole"))
-    table.note("kill -9", f"teacher cache, {count} kills", wrong)
-    places.done(place)
-
-
-def two_processes(table: Table, places: Places, rng: random.Random, count: int) -> None:
-    """A training by two processes, one of which is killed: the same command continues."""
-    place = places.fresh(PIPELINE)
+    place = places.fresh(recipe)
     write_tiny_ctc(place / "asr")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(PROJECT / "src")}
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29641"]
-    command = [*launch, "-m", "earwise", "run", "own.toml", "train.both.steps=40"]
-    # What is made for one process comes first, by itself.
-    run(place, "encoder", "own.toml", "train.both.steps=40", limit_s=10 * LIMIT_S)
-    for number in range(count):
-        started = place / "runs/tiny/stages/seed0/align/started.json"
-        process = subprocess.Popen(
-            command,
-            cwd=place,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        stop = time.monotonic() + 2 * LIMIT_S
-        while not started.exists() and process.poll() is None and time.monotonic() < stop:
-            time.sleep(0.05)
-        time.sleep(rng.uniform(0, 5))
-        os.killpg(process.pid, signal.SIGKILL)  # the launcher and both processes
-        process.wait()
-        table.note("kill -9", f"two processes, kill {number}", "" if started.exists() else "the training never began")
-    last = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False, timeout=900)
-    summary = place / "runs/tiny/summary.json"
-    table.note("kill -9", "two processes, the end", "" if summary.is_file() else last.stderr[-300:])
+    try:
+        whole = Whole(place)
+    except (RuntimeError, TimeoutError) as error:
+        table.note(f"kill -9, {kind}", "undisturbed", str(error))
+        return
+    for number, (part, disturb) in enumerate(JOURNEYS):
+        if number % share == 0:
+            journey(table, whole, (part, kind), disturb, rng)
     places.done(place)
+
+
+def journey(table: Table, whole: Whole, title: tuple[str, str], disturb: Disturb, rng: random.Random) -> None:
+    """Disturb one run in each of its stages; each is a try, and a wrong end is wrong for the last of them."""
+    name, stages = "journey", list(whole.seconds.items())
+    shutil.rmtree(whole.place / name, ignore_errors=True)
+    for stage, took_s in stages:
+        after_s = rng.uniform(0, took_s)
+        wrong = disturbed(whole, name, stage, after_s, disturb)
+        if stage == stages[-1][0]:
+            wrong = wrong or whole.unlike(name)
+        table.note(f"{title[0]}, {title[1]}", f"{stage} after {after_s:.2f} s", wrong)
+
+
+def disturbed(whole: Whole, name: str, stage: str, after_s: float, disturb: Disturb) -> str:
+    """Start or continue a run and disturb it in `stage`, some time after that began; what is wrong, if anything."""
+    folder = whole.place / name / "stages" / stage
+    if (folder / "done.json").exists():  # The disturbance of an earlier stage came too late to stop this one.
+        shutil.rmtree(folder)
+    was = _began(folder)
+    command = Command(whole.place, *whole.command(name))
+    stop = time.monotonic() + 5 * LIMIT_S
+    while _began(folder) == was and time.monotonic() < stop:
+        if not command.running:
+            return f"ended before {stage}: {command.result().stderr or command.result().stdout}"
+        time.sleep(0.005)
+    time.sleep(after_s)
+    return disturb(command)
+
+
+def _began(folder: Path) -> int:
+    """When the stage began for the last time; 0 for never."""
+    try:
+        return (folder / "started.json").stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -10,7 +10,6 @@ from places import Places
 from table import Table
 from test_model_folders import MODELS
 
-_CARRIERS = ("modeling_x.py", "tokenization_x.py", "sitecustomize.py", "setup.py", "conftest.py", "pytorch_model.bin")
 _CODE = "import pathlib; pathlib.Path('ran').touch()\n"
 
 

@@ -1,38 +1,73 @@
-"""What was tried, what was right, and each wrong one with its input."""
+"""What was tried, what was right, and each wrong one with its input; kept by part, so that parts can be tried apart."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+LONGEST = 300
+"""Characters of what is told of a wrong try."""
 
 
 @dataclass
 class Table:
-    """Counts by part; a try is right when nothing is said against it."""
+    """Counts by kind of try; a try is right when nothing is said against it."""
 
     tried: dict[str, int] = field(default_factory=dict)
     wrong: list[tuple[str, str, str]] = field(default_factory=list)
-    """Part, input, and what was wrong."""
+    """Kind, input, and what was wrong."""
     skipped: dict[str, str] = field(default_factory=dict)
-    """Part, and why it was not tried."""
+    """Kind, and why it was not tried."""
+    made: str = ""
+    """Command, revision, date and time that it took."""
 
-    def note(self, part: str, name: str, wrong: str) -> None:
+    def __post_init__(self) -> None:
+        self.after_each: Callable[[], object] = lambda: None
+        """Called after each try, so that a part that is stopped has told what it found."""
+
+    def note(self, kind: str, name: str, wrong: str) -> None:
         """Count one try; `wrong` is empty for a right one."""
-        self.tried[part] = self.tried.get(part, 0) + 1
+        self.tried[kind] = self.tried.get(kind, 0) + 1
         if wrong:
-            self.wrong.append((part, name, " ".join(wrong.split())[:300]))
-        print(f"{part}: {name}: {'WRONG: ' + wrong if wrong else 'right'}", flush=True)
+            self.wrong.append((kind, name, " ".join(wrong.split())[:LONGEST]))
+        print(f"{kind}: {name}: {'WRONG: ' + wrong if wrong else 'right'}", flush=True)
+        self.after_each()
 
-    def markdown(self) -> str:
-        """The table, and the wrong ones below it."""
-        lines = ["| part | tried | right |", "|---|---|---|"]
-        for part, tried in self.tried.items():
-            lines.append(f"| {part} | {tried} | {tried - sum(one[0] == part for one in self.wrong)} |")
-        lines += [f"| {part} | | not tried: {why} |" for part, why in self.skipped.items()]
-        if self.wrong:
-            lines += ["", "Wrong:", ""]
-            lines += [f"- {part}, {name}: {_plain(what)}" for part, name, what in self.wrong]
-        return "\n".join(lines) + "\n"
+    @property
+    def rows(self) -> list[str]:
+        """Markdown rows: kind, tried, right, when."""
+        rows = []
+        for kind, tried in self.tried.items():
+            right = tried - sum(one[0] == kind for one in self.wrong)
+            rows.append(f"| {kind} | {tried} | {right} | {self.made} |")
+        return rows + [f"| {kind} | | not tried: {why} | {self.made} |" for kind, why in self.skipped.items()]
+
+
+def markdown(tables: list[Table]) -> str:
+    """The rows of several tables, and the wrong ones below them."""
+    lines = [
+        "| what is tried | tried | right | made |",
+        "|---|---|---|---|",
+        *(row for one in tables for row in one.rows),
+    ]
+    if wrong := [one for table in tables for one in table.wrong]:
+        lines += ["", "Wrong:", "", *(f"- {kind}, {_plain(name)}: {_plain(what)}" for kind, name, what in wrong)]
+    return "\n".join(lines) + "\n"
+
+
+def read_record(path: Path) -> dict[str, Table]:
+    """The tables of parts that were tried before, by part."""
+    if not path.is_file():
+        return {}
+    return {part: Table(**told) for part, told in json.loads(path.read_text(encoding="utf-8")).items()}
+
+
+def write_record(path: Path, tables: dict[str, Table]) -> None:
+    """Keep the tables of all parts."""
+    path.write_text(json.dumps({part: asdict(one) for part, one in tables.items()}, indent=1) + "\n", encoding="utf-8")
 
 
 def _plain(text: str) -> str:
-    return "`" + text.replace("`", "'") + "`"
+    return "`" + text.replace("`", "'").replace("\n", " ") + "`"

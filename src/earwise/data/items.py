@@ -32,8 +32,13 @@ def write_items(path: str | Path, items: Iterable[Item]) -> None:
 
 def check_item(item: Item, file: Path) -> Item:
     """`item`, its gold answer as a letter if it has choices; `file` holds it and its media paths start from there."""
+    for name, text in (("id", item.id), ("source", item.source), ("cluster", item.cluster)):
+        if not text.strip():
+            raise InputError(f"blank {name}", file=file, record=item.id if name != "id" else f"{item.question[:60]!r}")
     if not item.question.strip():
         raise InputError("empty question", file=file, record=item.id)
+    if not all(answer.strip() for answer in item.answers):
+        raise InputError("blank answer", file=file, record=item.id)
     for media in (item.image, item.audio, item.video):
         if media is not None and not resolve(file.parent, media, file=file, record=item.id).is_file():
             raise InputError(f"file {media!r} not found in {file.parent}", file=file, record=item.id)

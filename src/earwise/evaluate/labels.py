@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from earwise.data.choices import LETTERS, gold_letter
+from earwise.data.written_forms import one_form
 from earwise.errors import InputError
 from earwise.evaluate.denial import asserted
 from earwise.evaluate.multiple_choice import parse_strict
@@ -72,7 +73,7 @@ _MARKS: Final = " \t\n.,;:!?\"'()[]*。，！？"
 @lru_cache(maxsize=65536)
 def normalise(text: str) -> str:
     """Lower case, `_` as space, outer marks (also full-width ones) and a leading article off, 0 to 10 in words."""
-    words = text.lower().replace("_", " ").strip(_MARKS).split()
+    words = one_form(text).lower().replace("_", " ").strip(_MARKS).split()
     if len(words) > 1 and words[0] in ("a", "an", "the"):
         words = words[1:]
     return " ".join(_DIGITS.get(word, word) for word in words)
@@ -108,6 +109,7 @@ def named_emotion(labels: Mapping[str, str], prediction: str, choices: Sequence[
     What it denies does not count: `not happy` names nothing, `sad rather than angry` is sad. An answer without such a
     word may say the letter of an option, in any writing that `multiple_choice.parse_strict` reads.
     """
+    prediction = one_form(prediction)
     said = _WORD.findall(prediction.lower())
     words = _WORD.findall(asserted(prediction.lower(), rf"\b(?:{'|'.join(labels)})\b"))
     if choices and not any(word in labels for word in said):

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from earwise.data.choices import LETTERS, gold_letter
+from earwise.data.written_forms import one_form
 from earwise.errors import InputError
 from earwise.evaluate.denial import asserted
 from earwise.evaluate.mentions import FREE, IN_WORDS, MARKED, SIGN, place_of, plain_letters, with_signs
@@ -74,6 +75,7 @@ def parse_strict(prediction: str, choices: Sequence[str], letters: str) -> str |
        option in words.
     7. It holds the text of exactly one option in whole words, texts within a longer matching text not counted.
     """
+    prediction, choices = one_form(prediction), [one_form(choice) for choice in choices]
     text = plain_letters(prediction).strip()
     if letter := _captured(_ALONE.fullmatch(text), letters):
         return letter

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
+from earwise.data.written_forms import one_form
 from earwise.errors import InputError
 from earwise.evaluate.vqa import KIT_DOTS, strip_punctuation
 
@@ -30,7 +31,7 @@ def parse_strict(prediction: str) -> Answer | None:
     A lone `y` or `n` counts. `Yes, there is no dog` is yes; `The answer is no.` is no; `Not sure`, `Nope`, `Yes or no`,
     `Yes and no`, `Yes/No`, `I cannot say yes` and an answer with both words after another one are None.
     """
-    text = _DENIED.sub(" ", prediction.lower())
+    text = _DENIED.sub(" ", one_form(prediction).lower())
     words = _WORD.findall(text)
     if not words:
         return None

@@ -211,7 +211,7 @@ class LayoutBuilder:
                 draft.words.typed("response", turn.item.answers[0])
                 answered = bool(turn.item.answers[0])
             elif images and piece == self.family.image_placeholder:
-                self._image(draft, next(pictures))
+                self._image(draft, next(pictures), role)
                 role = "template"
             else:
                 draft.words.template(role, self._close(draft, piece) if answered else piece)
@@ -235,8 +235,10 @@ class LayoutBuilder:
     def _stops(self, token: str) -> bool:
         return self.family.words.id_of(token) in self.family.stop_ids
 
-    def _image(self, draft: _Draft, shown: _Shown) -> None:
+    def _image(self, draft: _Draft, shown: _Shown, role: Role) -> None:
         image = self.family.load_image(shown.path, frame=shown.frame)
+        if shown.frame:
+            draft.words.template(role, self.family.frame_label(len(draft.media) + 1))
         ids, offset = self.family.image_token_ids(image)
         draft.medium("image", ids, offset, Media("image", shown.path, 0, image.num_tokens, image))
 

@@ -497,7 +497,7 @@ class Compiler:
             data=self.data,
             benchmark=self.benchmarks[name],
             views=shown,
-            asked=asked if condition is None else (),
+            asked=asked,
             suffix=evaluate.suffix,
             max_new_tokens=evaluate.max_new_tokens,
             clips=clips,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 from earwise.evaluate.controls import with_controls
 from earwise.evaluate.runner import Asker, run_benchmark, scored
 from earwise.models.ears import Ears
+from earwise.models.families import Family
 from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample
 from earwise.records import Item, Prediction, Score
@@ -15,14 +17,16 @@ from earwise.stages.data import BENCHMARKS, benchmark_items, data_folder, transc
 from earwise.stages.descriptions import described
 from earwise.stages.jobs.evaluation import EvaluateJob, PredictJob
 from earwise.stages.models import HELD, load_base, load_start
-from earwise.stages.samples import sample_items
+from earwise.stages.samples import sample_items, that_can_be_shown
 from earwise.stages.speech import telling_how_to_repair
-from earwise.views import DESCRIBED_VIEWS
+from earwise.views import DESCRIBED_VIEWS, view_spec
 from earwise.work.job import StageContext
 from earwise.work.markers import DONE
-from earwise.work.store import Store, read_store
+from earwise.work.store import Store, read_store, write_atomic
 
 PREDICTIONS, SCORES = "predictions.jsonl", "scores.jsonl"
+NOT_ASKED = "not_asked.json"
+"""Items whose pictures the model does not take; absent where there are none."""
 
 
 def _load(context: StageContext, job: PredictJob) -> OmniModel:
@@ -48,6 +52,9 @@ def predict(context: StageContext, job: PredictJob) -> None:
     folder = data_folder(context, job.data)
     instruction = transcribe_instruction(folder) if "image_transcript" in job.views else ""
     samples, voices = _samples(context, job, benchmark_items(job.benchmark, folder))
+    samples, not_asked = _askable(context, job, samples, model.family)
+    if not_asked:
+        write_atomic(context.folder / NOT_ASKED, json.dumps(not_asked, indent=1, ensure_ascii=False) + "\n")
     ask = Asker(job.views, job.batch_size, job.max_new_tokens, instruction, voices, context.seed)
     clips = context.run_folder / "stages" / "speech" if job.clips is None else context.folder_of(job.clips)
     with Store(context.folder / PREDICTIONS, Prediction) as store, telling_how_to_repair(clips):
@@ -62,9 +69,19 @@ def _samples(context: StageContext, job: PredictJob, items: list[Item]) -> tuple
         voices = {clip.item: clip.voice for clip in read_clips(clips).clips}
     views = with_controls(job.views)
     samples = sample_items(items, folder, clips, context.say, suffix=job.suffix, views=views)
-    if DESCRIBED_VIEWS & {*job.asked}:
+    if job.condition is None and DESCRIBED_VIEWS & {*job.asked}:
         samples = described(context, job.descriptions, samples, folder)
     return samples, voices
+
+
+def _askable(
+    context: StageContext, job: PredictJob, samples: list[Sample], family: Family
+) -> tuple[list[Sample], list[str]]:
+    """Samples that the model can be asked about under all of a benchmark's views, and the items of the others."""
+    if all(view_spec(view).context != "image" for view in job.asked):
+        return samples, []
+    fit = that_can_be_shown(samples, family, context.say)
+    return fit, sorted({sample.key for sample in samples} - {sample.key for sample in fit})
 
 
 def evaluate(context: StageContext, job: EvaluateJob) -> None:

@@ -30,8 +30,9 @@ from earwise.stages.choice import choices
 from earwise.stages.conditions import summarise_conditions
 from earwise.stages.data import BENCHMARKS, benchmark_items, data_folder, items_of
 from earwise.stages.descriptions import LEFT_OUT
-from earwise.stages.evaluation import SCORES
+from earwise.stages.evaluation import NOT_ASKED, SCORES
 from earwise.stages.gate import summarise_gate
+from earwise.stages.jobs.evaluation import EvaluateJob
 from earwise.stages.jobs.report import AskedBenchmark, ReportJob
 from earwise.stages.traces import COUNTS, DECISIONS, TRACES
 from earwise.stages.verify import TRUST
@@ -70,14 +71,26 @@ def _check_scores(context: StageContext, job: ReportJob, scores: Mapping[int, Se
         asked = [item for item in items if (item.id in clips or not job.speaks) and item.id not in left_out]
         for seed, many in scores.items():
             own = [score for score in many if score.source == name]
-            folders = {one.model: context.folder_of(one) for one in job.evaluations[seed]}
+            evaluations = {one.model: one for one in job.evaluations[seed]}
             for model, view in sorted({(score.model, score.view) for score in own}):
+                shown = _but(asked, _not_asked(context, evaluations[model], name))
                 try:
-                    check_pairing([score for score in own if score.model == model], asked, view)
+                    check_pairing([score for score in own if score.model == model], shown, view)
                 except InputError as error:
-                    folder = folders[model]
+                    folder = context.folder_of(evaluations[model])
                     remedy = f"delete the folder {folder} and run again"
                     raise InputError(f"{name}: {error.what}", file=folder / SCORES, remedy=remedy) from None
+
+
+def _not_asked(context: StageContext, evaluation: EvaluateJob, benchmark: str) -> Collection[str]:
+    """Items whose pictures the model could not be shown."""
+    of = [one for one in evaluation.predictions if one.benchmark.name == benchmark]
+    paths = [context.folder_of(one) / NOT_ASKED for one in of]
+    return {item for path in paths if path.exists() for item in read_json(path)}
+
+
+def _but(items: Sequence[Item], left_out: Collection[str]) -> list[Item]:
+    return [item for item in items if item.id not in left_out]
 
 
 def _left_out(context: StageContext, benchmark: AskedBenchmark) -> Collection[str]:

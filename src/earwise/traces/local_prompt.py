@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +18,12 @@ _TEXT, _SOUND, _ANSWER = "\ue000", "\ue003", "\ue001"
 """Private-use characters: no chat template and no question contains them."""
 
 
+@dataclass(frozen=True)
 class _Frame(Picture):
     """A picture that is a frame of a video."""
+
+    number: int
+    """Within the video, from 1."""
 
 
 _Shown = str | Picture | Sound
@@ -57,6 +62,8 @@ class _Prompt:
         if isinstance(part, str):
             self.words.typed("query", part)
         elif isinstance(part, Picture):
+            if isinstance(part, _Frame):
+                self.words.template("query", self._model.family.frame_label(part.number))
             self._picture(part.path, frame=isinstance(part, _Frame))
         else:
             self._sound(part.path)
@@ -88,7 +95,7 @@ class _Prompt:
 
 
 def _shown(part: Part) -> list[_Shown]:
-    return [_Frame(path) for path in part.paths] if isinstance(part, Frames) else [part]
+    return [_Frame(path, n) for n, path in enumerate(part.paths, 1)] if isinstance(part, Frames) else [part]
 
 
 def _check_senses(model: OmniModel, request: Request, parts: list[_Shown]) -> None:

@@ -7,7 +7,7 @@ import os
 import weakref
 from pathlib import Path
 
-from earwise.errors import EarwiseError
+from earwise.errors import InputError
 
 
 class FileLock:
@@ -15,16 +15,16 @@ class FileLock:
 
     The kernel drops it when the process ends, also by `kill -9`, so there are no stale locks. Worker processes that are
     forked while it is held let go of their copy: one that outlives a killed parent does not keep the lock.
-    Raises `EarwiseError` if another holder has it; `what` says in that message what is already in use.
+    Raises `InputError` if another holder has it; `what` says in that message what is already in use.
     """
 
-    def __init__(self, path: Path, what: str) -> None:
+    def __init__(self, path: Path, what: str, remedy: str = "wait until that one ends") -> None:
         self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._close()
-            raise EarwiseError(f"{path}: {what} is in use by another process") from None
+            raise InputError(f"{what} is in use by another process", file=path, remedy=remedy) from None
         _HELD.add(self)
 
     def release(self) -> None:

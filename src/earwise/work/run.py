@@ -74,8 +74,8 @@ class Run:
         """Bring `stages` up to date, in order; returns the names of those whose work was called.
 
         With `only`, just these stages and what they need. Of several processes, all call this; all but the first work
-        only where that one has them work. Raises `EarwiseError` if another run is at work in this folder, `InputError`
-        for a missing input, and whatever a stage raises.
+        only where that one has them work. Raises `InputError` if another run is at work in this folder or an
+        input is missing, and whatever a stage raises.
         """
         _check_plan(stages)
         chosen = _with_needs(stages, only)
@@ -83,7 +83,8 @@ class Run:
             return self._follow(chosen)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / "run.lock", "the run folder")
+            remedy = "wait until that one ends, or choose another folder with --out"
+            lock = FileLock(self.folder / "run.lock", "the run folder", remedy)
         except OSError as error:
             raise InputError(f"cannot be a run's folder: {error.strerror}", file=self.folder) from None
         try:

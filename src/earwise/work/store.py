@@ -46,7 +46,7 @@ class Store(Generic[R]):
     """An append-only file of records of one kind, open for writing: one process at a time.
 
     Opening reads the keys that are there and cuts off a last line without its newline (the process was killed while it
-    wrote it), saying so in the log. Raises `InputError` naming file and line for any other damage, `EarwiseError` if
+    wrote it), saying so in the log. Raises `InputError` naming file and line for any other damage, or if
     another process writes to the file. With `durable`, each record is on the disk when `append` returns, so that it
     survives a power cut too, at the price of one `fsync` per record.
     """

@@ -252,6 +252,10 @@ class Family:
         """As `preprocess`, for a frame of a video, where the family shows it otherwise than an image."""
         return self.preprocess(image)
 
+    def frame_label(self, number: int) -> str:
+        """What is written before a video's frame, counted from 1."""
+        return ""
+
     def refuses_size(self, width: int, height: int) -> str | None:
         """Why a picture of so many pixels cannot be shown; None where it can."""
         return None

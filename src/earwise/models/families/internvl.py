@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
 import torch
 from torch import Tensor
+from transformers.utils import cached_file
 
 from earwise.models.families.base import Family, ImageInput
+
+_PROCESSORS: Final = ("video_preprocessor_config.json", "processor_config.json")
+"""Files of a checkpoint, of which each tells how videos are shown; older versions of transformers wrote the first."""
 
 
 class InternVL(Family):
@@ -25,6 +30,20 @@ class InternVL(Family):
     def preprocess_frame(self, image: Any) -> ImageInput:
         """One tile, as the published processor makes of each frame of a video."""
         return self._tiles(image, cut=False)
+
+    def frame_label(self, number: int) -> str:
+        """`Frame1: `, as the published processor writes it; nothing for a checkpoint that brings no processor."""
+        return f"Frame{number}: " if self._has_processor else ""
+
+    @cached_property
+    def _has_processor(self) -> bool:
+        """Whether the checkpoint brings a processor of videos: one without was never shown them in its way."""
+        base, revision = self.tokenizer.name_or_path, getattr(self.model.config, "_commit_hash", None)
+        found = (
+            cached_file(base, name, revision=revision, _raise_exceptions_for_missing_entries=False)
+            for name in _PROCESSORS
+        )
+        return any(found)
 
     def _tiles(self, image: Any, *, cut: bool) -> ImageInput:
         pixels = self.image_processor(image, crop_to_patches=cut, return_tensors="pt")["pixel_values"]
