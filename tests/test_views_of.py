@@ -48,6 +48,17 @@ def test_the_gap_and_the_rows_of_a_benchmark_are_of_its_own_views():
     }
 
 
+def test_a_gap_over_all_benchmarks_is_of_the_items_that_both_views_were_asked_about():
+    found = scores("m", "mme", "image_text", [1, 1, 1, 0]) + scores("m", "mme", "image_speech", [1, 0, 0, 0])
+    typed_only = scores("m", "textvqa", "image_text", [0, 0])
+    both = summarise_models(ScoreTable.of({0: found}, "base"), "image_text", "image_speech")["m"]["all"]
+    more = summarise_models(ScoreTable.of({0: found + typed_only}, "base"), "image_text", "image_speech")["m"]
+    assert both["gap"]["value"] == pytest.approx(50)
+    assert more["all"]["gap"] == both["gap"]
+    assert more["all"]["views"]["image_text"]["score"] == pytest.approx(50)
+    assert more["textvqa"]["gap"] is None
+
+
 def test_models_are_compared_under_the_views_of_each_benchmark():
     gains = ablation_gains(table(), {"a": "after", "b": "before"}, "b", "sound_text", LAST)["a"]
     assert gains["avqa"]["value"] == pytest.approx(50)

@@ -135,11 +135,11 @@ def _benchmark(
         "gaps": {
             step: difference(benchmark, views[before], views[after])
             for step, (before, after) in STEPS.items()
-            if before in views and after in views
+            if _can_be_paired(views, before, after)
         },
         "kinds": _kinds(benchmark, views),
     }
-    if text_view in views and speech_view in views and text_view != speech_view:
+    if _can_be_paired(views, text_view, speech_view) and text_view != speech_view:
         result["gap"] = difference(benchmark, views[text_view], views[speech_view])
     if benchmark == MEAN:
         result["columns"] = columns_of(first[0])
@@ -147,6 +147,17 @@ def _benchmark(
         both = {view: cells for view, cells in views.items() if view in (text_view, speech_view)}
         result["kind_ci95"] = _kind_intervals(benchmark, both)
     return result
+
+
+def _can_be_paired(views: Mapping[View, list[list[Score]]], one: View, other: View) -> bool:
+    """Whether both were asked, and of some items both."""
+    return one in views and other in views and bool(_in_both(views[one], views[other])[0])
+
+
+def _in_both(some: list[list[Score]], others: list[list[Score]]) -> list[list[Score]]:
+    """`some`, of items that `others` have as well."""
+    known = {(score.source, score.item) for score in others[0]}
+    return [[score for score in cell if (score.source, score.item) in known] for cell in some]
 
 
 def _view(benchmark: str, cells: Cells, own_yes_no: bool) -> Json:
@@ -209,7 +220,7 @@ def compare(table: ScoreTable, pairs: Sequence[tuple[str, str]], benchmark: str,
     found = []
     for a, b in pairs:
         first, second = table.get(a, benchmark, view), table.get(b, benchmark, view)
-        if not first or not second:
+        if not first or not second or not _in_both(first, second)[0]:
             continue
         row = {"a": a, "b": b, "benchmark": benchmark, "view": view, "n": len(first[0])}
         each = [
@@ -221,7 +232,12 @@ def compare(table: ScoreTable, pairs: Sequence[tuple[str, str]], benchmark: str,
 
 
 def difference(benchmark: str, first: list[list[Score]], second: list[list[Score]]) -> Json:
-    """First minus second in points, paired by item: value, interval, p, and flips where one seed is compared."""
+    """First minus second in points, paired by item: value, interval, p, and flips where one seed is compared.
+
+    Of several benchmarks together only the items count that both have: a benchmark may be asked under other views.
+    """
+    if benchmark in (OVERALL, MEAN):
+        first, second = _in_both(first, second), _in_both(second, first)
     if [s.item for s in first[0]] != [s.item for s in second[0]]:
         raise InputError(f"two views of {benchmark} were scored on different items", remedy="evaluate again")
     one = estimate(benchmark, first, second)
