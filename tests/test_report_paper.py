@@ -271,7 +271,7 @@ def test_the_page_says_what_the_run_does_not_show(tmp_path: Path) -> None:
     summary, study = read(tmp_path, {**fixture.recipe(), "data": {"source": "folder"}}, seeds=[0])
     real = " ".join(limits(summary, study))
     assert "laboratory" not in real
-    assert real.startswith("One seed")
+    assert real.startswith("With one seed")
 
 
 # Printed numbers
