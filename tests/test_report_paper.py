@@ -211,9 +211,7 @@ def test_case_studies_are_the_first_of_each_kind_and_are_counted(tmp_path: Path)
     assert sum(group.count for group in gold.groups) > 0
     case = next(group.cases[0] for group in gold.groups if group.cases)
     assert case.question == shown[case.place - 1].item.question
-    assert gold.flips.startswith(
-        "Of 1,300 items, Self-KD scores higher and lower than SFT on: 102 and 80 (seed"
-    )
+    assert gold.flips.startswith("Of 1,300 items, Self-KD scores higher and lower than SFT on: 102 and 80 (seed")
 
 
 # Words

@@ -178,17 +178,13 @@ def limits(summary: Summary, study: Study) -> tuple[str, ...]:
         told.append("With one seed, the variation between training runs is not known. Intervals are over items only.")
     else:
         few = f" {seeds} seeds are too few for an interval over training runs." if seeds < FEW_SEEDS else ""
-        told.append(
-            f"Intervals are over items and of the mean of {seeds} seeds; each seed's number is below it.{few}"
-        )
+        told.append(f"Intervals are over items and of the mean of {seeds} seeds; each seed's number is below it.{few}")
     told.append("“No difference shown” does not mean no difference: the interval says how large it may be.")
     if summary.comparisons:
         count = len(summary.comparisons)
         told.append(f"{count} paired comparisons without correction: by chance, one interval in twenty excludes 0.")
     if any(len(regime.alphas) > 2 for regime in study.regimes):
-        told.append(
-            "Values of alpha are compared on the reported items, so the score of the best value is optimistic."
-        )
+        told.append("Values of alpha are compared on the reported items, so the score of the best value is optimistic.")
     scores = (v for results in summary.models.values() for result in results.values() for v in result.views.values())
     if any(score.ci95 and score.ci95[0] == score.ci95[1] for score in scores):
         told.append("If all answers are right, or all wrong, the interval has no width. This is no certainty.")

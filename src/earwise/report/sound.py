@@ -142,9 +142,7 @@ def faithfulness_grid(summary: Summary) -> Grid | None:
         ("Chains", "over all seeds"),
         ("n", "items"),
     )
-    notes = (
-        (f"{unknown:,} chains are about sounds without known truth; they are not judged.",) if unknown else ()
-    )
+    notes = (f"{unknown:,} chains are about sounds without known truth; they are not judged.",) if unknown else ()
     return Grid("Faithfulness of reasoning", "Model", columns, tuple(groups), notes)
 
 
