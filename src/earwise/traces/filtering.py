@@ -1,5 +1,7 @@
-"""Filters of traces, with a reason for each dropped trace. Filters delete nothing. Each filter gives one `Decision` for
-every trace it gets. The next filter gets the kept traces; traces and decisions stay on disk.
+"""Filters of traces, with a reason for each dropped trace. Filters delete nothing.
+
+Each filter gives one `Decision` for every trace it gets. The next filter gets the kept traces; traces and decisions
+stay on disk.
 """
 
 from __future__ import annotations
