@@ -1,4 +1,4 @@
-"""What a recipe would do, told without training: what is left out and trained, what it costs, items as tokens."""
+"""The plan of a recipe, without training: dropped and trained items, costs, and items as tokens."""
 
 from earwise.planning.page import plan
 

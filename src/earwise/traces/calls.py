@@ -32,8 +32,9 @@ _SHOWN: Final = 200
 
 @dataclass(frozen=True)
 class Server:
-    """Address and call settings of a server. The key is read from the environment variable `api_key_env` and is written
-    nowhere: not in stores, logs or errors.
+    """Address and call settings of a server.
+
+    The key is read from the environment variable `api_key_env` and is written nowhere: not in stores, logs or errors.
     """
 
     base_url: str

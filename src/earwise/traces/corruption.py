@@ -82,8 +82,9 @@ def added(split: Splitter = sentences, joint: str = " ") -> Corruption:
 def corrupt(
     chains: Sequence[Chain], corruptions: Sequence[Corruption], seed: int
 ) -> list[tuple[Chain, Corruption] | None]:
-    """A corrupted copy of each chain, by corruptions in turn; None for a chain to which none applies. The copy of a
-    chain depends on the seed, the chain's id and the set of chains, not on their order.
+    """A corrupted copy of each chain, by corruptions in turn; None for a chain to which none applies.
+
+    The copy of a chain depends on the seed, the chain's id and the set of chains, not on their order.
     """
     pool = sorted(chains, key=lambda chain: chain.id)
     places = {chain.id: place for place, chain in enumerate(pool)}

@@ -97,9 +97,10 @@ def by_verdict(
 
 
 def by_completeness(traces: Sequence[Trace], heard: Mapping[str, Collection[str]]) -> list[Decision]:
-    """Keeps traces without an omission, compared with the checker's transcript of their item's sound. A checker of
-    claims accepts omissions, because an omission is no claim. `heard` holds the claims by item, in the form of
-    `describe.plain`.
+    """Keeps traces without an omission, compared with the checker's transcript of their item's sound.
+
+    A checker of claims accepts omissions, because an omission is no claim. `heard` holds the claims by item, in the
+    form of `describe.plain`.
     """
     return [_decision(trace, "completeness", _omission(trace, heard)) for trace in traces]
 
