@@ -214,7 +214,7 @@ def test_a_choice_needs_held_out_questions(tmp_path):
     [
         (-1.6, (-3.0, -0.2), "By ear, best (93.5) is below cascade through its own transcript (95.1): −1.6 points"),
         (1.5, (0.4, 2.6), "By ear, best (93.5) is above cascade through"),
-        (-0.5, (-1.5, 0.4), "By ear, best (93.5) is not told apart from cascade through"),
+        (-0.5, (-1.5, 0.4), "By ear, best (93.5) is not shown to differ from cascade through"),
     ],
 )
 def test_the_page_sets_the_best_by_ear_beside_the_best_transcript(value, ci95, said, tmp_path):

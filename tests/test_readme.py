@@ -142,7 +142,7 @@ def tree_paths(tree: str) -> Iterator[str]:
 
 
 def test_the_annotated_tree_is_the_real_one() -> None:
-    (tree,) = [block for block in blocks(PROJECT / "README.md", "text") if "src/earwise/\n" in block]
+    (tree,) = [block for block in blocks(PROJECT / "docs/design.md", "text") if "src/earwise/\n" in block]
     named = set(tree_paths(tree))
     for name in named:
         path = PROJECT / name

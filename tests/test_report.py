@@ -296,7 +296,7 @@ def test_the_page_does_without_what_is_missing(tmp_path: Path, missing: str) -> 
     items = 0 if missing == "models" else 1
     headings = Page(build(tmp_path, data, items)).text("h2")
     gone = {"image_speech": "typed and spoken", "ablation": "Ablation", "voices": "voice", "kinds": "kind"}
-    assert "How this was made" in headings
+    assert "Provenance" in headings
     if missing in gone and missing != "image_speech":
         assert gone[missing] not in headings
     if missing == "models":

@@ -46,6 +46,6 @@ def test_the_page_says_what_trainings_left_out(tmp_path):
     data = summary()
     data["gate"]["clips"]["train"] |= {"failed": 41, "left_out": 41}
     page = build_report(fixture.write_run(tmp_path / "run", data), [], tmp_path / "report.html").read_text()
-    assert "Trainings left out the clips that failed." in page
+    assert "Training runs left out the clips that failed." in page
     assert "<td>4.1\N{NO-BREAK SPACE}%</td><td>41</td>" in page
     assert "<td>7.5\N{NO-BREAK SPACE}%</td><td>–</td>" in page

@@ -166,7 +166,7 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path) -> None:
 
 def test_figure_2_shows_the_share_of_yes_beside_the_true_one(tmp_path: Path) -> None:
     (figure,) = yes_figures(*read(tmp_path))
-    assert figure.truth.replace("\xa0", " ") == "50.0 % of the gold answers say yes (n 600)"
+    assert figure.truth.replace("\xa0", " ") == "50.0 % of the gold answers are yes (n 600)"
     assert figure.chart.count('class="dot spoken"') == len(figure.chart.split('class="dot typed"')) - 1 == 7
     assert 'x1="50.00%" x2="50.00%" y1="0" y2="34" class="zero"' in figure.chart
     assert ">+12.0<" in figure.chart
@@ -211,9 +211,7 @@ def test_case_studies_are_the_first_of_each_kind_and_are_counted(tmp_path: Path)
     assert sum(group.count for group in gold.groups) > 0
     case = next(group.cases[0] for group in gold.groups if group.cases)
     assert case.question == shown[case.place - 1].item.question
-    assert gold.flips.startswith(
-        "Of 1,300 items, Self-KD scores more than SFT on, and less than SFT on: 102 and 80 (seed"
-    )
+    assert gold.flips.startswith("Of 1,300 items, Self-KD scores higher and lower than SFT on: 102 and 80 (seed")
 
 
 # Words
@@ -226,17 +224,17 @@ def told(found: tuple[Any, ...], start: str) -> str:
 def test_claims_stand_beside_this_runs_numbers(tmp_path: Path) -> None:
     found = claims(*read(tmp_path), ["SFT: closer"])
     assert told(found, "Spoken questions are").startswith("aligned: gap 66.0 points (63.0 to 69.0), shown here.")
-    assert "62.0 % yes when spoken to, 50.0 % is true: more (58.0 % to 66.0 %)" in told(found, "Spoken questions draw")
+    assert "62.0 % yes on spoken questions, 50.0 % true: more (58.0 % to 66.0 %)" in told(found, "Spoken questions get")
     assert told(found, "Self-KD (alpha 1)").startswith(
         "gold answers: Self-KD, alpha 1 is above SFT by 4.0 points (95 % interval 1.0 to 7.0, p = 0.012, n = 1,050, by "
         "seed +3.0, +4.0, +5.0)."
     )
     assert (
-        "alpha 0.75 scores most, 66.0; its interval and those of alpha 0.25, 0.5, 1 overlap, so which is best is not "
-        "shown. Above SFT in the paired comparison: alpha 0.75, 1."
-    ) in told(found, "Of five")
+        "alpha 0.75 has the highest score, 66.0; its interval and those of alpha 0.25, 0.5, 1 overlap, so the best "
+        "one is not shown. Above SFT in the paired comparison: alpha 0.75, 1."
+    ) in told(found, "Among five")
     assert told(found, "Attention") == "SFT: closer"
-    assert [claim.paper for claim in found][4].endswith("in relations for 6 bases of 6, in attributes for 5.")
+    assert [claim.paper for claim in found][4].endswith("on relations for 6 of 6 bases, and on attributes for 5.")
 
 
 def test_answers_without_yes_or_no_and_intervals_without_width_are_named(tmp_path: Path) -> None:
@@ -245,7 +243,7 @@ def test_answers_without_yes_or_no_and_intervals_without_width_are_named(tmp_pat
     spoken.update(score=0.0, ci95=[0.0, 0.0], yes_rate=0.0, yes_ci95=[0.0, 0.0], invalid_rate=1.0)
     summary, study = read(tmp_path, models=data["models"])
     assert "100.0 % of the answers say neither yes nor no: less (0.0 % to 0.0 %)" in told(
-        claims(summary, study, []), "Spoken questions draw"
+        claims(summary, study, []), "Spoken questions get"
     )
     assert any("no width" in line for line in limits(summary, study))
 
@@ -257,21 +255,21 @@ def test_no_claim_is_made_where_the_interval_includes_zero(tmp_path: Path) -> No
     text = told(found, "Self-KD (alpha 1)")
     assert text.startswith("gold answers: no difference between Self-KD, alpha 1 and SFT is shown: +0.4 points (95 %")
     assert "above" not in text
-    assert "None is above SFT" in told(found, "Of five")
+    assert "None is above SFT" in told(found, "Among five")
     assert told(found, "Attention").startswith("Not measured in this run")
 
 
 def test_the_page_says_what_the_run_does_not_show(tmp_path: Path) -> None:
     laboratory = " ".join(limits(*read(tmp_path)))
-    assert "only directions can be compared" in laboratory
+    assert "Scores cannot be compared with printed scores" in laboratory
     assert "3 seeds are too few" in laboratory
     assert "90 paired comparisons" in laboratory
-    assert "The typed score is base's for every model" in laboratory
+    assert "Every model has the typed score of base" in laboratory
     assert "no width" not in laboratory
     summary, study = read(tmp_path, {**fixture.recipe(), "data": {"source": "folder"}}, seeds=[0])
     real = " ".join(limits(summary, study))
     assert "laboratory" not in real
-    assert real.startswith("One seed")
+    assert real.startswith("With one seed")
 
 
 # Printed numbers

@@ -161,7 +161,7 @@ def test_a_benchmark_that_can_be_answered_without_sound_says_so() -> None:
     (told,) = [line.replace("\xa0", " ") for line in section.sentences]
     # 30 of 40 with sound; without, 29 and 30: half an item of 40 is 1.25 points. `sft` is best and needs the sound.
     assert told.startswith(
-        "easy, scores that are not earned by hearing: no loss of base is shown under text only (+1.2 p"
+        "easy, scores that do not depend on the sound: no loss of base is shown under text only (+1.2 p"
     )
     (row,) = [row for row in section.grid.groups[1].rows if row.label == "base"]
     assert [cell and cell.text for cell in row.cells] == ["75.0", "73.8", "25.0", "25.0", "40"]
@@ -174,13 +174,13 @@ def test_the_best_score_decides_whether_a_benchmark_needs_its_sound() -> None:
         data[part] = {model: {"easy": found["easy"]} for model, found in data[part].items() if model == "base"}
     section = sound_section(parse_summary(json.dumps(data)))
     assert section is not None
-    assert section.sentences[0].startswith("easy can be answered as well without its sound: no loss of base is shown")
+    assert section.sentences[0].startswith("easy is answered equally well without its sound: no loss of base is shown")
     hard = run_summary()
     for part in ("models", "sound"):
         hard[part] = {model: {"hard": found["hard"]} for model, found in hard[part].items()}
     section = sound_section(parse_summary(json.dumps(hard)))
     assert section is not None
-    assert section.sentences == ("Every score is lower under every control: it is earned by hearing.",)
+    assert section.sentences == ("Every score is lower under every control, so the models use the sound.",)
 
 
 def test_gains_are_told_in_words() -> None:
@@ -212,21 +212,21 @@ def test_the_page_shows_a_run_on_sounds(tmp_path: Path) -> None:
     heads = page.text("h2")
     for head in (
         "Models compared",
-        "What the scores owe to hearing",
-        "Whether the reasoning is true",
-        "filter by filter",
+        "Scores with and without the sound",
+        "Faithfulness of the reasoning",
+        "after each filter",
     ):
         assert head in heads
     assert "paper" not in heads
     assert "typed" not in heads
     visible = page.visible
     for told in (
-        "Sound view: base 82.5 → SFT 90.0.", "73.8 1.2 less, no loss shown", "Each setting minus direct",
+        "Sound view: base 82.5 → SFT 90.0.", "73.8 loss 1.2, not shown", "Each setting minus direct",
         "+15.0 better",
-        "The checker ear<b> before it judged, on known chains: precision 90.0 %",
-        "Held against the truth, on the 5 traces that it judged: precision 66.7 %", "Format: 5 kept; dropped: no 1.",
+        "The checker ear<b>, measured on known chains: precision 90.0 %",
+        "Against the truth, on the 5 traces that it judged: precision 66.7 %", "Format: 5 kept; dropped: no 1.",
         "Agreed, verified and complete", "Teacher: 1,200 tokens read, 30 written, cost 0.50.",
-        "72 chains are about sounds of which no truth is known",
+        "72 chains are about sounds without known truth",
     ):  # fmt: skip
         assert told in visible.replace("\xa0", " "), told
     grid = faithfulness_grid(summary())

@@ -35,27 +35,27 @@ if TYPE_CHECKING:  # The schema of recipes takes half a second to import, and `-
     from earwise.work.run import Run
 
 VERBS = {
-    "data": "Make or read the items and benchmarks.",
+    "data": "Generate or read the items and benchmarks.",
     "speech": "Speak the queries of all items.",
     "gate": "Check the clips: signal, and a round trip through a speech recogniser.",
-    "descriptions": "Write down what is heard, for models that only read.",
-    "traces": "Let a teacher reason about silent videos, and keep what its samples agree on.",
-    "verify": "Measure a checker, then let it hear whether the teacher's reasoning is right.",
-    "base": "Train the base vision-language model, where the recipe does.",
-    "encoder": "Train the Whisper encoder, where the recipe does.",
-    "answers": "Let a model write the answers that trainings learn from.",
-    "align": "Align fresh ears by writing down speech.",
+    "descriptions": "Describe the sounds as text, for models that only read.",
+    "traces": "Sample a teacher's reasoning about silent videos, and keep the answers its samples agree on.",
+    "verify": "Measure a checker, then check the teacher's reasoning against the sound.",
+    "base": "Train the base model from scratch, if the recipe has [base].",
+    "encoder": "Train the Whisper encoder from scratch, if the recipe has [encoder].",
+    "answers": "Generate training targets with a model.",
+    "align": "Align new ears on transcription of speech.",
     "train": "Train each model of the recipe.",
     "evaluate": "Answer the benchmarks under each view and score the answers.",
-    "attention": "Measure where the decoder looks when items are typed and spoken.",
+    "attention": "Measure the decoder's attention on typed and spoken items.",
     "report": "Write the report page.",
 }
-"""Kinds of stages, each a command that runs the stages of that kind and what they need."""
+"""Kinds of stages. Each is a command that runs the stages of its kind and the stages they need."""
 
-STAGES = "Kinds of stages (each runs the stages that it needs as well)"
+STAGES = "Stages (each command also runs the stages it needs)"
 INTERRUPTED = 130
 _NOT_GIVEN = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP)
-"""What the system says of a file that a person must mend."""
+"""Errors of the operating system that the user can fix: the path is wrong or not accessible."""
 FAILURE = "failure.txt"
 """Traceback of the last failure, in the run's folder."""
 
@@ -69,10 +69,10 @@ app = typer.Typer(
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="The recipe.", show_default=False)]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Values laid over the recipe's.", show_default=False),
+    typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Values that override the recipe's.", show_default=False),
 ]
 Check = Annotated[
-    bool, typer.Option("--check", help="Read every file of finished stages, not only those that look changed.")
+    bool, typer.Option("--check", help="Read every file of finished stages, not only files that look changed.")
 ]
 Out = Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/RECIPE'S NAME")]
 
@@ -94,7 +94,7 @@ def earwise(
 
 @app.command()
 def run(recipe: RecipePath, overrides: Overrides = None, out: Out = None, check: Check = False) -> None:
-    """Run a recipe, or continue where it stopped; a finished run shows its result."""
+    """Run a recipe, or continue an interrupted run. A finished run shows its result."""
     raise typer.Exit(execute(recipe, overrides or [], out, check=check))
 
 
@@ -113,9 +113,9 @@ for _name, _help in VERBS.items():
 def plan(
     recipe: RecipePath,
     overrides: Overrides = None,
-    items: Annotated[int, typer.Option(min=0, max=24, help="Items shown as tokens, at the end.")] = 1,
+    items: Annotated[int, typer.Option(min=0, max=24, help="Number of items to show as tokens.")] = 1,
 ) -> None:
-    """Show what a recipe would do: what would be left out, costs, and items as tokens. Trains nothing."""
+    """Show what a recipe would do: dropped records, costs, and items as tokens. Trains nothing."""
     raise typer.Exit(_plan(recipe, overrides or [], items))
 
 
@@ -125,7 +125,7 @@ def _plan(recipe_file: Path, overrides: list[str], items: int) -> int:
     try:
         recipe = load_recipe(recipe_file, overrides)
         with _showing_logs():
-            # Planning imports torch and transformers, as the stages do.
+            # Imported here because planning imports torch and transformers.
             for line in importlib.import_module("earwise.planning.page").plan(recipe, items):
                 get_console().print(line, soft_wrap=True)
     except (KeyboardInterrupt, Exception) as error:
@@ -135,20 +135,17 @@ def _plan(recipe_file: Path, overrides: list[str], items: int) -> int:
 
 @app.command()
 def audit(
-    benchmark: Annotated[str, typer.Argument(help="Name of the benchmark, e.g. mme; or: train.", show_default=False)],
-    file: Annotated[Path, typer.Argument(help="Its file; after train, a recipe.", show_default=False)],
+    benchmark: Annotated[str, typer.Argument(help="Name of the benchmark, e.g. mme; or train.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="The benchmark's file; with train, a recipe.", show_default=False)],
     own: Annotated[
         bool,
-        typer.Option(
-            "--own",
-            help="The file is your own, not the public one; of another name: a table, records, or their recipe.",
-        ),
+        typer.Option("--own", help="The file is your own. Of another name: a table, records, or their recipe."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Check a benchmark's file (hash, counts, broken rows, gold answers that cannot be right), or training data.
+    """Check a benchmark's file (hash, counts, broken rows, impossible gold answers), or training data.
 
-    `earwise audit train RECIPE.toml` names every picture, sound and video that is missing, broken or extreme.
+    `earwise audit train RECIPE.toml` lists every picture, sound and video that is missing, broken or extreme.
     """
     raise typer.Exit(
         _audit_training(file, own, as_json) if benchmark == "train" else _audit(benchmark, file, own, as_json)
@@ -161,7 +158,7 @@ def _audit_training(recipe_file: Path, own: bool, as_json: bool) -> int:
     try:
         if own:
             raise InputError("--own is about a benchmark's file", remedy="leave it out for training data")
-        # The stages know what trainings read, and import torch.
+        # Imported here because the stages import torch.
         audits = importlib.import_module("earwise.planning.audit")
         result = audits.audit_training(load_recipe(recipe_file, []))
         return _show_audit(result, audits.console_tables(result), (), recipe_file, as_json)
@@ -170,7 +167,7 @@ def _audit_training(recipe_file: Path, own: bool, as_json: bool) -> int:
 
 
 def _audit(benchmark: str, file: Path, own: bool, as_json: bool) -> int:
-    # Readers of media take a moment to import, and no other command needs them before its stages do.
+    # Imported here because readers of media are slow to import.
     from earwise.evaluate.audit import audit, console_tables, hash_lines
 
     try:
@@ -181,7 +178,7 @@ def _audit(benchmark: str, file: Path, own: bool, as_json: bool) -> int:
 
 
 class _Audit(Protocol):
-    """What a benchmark's audit and one of training data have in common."""
+    """The common interface of a benchmark's audit and an audit of training data."""
 
     @property
     def errors(self) -> list[Finding]: ...
@@ -190,7 +187,7 @@ class _Audit(Protocol):
 
 
 def _show_audit(result: _Audit, tables: Sequence[Table], below: Sequence[str], file: Path, as_json: bool) -> int:
-    """Print an audit, with lines `below` its tables; exit code 2, with the first error in one line, if there is one."""
+    """Print an audit, with lines `below` its tables. If it has errors, print the first in one line and return 2."""
     if as_json:
         print(printable(json.dumps(result.to_json(), indent=1, ensure_ascii=False)))
     else:
@@ -207,7 +204,7 @@ def _show_audit(result: _Audit, tables: Sequence[Table], below: Sequence[str], f
 def execute(
     recipe_file: Path, overrides: list[str], out: Path | None, verb: str | None = None, *, check: bool = False
 ) -> int:
-    """Run a recipe's stages, or those of one verb and what they need, and return the exit code."""
+    """Run a recipe's stages, or the stages of one verb and those they need. Returns the exit code."""
     from earwise.recipe.read import load_recipe
     from earwise.work.run import Run
 
@@ -219,7 +216,7 @@ def execute(
         if process_rank() == 0:
             say(f"earwise {__version__}, recipe {recipe_file}, run folder {run.folder}")
         with _showing_logs(), joined() as run.ranks:
-            get_console().quiet = not run.ranks.is_main  # All processes would say the same.
+            get_console().quiet = not run.ranks.is_main  # All processes would print the same.
             _run_stages(run, recipe_file, verb)
     except (KeyboardInterrupt, Exception) as error:
         return _failed(run, error)
@@ -227,7 +224,7 @@ def execute(
 
 
 def _failed(run: Run | None, error: BaseException) -> int:
-    """Say in one line why a command ended, and return its exit code."""
+    """Print in one line why a command ended. Returns its exit code."""
     if isinstance(error, KeyboardInterrupt):
         if run is not None:
             _complain(run, "interrupted (the same command continues)")
@@ -260,7 +257,7 @@ def _run_stages(run: Run, recipe_file: Path, verb: str | None) -> None:
 
 
 def _show_result(folder: Path) -> None:
-    """Print what a finished run found, as its last stage did; nothing where the recipe evaluates nothing."""
+    """Print the result of a finished run, as its last stage did. Prints nothing if the recipe evaluates nothing."""
     from earwise.report.console import show_result
     from earwise.report.summary import PAGE, SUMMARY, read_summary
 
@@ -269,24 +266,25 @@ def _show_result(folder: Path) -> None:
 
 
 def _keep_traceback(run: Run | None, error: BaseException) -> str:
-    """Write the traceback into the run's folder, or the system's for such files; returns where it is, for the end of
-    the line.
+    """Write the traceback into the run's folder, or into the system's temporary folder.
+
+    Returns a note with its path, for the end of the error line.
     """
     text = "".join(traceback.format_exception(error))
     if run is not None and not run.ranks.is_main:
-        return f"\n{text}"  # The file is that of the first process.
+        return f"\n{text}"  # The first process writes the file.
     from earwise.work.store import write_atomic
 
     path = run.folder / FAILURE if run is not None else Path(tempfile.gettempdir()) / f"earwise-{os.getpid()}-{FAILURE}"
     try:
         write_atomic(path, printable(text))
     except (InputError, OSError):
-        return ""  # A disk that is full, or a folder that cannot be made, is what the line already says.
+        return ""  # The error line already reports a full disk or a folder that cannot be created.
     return f" (traceback: {path})"
 
 
 def _is_full_disk(error: BaseException) -> bool:
-    """Whether room on the disk is what a person must mend; the writers of weights say so in words only."""
+    """Whether the disk is full. Writers of weights report this only in the error's text."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     return full or os.strerror(errno.ENOSPC) in str(error)
 
@@ -298,14 +296,14 @@ def _one_line(error: BaseException) -> str:
 
 def _complain(run: Run | None, what: str) -> None:
     if run is None and process_rank() > 0:
-        return  # The recipe is the same for all processes, and so is what is wrong with it.
+        return  # All processes read the same recipe, so one of them reports its errors.
     process = f"process {process_rank()}: " if process_rank() > 0 else ""
     stage = f"{process}{run.running}: " if run is not None and run.running else process
     complain(f"{stage}{what}")
 
 
 class _SayLog(logging.Handler):
-    """Shows what earwise logs (a cut-off record, a fallback to full passes) among the other lines."""
+    """Prints log records of earwise (a truncated record, a fallback to full passes) among the other lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
         say(f"{record.levelname.lower()}: {record.getMessage()}")
@@ -326,7 +324,7 @@ def _showing_logs() -> Iterator[None]:
 
 def main() -> None:
     """Entry point of the `earwise` command."""
-    threads.prepare()  # Before a stage imports torch.
+    threads.prepare()  # The settings take effect only before torch is imported.
     try:
         app()
     except SystemExit as end:

@@ -1,4 +1,4 @@
-"""Attention analysis: where the decoder looks, by kind of token, when the same question is typed or spoken.
+"""Attention analysis: the decoder's attention by kind of token, for the same question typed and spoken.
 
 `records`, `shares` and `summary` need no torch; `taps`, `measure` and `runner` run models.
 """

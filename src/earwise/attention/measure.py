@@ -1,4 +1,4 @@
-"""Attention of one model on samples under one view, with the response of each sample in place (teacher forcing)."""
+"""Attention of one model on samples under one view, with each sample's given response (teacher forcing)."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from earwise.models.tapping import attention_layers
 from earwise.records import View
 
 ResponseRows = Literal["tokens", "predicting"]
-"""From where the response attends: from its tokens, or from the positions that predict them (one earlier)."""
+"""Source positions of the response: its tokens, or the positions that predict them (one earlier)."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What is looked at.
+    """Settings of a measurement.
 
     Attributes:
         layers: numbers of decoder layers from 0; all when None.
-        response_rows: from where the response attends.
+        response_rows: source positions of the response.
         sink_share: a key that takes more than this share of a source's attention is listed as a sink.
-        reference: view whose number of query tokens the variant `matched` goes by.
+        reference: view with the number of query tokens for the variant `matched`.
     """
 
     layers: tuple[int, ...] | None = None
@@ -44,7 +44,8 @@ class Look:
 def measure(
     model: OmniModel, name: str, benchmark: str, samples: Sequence[Sample], view: View, look: Look
 ) -> list[AttentionRow]:
-    """One row per single-turn sample, in order; `name` and `benchmark` are how rows name the model and their origin.
+    """One row per single-turn sample, in order; `name` and `benchmark` identify the model and the benchmark in the
+    rows.
 
     Raises `InputError` for a layer that the decoder does not have, and for a query without tokens.
     """
@@ -93,8 +94,8 @@ def _run(model: OmniModel, view: Pass, layouts: Sequence[Layout], look: Look) ->
 
 
 def token_kinds(layout: Layout) -> list[int]:
-    """Number of each token's kind in `KINDS`. Only an image's placeholders are vision: its markers belong to the rest,
-    where the template writes them in some families and the adapter in others.
+    """Number of each token's kind in `KINDS`. Only an image's placeholders are vision. Its markers belong to the rest,
+    because in some families the template writes them and in others the adapter.
     """
     kinds = [KINDS.index("rest")] * len(layout)
     named: list[tuple[Kind, int, int]] = [(s.role, s.start, s.stop) for s in layout.spans if s.role in SOURCES]

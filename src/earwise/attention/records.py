@@ -1,4 +1,4 @@
-"""What one item's attention is kept as: shares by kind of token, layer by layer, from the query and from the response.
+"""Records of one item's attention: shares by kind of token and layer, from the query and from the response.
 
 Shapes: K analysed layers, 4 kinds in the order of `KINDS`.
 """
@@ -12,13 +12,13 @@ from pydantic import Field, model_validator
 from earwise.records import NonEmpty, Record, View
 
 Kind = Literal["vision", "query", "response", "rest"]
-"""What a token is: an image's placeholder, part of the query (typed instruction, words or clip, typed suffix), part of
+"""Kinds of tokens: an image's placeholder, part of the query (typed instruction, words or clip, typed suffix), part of
 the response with its end-of-turn token, or anything else (system prompt, template, markers around an image)."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Source = Literal["query", "response"]
-"""Whose attention is measured."""
+"""Sources of attention."""
 
 SOURCES: tuple[Source, ...] = get_args(Source)
 
@@ -75,9 +75,9 @@ class Sink(Record):
     """Among all tokens of the item under its view."""
     kind: Kind
     token: str
-    """As the tokenizer writes it; empty for a token of a clip."""
+    """The tokenizer's text; empty for a token of a clip."""
     share: float
-    """Of all attention that the source's tokens give, mean over them and over heads."""
+    """Share of the attention of the source's tokens, mean over tokens and heads."""
 
 
 class AttentionRow(Record):

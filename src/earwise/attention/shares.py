@@ -15,7 +15,7 @@ from earwise.attention.records import KINDS, Flow, Matrix
 Floats = npt.NDArray[np.float64]
 
 _DIGITS = 7
-"""Decimals that are kept: attention is computed in float32."""
+"""Number of decimals; attention is computed in float32."""
 
 
 def make_flow(rows: Floats, seen: Floats, query_weight: float) -> Flow:
@@ -34,9 +34,9 @@ def matched(rows: Floats, query_weight: float) -> Floats:
 
     A spoken query has several tokens for each typed one. In a softmax, k keys with the same score take k times the mass
     of one, so a longer query draws attention from everything else by its length alone. With the weight w = typed tokens
-    / own tokens, a query whose every token is repeated k times has, in one head, the shares of the query itself; the
-    same comes from adding log w to the scores of the query's keys. Of means over heads it is an approximation, exact
-    where heads are alike. A typed query has w = 1 and keeps its shares.
+    / own tokens, a query with every token repeated k times has, in one head, the shares of the original query; this
+    equals adding log w to the scores of the query's keys. For means over heads it is an approximation, exact for equal
+    heads. A typed query has w = 1 and keeps its shares.
     """
     weights = np.ones(len(KINDS))
     weights[KINDS.index("query")] = query_weight

@@ -1,4 +1,4 @@
-"""From attention rows to `attention.json`: curves over layers, distances to the typed view, who is closer to it, sinks.
+"""Computes `attention.json` from attention rows: curves over layers, distances to the typed view, comparisons, sinks.
 
 Values of several seeds are averaged item by item before anything is resampled, as scores are. Intervals are the 95 %
 percentile bootstrap over clusters (images).
@@ -22,13 +22,13 @@ from earwise.records import View
 Json = dict[str, Any]
 Flow = tuple[Source, Kind]
 Reader = tuple[str, View]
-"""A model and the view that it reads under."""
+"""A model and its view."""
 
 FLOWS: tuple[Flow, ...] = tuple((s, k) for s in SOURCES for k in KINDS if (s, k) != ("query", "response"))
-"""From where to where attention can go: a query comes before its response and never sees it."""
+"""Possible flows of attention; a query comes before its response and never sees it."""
 
 TOP_TOKENS = 3
-"""Most frequent sinks that are named per layer and kind."""
+"""Number of the most frequent sinks listed per layer and kind."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class AttentionTable:
 
     rows: Mapping[Reader, list[list[AttentionRow]]]
     reference: Reader
-    """Model and view whose attention the others are compared with."""
+    """Model and view of the reference."""
 
     @classmethod
     def of(cls, seeds: Sequence[Sequence[AttentionRow]], reference: Reader) -> AttentionTable:
@@ -83,7 +83,7 @@ class AttentionTable:
 
 
 def summarise(table: AttentionTable, baseline: str | None) -> Json:
-    """Everything that `attention.json` says of the rows; others are compared with model `baseline`."""
+    """The content of `attention.json`; models are compared with `baseline`."""
     return {
         "items": len(table.first),
         "clusters": len(set(table.clusters)),
@@ -202,7 +202,7 @@ def _top(sinks: Sequence[Sink], rows: int) -> list[Json]:
 def mean_intervals(values: Floats, clusters: Sequence[str]) -> tuple[Floats, Floats, Floats]:
     """Means of the columns of (n, M) values with 95 % intervals, as (mean, low, high) of M each.
 
-    What `earwise.evaluate.gap.interval` gives column by column, with the same resamples, at the price of one column.
+    Equal to `earwise.evaluate.gap.interval` column by column, with the same resamples, at the cost of one column.
     """
     numbers = {name: n for n, name in enumerate(dict.fromkeys(clusters))}
     codes, count = np.array([numbers[name] for name in clusters]), len(numbers)

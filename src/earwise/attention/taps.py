@@ -1,8 +1,7 @@
 """Attention of chosen rows, computed beside the decoder's own attention and summed by kind of key at once.
 
-`tapped` is given the queries after the rotary embedding and the keys of cache and pass (`models/tapping.py`) and
-computes the asked rows from them. The model's output is the same, bit for bit, and no whole attention map exists that
-the model does not make itself.
+`tapped` gets the queries after the rotary embedding and the keys of cache and pass (`models/tapping.py`) and computes
+the requested rows from them. The model's output is the same, bit for bit, and no additional attention map is stored.
 
 Shapes: B samples, L tokens of the pass, C keys (cached ones first), R rows of a probe, H query heads, G groups of them
 per key head, D head width.
@@ -22,12 +21,12 @@ from earwise.errors import EarwiseError
 from earwise.models.tapping import attention_layers, hide_unseen, tapping
 
 ROWS_AT_ONCE = 32
-"""Rows of one sample whose attention exists at the same time, as (H, ROWS_AT_ONCE, C) float32."""
+"""Rows of one sample that are computed at the same time, as (H, ROWS_AT_ONCE, C) float32."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Rows of one sample that are asked for."""
+    """The requested rows of one sample."""
 
     sample: int
     """Row of the batch."""
@@ -38,7 +37,7 @@ class Probe:
 
 
 class Taps:
-    """What the probes have found, layer by layer; filled by one pass of the decoder."""
+    """Results of the probes, layer by layer; filled by one pass of the decoder."""
 
     def __init__(self, probes: Sequence[Probe], num_kinds: int, layers: Sequence[nn.Module]) -> None:
         self.probes, self.num_kinds = probes, num_kinds
@@ -56,7 +55,7 @@ class Taps:
 
     @property
     def missing(self) -> list[int]:
-        """Places in the list of layers whose attention has not passed through."""
+        """Indices of layers without a pass yet."""
         return [n for n, layer in enumerate(self._order) if layer not in self._shares]
 
     @torch.no_grad()

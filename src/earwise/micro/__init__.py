@@ -1,1 +1,1 @@
-"""The laboratory that fits a laptop: it writes pictures, questions, benchmarks and tiny model folders for the rest."""
+"""The laboratory for a laptop: it writes pictures, questions, benchmarks and tiny model folders."""

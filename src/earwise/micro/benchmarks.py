@@ -30,7 +30,7 @@ MME_CATEGORIES: dict[str, Check] = {
     "color": questions.color_check,
     "OCR": questions.reading_check,
 }
-"""Category of MME -> what is asked, once with answer yes and once with answer no per picture."""
+"""Category of MME -> its question, asked once with answer yes and once with answer no per picture."""
 
 SHARES = {"mme": 0.30, "realworldqa": 0.15, "textvqa": 0.15, "chartqa": 0.15, "relation": 0.125, "attribution": 0.125}
 """Share of the test pictures that each benchmark gets."""

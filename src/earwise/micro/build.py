@@ -28,13 +28,13 @@ from earwise.micro.weights import draw_weights, stop_at_turn_end, text_sizes
 from earwise.micro.words import VOCABULARY
 
 Vocabulary = Literal["scenes", "sounds", "feelings"]
-"""Of the laboratory of pictures; of that of sounds, whose models also reason; or of that of feelings, which has the
-words of sounds and more."""
+"""Vocabulary of the laboratory of pictures; of the laboratory of sounds, with reasoning; or of the laboratory of
+feelings, a superset of that of sounds."""
 
 _STD = [0.3, 0.3, 0.3]
 _BACKGROUND: dict[Vocabulary, float] = {"scenes": 0.9, "sounds": 0.2, "feelings": 0.2}
-"""What most of a picture is, from black to white; it is subtracted. Otherwise the vision tower sees little else: with
-0.9 for frames of the laboratory of sounds a viewer learned nothing in 900 steps."""
+"""Brightness of most of a picture, from black to white, which is subtracted. Otherwise it dominates the vision tower's
+input: with 0.9 for frames of the laboratory of sounds a viewer learned nothing in 900 steps."""
 
 
 def write_tiny(
@@ -62,10 +62,10 @@ def write_tiny(
 ) -> Path:
     """Write a checkpoint with random weights that `from_pretrained` loads, and return its folder.
 
-    Works for all families at any size; the defaults are what tests want, a model built in milliseconds. A picture of
+    Works for all families at any size; the defaults suit tests: a model is built in milliseconds. A picture of
     `image_size` pixels becomes (image_size / 16)^2 tokens: 16 of a scene's 64 pixels, 4 of a frame's 32. A family uses
-    the sizes of what it has: Qwen2-Audio those of hearing, or those of the `tower` that it starts from, a text model
-    neither, the others those of vision.
+    only the sizes of its modules: Qwen2-Audio those of hearing, or of the `tower` that it starts from; a text model
+    none of these; the others those of vision.
     """
     words, reasoning = vocabulary_words(vocabulary)
     decoder = {
@@ -105,7 +105,7 @@ def write_tiny(
 
 
 def vocabulary_words(vocabulary: Vocabulary) -> tuple[Sequence[str], bool]:
-    """All words of a laboratory, and whether its models reason."""
+    """A laboratory's words, and whether its models reason."""
     if vocabulary == "scenes":
         return VOCABULARY, False
     return (SOUND_VOCABULARY if vocabulary == "sounds" else FEELING_VOCABULARY), True

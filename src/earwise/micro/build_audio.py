@@ -1,4 +1,4 @@
-"""A tiny checkpoint of an architecture that hears by itself: a Qwen2-Audio with small dimensions."""
+"""A tiny checkpoint of a natively hearing architecture: a Qwen2-Audio with small dimensions."""
 
 from __future__ import annotations
 

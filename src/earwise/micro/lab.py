@@ -35,11 +35,11 @@ class LabSize:
     turns_per_image: int = 6
     transcribe_items: int = 6_000
     random_share: float = 0.4
-    """Of the transcription items, how many are random strings of words; the others are questions of every kind."""
+    """Share of the transcription items that are random strings of words; the others are questions of every kind."""
     random_words: int = 24
     """Words in the longest random string; a question has at most 24."""
     emphasis: Mapping[str, float] = field(default_factory=dict)
-    """Kinds of questions about training and validation scenes, and how many times as often they are asked as else."""
+    """Kinds of questions about training and validation scenes, with the factor on their frequency."""
 
 
 def write_lab(folder: Path, *, seed: int = 0, size: LabSize = LabSize(), label_noise: float = 0.0) -> None:
@@ -77,7 +77,7 @@ def write_lab(folder: Path, *, seed: int = 0, size: LabSize = LabSize(), label_n
 
 
 def spoken_words(text: str) -> str:
-    """The words of a text as an ear would write them: lower case, no punctuation."""
+    """The words of a text as in a transcript: lower case, no punctuation."""
     return " ".join(re.findall(r"[a-z]+", text.lower()))
 
 

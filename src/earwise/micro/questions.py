@@ -1,7 +1,7 @@
 """Questions about a picture, each with the answers of two annotators.
 
-The *house* annotator answers as the base model was taught to: shortly. The *other* one is right as well but words it
-differently ("yes it is", "it is at the top left", things of a description in reverse order), as data from elsewhere
+The *house* annotator answers in the base model's style: briefly. The *other* annotator is right as well, but with
+another wording ("yes it is", "it is at the top left", things of a description in reverse order), as data from elsewhere
 does. Every asker takes a picture and a random source and returns a `Turn`, or None where the picture allows no such
 question. Yes and no, option A and option B are drawn with equal chance.
 """
@@ -26,7 +26,8 @@ class Turn:
 
     kind: str
     form: str
-    """Questions of one kind and form have answers of one sort, so that any of them is a plausible wrong one."""
+    """Questions of one kind and form have answers of one sort, so that each answer is a plausible wrong answer to the
+    others."""
     question: str
     """Without the options, where there are choices."""
     answer: str
@@ -264,8 +265,8 @@ def description(scene: Scene, rng: random.Random) -> Turn:
 def scan(picture: Picture) -> Turn:
     """Everything, place by place from the top left, then the sign: `nothing red star nothing ... four seven`.
 
-    Not one of `KINDS`: it is a lesson, with which a base model learns to see. The words follow the image's own order,
-    so each is found at a fixed distance before it, long before a model can look for what a question names.
+    It is not one of `KINDS`, but a task for learning to see. The words follow the image's order, so the source of each
+    word is at a fixed distance before it. A model learns this long before it can search for a thing.
     """
     if isinstance(picture, Chart):
         answer = " ".join(f"{color} {number(height)}" for color, height in picture.columns)
@@ -316,8 +317,8 @@ ASKERS: dict[Asker, float] = {
     choice_word: 0.8,
     description: 0.4,
 }
-"""Every kind of question about a scene with its weight. Questions that need a thing to be found are asked more often
-than descriptions, whose many easy words would drown them in a loss that counts words."""
+"""Every kind of question about a scene with its weight. Questions that require finding a thing are more frequent than
+descriptions, whose many easy words would dominate a loss per token."""
 
 KINDS = ("existence", "count", "attribute", "position", "relation", "reading", "choice", "description", "chart")
 
@@ -347,13 +348,13 @@ def _shapes(scene: Scene) -> list[str]:
 
 
 def _unique(scene: Scene) -> list[Thing]:
-    """Things that colour and shape together name without doubt."""
+    """Things that colour and shape together identify."""
     names = [thing.name for thing in scene.things]
     return [thing for thing in scene.things if names.count(thing.name) == 1]
 
 
 def _refer(scene: Scene, thing: Thing, rng: random.Random, *, article: bool = True) -> str:
-    """Name a thing by its shape where that is enough, half of the time with its colour all the same."""
+    """Name a thing by its shape if that is unique, half of the time also with its colour."""
     short = _shapes(scene).count(thing.shape) == 1 and rng.random() < 0.5
     return ("the " if article else "") + (thing.shape if short else thing.name)
 

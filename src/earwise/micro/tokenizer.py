@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerFast
 from earwise.micro.words import VOCABULARY
 
 SYSTEM_PROMPT = "You are a helpful assistant."
-"""Stands first in every conversation that brings no system message of its own."""
+"""Default system message of a conversation."""
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -40,11 +40,11 @@ Family = Literal["internvl", "qwen2_vl", "qwen2_audio", "causal_lm"]
 """`causal_lm` neither sees nor hears: a text model, which has the special tokens of a conversation only."""
 
 REASONING: Final = ("<think>", "</think>", "<answer>", "</answer>", ".")
-"""What a chain of reasoning is written with, beside words."""
+"""Tokens of a chain of reasoning other than words."""
 
 _IMAGE_PART = {"internvl": "<IMG_CONTEXT>", "qwen2_vl": "<|vision_start|><|image_pad|><|vision_end|>"}
 _AUDIO_PART = "Audio {{ sounds.number }}: <|audio_bos|><|AUDIO|><|audio_eos|>\n"
-"""As the published Qwen2-Audio writes it; the digits are dropped like all others."""
+"""As in the published Qwen2-Audio; its digits are dropped like all others."""
 _ROLES = ("system", "user")
 _INTERNVL = {
     "start_image_token": "<img>",

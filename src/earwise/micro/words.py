@@ -1,4 +1,4 @@
-"""The words of the laboratory: everything that is ever asked, answered or printed on a sign is made of these.
+"""The words of the laboratory: all questions, answers and signs consist of these.
 
 Two rules chose them. A small model must learn them in minutes, so there are fewer than 200. A listener must tell them
 apart, so nothing that can stand in the same place of a sentence sounds alike (a bar of a chart is a "column", because

@@ -1,7 +1,7 @@
-"""The audit of a recipe's training data: every file that a run would stop at or leave out, named at once.
+"""The audit of a recipe's training data: lists every file that a run would stop at or drop.
 
-A run decodes pictures and looks at sounds as well, but a folder's first broken file stops it, and of what corpora lack
-it gives the count. This looks at everything first, whether a mixture would draw it or not.
+A run also decodes pictures and checks sounds, but it stops at a folder's first broken file, and only counts what
+corpora lack. The audit checks all files, including files that a mixture would not draw.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from earwise.work.progress import track
 from earwise.work.store import read_jsonl
 
 EXTREME_RATIO: Final = 200
-"""A picture whose one side is more than so many times the other is extreme: Qwen2-VL takes none."""
+"""A picture with a larger ratio of its sides is extreme; Qwen2-VL refuses it."""
 
 _WHOLE_S: Final = 120
-"""Sounds of so many seconds are decoded whole. Of longer ones the end is read, and what a model hears of them."""
+"""Longer sounds are not decoded completely: only their end and the part that a model hears are read."""
 
 _LACKING: Final = ("missing", "not readable as audio")
-"""How the reasons end for which corpora leave out a record whose file is not there, or is none."""
+"""Endings of the corpora's reasons for dropping a record with a missing or invalid file."""
 
 
 @dataclass(frozen=True)
 class TrainingAudit:
-    """What the training data of a recipe hold. `counts` has items and files of each kind, by name."""
+    """Result of an audit of training data. `counts` has items and files of each kind, by name."""
 
     recipe: str
     counts: dict[str, int] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class TrainingAudit:
 
     @property
     def errors(self) -> list[Finding]:
-        """Files that a run would stop at or leave out."""
+        """Files that a run would stop at or drop."""
         return [finding for finding in self.findings if finding.level == "error"]
 
     def to_json(self) -> dict[str, Any]:
@@ -68,10 +68,10 @@ class TrainingAudit:
 
 
 def audit_training(recipe: Recipe) -> TrainingAudit:
-    """Look at every picture, sound and video that the trainings of `recipe` can be shown.
+    """Check every picture, sound and video that training of `recipe` may use.
 
-    Data that a laboratory makes are made whole and have no files yet, so there is nothing to find. Raises `InputError`
-    for an item file or a corpus that cannot be read as a whole.
+    A laboratory's data are generated and have no files yet, so there is nothing to find. Raises `InputError` for an
+    item file or a corpus that cannot be read as a whole.
     """
     audit = TrainingAudit(recipe.name)
     source = recipe.data
@@ -90,7 +90,7 @@ def audit_training(recipe: Recipe) -> TrainingAudit:
 
 
 def _folder_items(audit: TrainingAudit, name: str, file: Path) -> Iterator[Item]:
-    """The items of a file whose media are there; each other one is a finding."""
+    """The items of a file with existing media; every other item is a finding."""
     items = read_jsonl(file, Item)
     audit.counts[f"{name}: items"] = len(items)
     for item in items:
@@ -101,7 +101,7 @@ def _folder_items(audit: TrainingAudit, name: str, file: Path) -> Iterator[Item]
 
 
 def _pool_items(pool: OpenPool) -> Iterator[Item]:
-    """Every item of every part, also those that the mixture would not draw."""
+    """Every item of every part, including items that the mixture would not draw."""
     for part in pool.parts:
         for place in range(len(part.conversations)):
             yield from part.conversations[place]
@@ -172,7 +172,7 @@ def _said(error: InputError) -> str:
 
 
 def console_tables(result: TrainingAudit) -> list[Table]:
-    """The audit for people: what there is, then every finding."""
+    """The audit as tables: counts, then every finding."""
     facts = _table(f"Training data of {result.recipe}", "", "found")
     for what, count in result.counts.items():
         facts.add_row(Text(printable(what)), f"{count:,}")

@@ -1,11 +1,11 @@
-"""What a training step costs, counted and not measured: multiplications of matrices, and bytes.
+"""The cost of a training step, counted and not measured: matrix products and bytes.
 
-Products count as 2 operations per multiply-add. A linear layer costs as much again in the backward pass to pass a
-gradient on, and once more if it is trained. Attention costs twice as much again where its map is kept, and two and a
-half times where a fused kernel makes the scores again. It is counted as the dense product, without the half that the
-causal mask hides. Padding, norms and activations are left out.
+Products count as 2 operations per multiply-add. In the backward pass, a linear layer costs the same again for the
+gradient of its input, and once more if it is trained. Attention costs twice its forward pass if its map is stored, and
+two and a half times if a fused kernel recomputes the scores. It is counted as the dense product, including the half
+under the causal mask. Padding, norms and activations are left out.
 
-`bench/flops.py` holds these numbers against counted ones at the sizes of published models (docs/results/flops.md).
+`bench/flops.py` compares these numbers with counts at the sizes of published models (docs/results/flops.md).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from earwise.recipe.train import LayersTerm, LogitsTerm, SftTerm, Term
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass of a training step: what is shown, and whether the student learns in it."""
+    """A pass of a training step: its inputs, and whether the student learns in it."""
 
     shown: Sequence[Shown]
     learns: bool
@@ -34,7 +34,7 @@ def shared_starts(rows: Sequence[Sequence[Layout]]) -> list[int]:
     """Tokens of each sample that are computed once, as `collate` decides for a training.
 
     `rows` holds the layouts of each sample, one for each pass of the student's own weights. A single pass has a prefix
-    as well: what stands before its first clip needs no gradient.
+    as well, because the tokens before its first clip need no gradient.
     """
     starts = [shared_prefix(row, with_audio=False) for row in rows]
     turns = any(layout.starts for row in rows for layout in row)
@@ -49,7 +49,7 @@ def step_flops(
     Args:
         passes: the student's first; each with the samples of the batch in the same order.
         prefixes: tokens of each sample that are computed once for all passes.
-        terms: what is computed at the response tokens.
+        terms: the terms at the response tokens.
         sizes: of the model.
     """
     total = 0.0
@@ -58,7 +58,7 @@ def step_flops(
             before = prefix if one.shares else 0
             if number == 0 and prefix:
                 total += _decoder(prefix, 0, sizes, learns=False)
-            if not any(earlier.shown[place].patches for earlier in passes[:number]):  # The tower sees an image once.
+            if not any(earlier.shown[place].patches for earlier in passes[:number]):  # The tower runs once per image.
                 total += _seeing(shown, sizes)
             total += _decoder(shown.tokens - before, before, sizes, learns=one.learns)
             total += sizes.hearing.flops(shown, learns=one.learns)
@@ -74,11 +74,11 @@ def _seeing(shown: Shown, sizes: Sizes) -> float:
 
 
 def drawing_flops(prompts: Sequence[Shown], sizes: Sizes, *, answers: int, tokens: int) -> float:
-    """Operations of drawing `answers` answers of `tokens` tokens to each of `prompts`: an estimate, because nobody
-    knows how long answers become. With the limit for `tokens` it is the most that drawing takes.
+    """Operations of sampling `answers` answers of `tokens` tokens to each of `prompts`. The length of answers is not
+    known, so this is an estimate; with the limit for `tokens` it is the maximum.
 
-    Each prompt goes through the model once. A decoding step then puts one more token of every answer on top of all that
-    is before it, and makes one row of logits; the last token of an answer is read by nobody.
+    Each prompt goes through the model once. A decoding step then adds one token to every answer and computes one row of
+    logits; the last token of an answer needs no pass.
     """
     total, steps = 0.0, tokens - 1
     for shown in prompts:
@@ -91,8 +91,8 @@ def drawing_flops(prompts: Sequence[Shown], sizes: Sizes, *, answers: int, token
 
 
 def _decoder(new: int, before: int, sizes: Sizes, *, learns: bool) -> float:
-    """Operations on `new` tokens that follow `before` others; frozen layers pass a gradient on, trained ones have their
-    own, too.
+    """Operations on `new` tokens after `before` others. Frozen layers compute the gradient of their input, trained
+    layers also that of their weights.
     """
     linear = 2 * sizes.decoder * new
     attention = 4 * sizes.layers * sizes.attention_width * new * (before + new)
@@ -122,20 +122,20 @@ def _products(term: Term | GrpoTerm, sizes: Sizes) -> int:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes that a training holds on one device."""
+    """Bytes of a training run on one device."""
 
     weights: float
-    """The base, and what of it and of the ears is kept a second time (`Sizes.copies`)."""
+    """The base, and second copies of weights (`Sizes.copies`)."""
     optimiser: float
     """Trained weights in float32, their gradients and AdamW's two moments."""
     activations: float
-    """What the student's backward pass needs, and the shared keys and values."""
+    """Tensors for the student's backward pass, and the shared keys and values."""
     logits: float
-    """The block of logits that exists at a time."""
+    """The largest block of logits."""
 
     @property
     def total(self) -> float:
-        """All of it."""
+        """The sum."""
         return self.weights + self.optimiser + self.activations + self.logits
 
 
@@ -155,7 +155,7 @@ def step_memory(
 
 
 def _kept_by_decoder(shown: Shown, prefix: int, sizes: Sizes, *, masked: bool) -> float:
-    """Bytes that the decoder keeps of one sample for its backward pass.
+    """Bytes that the decoder stores for one sample's backward pass.
 
     A frozen layer keeps what its two norms read, in float32; queries, and what attention gives; three vectors of the
     feed-forward network; and the keys and values of all tokens that are attended to. Attention keeps its maps, made in
@@ -177,7 +177,7 @@ def _kept_by_decoder(shown: Shown, prefix: int, sizes: Sizes, *, masked: bool) -
 
 
 def _kept_by_ears(shown: Shown, sizes: Sizes) -> float:
-    """Bytes that ears keep of one sample where their encoder is trained.
+    """Bytes that ears with a trained encoder store for one sample.
 
     A layer keeps what its two norms read, in float32, and 14 vectors; 16 where each product casts what it reads. Once
     come what the two convolutions read and give, and what the last norm and the projector read.

@@ -1,4 +1,4 @@
-"""What a plan looks at: a few items of each item file with their clips, and what would be left out."""
+"""Material of a plan: a few items of each item file with their clips, and the dropped items."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from earwise.stages.samples import sample_items
 from earwise.views import DESCRIBED_VIEWS
 
 SAMPLED: Final = 24
-"""Conversations of each item file that lengths are taken from."""
+"""Conversations per item file from which lengths are measured."""
 READ: Final = 2_000
-"""Items of each file whose spoken form is made, to see what cannot be said."""
+"""Items per file whose spoken form is made, to find unspeakable texts."""
 _SMALL: Final = "a small laboratory with the same settings stands for the whole one"
 
 
 @dataclass(frozen=True)
 class Material:
-    """An item file as far as a plan looks at it."""
+    """The part of an item file that a plan uses."""
 
     name: str
     total: int
@@ -49,11 +49,11 @@ class Material:
     unit: str
     samples: list[Sample]
     notes: list[str]
-    """What would be left out, and how lengths were found."""
+    """Notes on dropped items, and on the source of lengths."""
 
 
 class Estimate:
-    """An engine that only knows how long it would speak."""
+    """An engine that only estimates durations."""
 
     name, waits = "estimate", False
 
@@ -62,14 +62,14 @@ class Estimate:
         return []
 
     def speak(self, spoken: str, voice: str, rate: float, pitch: float, seed: int) -> Waveform:
-        """Noise of the time that the words take at `rate`."""
+        """Noise with the duration of the words at `rate`."""
         seconds = 60 * max(1, len(spoken.split())) / rate
         noise = np.random.default_rng(0).standard_normal(round(seconds * SAMPLE_RATE_HZ)) * 0.1
         return noise.astype(np.float32)
 
 
 def look(recipe: Recipe, folder: Path) -> dict[str, Material]:
-    """Sample every item file that the recipe's trainings read; whatever is made for it is made in `folder`."""
+    """Sample every item file of the recipe's training runs; temporary files are in `folder`."""
     names = used_item_files(recipe)
     source = recipe.data
     if isinstance(source, MicroData):
@@ -105,7 +105,7 @@ def _look_at_sounds(recipe: Recipe, source: MicroSounds, names: Sequence[str], f
     clips = {name: getattr(source, f"{name}_clips") for name in ("train", "validation", "seen", "listen")}
     totals = {name: count * source.questions_per_clip for name, count in clips.items()}
     totals |= {"events": source.event_clips, "replay": source.guard_items}
-    totals["transcribe"] = 2 * totals["train"]  # at most: a question that comes twice is spoken once
+    totals["transcribe"] = 2 * totals["train"]  # an upper bound: a repeated question is spoken once
     return {
         name: _material(recipe, name, read_items(lab / f"{name}.jsonl"), totals[name], [_SMALL], lab, folder)
         for name in names
@@ -172,7 +172,7 @@ def _material(
 def _samples(
     recipe: Recipe, name: str, items: Sequence[Item], root: Path, clips: Path | None, say: Callable[[str], None]
 ) -> list[Sample]:
-    """Samples of the item file `name`, made ready for every view under which a training shows them."""
+    """Samples of the item file `name`, prepared for every view of a training run."""
     views: set[View] = set()
     for train in recipe.train.values():
         if name in mixed_in(train):
@@ -192,14 +192,14 @@ def _spread(items: Sequence[Item], count: int) -> list[Item]:
 
 
 def _unspeakable(items: Sequence[Item]) -> list[str]:
-    """What cannot be said of the texts alone."""
+    """Notes on texts that cannot be spoken."""
     asked = [item for item in items if not item.meta.get(TYPED)]
     reasons = Counter(spoken_form(item.question, item.choices).unspeakable for item in asked)
     return [f"of {len(asked)} texts, dropped {n}: {reason}" for reason, n in reasons.items() if reason is not None]
 
 
 def _speak(settings: Speech, items: Sequence[Item], root: Path, folder: Path) -> tuple[str, list[Drop]]:
-    """Clips of `items` by the recipe's engine if it is at hand, else silent ones of about the right length."""
+    """Clips of `items` by the recipe's engine if it is available, else noise of about the right length."""
     engine: Callable[[], SpeechEngine] = Estimate
     voices = ["any"]
     low, high = settings.rates_wpm

@@ -1,7 +1,7 @@
-"""`earwise plan`: what a recipe would do, shown without training anything.
+"""`earwise plan`: shows what a recipe would do, without training.
 
-What would be left out, what is trained, tokens and cost of a step beside plain SFT, memory, and items as tokens under
-both views.
+The plan has dropped items, trained parameters, tokens and cost of a step relative to plain SFT, memory, and items as
+tokens under both views.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ from earwise.work.job import Job, StageContext
 from earwise.work.metrics import Metrics
 
 SHOWN: Final = 1
-"""Items that are shown as tokens unless more are asked for."""
+"""Default number of items shown as tokens."""
 _SFT: Final = (SftTerm(type="sft", weight=1.0),)
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One training of a recipe, or a part of one, as far as a plan is concerned."""
+    """A training run of a recipe, or a part of one, as a plan sees it."""
 
     name: str
     data: str
     view: View
     teachers: tuple[tuple[str, View], ...]
-    """(whose weights, view) of each teacher's pass."""
+    """(teacher, view) of each teacher's pass."""
     terms: tuple[Term, ...]
     settings: Optimisation
     shares_prefix: bool
@@ -76,7 +76,7 @@ class _Look(Job):
 
 
 def trainings(recipe: Recipe) -> list[Planned]:
-    """Every training of ears that a recipe asks for, in its order."""
+    """Every training run of the recipe that trains ears, in order."""
     found = []
     if recipe.align is not None:
         align = recipe.align
@@ -97,7 +97,7 @@ def trainings(recipe: Recipe) -> list[Planned]:
 
 
 def plan(recipe: Recipe, shown: int = SHOWN) -> Iterator[Text]:
-    """The plan of a recipe, line by line, each at most 100 columns wide; `shown` items stand at its end, as tokens.
+    """The plan of a recipe, line by line, at most 100 columns wide; ends with `shown` items as tokens.
 
     Raises `InputError` as the stages of the recipe would for data, voices or a model that is not there.
     """
@@ -120,7 +120,7 @@ def plan(recipe: Recipe, shown: int = SHOWN) -> Iterator[Text]:
 
 
 def _model(recipe: Recipe, folder: Path) -> OmniModel:
-    """The model that the recipe's trainings start from, with what they train marked."""
+    """The start model of the recipe's training runs, with the trained parameters marked."""
     seed = recipe.seeds[0]
     job = _Look(source=Compiler(recipe).source(seed), seed=seed)
     context = StageContext(job, folder, folder, Metrics(folder / "metrics.jsonl"), lambda _: None, {})
@@ -144,7 +144,7 @@ def _data(materials: dict[str, Material]) -> Iterator[Text]:
 
 
 def _left_out(model: OmniModel, materials: dict[str, Material]) -> Iterator[Text]:
-    """Take away what the model cannot be shown, and say so."""
+    """Drop samples that the model cannot take, and report them."""
     for name, material in [*materials.items()]:
         notes: list[str] = []
         shown = that_can_be_shown(material.samples, model.family, notes.append)
@@ -201,7 +201,7 @@ def _weights(model: OmniModel) -> Iterator[Text]:
 
 
 def _part(model: OmniModel, name: str) -> str:
-    """What a trained parameter of the base belongs to."""
+    """The part of the base that a trained parameter belongs to."""
     return "LoRA" if "lora" in name else "decoder" if model.decoder is not None else "base"
 
 
@@ -251,8 +251,8 @@ def _costs(job: Planned, model: OmniModel, material: Material) -> Iterator[Text]
 def _beside_sft(
     job: Planned, passes: Sequence[Pass], here: float, alone: Sequence[int], sizes: Sizes
 ) -> Iterator[Text]:
-    """What a step costs, `here`, over SFT on the same items: as it is trained, `alone` of each sample computed without
-    a gradient, and on whole sequences.
+    """The cost of a step, `here`, relative to SFT on the same items: to SFT with `alone` tokens of each sample computed
+    without a gradient, as earwise trains it, and to SFT on whole sequences.
     """
     none = [0] * len(alone)
     sft, whole = (step_flops(passes[:1], starts, _SFT, sizes) for starts in (alone, none))
@@ -265,7 +265,7 @@ def _beside_sft(
 
 
 def _rollouts(job: Planned, model: OmniModel, material: Material, grpo: GrpoTerm) -> Iterator[Text]:
-    """What a step draws and learns from, and an estimate of what drawing costs."""
+    """Samples of a step, the cost of learning from them, and an estimate of the cost of sampling."""
     prompts = job.settings.batch_size * job.settings.accumulate
     layouts = [model.layouts.build(sample, job.view, answers=False) for sample in material.samples]
     lengths = [*map(len, layouts)]
@@ -282,14 +282,14 @@ def _rollouts(job: Planned, model: OmniModel, material: Material, grpo: GrpoTerm
 
 
 def _answered(prompt: Shown, grpo: GrpoTerm) -> Shown:
-    """A prompt with all its answers at their longest behind it: each repeats the token that predicts its first one."""
+    """A prompt with all its answers at maximum length; each answer repeats the token that predicts its first token."""
     tokens = grpo.group * grpo.max_tokens
     length = prompt.tokens - 1 + tokens + grpo.group
     return replace(prompt, tokens=length, responses=tokens, has_turns=True)
 
 
 def _drawing(job: Planned, model: OmniModel, material: Material, prompts: float, answers: int, tokens: int) -> Text:
-    """An estimate of what drawing answers to so many prompts of a step costs, at most."""
+    """An estimate of the maximum cost of sampling answers to the prompts of a step."""
     sizes = Sizes.of(model, bfloat16=arithmetic.resolve(job.settings.precision) == "bfloat16")
     rows = [Shown.of(model.layouts.build(s, job.view, answers=False), sizes) for s in material.samples]
     most = drawing_flops(rows, sizes, answers=answers, tokens=tokens) * prompts / len(rows)
@@ -298,7 +298,7 @@ def _drawing(job: Planned, model: OmniModel, material: Material, prompts: float,
 
 
 def _prefixes(job: Planned, model: OmniModel, rows: Sequence[Sequence[Layout]]) -> list[int]:
-    """Tokens of each sample that are computed once, as the training decides it; `rows` as in `shared_starts`."""
+    """Tokens of each sample that are computed once in training; `rows` as in `shared_starts`."""
     if not job.shares_prefix or model.no_shared_prefix is not None:
         return [0] * len(rows)
     return shared_starts(rows)

@@ -1,4 +1,4 @@
-"""What of a model and of a sample decides what a training step costs."""
+"""The sizes of a model and of a sample that determine the cost of a training step."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from earwise.models.mel import bucket_frames
 from earwise.models.omni import OmniModel
 
 AGAIN_MAP, AGAIN_FUSED = 2.0, 2.5
-"""Attention in the backward pass over that in the forward pass: with the map kept, and with the scores made again."""
+"""Ratio of attention in the backward to the forward pass, with the map stored and with scores recomputed."""
 
 
 @dataclass(frozen=True)
 class Hearing:
-    """What of ears decides their cost."""
+    """The sizes of ears that determine their cost."""
 
     encoder: int
     """Parameters that every encoder state passes through."""
@@ -35,10 +35,10 @@ class Hearing:
     projector: int
     """Parameters that every token passes through."""
     own: bool
-    """Whether they are a base's own, which run a clip at its real length and not at whole seconds."""
+    """Whether they are a base's own, which process a clip at its real length and not in whole seconds."""
     trains_encoder: bool
     frozen: int = 0
-    """Layers whose states are kept: they cost nothing in a step, and `encoder` and `layers` are those behind them."""
+    """Layers with cached states. They cost nothing in a step; `encoder` and `layers` count the layers after them."""
 
     @classmethod
     def of(cls, model: OmniModel) -> Hearing:
@@ -81,20 +81,20 @@ class Hearing:
         return whole * self.window**2 + rest**2
 
     def flops(self, shown: Shown, *, learns: bool) -> float:
-        """Operations on the clips of a sample; what is trained has gradients of its own, too."""
+        """Operations on the clips of a sample, including the gradients of trained weights."""
         linear = 2 * self.encoder * shown.states
         attention = 4 * self.layers * self.width * shown.state_pairs
         projector = 2 * self.projector * shown.clip_tokens
         if not learns:
             return linear + attention + projector
-        if not self.trains_encoder:  # no gradient goes further than the projector
+        if not self.trains_encoder:  # the gradient ends at the projector
             return linear + attention + 2 * projector
         return 3 * linear + (1 + AGAIN_FUSED) * attention + 3 * projector
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What of a model decides the cost of a step."""
+    """The sizes of a model that determine the cost of a step."""
 
     decoder: int
     """Parameters of the decoder's matrices, without embeddings and head."""
@@ -110,9 +110,9 @@ class Sizes:
     vision_layers: int
     vision_width: int
     vision_window: int
-    """Patches along a side of the windows that attention stays in; 0 where it sees all of an image."""
+    """Patches along a side of an attention window; 0 for attention over the whole image."""
     vision_global: int
-    """Layers that see all of an image in spite of windows."""
+    """Layers with attention over the whole image in spite of windows."""
     patch_values: int
     """Pixel values that become one patch."""
     merger: int
@@ -121,7 +121,7 @@ class Sizes:
     width: int
     trainable: int
     trains_decoder: bool
-    """Whether its matrices and the head have gradients of their own."""
+    """Whether its matrices and the head are trained."""
     base: int
     base_bytes: int
     copies: int
@@ -130,9 +130,9 @@ class Sizes:
     value_bytes: int
     """Bytes of one activation in the decoder."""
     keeps_maps: bool
-    """Whether attention keeps its map for the backward pass."""
+    """Whether attention stores its map for the backward pass."""
     workspace: int
-    """Bytes of logits that exist at a time."""
+    """Bytes of logits that exist at the same time."""
 
     @classmethod
     def of(cls, model: OmniModel, *, bfloat16: bool) -> Sizes:
@@ -205,7 +205,7 @@ def _vision(model: OmniModel, base: Mapping[str, nn.Parameter]) -> dict[str, int
 
 @dataclass(frozen=True)
 class Shown:
-    """One sample under one view, as far as its cost goes."""
+    """The sizes of one sample under one view."""
 
     tokens: int
     responses: int
@@ -214,12 +214,12 @@ class Shown:
     """Pairs of patches that attend to one another, summed over the layers."""
     image_tokens: int
     states: int
-    """Encoder states of its clips, each clip's own."""
+    """Encoder states of each of its clips."""
     clip_tokens: int
     state_pairs: int
     """Pairs of its clips' states that attend to one another, in each layer."""
     has_turns: bool
-    """Whether it has independent turns: then one mask, made for them, serves all layers."""
+    """Whether it has independent turns, with one mask for all layers."""
 
     @classmethod
     def of(cls, layout: Layout, sizes: Sizes) -> Shown:

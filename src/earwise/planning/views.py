@@ -15,9 +15,9 @@ from earwise.models.layout import AUDIO_ID, Layout, Role, Span
 COLUMN: Final = 48
 BETWEEN: Final = " │ "
 LONGEST: Final = 8
-"""Lines of one span; what is longer is cut and says so."""
+"""Maximum lines of a span; longer spans are cut with a note."""
 _RUN: Final = 3
-"""So many equal tokens in a row are shown as one, with their number."""
+"""At least this many equal tokens in a row are shown as one token with their number."""
 _STYLES: Final[dict[Role, str]] = {
     "system": "dim",
     "image": "green",
@@ -65,7 +65,7 @@ def _cell(layout: Layout, span: Span, tokenizer: PreTrainedTokenizerBase) -> lis
 
 
 def _pieces(ids: Sequence[int], tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """Each token as text; a run of equal ones as one."""
+    """Each token as text; a run of equal tokens as one."""
     pieces = []
     for token, run in groupby(ids):
         count = len(list(run))

@@ -1,4 +1,4 @@
-"""The result of a run, for people: one self-contained HTML page and one table for the console.
+"""The result of a run: one self-contained HTML page and one table for the console.
 
 Nothing here imports torch: a report can be made from a run folder on any machine.
 """
@@ -27,7 +27,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for, and no more: the console's table needs no page."""
+    """Import members on first use, because the console's table does not need the page."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,4 +1,4 @@
-"""The attention analysis of a run: its `attention.json`, typed, and what the page says about it.
+"""The attention analysis of a run: the types of `attention.json`, and its section of the page.
 
 Shares are shown in percent and distances in percentage points; `relative` is a ratio, 1 where attention is uniform.
 """
@@ -24,12 +24,12 @@ FLOWS = (
     ("response", "query"),
     ("response", "response"),
 )
-"""What is shown; the rest of each sum goes to the system prompt, the template and markers."""
+"""The flows shown; the rest of each sum goes to the system prompt, the template and markers."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """How a share is expressed: its name in the file, its title, its unit on the page."""
+    """A form of a share: its name in the file, and its title and unit on the page."""
 
     name: str
     title: str
@@ -39,15 +39,15 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("share", "Share of attention, %", "as it is: a longer query draws more by its length alone", 100, 1),
-    Variant("matched", "Length-matched share, %", "the query weighs as many tokens as when it is typed", 100, 1),
-    Variant("relative", "Relative to uniform attention", "1 if all tokens that are seen took the same", 1, 2),
-    Variant("per_token", "Share per token, %", "divided by the tokens of the kind that are seen", 100, 2),
+    Variant("share", "Share of attention, %", "unadjusted: a longer query gets more by its length alone", 100, 1),
+    Variant("matched", "Length-matched share, %", "the query counts as many tokens as the typed query", 100, 1),
+    Variant("relative", "Relative to uniform attention", "1 if all visible tokens get equal attention", 1, 2),
+    Variant("per_token", "Share per token, %", "divided by the number of visible tokens of the kind", 100, 2),
 )
 
 
 class Named(Part):
-    """Whose attention, from where to where, in which variant."""
+    """The model, view, flow and variant of a number."""
 
     model: str
     view: str
@@ -77,7 +77,7 @@ class Distance(Named):
 
 
 class Closer(Named):
-    """Distance of the baseline minus distance of the model on the same items: above 0 the model is closer."""
+    """The baseline's distance minus the model's distance on the same items; above 0, the model is closer."""
 
     baseline: str
     value: float
@@ -93,7 +93,7 @@ class SinkTokens(Part):
 
 
 class SinkRow(Part):
-    """Sinks of one kind in one layer: share of the items that have one, and mean attention on them."""
+    """Sinks of one kind in one layer: share of items with such a sink, and mean attention on them."""
 
     model: str
     view: str
@@ -116,14 +116,14 @@ class Tokens(Part):
 
 
 class Reference(Part):
-    """Model and view that the others are compared with."""
+    """The model and view of the reference."""
 
     model: str
     view: str
 
 
 class Attention(Part):
-    """All of `attention.json` that is shown."""
+    """The part of `attention.json` that the page shows."""
 
     items: int
     clusters: int
@@ -140,7 +140,7 @@ class Attention(Part):
 
 
 def read_attention(folder: Path) -> Attention | None:
-    """The run's attention analysis; None where the recipe asks for none. Raises `InputError` for another schema."""
+    """The run's attention analysis; None if the recipe has none. Raises `InputError` for another schema."""
     path = folder / FILE
     if not path.exists():
         return None
@@ -149,17 +149,17 @@ def read_attention(folder: Path) -> Attention | None:
 
 @dataclass(frozen=True)
 class FlowTable:
-    """Distances of one flow: per reader and variant the distance, and how much closer than the baseline it is."""
+    """Distances of one flow: per reader and variant, the distance and its difference to the baseline."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]
-    """Reader, then per column distance, its interval and the comparison, in words."""
+    """Each row: reader, then per column the distance, its interval and the comparison, in words."""
 
 
 @dataclass(frozen=True)
 class SinkLine:
-    """Sinks of one reader, source and kind over all layers, told by the layer where they take most."""
+    """Sinks of one reader, source and kind over all layers, with the layer where they get the most attention."""
 
     reader: str
     source: str
@@ -177,7 +177,7 @@ class Section:
     baseline: str | None
     answers: tuple[str, ...]
     legend: tuple[tuple[str, str], ...]
-    """Style of each line and whose it is."""
+    """Style and label of each line."""
     figures: tuple[tuple[Variant, tuple[Markup, ...]], ...]
     tables: tuple[FlowTable, ...]
     sinks: tuple[SinkLine, ...]
@@ -230,9 +230,7 @@ def _panels(found: Attention, readers: Sequence[tuple[str, str]], variant: Varia
 
 
 def _answers(found: Attention) -> list[str]:
-    """One sentence per model, and view where there are several: is it closer to the typed view than the baseline, in
-    attention from query to vision?
-    """
+    """One sentence per model and view on whether its attention from query to vision is closer to the typed view."""
     cells = {(c.model, c.view, c.variant): c for c in found.comparisons if c.flow == FLOWS[0]}
     several = len({view for _, view, _ in cells}) > 1
     return [
@@ -267,7 +265,7 @@ def _table(found: Attention, flow: tuple[str, str]) -> FlowTable:
 
 
 def _cell(distance: Distance | None, closer: Closer | None, variant: Variant) -> tuple[str, str, str]:
-    """Distance, its interval, and by how much it is closer than the baseline's, in words; empty where there is none."""
+    """Distance, interval and comparison with the baseline, in words; empty without a distance."""
 
     def told(value: float, *, signed: bool) -> str:
         return number(variant.scale * value, variant.digits, signed=signed)
@@ -283,7 +281,7 @@ def _cell(distance: Distance | None, closer: Closer | None, variant: Variant) ->
 
 
 def _sink_lines(found: Attention) -> list[SinkLine]:
-    """The strongest layer of each reader, source and kind, and how many layers have such sinks."""
+    """The strongest layer and the number of layers with sinks, for each reader, source and kind."""
     groups: dict[tuple[str, str, str, str], list[SinkRow]] = {}
     for row in found.sinks:
         groups.setdefault((row.model, row.view, row.source, row.kind), []).append(row)

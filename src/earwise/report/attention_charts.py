@@ -12,13 +12,13 @@ from earwise.report.markup import element
 from earwise.report.words import number
 
 COLOURS = 5
-"""Colours in `attention.css` beside that of the first line; further lines begin again, with the next of `STROKES`."""
+"""Colours in `attention.css` beside the first line's; further lines repeat them with the next of `STROKES`."""
 STROKES = ("", " dotted", " long")
 
 
 @dataclass(frozen=True)
 class Band:
-    """One line: a mean per layer and the ends of its interval. `rank` decides its colour, and is the legend's order."""
+    """One line: a mean per layer and the ends of its interval. `rank` is its colour and its position in the legend."""
 
     label: str
     rank: int
@@ -28,7 +28,7 @@ class Band:
 
 
 def line_style(rank: int) -> str:
-    """Classes of the line that stands at `rank` in the legend: the first one, dashed, is what the others go by."""
+    """Classes of the line at `rank` in the legend; the first line, dashed, is the reference."""
     if rank == 0:
         return "line-0"
     again, colour = divmod(rank - 1, COLOURS)
@@ -36,7 +36,7 @@ def line_style(rank: int) -> str:
 
 
 def layer_panel(title: str, layers: Sequence[int], bands: Sequence[Band], digits: int) -> Markup:
-    """One panel whose axis begins at 0; what a screen reader says are the means of the first and the last layer."""
+    """One panel with an axis from 0; a screen reader reads the means of the first and the last layer."""
     axis = nice_axis([0.0, *(value for band in bands for value in band.high)], ticks=4)
     span = max(len(layers) - 1, 1)
 

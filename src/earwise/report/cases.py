@@ -1,7 +1,7 @@
-"""Figure 9 of arXiv 2503.00059: items on which views or trainings disagree, taken from those that the page shows.
+"""Figure 9 of arXiv 2503.00059: items of the page on which views or training runs disagree.
 
-They are taken in the order of the page, which knows no outcome, and equally many of each kind where there are: a case
-study chosen by hand shows whatever one likes.
+Cases are the first of each kind in the order of the page, which does not depend on outcomes. Cases chosen by hand
+could show anything.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from earwise.report.summary import OVERALL, Pair, Summary
 from earwise.report.words import model_label
 
 MOST_CASES = 2
-"""Of each kind under each regime."""
+"""Cases of each kind under each regime."""
 
 Right = tuple[bool, bool, bool]
 """Whether the typed answer, SFT's spoken one and Self-KD's spoken one are right."""
@@ -43,7 +43,7 @@ class Case:
 
 @dataclass(frozen=True)
 class CaseGroup:
-    """Cases of one kind, and how many of the page's items are of it."""
+    """Cases of one kind, and the number of items of this kind on the page."""
 
     title: str
     count: int
@@ -52,7 +52,7 @@ class CaseGroup:
 
 @dataclass(frozen=True)
 class CaseTable:
-    """The cases of one regime; `flips` says over all items how often Self-KD and SFT disagree."""
+    """The cases of one regime; `flips` reports how often Self-KD and SFT disagree over all items."""
 
     title: str
     columns: tuple[str, ...]
@@ -62,7 +62,7 @@ class CaseTable:
 
 
 def case_tables(summary: Summary, study: Study, shown: Sequence[ShownItem]) -> tuple[CaseTable, ...]:
-    """One table per regime that has SFT and Self-KD; none where no item is shown under both views."""
+    """One table per regime with SFT and Self-KD; empty if no item is shown under both views."""
     tables = (_case_table(summary, study, regime, shown) for regime in study.regimes)
     return tuple(table for table in tables if table is not None and table.items)
 
@@ -85,7 +85,7 @@ def _case_table(summary: Summary, study: Study, regime: Regime, shown: Sequence[
 
 
 def _right(one: ShownItem, models: tuple[str, str, str], pair: Pair) -> Right | None:
-    """The start is typed to, SFT and Self-KD are spoken to; None where an answer is missing."""
+    """Outcomes of the start (typed), SFT and Self-KD (spoken); None if an answer is missing."""
     asked = zip(models, (pair.text, pair.speech, pair.speech), strict=True)
     first, second, third = (one.answers.get(model, {}).get(view) for model, view in asked)
     if first is None or second is None or third is None:
@@ -106,7 +106,7 @@ def _case(place: int, one: ShownItem, models: Sequence[str], pair: Pair) -> Case
 
 
 def _flips(summary: Summary, regime: Regime) -> str:
-    """Over all items and for each seed: how many Self-KD has over SFT, and the reverse; empty where not recorded."""
+    """Over all items and per seed: on how many Self-KD beats SFT, and the reverse; empty if not recorded."""
     one = compared(summary, regime.self_kd.name, regime.sft.name, OVERALL) if regime.sft and regime.self_kd else None
     counts = [
         f"{each.only_first:,} and {each.only_second:,} (seed {each.seed})"
@@ -115,4 +115,4 @@ def _flips(summary: Summary, regime: Regime) -> str:
     ]
     if one is None or not counts:
         return ""
-    return f"Of {one.n:,} items, Self-KD scores more than SFT on, and less than SFT on: {', '.join(counts)}."
+    return f"Of {one.n:,} items, Self-KD scores higher and lower than SFT on: {', '.join(counts)}."

@@ -1,4 +1,4 @@
-"""One table of what the models score when the same questions are spoken under other conditions."""
+"""One table of the scores on the same questions under other spoken conditions."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class Share(Part):
 
 
 class Recovered(Part):
-    """What is left of one model's typed score, by view, and its spoken score minus that of each cascade."""
+    """The share of one model's typed score that each view recovers, and its spoken score minus each cascade's."""
 
     views: dict[str, Share]
     minus_cascade: dict[str, GapScore] = Field(default={})
 
 
 class Changed(BenchmarkResult):
-    """A result under a condition, and by view how far it is from that of the test."""
+    """A result under a condition, with its change from the test by view."""
 
     changes: dict[str, GapScore] = Field(default={})
 
 
 class Condition(Part):
-    """One condition: who speaks, and what the models make of it."""
+    """One condition: its engine, its voices and the results of the models."""
 
     engine: str
     voices: tuple[str, ...]
@@ -46,7 +46,7 @@ class Condition(Part):
 
 
 class Conditions(Part):
-    """What `summary.json` says of conditions, and of the test beside them."""
+    """The conditions in `summary.json`, and the recovery on the test."""
 
     conditions: dict[str, Condition] = Field(default={})
     recovery: dict[str, Recovered] = Field(default={})
@@ -70,14 +70,15 @@ def conditions_grid(folder: Path, summary: Summary) -> Grid | None:
         ("Score", "spoken"),
         ("Of the typed score", "%"),
         ("Change", "points, from the test"),
-        *((f"Minus {model_label(name)}", "which reads its own transcript, points") for name in cascades),
+        *((f"Minus {model_label(name)}", "through its own transcript, points") for name in cascades),
     )
-    return Grid("All items, by how they are spoken", "Model", columns, tuple(groups))
+    return Grid("All items by condition", "Model", columns, tuple(groups))
 
 
 def cascade_note(folder: Path, summary: Summary) -> str | None:
-    """The best score by ear beside the best through a model's own transcript, as a sentence: who reads of one must know
-    of the other. None where no model was asked in both ways.
+    """A sentence that compares the best score by ear with the best score through a model's own transcript.
+
+    A page that reports the first must report the second, too. None if the run lacks either.
     """
     pair, recovered = summary.pair, _read(folder).recovery
     ears, transcripts = (
@@ -91,14 +92,14 @@ def cascade_note(folder: Path, summary: Summary) -> str | None:
     if one is None or one.ci95 is None:
         return None
     low, high = one.ci95
-    verb = "is above" if low > 0 else "is below" if high < 0 else "is not told apart from"
+    verb = "is above" if low > 0 else "is below" if high < 0 else "is not shown to differ from"
     points = f"{number(one.value, signed=True)} points (95{SPACE}% interval {interval(one.ci95)})"
     told = f"{model_label(cascade)} through its own transcript ({number(transcripts[cascade])})"
     return f"By ear, {model_label(best)} ({number(ears[best])}) {verb} {told}: {points}."
 
 
 def _read(folder: Path) -> Conditions:
-    """What `summary.json` in `folder` says of conditions; nothing without such a file."""
+    """The conditions in `folder`'s `summary.json`; empty without that file."""
     path = folder / "summary.json"
     if not path.is_file():
         return Conditions()
@@ -124,7 +125,7 @@ def _group(
 def _rows(
     name: str, result: BenchmarkResult, recovered: Recovered | None, cascades: list[str], pair: Pair
 ) -> Iterator[GridRow]:
-    """A model, by its ears and, where it was asked, through its own transcript."""
+    """Rows of a model: by ear, and through its own transcript if it was evaluated so."""
     for view in (pair.speech, CASCADE):
         if view not in result.views:
             continue

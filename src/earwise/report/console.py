@@ -1,4 +1,4 @@
-"""The last screen of a run: the result of all items as a table, and where the page is."""
+"""The last screen of a run: the result on all items as a table, and the page's path."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from earwise.report.words import model_label, number, percent, view_label
 
 
 def show_result(summary: Summary | Mapping[str, object], page: Path, say: Callable[[str], None]) -> None:
-    """Print the result on the console as wide as it is; `say` is told what is doubtful, what happened to
-    guards, and where the page is."""
+    """Print the result in the console's width; `say` gets the lines on doubts and guards, and the page's path."""
     summary = as_summary(summary)
     tables = console_tables(summary, get_console().width)
     get_console().print(*tables, sep="\n\n" if len(tables) > 1 else " ")
@@ -30,10 +29,10 @@ def show_result(summary: Summary | Mapping[str, object], page: Path, say: Callab
 
 
 def console_tables(summary: Summary | Mapping[str, object], width: int) -> list[Table]:
-    """As `console_table`, in as many tables below each other as a console of `width` characters needs.
+    """As `console_table`, split into several tables for a console of `width` characters.
 
-    Each names the models anew, so that nothing is cut off; only a console that is narrower than a name and one score
-    breaks names.
+    Each table repeats the models' names, so that no column is cut off. Names are broken only if the console is narrower
+    than a name and one score.
     """
     summary = as_summary(summary)
     if summary.main is None:
@@ -50,7 +49,7 @@ def console_tables(summary: Summary | Mapping[str, object], width: int) -> list[
 def console_table(summary: Summary | Mapping[str, object]) -> Table:
     """One row per model: the score under each view, the gap with its interval, and the recovered share.
 
-    Takes a `Summary` or the data of a `summary.json`. Names are printed as they are, never read as rich markup.
+    Takes a `Summary` or the data of a `summary.json`. Names are printed literally, never as rich markup.
     """
     summary = as_summary(summary)
     if summary.main is None:
@@ -61,7 +60,7 @@ def console_table(summary: Summary | Mapping[str, object]) -> Table:
 
 @dataclass(frozen=True)
 class _Column:
-    """A column beside the models: its header, of several lines where it has several words, and a cell per model."""
+    """A column beside the models: its header, one line per word, and a cell per model."""
 
     header: str
     cells: tuple[str, ...]
@@ -87,7 +86,7 @@ def _title(summary: Summary, results: ResultTable) -> Text:
 
 
 def _table(results: ResultTable, columns: Sequence[_Column], title: Text | None = None) -> Table:
-    """Cells are `Text`, because rich would read the brackets of a string as markup."""
+    """Cells are `Text`, because rich parses brackets of a string as markup."""
     table = Table(
         title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True
     )
@@ -100,7 +99,7 @@ def _table(results: ResultTable, columns: Sequence[_Column], title: Text | None 
 
 
 def _width(table: Table) -> int:
-    """Characters that a table takes where nothing of it is cut or broken."""
+    """Width of a table without cuts and breaks, in characters."""
     return Console(width=10_000).measure(table).maximum
 
 

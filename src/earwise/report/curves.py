@@ -16,10 +16,10 @@ from earwise.report.charts import log_axis, nice_axis, panel, stretched, stroke,
 from earwise.report.markup import element
 
 LOSS, TERMS = "loss", "terms/"
-"""Key of the loss in a line of metrics, and what the keys of its terms begin with."""
+"""The loss's key in a line of metrics, and the prefix of its terms' keys."""
 SMOOTH_BUCKETS = 60
 LOG_RATIO = 20.0
-"""A positive curve that spans more than this factor is drawn on a logarithmic axis."""
+"""A positive curve with a larger ratio of maximum to minimum has a logarithmic axis."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Curve:
 
     @property
     def logarithmic(self) -> bool:
-        """Whether the values span so much that a linear axis would hide the end of the training."""
+        """Whether a linear axis would hide the end of the training run."""
         values = [value for _, value in self.points]
         return min(values) > 0 and max(values) / min(values) > LOG_RATIO
 
@@ -58,8 +58,8 @@ def read_trainings(folder: Path, order: tuple[str, ...]) -> list[Training]:
 def read_training(name: str, path: Path) -> Training:
     """The curves of one `metrics.jsonl`.
 
-    A step that was written twice counts once, as it was written last. A last line without its end belongs to a training
-    under way and is not read yet. Raises `InputError` with file and line number for any other line that cannot be read.
+    A step that was written twice counts once, with its last values. A last line without a newline belongs to a training
+    run in progress and is not read yet. Raises `InputError` with file and line number for any other broken line.
     """
     values: dict[str, dict[int, float]] = {}
     for line_number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], start=1):
@@ -68,7 +68,7 @@ def read_training(name: str, path: Path) -> Training:
             values.setdefault(quantity, {})[step] = value
     finite = {quantity: {s: v for s, v in by_step.items() if math.isfinite(v)} for quantity, by_step in values.items()}
     left_out = sum(len(values[quantity]) - len(finite[quantity]) for quantity in values)
-    if len(finite) == 2:  # a single term with weight 1 is the loss: one panel says it all
+    if len(finite) == 2:  # A single term of weight 1 equals the loss, so one panel suffices.
         finite = {quantity: v for quantity, v in finite.items() if quantity == LOSS or v != finite[LOSS]}
     curves = tuple(Curve(quantity, tuple(sorted(by_step.items()))) for quantity, by_step in finite.items() if by_step)
     return Training(name, curves, max((curve.points[-1][0] for curve in curves), default=0), left_out)
@@ -98,7 +98,7 @@ def smooth(points: Sequence[tuple[int, float]], buckets: int = SMOOTH_BUCKETS) -
 
 
 def curve_panel(curve: Curve) -> Markup:
-    """One small panel: the raw curve, lightly, and its mean over groups of steps."""
+    """One small panel: the raw curve, pale, and its mean over groups of steps."""
     log = curve.logarithmic
     scaled = [(step, math.log10(value) if log else value) for step, value in curve.points]
     values = [value for _, value in curve.points]

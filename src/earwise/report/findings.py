@@ -1,6 +1,6 @@
-"""What a study shows and what it does not, in words: the paper's claims, each beside what this run's numbers say.
+"""What a study shows and does not show, in words: each claim of the paper beside this run's numbers.
 
-Nothing here is chosen: a difference whose 95 % interval includes 0 is "not shown", whichever way it points.
+Nothing here is chosen by hand: a difference whose 95 % interval includes 0 is "not shown", whatever its sign.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from earwise.report.summary import Comparison, Summary, ViewScore
 from earwise.report.words import SPACE, interval, model_label, number, p_phrase, percent
 
 FEW_SEEDS = 5
-"""With fewer seeds nothing is said about an interval over trainings."""
+"""With fewer seeds, no interval over training runs is reported."""
 
 
 TOLD_INVALID = 0.05
-"""From this share on, answers that could not be parsed are named beside a share of yes, which they lower."""
+"""From this share on, unparsed answers are reported beside the share of yes, because they lower it."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What the paper says, and what this run says to it."""
+    """A claim of the paper, and the sentences of this run about it."""
 
     paper: str
     here: tuple[str, ...]
@@ -39,15 +39,15 @@ def claims(summary: Summary, study: Study, attention: Sequence[str]) -> tuple[Cl
     relation, attribute = (wins(4, name)[0] for name in MMALIGN)
     alphas = " and ".join(f"{alpha:g}" for alpha in dict.fromkeys(alpha for _, alpha in best_alphas()))
     found = (
-        Claim("Spoken questions are answered worse than typed ones.", _gaps(summary, study)),
-        Claim("Spoken questions draw more yes than is true.", _yes(summary, study)),
+        Claim("Spoken questions are answered worse than typed questions.", _gaps(summary, study)),
+        Claim("Spoken questions get more “yes” answers than are true.", _yes(summary, study)),
         Claim(
-            f"Self-KD (alpha 1) answers spoken questions better than SFT, for {above} bases of {total}.",
+            f"Self-KD (alpha 1) answers spoken questions better than SFT for {above} of {total} bases.",
             _differences(summary, study, (paper_columns(summary)[0],), ours=False),
         ),
-        Claim(f"Of five values of alpha, {alphas} is best (two bases).", _alphas(summary, study)),
+        Claim(f"Among five values of alpha, {alphas} is best (two bases).", _alphas(summary, study)),
         Claim(
-            f"On MMAlign, Self-KD is above SFT in relations for {relation} bases of {total}, in attributes for "
+            f"On MMAlign, Self-KD is above SFT on relations for {relation} of {total} bases, and on attributes for "
             f"{attribute}.",
             _differences(summary, study, [name for name in MMALIGN if name in summary.benchmarks], ours=False),
         ),
@@ -56,7 +56,7 @@ def claims(summary: Summary, study: Study, attention: Sequence[str]) -> tuple[Cl
             tuple(attention) or ("Not measured in this run: its recipe has no table [attention].",),
         ),
         Claim(
-            "Not in the paper: terms of ours.",
+            "Not in the paper: our own terms.",
             _differences(summary, study, (paper_columns(summary)[0],), ours=True),
         ),
     )
@@ -96,7 +96,7 @@ def _yes(summary: Summary, study: Study) -> tuple[str, ...]:
             result = summary.models.get(model, {}).get(name)
             spoken = result.views.get(summary.pair.speech) if result else None
             if result and result.yes_truth and spoken and spoken.yes_rate is not None:
-                said = f"{percent(spoken.yes_rate)} yes when spoken to, {percent(result.yes_truth.share)} is true"
+                said = f"{percent(spoken.yes_rate)} yes on spoken questions, {percent(result.yes_truth.share)} true"
                 if spoken.invalid_rate and spoken.invalid_rate >= TOLD_INVALID:
                     said += f", {percent(spoken.invalid_rate)} of the answers say neither yes nor no"
                 where = f"{benchmark_label(name)}, {study.label(model)}"
@@ -113,7 +113,7 @@ def _against(spoken: ViewScore, truth: float) -> str:
 
 
 def _differences(summary: Summary, study: Study, names: Sequence[str], *, ours: bool) -> tuple[str, ...]:
-    """SFT against Self-KD, or against what the paper does not have, per benchmark and regime."""
+    """SFT against Self-KD, or against objectives that are not in the paper, per benchmark and regime."""
     told = []
     for regime in study.regimes:
         ones: tuple[Training, ...] = regime.others if ours else (regime.self_kd,) if regime.self_kd else ()
@@ -151,10 +151,10 @@ def _best_alpha(summary: Summary, regime: Regime, name: str, scores: dict[Traini
     best = max(scores, key=lambda training: scores[training].score)
     top = scores[best].ci95
     close = [t for t in scores if t != best and (end := scores[t].ci95) and top and end[1] >= top[0]]
-    text = f"alpha {best.alpha:g} scores most, {number(scores[best].score)}"
+    text = f"alpha {best.alpha:g} has the highest score, {number(scores[best].score)}"
     if close:
         text += f"; its interval and those of alpha {', '.join(f'{t.alpha:g}' for t in close)} overlap"
-        text += ", so which is best is not shown" if len(close) > 1 or close[0].alpha else ""
+        text += ", so the best one is not shown" if len(close) > 1 or close[0].alpha else ""
     pairs = [(t, compared(summary, t.name, regime.sft.name, name)) for t in scores if regime.sft and t != regime.sft]
     better = [f"{t.alpha:g}" for t, one in pairs if one and one.shown and one.value > 0]
     worse = [f"{t.alpha:g}" for t, one in pairs if one and one.shown and one.value < 0]
@@ -165,44 +165,40 @@ def _best_alpha(summary: Summary, regime: Regime, name: str, scores: dict[Traini
 
 
 def limits(summary: Summary, study: Study) -> tuple[str, ...]:
-    """What the numbers of this run cannot say."""
+    """What the numbers of this run do not show."""
     told = []
     if study.laboratory:
         told.append(
             "Pictures, questions, voices and models are the laboratory's. Its benchmarks have the names, file formats "
-            "and scoring rules of the public ones, not their questions, so no score here can be held against a printed "
-            "one; only directions can be compared."
+            "and scoring rules of the public benchmarks, but not their questions. Scores cannot be compared with "
+            "printed scores; only directions can."
         )
     seeds = len(summary.all_seeds)
     if seeds < 2:
-        told.append("One seed: what another training would give is not known. Intervals are over items only.")
+        told.append("With one seed, the variation between training runs is not known. Intervals are over items only.")
     else:
-        few = f" {seeds} seeds are too few for an interval over trainings." if seeds < FEW_SEEDS else ""
-        told.append(
-            f"Intervals are over items, of the mean of {seeds} seeds; each seed's own number stands below.{few}"
-        )
-    told.append("A difference that is not shown is not shown to be zero: its interval says how large it may be.")
+        few = f" {seeds} seeds are too few for an interval over training runs." if seeds < FEW_SEEDS else ""
+        told.append(f"Intervals are over items and of the mean of {seeds} seeds; each seed's number is below it.{few}")
+    told.append("“No difference shown” does not mean no difference: the interval says how large it may be.")
     if summary.comparisons:
         count = len(summary.comparisons)
-        told.append(f"{count} paired comparisons were made, without correction: by chance one in twenty excludes 0.")
+        told.append(f"{count} paired comparisons without correction: by chance, one interval in twenty excludes 0.")
     if any(len(regime.alphas) > 2 for regime in study.regimes):
-        told.append(
-            "Values of alpha are compared on the items that they are reported on, so the best one is flattered."
-        )
+        told.append("Values of alpha are compared on the reported items, so the score of the best value is optimistic.")
     scores = (v for results in summary.models.values() for result in results.values() for v in result.views.values())
     if any(score.ci95 and score.ci95[0] == score.ci95[1] for score in scores):
-        told.append("Where all answers are right, or all wrong, the interval has no width; that is no certainty.")
+        told.append("If all answers are right, or all wrong, the interval has no width. This is no certainty.")
     told += _coverage(summary, study)
     return tuple(told)
 
 
 def _coverage(summary: Summary, study: Study) -> list[str]:
-    """What was left out of the average, and what is so by construction."""
+    """What the average leaves out, and what holds by construction."""
     told = []
     mean = summary.on(MEAN).get(typed_model(summary, study))
     if mean is not None:
         names = ", ".join(benchmark_label(name) for name in mean.columns)
-        told.append(f"The mean is the plain mean of {names}; the paper's is of eight benchmarks.")
+        told.append(f"The mean is the plain mean of {names}; the paper's mean is over eight benchmarks.")
     typed = {
         result.views[summary.pair.text].score
         for result in summary.on(paper_columns(summary)[0]).values()
@@ -211,7 +207,7 @@ def _coverage(summary: Summary, study: Study) -> list[str]:
     if len(typed) == 1 and len(summary.models) > 1:
         base = model_label(typed_model(summary, study))
         told.append(
-            f"The typed score is {base}'s for every model, as trainings leave the language model untouched: it says "
-            "nothing about forgetting."
+            f"Every model has the typed score of {base}, because training leaves the language model unchanged. "
+            "This score says nothing about forgetting."
         )
     return told

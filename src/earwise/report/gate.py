@@ -1,4 +1,4 @@
-"""The quality gate of a run as the page shows it: which clips failed and why, and every gap with and without them."""
+"""The page's section on the quality gate: failed clips with reasons, and every gap with and without them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Beside:
-    """One model's results on one benchmark; `passed` is None where too few items are left for an interval."""
+    """One model's results on one benchmark; `passed` is None if too few items are left for an interval."""
 
     model: str
     benchmark: str

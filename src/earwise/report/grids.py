@@ -11,7 +11,7 @@ from earwise.report.summary import OVERALL, Comparison, GapScore, Interval, View
 from earwise.report.words import interval, number, p_phrase
 
 _LABELS = {OVERALL: "All items", MEAN: "Mean"}
-"""Of what is no benchmark, and stands beside them."""
+"""Labels of rows that are no benchmark."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class GridRow:
-    """One line of a grid; None among the cells is nothing measured."""
+    """A line of a grid; a cell of None was not measured."""
 
     label: str
     cells: tuple[Cell | None, ...]
@@ -36,7 +36,7 @@ class GridRow:
 
 @dataclass(frozen=True)
 class GridGroup:
-    """Rows under a title that spans the table; no title, no line for it."""
+    """Rows under a title that spans the table; an empty title has no line."""
 
     title: str
     rows: tuple[GridRow, ...]
@@ -66,7 +66,7 @@ def benchmark_label(name: str) -> str:
 
 
 def score_cell(score: ViewScore | None) -> Cell | None:
-    """A score with its interval, and each seed's where there are several; below them what else is reported of it."""
+    """A score with its interval, the seeds' scores if there are several, and its other numbers below."""
     if score is None:
         return None
     cell = number_cell(score.score, score.ci95, score.by_seed)
@@ -107,7 +107,7 @@ def count_cell(n: int) -> Cell:
 
 
 def number_cell(value: float, ci95: Interval | None, seeds: Sequence[float], *, signed: bool = False) -> Cell:
-    """A number with its interval, and each seed's where there are several."""
+    """A number with its interval, and the seeds' numbers if there are several."""
     small = [interval(ci95)] if ci95 else []
     if len(seeds) > 1:
         small.append(", ".join(number(seed, signed=signed) for seed in seeds))

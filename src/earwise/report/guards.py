@@ -1,4 +1,4 @@
-"""What trainings did to the guards: one line for each model."""
+"""How training changed the scores on guards: one line per model."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ _ORDER: Final = ("better", "no difference", "worse")
 def guard_lines(summary: Summary | Mapping[str, object]) -> list[str]:
     """`self_kd: better on docvqa +4.1 [1.9, 6.3]; no difference on mme -0.2 [-1.4, 1.0]; worse on ...`, in points.
 
-    Takes a `Summary` or the data of a `summary.json`. A model that did not start from the base is told with what it is
-    compared.
+    Takes a `Summary` or the data of a `summary.json`. If a model did not start from the base, its line names its start.
     """
     summary = as_summary(summary)
     return [f"{model}{_than(changes)}: {_told(changes)}" for model, changes in summary.guards.items() if changes]
 
 
 def _than(changes: Mapping[str, GuardChange]) -> str:
-    """` (than sft)` where it is not the base."""
+    """` (than sft)`; empty for the base."""
     (before,) = {change.than for change in changes.values()}
     return "" if before == "base" else f" (than {before})"
 

@@ -1,4 +1,4 @@
-"""Items side by side: what was seen, what was heard, and what each model answered under each view."""
+"""Items side by side: picture, sound, and each model's answer under each view."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class ShownItem:
     clip_path: Path | None
     answers: Mapping[str, Mapping[str, Answer]]
     sound_path: Path | None = None
-    """Sound file of what the question is about."""
+    """Sound file that the question is about."""
 
     @property
     def seconds(self) -> float:
-        """How much sound it brings to the page."""
+        """Seconds of sound that it adds to the page."""
         sound = sound_seconds(self.sound_path, record=self.item.id) if self.sound_path else 0.0
         return sound + (self.clip.duration_s if self.clip else 0.0)
 
@@ -52,7 +52,7 @@ Outcome = Literal["lost", "won", "right", "wrong", "unpaired"]
 
 @dataclass(frozen=True)
 class Cell:
-    """One answer as it is printed: the mark is a word and a symbol, never a colour alone."""
+    """A printed answer; its mark is a word and a symbol, never a colour alone."""
 
     prediction: str
     mark: Mark
@@ -62,7 +62,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class AnswerRow:
-    """One model's answers under the views of the card; None where there is no answer."""
+    """A model's answers under the views of the card; None for a missing answer."""
 
     model: str
     cells: tuple[Cell | None, ...]
@@ -81,21 +81,21 @@ class Card:
     audio_uri: str | None
     """The spoken question."""
     sound_uri: str | None
-    """What the question is about."""
+    """The sound that the question is about."""
     views: tuple[str, ...]
     rows: tuple[AnswerRow, ...]
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """All cards, and what their filters offer."""
+    """All cards, and the options of their filters."""
 
     cards: tuple[Card, ...]
     models: tuple[str, ...]
     sources: tuple[str, ...]
     kinds: tuple[str, ...]
     outcomes: frozenset[str]
-    """What occurs: outcomes, `invalid` answers, items on which models `differ`."""
+    """Filters with matches: outcomes, `invalid` answers, items on which models `differ`."""
     audio: AudioFormat
 
 
@@ -114,7 +114,7 @@ def make_cell(answer: Answer) -> Cell:
 
 
 def outcome(answers: Mapping[str, Answer], pair: Pair = _PAIR) -> Outcome:
-    """What becomes of an item between the typed and the spoken view."""
+    """The outcome of an item under the typed and the spoken view."""
     if not set(pair) <= answers.keys():
         return "unpaired"
     typed, spoken = (answers[view].value >= RIGHT_FROM for view in pair)
@@ -124,7 +124,7 @@ def outcome(answers: Mapping[str, Answer], pair: Pair = _PAIR) -> Outcome:
 
 
 def models_differ(card: Card) -> bool:
-    """Whether some models are right and others wrong when they are spoken to."""
+    """Whether some models are right and others wrong on the spoken question."""
     spoken = {row.outcome in ("won", "right") for row in card.rows if row.outcome != "unpaired"}
     return len(spoken) > 1
 

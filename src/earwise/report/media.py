@@ -60,7 +60,7 @@ def embed_picture(path: Path, *, record: str) -> Picture:
 
 
 def audio_format(total_seconds: float) -> AudioFormat:
-    """FLAC, which is what the model heard, as long as the page stays small; else MP3."""
+    """FLAC, the model's lossless input, if the page stays small; else MP3."""
     return "FLAC" if total_seconds <= LOSSLESS_SECONDS else "MP3"
 
 
@@ -81,7 +81,7 @@ def embed_audio(path: Path, kind: AudioFormat, *, record: str) -> str:
 
 @contextmanager
 def _naming_sound(path: Path, record: str) -> Iterator[None]:
-    """Whatever cannot be read inside is an error that names file and item."""
+    """Errors in reading become errors that name file and item."""
     try:
         yield
     except (soundfile.LibsndfileError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Where a run came from: what `run.json` and `recipe.json` say about revision, machine and settings."""
+"""Provenance of a run: revision, machine and settings from `run.json` and `recipe.json`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from earwise.report.summary import Summary
 
 @dataclass(frozen=True)
 class Origin:
-    """What the page says about the origin of a run; empty strings where the run folder does not tell."""
+    """Provenance as shown on the page; unknown values are empty."""
 
     title: str
     date: str
     """When the last attempt was started, UTC."""
     revision: str
     diff: str
-    """File in the run folder with what differed from the revision."""
+    """File in the run folder with the difference to the revision."""
     platform: str
     attempts: int
     command: str
-    """Makes the run again."""
+    """Command that repeats the run."""
     recipe_json: str
     run_json: str
 
@@ -63,14 +63,14 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _at(value: Any, *keys: str) -> str:
-    """The text at a path of keys; empty where there is none."""
+    """The text at a path of keys, or an empty string."""
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value if isinstance(value, str) else ""
 
 
 def _date(attempt: Any) -> str:
-    """`2025-03-01 12:30 UTC`; empty where a run does not say when it was started."""
+    """`2025-03-01 12:30 UTC`, or an empty string without a valid start."""
     started = _at(attempt, "started")
     try:
         return datetime.fromisoformat(started).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if started else ""

@@ -1,4 +1,4 @@
-"""One self-contained HTML page per run: no request leaves it, and everything from outside is escaped."""
+"""One self-contained HTML page per run: it makes no requests, and external text is escaped."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def build_report(folder: Path, shown: Sequence[ShownItem], out: Path) -> Path:
     """Write the page of a run and return its path.
 
     Reads `summary.json` (required), `run.json`, `recipe.json` and `stages/**/metrics.jsonl` from `folder`; `shown` are
-    the items that are set side by side, in this order. A part for which there are no data is left out of the page.
-    The page appears under `out` only when it is complete. Raises `InputError` for a file that is missing or broken.
+    the items shown side by side, in this order. A part without data is left out of the page. The page appears under
+    `out` only when it is complete. Raises `InputError` for a file that is missing or broken.
     """
     summary = read_summary(folder / "summary.json")
     text = render(folder, summary, shown)

@@ -1,4 +1,4 @@
-"""The section of the page that sets a study out as arXiv 2503.00059 does: tables 1 to 5, figures 2, 8 and 9, and words.
+"""The page's section with a study in the layout of arXiv 2503.00059: tables 1 to 5, figures 2, 8 and 9, and claims.
 
 Figures 4 and 7 are the section on attention.
 """
@@ -30,7 +30,7 @@ class Printed:
 
 @dataclass(frozen=True)
 class PaperSection:
-    """What the template shows; a part without numbers is empty and left out."""
+    """Data of the template; a part without numbers is empty and left out."""
 
     study: Study
     claims: tuple[Claim, ...]
@@ -49,7 +49,7 @@ class PaperSection:
 def paper_section(
     summary: Summary, study: Study | None, shown: Sequence[ShownItem], attention: Sequence[str]
 ) -> PaperSection | None:
-    """The section of a study; None for a run that is none. `attention` are the answers of the attention analysis."""
+    """The section of a study; None for other runs. `attention` are the answers of the attention analysis."""
     if study is None or not summary.benchmarks:
         return None
     return PaperSection(

@@ -19,14 +19,14 @@ from earwise.report.words import interval, number, percent, view_label
 
 PERCENT = Axis(0, 100, (0, 25, 50, 75, 100))
 EDGE, SPAN = 8.0, 84.0
-"""Where alpha 0 stands in a panel and how far alpha 1 is from it, in percent of its width."""
+"""Position of alpha 0 in a panel, and distance from there to alpha 1, in percent of its width."""
 ASIDE = 1.2
-"""Percent of the width by which each line is set aside, so that intervals do not cover each other."""
+"""Shift of each line in percent of the width, so that intervals do not cover each other."""
 
 
 @dataclass(frozen=True)
 class YesFigure:
-    """One benchmark of figure 2: typed and spoken share of yes beside the true one, and every view in numbers."""
+    """One benchmark of figure 2: typed and spoken share of yes beside the true share, and a table of all views."""
 
     benchmark: str
     truth: str
@@ -45,7 +45,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """Scores over alpha; `rank` decides the colour and is the legend's order."""
+    """Scores over alpha; `rank` is the colour and the position in the legend."""
 
     label: str
     rank: int
@@ -54,7 +54,7 @@ class Line:
 
 @dataclass(frozen=True)
 class AlphaFigure:
-    """Figure 8: a panel per benchmark and one legend; `printed` are the paper's curves, where they are asked for."""
+    """Figure 8: a panel per benchmark and one legend; `printed` holds the paper's curves if asked for."""
 
     legend: tuple[tuple[str, str], ...]
     panels: tuple[Markup, ...]
@@ -63,7 +63,7 @@ class AlphaFigure:
 
 
 def yes_figures(summary: Summary, study: Study) -> tuple[YesFigure, ...]:
-    """Figure 2: per yes/no benchmark, the share of answers that say yes beside the share of gold answers that do."""
+    """Figure 2: per yes/no benchmark, the share of “yes” among answers and among gold answers."""
     return tuple(figure for name in summary.benchmarks if (figure := _yes_figure(summary, study, name)) is not None)
 
 
@@ -89,7 +89,7 @@ def _yes_figure(summary: Summary, study: Study, benchmark: str) -> YesFigure | N
     if not lines:
         return None
     chart = dot_chart(lines, PERCENT, line_at=100 * truth.share)
-    said = f"{percent(truth.share)} of the gold answers say yes (n {truth.n:,})"
+    said = f"{percent(truth.share)} of the gold answers are yes (n {truth.n:,})"
     return YesFigure(benchmark_label(benchmark), said, chart, _yes_grid(summary, study, benchmark))
 
 
@@ -104,12 +104,12 @@ def _yes_grid(summary: Summary, study: Study, benchmark: str) -> Grid:
             cells.append(Cell(cell.text, (*cell.small, invalid)) if cell else None)
         lines.append(GridRow(study.label(model), (*cells, Cell(f"{result.n:,}"))))
     heads = (*((view_label(view), "") for view in views), ("n", "items"))
-    caption = f"Answers that say yes, in percent, {benchmark_label(benchmark)}"
+    caption = f"Share of “yes” answers in percent, {benchmark_label(benchmark)}"
     return Grid(caption, "Model", heads, (GridGroup("", tuple(lines)),))
 
 
 def alpha_figure(summary: Summary, study: Study) -> AlphaFigure | None:
-    """Figure 8; None unless some regime has three alphas, as two points are no curve."""
+    """Figure 8; None unless some regime has three alphas, because two points are no curve."""
     regimes = [regime for regime in study.regimes if len(regime.alphas) > 2]
     if not regimes:
         return None
@@ -145,7 +145,7 @@ def _printed_curves() -> list[Line]:
 
 
 def alpha_panel(title: str, lines: Sequence[Line]) -> Markup:
-    """Scores over alpha with intervals; the axis spans the data, so it need not begin at 0."""
+    """Scores over alpha with intervals; the axis spans the data and need not start at 0."""
     points = [point for line in lines for point in line.points]
     axis = nice_axis([v for p in points for v in (p.value, *(p.ci95 or ()))], ticks=4)
     parts = [_line(("0%", "100%"), (y, y), "grid") for y in (_height(axis, tick) for tick in axis.ticks)]

@@ -25,7 +25,7 @@ from earwise.report.words import model_label, number, p_value
 
 
 def paper_columns(summary: Summary) -> tuple[str, ...]:
-    """The mean, then the benchmarks of the paper's average that were scored; other benchmarks where none was."""
+    """The mean, then the scored benchmarks of the paper's average; other benchmarks if none was scored."""
     scored = tuple(name for name in COLUMNS if name in summary.benchmarks)
     if not scored:
         return tuple(name for name in summary.benchmarks if name not in (OVERALL, MEAN, *MMALIGN))
@@ -61,7 +61,7 @@ def _gap_table(summary: Summary, study: Study, model: str) -> Grid:
 
 
 def training_table(summary: Summary, study: Study) -> Grid:
-    """Table 3: the base when it is typed to, then SFT, Self-KD and ours when they are spoken to, with differences."""
+    """Table 3: the base on typed questions, then SFT, Self-KD and ours on spoken questions, with differences."""
     names = paper_columns(summary)
     first = [_row(summary, names, "Base, typed", typed_model(summary, study), typed=True)]
     first += [_row(summary, names, model_label(start), start) for start in study.starts if start in summary.models]
@@ -72,7 +72,7 @@ def training_table(summary: Summary, study: Study) -> Grid:
 
 
 def alpha_table(summary: Summary, study: Study) -> Grid:
-    """Table 5: every alpha under each regime, spoken questions; regimes with one alpha only are left out."""
+    """Table 5: every alpha under each regime, spoken questions; regimes with a single alpha are left out."""
     names = paper_columns(summary)
     groups = []
     for regime in study.regimes:
@@ -149,7 +149,7 @@ def _mmalign_difference(summary: Summary, names: Sequence[str], one: Training, s
 
 
 def _with_differences(summary: Summary, names: Sequence[str], regime: Regime) -> tuple[GridRow, ...]:
-    """Rows of a regime's named trainings; below each but SFT what it is better than SFT by."""
+    """Rows of a regime's named training runs, each except SFT followed by its difference to SFT."""
     rows = []
     for training in regime.named:
         rows.append(_row(summary, names, training.label, training.name))
@@ -174,7 +174,7 @@ def _heads(summary: Summary, names: Sequence[str]) -> tuple[tuple[str, str], ...
 
 
 def column_note(summary: Summary, name: str) -> str:
-    """How many items a column has, and for the mean how many benchmarks it is of."""
+    """A column's number of items, and for the mean its number of benchmarks."""
     results = list(summary.on(name).values())
     counts = " or ".join(f"{n:,}" for n in sorted({result.n for result in results}))
     if name == MEAN:
@@ -188,10 +188,10 @@ def difference_label(one: Training, sft: Training) -> str:
 
 
 def regime_title(study: Study, regime: Regime) -> str:
-    """Title of a regime's rows; none is needed where there is one regime."""
+    """Title of a regime's rows; empty if there is only one regime."""
     return f"Trained on: {regime.label}" if len(study.regimes) > 1 else ""
 
 
 def typed_model(summary: Summary, study: Study) -> str:
-    """The model whose typed scores stand for the base: itself, or a start where the base was not scored."""
+    """The model with the base's typed scores: the base, or a start if the base was not scored."""
     return BASE if BASE in summary.models else study.starts[0]

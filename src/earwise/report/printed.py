@@ -1,4 +1,4 @@
-"""The numbers that arXiv 2503.00059 prints, as tables to stand beside a run's own."""
+"""The printed numbers of arXiv 2503.00059, as tables for comparison with a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TRAININGS: tuple[tuple[Training, Asked], ...] = (("none", "text"), ("sft", "aud
 
 
 def printed_gaps() -> Grid:
-    """Tables 1 and 2: models that hear by themselves, typed and spoken."""
+    """Tables 1 and 2: natively hearing models, typed and spoken."""
     lines = []
     for model in _models(1):
         text, audio = find(1, model, "none", "text"), find(1, model, "none", "audio")
@@ -30,7 +30,7 @@ def printed_gaps() -> Grid:
 
 
 def printed_trainings() -> Grid:
-    """Tables 3 and 4: a base typed to, and spoken to after SFT and after Self-KD (alpha 1)."""
+    """Tables 3 and 4: a base on typed questions, and on spoken questions after SFT and after Self-KD (alpha 1)."""
     lines = []
     for model in _models(3):
         base, sft, self_kd = (find(3, model, training, asked) for training, asked in _TRAININGS)
@@ -60,7 +60,7 @@ def printed_alphas() -> Grid:
 
 
 def wins(table: Table, benchmark: str | None = None) -> tuple[int, int]:
-    """Of how many bases, and of how many in all, the printed Self-KD is above the printed SFT: (above, all)."""
+    """Number of bases with printed Self-KD above printed SFT, and number of all bases."""
     above = total = 0
     for model in _models(table):
         one, two = find(table, model, "self_kd", "audio"), find(table, model, "sft", "audio")
@@ -85,7 +85,7 @@ def _models(table: Table) -> list[str]:
 
 
 def _notes(some: Iterable[Row]) -> tuple[str, ...]:
-    """What was mended, each with the rows that it concerns."""
+    """Corrections, each with the rows that it concerns."""
     by_note: dict[str, list[str]] = {}
     for row in some:
         if row.note:

@@ -1,5 +1,5 @@
 "use strict";
-// Filters over the items, and all details open on paper. Without this script every item is shown.
+// Filters the items, and opens all details for printing. Without this script every item is shown.
 const form = document.querySelector(".filters");
 const items = [...document.querySelectorAll(".item")].map((node) => ({
   node,

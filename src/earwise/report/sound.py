@@ -1,4 +1,4 @@
-"""What a run on sounds shows: what a score owes to hearing, whether reasoning is true, what filters of traces do."""
+"""Results of a run on sounds: scores without the sound, faithfulness of reasoning, and filters of traces."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ STEPS = {
     "complete": "Agreed, verified and complete",
 }
 LABELS_SHOWN = 5
-"""Answers of a label histogram that are shown, the most frequent ones."""
+"""Number of answers shown of a label histogram, most frequent first."""
 
 
 @dataclass(frozen=True)
 class SoundSection:
-    """The score of every model beside its controls, and which scores are not earned by hearing."""
+    """Every model's score beside its controls, with sentences on scores that do not depend on the sound."""
 
     sentences: tuple[str, ...]
     grid: Grid
@@ -33,14 +33,14 @@ class SoundSection:
 
 @dataclass(frozen=True)
 class TraceSection:
-    """The filters of traces step by step, and the checker in words."""
+    """The traces after each filter, and the checker in words."""
 
     sentences: tuple[str, ...]
     grid: Grid
 
 
 def sound_section(summary: Summary) -> SoundSection | None:
-    """The section on controls; None for a run that asks nothing by sound."""
+    """The section on controls; None for a run without sounds."""
     names = _benchmarks(summary, [name for results in summary.sound.values() for name in results])
     if not names:
         return None
@@ -57,7 +57,7 @@ def sound_section(summary: Summary) -> SoundSection | None:
     columns = tuple((view_label(view), view_note(view)) for view in (MAIN, *controls))
     grid = Grid("Scores with and without the sound", "Model", (*columns, ("n", "items")), tuple(groups))
     told = tuple(line for name in names if name != OVERALL for line in _not_heard(summary, name))
-    return SoundSection(told or ("Every score is lower under every control: it is earned by hearing.",), grid)
+    return SoundSection(told or ("Every score is lower under every control, so the models use the sound.",), grid)
 
 
 def _on(summary: Summary, benchmark: str) -> dict[str, dict[str, ControlScore]]:
@@ -68,22 +68,22 @@ def _control_cell(one: ControlScore | None) -> Cell | None:
     if one is None:
         return None
     loss = number_cell(one.gap, one.ci95, one.by_seed)
-    return Cell(number(one.score), (f"{loss.text} less{'' if one.hears else ', no loss shown'}", *loss.small))
+    return Cell(number(one.score), (f"loss {loss.text}{'' if one.hears else ', not shown'}", *loss.small))
 
 
 def _not_heard(summary: Summary, benchmark: str) -> list[str]:
-    """The benchmark, if its best score stays without the sound; and other models whose score does."""
+    """Sentences on models whose score shows no loss without the sound: the best model first, then the others."""
     results = _on(summary, benchmark)
     lost = {model: [c for c, one in cells.items() if not one.hears] for model, cells in results.items()}
     best = max(results, key=lambda model: summary.models[model][benchmark].views[MAIN].score)
     label, told = benchmark_label(benchmark), []
     if lost[best]:
-        told.append(f"{label} can be answered as well without its sound: {_no_loss(best, lost[best], results[best])}.")
+        told.append(f"{label} is answered equally well without its sound: {_no_loss(best, lost[best], results[best])}.")
     others = [
         _no_loss(model, controls, results[model]) for model, controls in lost.items() if controls and model != best
     ]
     if others:
-        told.append(f"{label}, scores that are not earned by hearing: {'; '.join(others)}.")
+        told.append(f"{label}, scores that do not depend on the sound: {'; '.join(others)}.")
     return told
 
 
@@ -98,7 +98,7 @@ def _no_loss(model: str, controls: Sequence[str], cells: Mapping[str, ControlSco
 
 
 def gains_grid(summary: Summary) -> Grid | None:
-    """Each row of the ablation minus its baseline, on every benchmark; None where there is nothing to compare."""
+    """Each row of the ablation minus its baseline, on every benchmark; None without a baseline."""
     gains = summary.ablation_gains
     names = list(dict.fromkeys(name for row in gains.values() for name in row))
     if not names or summary.ablation_baseline is None:
@@ -136,20 +136,18 @@ def faithfulness_grid(summary: Summary) -> Grid | None:
         groups.append(GridGroup(benchmark_label(name), tuple(rows)))
     columns = (
         ("Reasons", "% of answers"),
-        ("True", "% of chains, no claim false"),
+        ("True", "% of chains without a false claim"),
         ("True claims", "% of claims"),
-        ("Complete", "% of chains, nothing left out"),
+        ("Complete", "% of chains without omission"),
         ("Chains", "over all seeds"),
         ("n", "items"),
     )
-    notes = (
-        (f"{unknown:,} chains are about sounds of which no truth is known; they are not judged.",) if unknown else ()
-    )
+    notes = (f"{unknown:,} chains are about sounds without known truth; they are not judged.",) if unknown else ()
     return Grid("Faithfulness of reasoning", "Model", columns, tuple(groups), notes)
 
 
 def faithfulness_gains_grid(summary: Summary) -> Grid | None:
-    """Each model that reasons minus those before it, in true answers; None where there are no two."""
+    """Differences in true answers between models that reason; None for fewer than two models."""
     gains = summary.faithfulness_gains
     names = _benchmarks(summary, [name for others in gains.values() for found in others.values() for name in found])
     if not names:
@@ -174,18 +172,18 @@ def trace_section(summary: Summary) -> TraceSection | None:
     columns = (
         ("Traces", ""),
         ("Items", ""),
-        ("Hallucinated", "% of chains, a claim is not true"),
+        ("Hallucinated", "% of chains with a false claim"),
         ("True claims", "% of claims"),
-        ("Omitting", "% of chains, something is left out"),
+        ("Omitting", "% of chains with an omission"),
         ("Recall", "% of all true chains"),
         ("Gold answer", "% of traces"),
         ("Answers", "share of each"),
     )
     notes = []
     if traces.no_truth:
-        notes.append(f"{traces.no_truth:,} chains are about sounds of which no truth is known; they are not judged.")
+        notes.append(f"{traces.no_truth:,} chains are about sounds without known truth; they are not judged.")
     if any(step.labels and len(step.labels) > LABELS_SHOWN for step in traces.steps.values()):
-        notes.append(f"Of the answers the {LABELS_SHOWN} most frequent are shown.")
+        notes.append(f"Only the {LABELS_SHOWN} most frequent answers are shown.")
     grid = Grid("Traces after each filter", "Filter", columns, (GridGroup("", rows),), tuple(notes))
     return TraceSection((*_checker_sentences(traces), *_dropped_sentences(traces), *_spent_sentences(traces)), grid)
 
@@ -204,7 +202,7 @@ def _checker_sentences(traces: TraceFilters) -> list[str]:
             f"{name} {percent(one.value)} (95{SPACE}% interval {_ends((one.low, one.high))})"
             for name, one in (("precision", traces.trust.precision), ("recall", traces.trust.recall))
         ]
-        told.append(f"The checker {traces.trust.checker} before it judged, on known chains: {', '.join(rates)}.")
+        told.append(f"The checker {traces.trust.checker}, measured on known chains: {', '.join(rates)}.")
     if traces.checker is not None:
         rates = [
             f"{name} {percent(one.value)}" + (f" (95{SPACE}% interval {_ends(one.ci95)})" if one.ci95 else "")
@@ -212,7 +210,7 @@ def _checker_sentences(traces: TraceFilters) -> list[str]:
             if one is not None
         ]
         on = f"on the {traces.checker.judged:,} traces that it judged"
-        told += [f"Held against the truth, {on}: {', '.join(rates)}."] if rates else []
+        told += [f"Against the truth, {on}: {', '.join(rates)}."] if rates else []
     return told
 
 
@@ -231,7 +229,7 @@ def _spent_sentences(traces: TraceFilters) -> list[str]:
         cost = f", cost {one.cost:,.2f}" if one.cost else ""
         told.append(f"{name.capitalize()}: {one.prompt_tokens:,} tokens read, {one.completion_tokens:,} written{cost}.")
     if traces.failed:
-        told.append(f"{traces.failed:,} items have no full set of samples: the teacher did not answer.")
+        told.append(f"{traces.failed:,} items lack samples because the teacher did not answer.")
     return told
 
 

@@ -1,4 +1,4 @@
-"""What a run trained, read from its `recipe.json`: which trainings are Self-KD with which alpha, and on whose answers.
+"""The training runs in a `recipe.json`: which are Self-KD with which alpha, and on which annotator's answers.
 
 A run is reported as a study, with the tables and figures of arXiv 2503.00059, if its recipe names the rows of an
 ablation or asks for the printed numbers (`[report]`: `ablation`, `published`).
@@ -52,7 +52,7 @@ class _Recipe(Part):
 
 @dataclass(frozen=True)
 class Training:
-    """One scored training; `alpha` is None unless its objective is the paper's, alpha KL + (1 - alpha) SFT."""
+    """A scored training run; `alpha` is None unless its objective is the paper's, alpha KL + (1 - alpha) SFT."""
 
     name: str
     label: str
@@ -61,7 +61,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Regime:
-    """Trainings that may be compared: the same start, the same items, the same answers."""
+    """Comparable training runs: the same start, items and answers."""
 
     label: str
     start: str
@@ -79,38 +79,38 @@ class Regime:
 
     @property
     def self_kd(self) -> Training | None:
-        """Self-KD as in the paper's main table, alpha 1, else with the largest alpha: none is picked by its score."""
+        """Self-KD with alpha 1, as in the paper's main table, else with the largest alpha; never chosen by score."""
         return next((t for t in reversed(self.alphas) if t.alpha), None)
 
     @property
     def others(self) -> tuple[Training, ...]:
-        """Trainings whose objective the paper does not have."""
+        """Training runs with an objective that is not in the paper."""
         return tuple(t for t in self.trainings if t.alpha is None)
 
     @property
     def named(self) -> tuple[Training, ...]:
-        """SFT, Self-KD and what the paper does not have."""
+        """SFT, Self-KD and objectives that are not in the paper."""
         return tuple(t for t in (self.sft, self.self_kd) if t) + self.others
 
 
 @dataclass(frozen=True)
 class Study:
-    """The trainings of a run by regime, and what else its recipe decides about the report."""
+    """The training runs of a recipe by regime, and its other settings of the report."""
 
     regimes: tuple[Regime, ...]
     laboratory: bool
     """Whether pictures, questions and voices are the micro laboratory's."""
     published: bool
-    """Whether the numbers that the paper prints stand beside the run's."""
+    """Whether the paper's printed numbers are shown beside the run's."""
 
     @property
     def starts(self) -> tuple[str, ...]:
-        """Models that trainings start from."""
+        """Start models of the training runs."""
         return tuple(dict.fromkeys(regime.start for regime in self.regimes))
 
     @property
     def named(self) -> tuple[str, ...]:
-        """The starts, then of each regime SFT, Self-KD and what the paper does not have."""
+        """The starts, then for each regime SFT, Self-KD and objectives that are not in the paper."""
         return tuple(dict.fromkeys((*self.starts, *(t.name for regime in self.regimes for t in regime.named))))
 
     def each(self) -> Iterator[tuple[Regime, Training]]:
@@ -128,10 +128,10 @@ class Study:
 
 
 def read_study(folder: Path, summary: Summary) -> Study | None:
-    """The study of a run folder; None without `recipe.json`, for a recipe that asks for none, or without trainings.
+    """The study of a run folder; None without `recipe.json`, `[report]` keys for a study, or training runs.
 
-    Only trainings on spoken questions that `summary` has scores of are told, and none that has parts. Raises
-    `InputError` for a recipe of another schema.
+    A study has training runs on spoken questions with scores in `summary`, except runs with parts. Raises `InputError`
+    for a recipe of another schema.
     """
     path = folder / "recipe.json"
     if not path.exists():

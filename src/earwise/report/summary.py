@@ -1,7 +1,7 @@
-"""What `summary.json` holds, typed: the numbers of one run, over one seed or several.
+"""The types of `summary.json`: the numbers of one run, over one or several seeds.
 
-Only what the report shows is declared; other keys are left alone, so that a stage may record more than is shown.
-Scores, gaps and differences are on a scale of 0 to 100; rates are shares from 0 to 1.
+Only keys that the report shows are declared. Other keys are ignored, so a stage may record more. Scores, gaps and
+differences are on a scale of 0 to 100; rates are shares from 0 to 1.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ class ViewScore(Part):
     ci95: Interval | None = None
     invalid_rate: Share | None = None
     yes_rate: Share | None = None
-    """Share of "yes" among the answers; None where the questions do not ask for yes or no."""
+    """Share of "yes" among the answers; None unless the questions ask for yes or no."""
     yes_ci95: tuple[Share, Share] | None = None
     by_seed: tuple[float, ...] = ()
     totals: dict[str, Total] = Field(default={})
-    """What else is reported of these answers, by name (`wa`, `ua`, `weighted_f1`)."""
+    """Other numbers of these answers, by name (`wa`, `ua`, `weighted_f1`)."""
 
 
 class GapScore(Part):
@@ -76,7 +76,7 @@ class GapScore(Part):
 
 
 class YesTruth(Part):
-    """Share of gold answers that say yes, and of how many items it is known."""
+    """Share of gold answers that are yes, and the number of items."""
 
     share: Share
     n: int
@@ -99,7 +99,7 @@ class BenchmarkResult(Part):
     yes_truth: YesTruth | None = None
 
     def recovered(self, pair: Pair) -> float | None:
-        """Spoken score as a share of the typed one, in percent; None where either is missing or typed is 0."""
+        """Spoken score in percent of the typed score; None if either is missing or typed is 0."""
         typed, spoken = self.views.get(pair.text), self.views.get(pair.speech)
         return 100 * spoken.score / typed.score if typed and spoken and typed.score else None
 
@@ -142,7 +142,7 @@ class VoiceScore(Part):
 
 
 class Voices(Part):
-    """How many voices trained the models, and the names of the unseen ones that tested them."""
+    """Number of training voices, and names of the unseen test voices."""
 
     train: int | None = None
     test: tuple[str, ...] = ()
@@ -150,7 +150,7 @@ class Voices(Part):
 
 
 class ClipCount(Part):
-    """How many clips of one place failed the quality gate, and why; a clip may fail for several reasons."""
+    """Failed clips of one place by reason; a clip may fail for several reasons."""
 
     clips: int
     failed: int
@@ -158,7 +158,7 @@ class ClipCount(Part):
     wer: float | None = None
     """Word error rate of the round trip over all of them."""
     left_out: int | None = None
-    """How many the trainings left out; None where nothing is trained on them."""
+    """Number of clips left out of training; None if no training run uses them."""
 
 
 class Gate(Part):
@@ -169,7 +169,7 @@ class Gate(Part):
 
 
 class AblationCell(Part):
-    """One row of an ablation on one benchmark."""
+    """A row of an ablation on one benchmark."""
 
     score: float
     ci95: Interval | None = None
@@ -177,7 +177,7 @@ class AblationCell(Part):
 
 
 class GuardChange(Part):
-    """By how many points a training changed one guard."""
+    """Change of a guard by a training run, in points."""
 
     value: float
     ci95: Interval
@@ -185,7 +185,7 @@ class GuardChange(Part):
     n: int
     verdict: Verdict
     than: str
-    """The model that it is compared with."""
+    """The model of comparison."""
 
 
 class WrongAnswer(Part):
@@ -212,7 +212,7 @@ class Doubt(Part):
 
 
 class Summary(Part):
-    """All of `summary.json` that is shown."""
+    """The part of `summary.json` that is shown."""
 
     recipe: str
     seed: int | None = None
@@ -227,7 +227,7 @@ class Summary(Part):
     timings_s: dict[str, float] = Field(default={})
     versions: dict[str, JsonValue] = Field(default={})
     other_versions: dict[str, dict[str, str]] = Field(default={})
-    """Of stages that were made with other versions than the report, only those that differ."""
+    """The differing versions of stages that ran with other versions than the report."""
     ablation: dict[str, dict[str, AblationCell]] = Field(default={})
     ablation_baseline: str | None = None
     ablation_gains: dict[str, dict[str, Gain]] = Field(default={})
@@ -237,7 +237,7 @@ class Summary(Part):
     guards: dict[str, dict[str, GuardChange]] = Field(default={})
     """Model and benchmark."""
     faithfulness_gains: dict[str, dict[str, dict[str, FaithfulnessGain]]] = Field(default={})
-    """Model, the one it is compared with, benchmark."""
+    """Model, model of comparison, benchmark."""
     traces: TraceFilters | None = None
     doubts: tuple[Doubt, ...] = ()
 
@@ -248,12 +248,12 @@ class Summary(Part):
 
     @property
     def pair(self) -> Pair:
-        """The views of which the gap is the difference."""
+        """The two views of the gap."""
         return Pair(self.text_view, self.speech_view)
 
     @property
     def speaks(self) -> bool:
-        """Whether the gap is one between typed and spoken questions, and not between other views."""
+        """Whether the gap is between typed and spoken questions."""
         return self.speech_view in SPOKEN_VIEWS
 
     @property
@@ -269,11 +269,11 @@ class Summary(Part):
 
     @property
     def all_seeds(self) -> tuple[int, ...]:
-        """The seeds behind the numbers, whichever of the two keys holds them."""
+        """The seeds, from either of the two keys."""
         return self.seeds or (() if self.seed is None else (self.seed,))
 
     def on(self, benchmark: str | None) -> dict[str, BenchmarkResult]:
-        """Model to result on one benchmark, without the models that were not run on it."""
+        """Model to result on one benchmark; models without a result are absent."""
         return {model: results[benchmark] for model, results in self.models.items() if benchmark in results}
 
     def views(self, benchmark: str | None) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from earwise.report.words import view_label
 
 @dataclass(frozen=True)
 class ResultTable:
-    """All models on one benchmark; `scores` holds one entry per view, None where the model was not run under it."""
+    """All models on one benchmark; `scores` holds one entry per view, None if the model was not run under it."""
 
     benchmark: str
     views: tuple[str, ...]
@@ -61,7 +61,7 @@ def result_table(summary: Summary, benchmark: str) -> ResultTable:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """Scores by question kind or by voice: named rows of `(n, one score per column)`, None where there is none."""
+    """Scores by question kind or by voice: named rows of `(n, one score per column)`, None for a missing score."""
 
     title: str
     columns: tuple[str, ...]
@@ -71,8 +71,8 @@ class Breakdown:
 def kind_breakdown(summary: Summary, benchmark: str) -> Breakdown | None:
     """Score by question kind under the first view of the gap, usually typed, and under the view of comparison.
 
-    The base model is untouched by training its ears, so the typed score is usually the same for all models: it is then
-    one column.
+    Training ears leaves the base unchanged, so the typed score is usually the same for all models and is shown in one
+    column.
     """
     results = {model: result.kinds for model, result in summary.on(benchmark).items() if result.kinds}
     kinds = dict.fromkeys(kind for by_kind in results.values() for kind in by_kind)

@@ -15,7 +15,7 @@ from earwise.views import SPOKEN_VIEWS
 
 MINUS = "\N{MINUS SIGN}"
 SPACE = "\N{NO-BREAK SPACE}"
-"""Between a number and what belongs to it, so that no line ends between them."""
+"""Separates a number from its unit, so that no line breaks between them."""
 ARROW = " \N{RIGHTWARDS ARROW} "
 MODEL_LABELS = {"aligned": "aligned", "sft": "SFT", "self_kd": "Self-KD", "self_kd_layers": "Self-KD + layers"}
 VIEW_LABELS = {
@@ -37,7 +37,7 @@ STEP_LABELS = {
     "hearing": ("Hearing", "spoken form \N{MINUS SIGN} spoken"),
 }
 MOST_NAMED = 6
-"""More models than this make the headline unreadable: it then names the first and the best."""
+"""With more models, the headline names only the first and the best."""
 MOST_NOTES = 5
 
 
@@ -52,7 +52,7 @@ def view_label(view: str) -> str:
 
 
 def view_note(view: str) -> str:
-    """What a model is given under a view."""
+    """Input of a model under a view."""
     return VIEW_LABELS.get(view, (view, ""))[1]
 
 
@@ -62,7 +62,7 @@ def step_label(step: str) -> str:
 
 
 def step_note(step: str) -> str:
-    """Of which views a step of the gap is the difference."""
+    """The two views of a step of the gap."""
     return STEP_LABELS.get(step, (step, ""))[1]
 
 
@@ -113,14 +113,14 @@ def p_phrase(p: float | None) -> str:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result in words: one line, then one sentence per comparison that matters."""
+    """The result in words: a headline, then a sentence per main comparison."""
 
     headline: str
     notes: tuple[str, ...]
 
 
 def verdict(summary: Summary) -> Verdict:
-    """What the run shows, computed from the main benchmark under the view of comparison (else its first view)."""
+    """The verdict, computed from the main benchmark under the view of comparison (else its first view)."""
     views = summary.views(summary.main)
     if not views:
         return Verdict("No model has been scored.", ())
@@ -183,14 +183,14 @@ def _gap_line(summary: Summary, relevant: list[Comparison]) -> str:
 
 
 def _differ(first: GapScore, best: GapScore, paired: list[Comparison]) -> bool:
-    """Whether two gaps differ: by the paired comparison where there is one, else by intervals that do not touch."""
+    """Whether two gaps differ: by the paired comparison if there is one, else by disjoint intervals."""
     if paired:
         return any(c.shown for c in paired)
     return not (first.ci95 and best.ci95) or best.ci95[1] < first.ci95[0]
 
 
 def _rest(gap: GapScore) -> str:
-    """What to add about a remaining gap: its interval, and whether it can be told from 0."""
+    """The interval of a remaining gap, and whether it includes 0."""
     if gap.ci95 is None:
         return ""
     low, high = gap.ci95

@@ -1,1 +1,1 @@
-"""Traces: models are asked for reasoned answers, samples are made to agree, and what they claim is checked by ear."""
+"""Traces: sampling of reasoned answers, agreement of samples, and verification of their claims against the sound."""

@@ -50,7 +50,7 @@ def canonical(answer: str, choices: Sequence[str] = ()) -> str | None:
 
 
 class Disagreement(StrEnum):
-    """Why the samples of an item give no answer."""
+    """Reasons for missing agreement among an item's samples."""
 
     NO_ANSWER = "a sample has no answer"
     DIFFERENT = "the samples give different answers"
@@ -60,16 +60,16 @@ class Disagreement(StrEnum):
 
 @dataclass(frozen=True)
 class Agreement:
-    """What n samples agree on: an answer, or the reason why there is none."""
+    """The agreed answer of n samples, or the reason why there is none."""
 
     answer: str | None
     share: float
-    """Of all n samples, those that give the most frequent answer."""
+    """Share of all n samples with the most frequent answer."""
     reason: Disagreement | None = None
 
 
 def unanimous(answers: Sequence[str | None]) -> Agreement:
-    """All n samples give one answer: the published rule. None stands for a sample without answer, which breaks it."""
+    """The published rule: all n samples give the same answer. A sample without an answer (None) breaks agreement."""
     top, share, _ = _counted(answers)
     if None in answers:
         return Agreement(None, share, Disagreement.NO_ANSWER)
@@ -91,7 +91,7 @@ def majority(answers: Sequence[str | None], threshold: float = 0.5) -> Agreement
 
 
 def _counted(answers: Sequence[str | None]) -> tuple[str | None, float, bool]:
-    """The most frequent answer, its share of all samples, and whether another one is as frequent."""
+    """The most frequent answer, its share of all samples, and whether another answer is as frequent."""
     if not answers:
         raise InputError("no samples to agree")
     counts = Counter(answer for answer in answers if answer is not None).most_common(2)

@@ -1,4 +1,4 @@
-"""How long to wait before a server is asked again."""
+"""Waiting times between calls to a server."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Final
 FIRST_S: Final = 0.5
 LONGEST_S: Final = 30.0
 LONGEST_ASKED_S: Final = 120.0
-"""A server that asks for more than this is not waited for longer."""
+"""Longest wait, even if a server asks for more."""
 
 
 def pause_s(attempt: int, retry_after: str | None, rng: random.Random) -> float:
     """Seconds to wait after failed attempt number `attempt`, from 1.
 
-    What `Retry-After` asks for, and up to a tenth more, so that many clients do not come back at once; without it,
-    half to all of a time that doubles with every attempt.
+    The wait is the value of `Retry-After` and up to a tenth more, so that many clients do not return at once; without
+    it, half to all of a time that doubles with every attempt.
     """
     asked = asked_s(retry_after, datetime.now(UTC))
     if asked is not None:

@@ -1,6 +1,6 @@
-"""Many calls to an OpenAI-compatible server at a time: its check at the start, workers, what is worth trying again.
+"""Concurrent calls to an OpenAI-compatible server: a check at the start, workers, and retries.
 
-What is asked and what comes of it is the affair of whoever asks: answers (`traces.server`), scores (`traces.scoring`).
+Requests and their results are defined by the caller: answers (`traces.server`), scores (`traces.scoring`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SHOWN: Final = 200
 
 @dataclass(frozen=True)
 class Server:
-    """Where a server is and how it is asked.
+    """Address and call settings of a server.
 
     The key is read from the environment variable `api_key_env` and is written nowhere: not in stores, logs or errors.
     """
@@ -41,18 +41,18 @@ class Server:
     model: str
     api_key_env: str | None = None
     concurrency: int = 16
-    """Calls under way at once."""
+    """Concurrent calls."""
     timeout_s: float = 300.0
-    """For a whole call, however slowly its reply trickles in."""
+    """Limit of a whole call, also if its reply arrives slowly."""
     max_attempts: int = 6
-    """Calls in a row that bring nothing new before the rest of a request is given up."""
+    """Consecutive calls without a new result before the rest of a request is given up."""
     frames_as: FramesAs = "images"
     check_s: float = 10.0
-    """For the question which models the server has."""
+    """Limit of the request for the server's models."""
 
 
 class Fault(Exception):
-    """A call that brought nothing; `passing` if it is worth making again."""
+    """A failed call; `passing` if a retry may succeed."""
 
     def __init__(
         self, reason: str, *, passing: bool = True, retry_after: str | None = None, usage: Usage | None = None
@@ -62,10 +62,10 @@ class Fault(Exception):
 
 
 class ServerCalls(ABC, Generic[W, E]):
-    """Does pieces of work W by calls to a `Server`, of which each brings events E, some at once.
+    """Processes pieces of work W by concurrent calls to a `Server`; each call yields events E.
 
-    Statuses 408, 409, 425, 429 and 5xx, broken connections and timeouts are passing faults: they are worth another try,
-    after the time that `Retry-After` asks for or a doubling pause with jitter.
+    Statuses 408, 409, 425, 429 and 5xx, broken connections and timeouts are passing faults: they are retried after the
+    time that `Retry-After` asks for or a doubling pause with jitter.
     """
 
     def __init__(self, server: Server) -> None:
@@ -74,14 +74,14 @@ class ServerCalls(ABC, Generic[W, E]):
             raise InputError(f"the environment variable {server.api_key_env} with the key of the server is not set")
         self.model = server.model
         self._server, self._key = server, key
-        self._rng = random.Random()  # of pauses only: it decides no result
+        self._rng = random.Random()  # for pauses only; it affects no result
 
     @abstractmethod
     async def settle(self, client: openai.AsyncOpenAI, piece: W, bring: Callable[[E], None]) -> None:
         """Ask until `piece` is done or the server has failed too often in a row."""
 
     def run(self, pieces: Sequence[W]) -> Iterator[E]:
-        """Settle all `pieces`; events in the order in which they come.
+        """Process all `pieces`; yields events in the order of arrival.
 
         Raises `InputError` if the server cannot be reached at the start, refuses the key or has no such model.
         """
@@ -126,8 +126,8 @@ class ServerCalls(ABC, Generic[W, E]):
         )
 
     async def _check(self, client: openai.AsyncOpenAI) -> None:
-        """One clear line for what would make every request fail; servers that list no models are taken at their
-        word.
+        """Raise one clear error for faults that would make every request fail. Servers that list no models are
+        accepted.
         """
         where = self._server.base_url
         for attempt in range(1, self._server.max_attempts + 1):
@@ -167,7 +167,7 @@ class ServerCalls(ABC, Generic[W, E]):
             await self.settle(client, piece, arrived.put_nowait)
 
     async def reach(self, call: Awaitable[Any]) -> bytes:
-        """What a call replies, as it stands; raises `Fault` where it does not."""
+        """The unparsed reply of a call; raises `Fault` for a failed call."""
         try:
             async with asyncio.timeout(self._server.timeout_s):
                 raw = await call
@@ -186,7 +186,7 @@ class ServerCalls(ABC, Generic[W, E]):
         return content
 
     async def pause(self, attempt: int, fault: Fault) -> None:
-        """Wait before the next try after `attempt` failed ones."""
+        """Wait before the next attempt after `attempt` failed attempts."""
         await asyncio.sleep(pause_s(attempt, fault.retry_after, self._rng))
 
     def _refusal(self, error: openai.APIStatusError) -> str:
@@ -198,8 +198,8 @@ class ServerCalls(ABC, Generic[W, E]):
 
 
 async def _all_of(arrived: asyncio.Queue[E | asyncio.Task[None]]) -> list[E | asyncio.Task[None]]:
-    """Everything that has arrived, at least one thing. Calls go on only while this is awaited, so whoever takes one
-    thing at a time falls behind, and what waits in the queue is lost when the process is killed.
+    """All results that have arrived, at least one. Calls proceed only while this is awaited. A caller that takes one
+    result at a time falls behind, and results in the queue are lost if the process is killed.
     """
     events = [await arrived.get()]
     while not arrived.empty():
@@ -220,7 +220,7 @@ class _Models(BaseModel):
 
 
 def _models(content: bytes) -> list[str]:
-    """Models that a server says it has; none if it says so in another form."""
+    """Models listed by a server; empty for another format of the list."""
     try:
         return [model.id for model in _Models.model_validate_json(content).data]
     except ValidationError:

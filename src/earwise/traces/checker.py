@@ -18,7 +18,7 @@ _YES_NO: Final = re.compile(r"\W*(yes|no)\b[\W_]*(.*)", re.IGNORECASE | re.DOTAL
 
 @dataclass(frozen=True)
 class Case:
-    """One statement to be judged against one sound; `id` names it in errors."""
+    """A statement to be judged against a sound; `id` names it in errors."""
 
     id: str
     sound: Path
@@ -26,19 +26,19 @@ class Case:
 
 
 class Word(StrEnum):
-    """What a checker says. Only `YES` lets a statement pass."""
+    """A checker's decision. Only `YES` lets a statement pass."""
 
     YES = "yes"
     NO = "no"
     UNCLEAR = "unclear"
-    """It answered, and neither yes nor no."""
+    """The answer is neither yes nor no."""
     FAILED = "failed"
-    """It did not answer; asked again the next time."""
+    """The checker did not answer; the next run asks again."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A checker's word on one case, with its reason."""
+    """A checker's decision on one case, with its reason."""
 
     word: Word
     reason: str
@@ -49,14 +49,14 @@ class Checker(Protocol):
 
     @property
     def name(self) -> str:
-        """Which checker it is, in verdicts."""
+        """Name of the checker, for verdicts."""
 
     def judge(self, cases: Sequence[Case]) -> list[Judgement]:
         """One judgement for each case, in order."""
 
 
 class CallableChecker:
-    """A function as a checker, as a laboratory that knows its sounds has one."""
+    """A function as a checker, for a laboratory with known sounds."""
 
     def __init__(self, name: str, function: Callable[[Case], Judgement]) -> None:
         self.name = name
@@ -68,7 +68,7 @@ class CallableChecker:
 
 
 class ModelChecker:
-    """An audio language model behind any `Client` as a checker. It is asked without randomness, and once per case."""
+    """An audio language model behind any `Client` as a checker. It is asked greedily, once per case."""
 
     def __init__(self, client: Client, max_tokens: int = 64) -> None:
         self.name = client.engine.model
@@ -76,7 +76,7 @@ class ModelChecker:
         self._sampling = Sampling(max_tokens=max_tokens, temperature=0.0)
 
     def judge(self, cases: Sequence[Case]) -> list[Judgement]:
-        """See `Checker.judge`. Raises `InputError` for a sound that is not there."""
+        """See `Checker.judge`. Raises `InputError` for a missing sound."""
         requests = [
             Request(case.id, checker_messages(Sound(case.sound), case.statement), self._sampling) for case in cases
         ]

@@ -1,4 +1,4 @@
-"""A chain of reasoning taken apart into claims that can be judged one by one."""
+"""Splits a chain of reasoning into claims that can be judged separately."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 Splitter = Callable[[str], list[str]]
-"""Of a chain; gives its claims in order. A laboratory whose chains have a grammar brings its own."""
+"""Splits a chain into its claims, in order. A laboratory with a grammar of chains has its own."""
 
 _ENDS: Final = re.compile(r"(?<=[.!?])\s+|\s*[;\n]+\s*")
 _BULLET: Final = re.compile(r"^(?:[-*•]|\d{1,2}[.)])\s+")

@@ -1,4 +1,4 @@
-"""`Client.complete`: requests in, answers out, whichever engine draws them; nothing is asked twice, nothing is lost."""
+"""`Client.complete` answers requests by any engine. Each answer is stored: none is requested twice or lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True)
 class Price:
-    """What a server charges for a million tokens, in one currency."""
+    """A server's prices of a million tokens, in one currency."""
 
     prompt: float = 0.0
     completion: float = 0.0
@@ -26,14 +26,14 @@ class Price:
 
 @dataclass
 class Tally:
-    """What the answers took: those drawn now, those found in the store, and calls that brought nothing."""
+    """Usage of the answers: those drawn now, those found in the store, and failed calls."""
 
     drawn: int = 0
     reused: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     """Samples without an answer, by reason."""
     retries: Counter[str] = field(default_factory=Counter)
-    """Calls that were made again, by reason."""
+    """Repeated calls, by reason."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
@@ -48,10 +48,10 @@ class Tally:
 
 
 class Client:
-    """An engine behind a store of its answers; use it as a context manager, one process at a time per store.
+    """An engine with a store of its answers. Use it as a context manager, with one process at a time per store.
 
-    Every answer is appended when it arrives, so a process that is killed loses only what was under way. Samples that
-    the engine gave up on are not stored: the next run asks for them again.
+    Every answer is appended when it arrives, so a killed process loses only requests in progress. Samples that the
+    engine gave up on are not stored: the next run asks for them again.
     """
 
     def __init__(self, engine: Engine, path: Path) -> None:
@@ -63,7 +63,7 @@ class Client:
     def complete(self, requests: Sequence[Request], what: str = "") -> list[Completion]:
         """Answer all `requests`, in their order. Equal requests are asked once; `what` names the progress line.
 
-        Raises `InputError` for a media file that is not there and for an engine that cannot work at all.
+        Raises `InputError` for a missing media file and for an engine that cannot work.
         """
         keys = [request.key(self.engine.model) for request in requests]
         asks = self._missing(keys, requests)
@@ -78,7 +78,7 @@ class Client:
         return [self._completion(key, request, reasons) for key, request in zip(keys, requests, strict=True)]
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -88,7 +88,7 @@ class Client:
         self.close()
 
     def _missing(self, keys: Sequence[str], requests: Sequence[Request]) -> list[Ask]:
-        """Samples that are not in the store, each request once with the largest n; those that are there are counted."""
+        """Samples that are not in the store, each request once with the largest n; stored samples are counted."""
         most: dict[str, Request] = {}
         for key, request in zip(keys, requests, strict=True):
             if key not in most or request.n > most[key].n:
@@ -104,7 +104,7 @@ class Client:
         return asks
 
     def _take(self, event: Event, reasons: dict[str, str]) -> int:
-        """Note one event; how many samples it settles."""
+        """Record an event; returns how many samples it settles."""
         if isinstance(event, Failure):
             reasons[event.key] = event.reason
             self.tally.failed[event.reason] += len(event.samples)

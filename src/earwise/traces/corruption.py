@@ -1,8 +1,8 @@
-"""True chains made false, by seeded functions: what a checker must refuse before it is believed.
+"""Seeded functions that make true chains false. A trusted checker must refuse the result.
 
-A corruption changes what is claimed about the sound and keeps the style, so that a checker cannot tell by the style. It
-gives None where it does not apply. Whether the result is false is sure only as far as the words below say; a
-laboratory that knows its sounds can bring corruptions of its own.
+A corruption changes the claims about the sound and keeps the style, so that the style reveals nothing. It returns None
+if it does not apply. The docstrings state under which conditions the result is false; a laboratory with known sounds
+can have its own corruptions.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from earwise.traces.verifier import Chain
 
 @dataclass(frozen=True)
 class Corruption:
-    """A named way to make a chain false. `apply` is given the chain, all chains and a source of randomness."""
+    """A named corruption. `apply` gets the chain, all chains and a source of randomness."""
 
     name: str
     apply: Callable[[Chain, Sequence[Chain], random.Random], str | None]
 
 
 def replaced(words: Sequence[str]) -> Corruption:
-    """One of `words` that the chain names becomes, everywhere in it, another one that it does not name.
+    """Replaces one of `words` in the chain, everywhere, by another of them that is not in the chain.
 
-    False if the words exclude each other (kinds of sounds, numbers), and the chain names all of them that are heard.
+    False if the words exclude each other (kinds of sounds, numbers), and the chain contains all of them that are heard.
     """
     pattern = re.compile(rf"\b({'|'.join(map(re.escape, sorted(words, key=len, reverse=True)))})\b", re.IGNORECASE)
 
@@ -43,7 +43,7 @@ def replaced(words: Sequence[str]) -> Corruption:
 
 
 def swapped(first: str, second: str) -> Corruption:
-    """`first` and `second` ("before" and "after") change places everywhere; false for an order in time."""
+    """Swaps `first` and `second` ("before" and "after") everywhere; false for an order in time."""
     other = {first.lower(): second, second.lower(): first}
     pattern = re.compile(rf"\b({re.escape(first)}|{re.escape(second)})\b", re.IGNORECASE)
 
@@ -55,7 +55,7 @@ def swapped(first: str, second: str) -> Corruption:
 
 
 def foreign() -> Corruption:
-    """The chain of another sound; false as far as no two sounds deserve the same chain."""
+    """Replaces the chain by that of another sound; false if no two sounds have the same chain."""
 
     def apply(chain: Chain, chains: Sequence[Chain], rng: random.Random) -> str | None:
         others = [one for one in chains if one.sound != chain.sound and one.reasoning != chain.reasoning]
@@ -65,7 +65,7 @@ def foreign() -> Corruption:
 
 
 def added(split: Splitter = sentences, joint: str = " ") -> Corruption:
-    """A claim of another sound's chain is added, in a random place: the smallest hallucination."""
+    """Adds a claim of another sound's chain in a random place: the smallest hallucination."""
 
     def apply(chain: Chain, chains: Sequence[Chain], rng: random.Random) -> str | None:
         own = split(chain.reasoning)
@@ -82,9 +82,9 @@ def added(split: Splitter = sentences, joint: str = " ") -> Corruption:
 def corrupt(
     chains: Sequence[Chain], corruptions: Sequence[Corruption], seed: int
 ) -> list[tuple[Chain, Corruption] | None]:
-    """One false twin for each chain, the corruptions taking turns; None for a chain to which none of them applies.
+    """A corrupted copy of each chain, by corruptions in turn; None for a chain to which none applies.
 
-    The twin of a chain depends on the seed, the chain's id and the set of chains, not on their order.
+    The copy of a chain depends on the seed, the chain's id and the set of chains, not on their order.
     """
     pool = sorted(chains, key=lambda chain: chain.id)
     places = {chain.id: place for place, chain in enumerate(pool)}

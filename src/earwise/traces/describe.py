@@ -1,7 +1,7 @@
-"""A checker that writes down what it hears, once for each sound: a statement holds if it is among these claims.
+"""A checker that transcribes each sound once: a statement holds if it is among these claims.
 
-Nothing is asked twice about a sound, however many chains speak of it, and what a chain leaves out is known, too. It
-fits chains of a closed grammar, in which one event can be told in one way only; free text needs `ModelChecker`.
+One request per sound serves all chains about it, and omissions are known, too. This fits chains of a closed grammar
+with one expression per event; free text needs `ModelChecker`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from earwise.traces.requests import Message, Request, Response, Sampling, Sound
 
 
 class Heard(Record):
-    """What a checker hears in the sound of an item."""
+    """A checker's transcript of an item's sound."""
 
     item: NonEmpty
     claims: tuple[NonEmpty, ...]
@@ -29,19 +29,19 @@ class Heard(Record):
 
 
 def plain(claim: str) -> str:
-    """`claim` in the form in which claims are compared: lower case, single spaces, no mark at its end."""
+    """The normal form of a claim for comparison: lower case, single spaces, no final mark."""
     return " ".join(claim.lower().split()).rstrip(" .!;")
 
 
 def claims_of(reasoning: str) -> tuple[str, ...]:
-    """The claims of a chain in the form in which they are compared, each once, in order."""
+    """The claims of a chain in normal form, each once, in order."""
     return tuple(dict.fromkeys(filter(None, map(plain, sentences(reasoning)))))
 
 
 def listen(
     client: Client, sounds: Mapping[Path, str], request: str, max_tokens: int
 ) -> dict[Path, tuple[Response | None, str]]:
-    """What a model says when it is asked `request` about each of `sounds`: without randomness, once per sound.
+    """A model's greedy answers to `request` about each of `sounds`, once per sound.
 
     Args:
         client: the model.
@@ -49,7 +49,7 @@ def listen(
         request: what it is asked.
         max_tokens: of an answer.
 
-    Returns the response, and why there is none where it is None.
+    Returns each response, or None with the reason.
     """
     sampling = Sampling(max_tokens=max_tokens, temperature=0.0)
     requests = [Request(name, (Message("user", (Sound(path), request)),), sampling) for path, name in sounds.items()]
@@ -62,7 +62,7 @@ def listen(
 
 
 class DescribingChecker:
-    """An audio language model behind any `Client`, asked to describe; without randomness, once per sound.
+    """An audio language model behind any `Client` that describes each sound once, greedily.
 
     Args:
         client: the model.
@@ -81,7 +81,7 @@ class DescribingChecker:
         return [self._judge(case) for case in cases]
 
     def claims(self, sounds: Sequence[Path]) -> dict[Path, frozenset[str]]:
-        """What is heard in each of `sounds`; those for which there is no answer are not among them."""
+        """The transcript of each of `sounds`; sounds without an answer are absent."""
         self._listen({sound: sound.name for sound in sounds})
         return {sound: heard for sound in sounds if isinstance(heard := self._heard[sound], frozenset)}
 
@@ -94,7 +94,7 @@ class DescribingChecker:
         return Judgement(Word.NO, f"heard: {'; '.join(sorted(heard)) or 'nothing'}")
 
     def _listen(self, sounds: dict[Path, str]) -> None:
-        """Ask about each of `sounds`, named by their values in errors, that is not known yet."""
+        """Ask about each of `sounds` without a transcript yet; errors name them by their values."""
         asked = {sound: name for sound, name in sounds.items() if sound not in self._heard}
         if not asked:
             return

@@ -1,4 +1,4 @@
-"""What an engine of generation is: it is given what to ask, and gives back events as they happen, in any order."""
+"""The interface of engines of generation: requests in, events out as they happen, in any order."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from earwise.traces.requests import Request
 
 @dataclass(frozen=True)
 class Ask:
-    """Samples of one request that are still to be drawn."""
+    """The missing samples of one request."""
 
     key: str
     """Of the request."""
     request: Request
     samples: tuple[int, ...]
-    """Numbers of the samples, rising."""
+    """Indices of the samples, rising."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Retry:
-    """A call that brought nothing usable and is made again; the tokens it cost all the same."""
+    """A failed call that is repeated, with the tokens it used."""
 
     reason: str
     prompt_tokens: int = 0
@@ -56,18 +56,18 @@ Event = Draw | Retry | Failure
 
 
 class Engine(Protocol):
-    """Draws samples. Every sample that is asked for ends in exactly one `Draw` or is named in one `Failure`."""
+    """Draws samples. Every requested sample ends in exactly one `Draw` or is named in one `Failure`."""
 
     @property
     def model(self) -> str:
-        """What the answers depend on besides the request: part of their key. Never an address or a secret."""
+        """Identity of the model, a part of the answers' key. Never an address or a secret."""
 
     def answer(self, asks: Sequence[Ask]) -> Iterator[Event]:
         """Draw all samples of `asks`. Raises `InputError` when no request could ever succeed (no server, no model)."""
 
 
 def alike(asks: Sequence[Ask], size: int) -> Iterator[list[Ask]]:
-    """Runs of at most `size` asks that are drawn in the same way, in order: what a model can take at once."""
+    """Batches of at most `size` consecutive asks with equal sampling parameters."""
     for _, some in groupby(asks, key=lambda ask: ask.request.sampling):
         same = list(some)
         for start in range(0, len(same), size):

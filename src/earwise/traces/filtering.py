@@ -1,7 +1,7 @@
-"""Which traces are kept, and why the others are not. A filter decides; it deletes nothing.
+"""Filters of traces, with a reason for each dropped trace. Filters delete nothing.
 
-Each filter gives one `Decision` for every trace it is shown. What is kept is shown to the next filter; traces and
-decisions stay on disk.
+Each filter gives one `Decision` for every trace it gets. The next filter gets the kept traces; traces and decisions
+stay on disk.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OMITS: Final = "something that the checker hears is left out"
 
 
 class Decision(Record):
-    """What one filter decided on one trace; `reason` is empty if it is kept."""
+    """A filter's decision on a trace; `reason` is empty for a kept trace."""
 
     trace: NonEmpty
     step: Step
@@ -45,12 +45,12 @@ class Decision(Record):
 
 
 def by_format(traces: Sequence[Trace], items: Mapping[str, Item]) -> list[Decision]:
-    """Well-formed traces whose answer can be read are kept."""
+    """Keeps well-formed traces with a parsable answer."""
     return [_decision(trace, "format", _format_fault(trace, items[trace.item])) for trace in traces]
 
 
 def by_agreement(traces: Sequence[Trace], items: Mapping[str, Item], rule: Rule, n: int) -> list[Decision]:
-    """All traces of items whose n samples agree, and that say what was agreed on, are kept.
+    """Keeps the traces with the agreed answer, of items whose n samples agree.
 
     A sample that is malformed or was never answered has no answer, and counts among the n. Raises `InputError` for an
     item with more than n samples.
@@ -72,10 +72,10 @@ def by_agreement(traces: Sequence[Trace], items: Mapping[str, Item], rule: Rule,
 def by_verdict(
     traces: Sequence[Trace], sounds: Mapping[str, Path], trusted: TrustedVerifier, path: Path
 ) -> list[Decision]:
-    """Well-formed traces whose claims the checker confirms are kept. `sounds` holds the sound of each item.
+    """Keeps well-formed traces whose claims the checker confirms. `sounds` holds the sound of each item.
 
-    Verdicts are appended to the store at `path`; those that are there are not asked for again. What the checker did not
-    answer is not stored. Only a verifier that earned trust can be given.
+    Verdicts are appended to the store at `path`; stored verdicts are not requested again. Missing answers of the
+    checker are not stored. `verifier` must have earned trust.
     """
     chains = {
         trace.key: Chain(trace.key, sounds[trace.item], trace.reasoning)
@@ -97,16 +97,16 @@ def by_verdict(
 
 
 def by_completeness(traces: Sequence[Trace], heard: Mapping[str, Collection[str]]) -> list[Decision]:
-    """Traces that leave out nothing of what the checker hears in the sound of their item are kept.
+    """Keeps traces without an omission, compared with the checker's transcript of their item's sound.
 
-    A checker of claims passes omissions: what a chain does not say is no claim. `heard` holds the claims by item, in
-    the form of `describe.plain`.
+    A checker of claims accepts omissions, because an omission is no claim. `heard` holds the claims by item, in the
+    form of `describe.plain`.
     """
     return [_decision(trace, "completeness", _omission(trace, heard)) for trace in traces]
 
 
 def kept(traces: Sequence[Trace], decisions: Sequence[Decision]) -> list[Trace]:
-    """The traces that `decisions`, one for each in the same order, keep."""
+    """The traces kept by `decisions`, which has one decision per trace, in the same order."""
     return [trace for trace, decision in zip(traces, decisions, strict=True) if decision.kept]
 
 
@@ -150,11 +150,11 @@ def _malformed(trace: Trace) -> str:
 
 
 _UNCLEAR: Final = f"{Word.UNCLEAR}: "
-"""Begins the reason of a verdict on which the checker said neither yes nor no."""
+"""Prefix of the reason of a verdict that is neither yes nor no."""
 
 
 def _verdicts(ruling: Ruling, verifier: Verifier) -> Iterator[Verdict]:
-    """What is stored of a ruling; a claim without an answer is left open."""
+    """The stored verdicts of a ruling, without claims that got no answer."""
     for claim, judgement in ruling.judgements:
         if judgement.word is not Word.FAILED:
             yield Verdict(
@@ -167,7 +167,7 @@ def _verdicts(ruling: Ruling, verifier: Verifier) -> Iterator[Verdict]:
 
 
 def _known(chain: Chain, verifier: Verifier, verdicts: Mapping[str, Verdict]) -> Ruling | None:
-    """The ruling that stored verdicts make up, or None if one of them is not there."""
+    """The ruling of stored verdicts, or None if a verdict is missing."""
     judgements = []
     for claim in verifier.parts(chain):
         verdict = verdicts.get(f"{chain.id}|{verifier.checker.name}|{claim or ''}")

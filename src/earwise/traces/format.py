@@ -20,7 +20,7 @@ _COTA_ONLY: Final = ("<PLANNING>", "<RESPONSE>", "</RESPONSE>")
 
 
 class Outcome(StrEnum):
-    """How a text was parsed, each with its `reason`; only `OK` has an answer."""
+    """Outcomes of parsing, each with its `reason`; only `OK` has an answer."""
 
     OK = "ok"
     MISSING = "missing"
@@ -45,22 +45,21 @@ _REASONS: Final = {
 
 @dataclass(frozen=True)
 class Parsed:
-    """What a text says. `reasoning` and `answer` are stripped, and None unless the outcome is ok."""
+    """A parsed text. `reasoning` and `answer` are stripped, and None unless the outcome is ok."""
 
     outcome: Outcome
     reasoning: str | None = None
     answer: str | None = None
     stray: bool = False
-    """Whether there is text outside the two blocks. It hides nothing, so it is no outcome; a format reward can mind."""
+    """Whether there is text outside the two blocks. It is no outcome; a format reward can penalise it."""
 
 
 def parse(text: str) -> Parsed:
     """Parse one answer. Tags are written exactly so, in lower case. The first of these that holds decides:
 
-    1. A tag occurs more than once, be it within the other block: doubled. What is the answer then is anyone's guess.
-    2. A block is opened and not closed after that: unclosed (an answer that `max_tokens` cut off).
-    3. A tag is not there, or `<answer>` does not come after `</think>`: missing.
-    4. A block holds nothing but space: empty.
+    1. A tag occurs more than once, even within the other block: doubled, because the intended answer is unknown. 2. A
+    block is opened and not closed after that: unclosed (an answer truncated by `max_tokens`). 3. A tag is not there, or
+    `<answer>` does not come after `</think>`: missing. 4. A block holds nothing but space: empty.
     """
     places = [[text.find(mark) for mark in _marks(tag)] for tag in TAGS]
     if any(text.count(mark) > 1 for tag in TAGS for mark in _marks(tag)):
@@ -79,7 +78,7 @@ def parse(text: str) -> Parsed:
 
 
 def render(reasoning: str, answer: str) -> str:
-    """The text that `parse` takes apart into `reasoning` and `answer`: what a student learns to write."""
+    """The text that `parse` splits into `reasoning` and `answer`: a training target."""
     return f"<think> {reasoning} </think> <answer> {answer} </answer>"
 
 
@@ -88,12 +87,11 @@ def said(text: str) -> str | None:
     so models that reason and models that do not are compared; the kits' profiles read as the kits do
     (`evaluate.reading`).
 
-    1. In CoTA's format it is RESPONSE; None if the blocks are broken.
-    2. Reasoning goes: `<think>`, `<thinking>`, `<reasoning>` and `<analysis>` blocks, in any case. A closing tag
-       without an opening one, which chat templates write into the prompt, takes with it all that stands before.
-    3. Of the rest, the text of its one `<answer>` block is the answer; without such a tag, all of it.
-    4. None where a reasoning never ends, where nothing but blanks comes after it, and where an answer block is empty,
-       stands twice or lacks one of its tags: what the answer is then is anyone's guess.
+    1. In CoTA's format it is RESPONSE; None if the blocks are broken. 2. Reasoning goes: `<think>`, `<thinking>`,
+    `<reasoning>` and `<analysis>` blocks, in any case. A closing tag without an opening one, which chat templates write
+    into the prompt, takes with it all that stands before. 3. Of the rest, the text of its one `<answer>` block is the
+    answer; without such a tag, all of it. 4. None where a reasoning never ends, where nothing but blanks comes after
+    it, and where an answer block is empty, is repeated or lacks one of its tags.
 
     A text without any tag is its own answer, without the blanks around it, also where it is empty.
     """

@@ -1,4 +1,4 @@
-"""What is known to be true of a sound: a chain for each, as a laboratory or human listeners give them."""
+"""Known true chains of sounds, from a laboratory or from human listeners."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from earwise.records import NonEmpty, Record
 
 
 class KnownChain(Record):
-    """A chain that is known to be true of a sound, and tells all that is heard in it."""
+    """A known true and complete chain of a sound."""
 
     id: NonEmpty
     audio: NonEmpty

@@ -20,8 +20,8 @@ class LocalEngine:
 
     Args:
         model: the model; frames are shown to it as images.
-        name: what identifies its weights in keys, for example hub id and revision, or a digest of its folder.
-        batch_size: prompts that go through the model together; each takes room for all its samples.
+        name: identifies its weights in keys, for example hub id and revision, or a digest of its folder.
+        batch_size: prompts per batch; each needs memory for all its samples.
     """
 
     def __init__(self, model: OmniModel, name: str, batch_size: int = 8) -> None:

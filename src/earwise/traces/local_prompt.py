@@ -1,4 +1,4 @@
-"""Messages of a request as the tokens of a local model: its own chat template, cut where texts and media stand."""
+"""Converts a request's messages into a local model's tokens: its chat template, cut at texts and media."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _Shown = str | Picture | Sound
 
 
 def layout_of(model: OmniModel, request: Request) -> Layout:
-    """The prompt of `request`, ending where the model begins to answer.
+    """The prompt of `request`, up to the start of the answer.
 
     Raises `InputError` naming the request for media that the model neither sees nor hears.
     """

@@ -1,4 +1,4 @@
-"""Engines and clients as recipes name them."""
+"""Opens the engines and clients of a recipe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def open_client(settings: Generator, path: Path, pool: Callable[[int], Workers] 
 
 
 def price_of(settings: Generator) -> Price:
-    """What tokens cost; nothing for a local model."""
+    """Prices of tokens; None for a local model."""
     return Price() if isinstance(settings, LocalModel) else Price(settings.prompt_price, settings.completion_price)
 
 
@@ -42,13 +42,13 @@ def _open_engine(settings: Generator, pool: Callable[[int], Workers]) -> Engine:
                 frames_as=settings.frames_as,
             )
         )
-    if settings.replicas == 1 and pool is ProcessPool:  # This process is as good as one of a pool.
+    if settings.replicas == 1 and pool is ProcessPool:  # One replica needs no pool.
         return _open_local(settings)
     return Replicas(partial(_open_local, settings), _name(settings), settings.batch_size, pool(settings.replicas))
 
 
 def _open_local(settings: LocalModel) -> Engine:
-    # A recipe that asks a server should not wait for torch.
+    # Imported here because recipes with a server do not need torch.
     import torch
 
     from earwise.models.omni import OmniModel
@@ -59,7 +59,7 @@ def _open_local(settings: LocalModel) -> Engine:
 
 
 def _name(settings: LocalModel) -> str:
-    """What identifies the model's weights, without loading them."""
+    """Identifies the model's weights without loading them."""
     from earwise.models.shipped import model_folder
 
     name = weights_name(settings.model, Path(model_folder(settings.model)), settings.revision)
@@ -67,7 +67,7 @@ def _name(settings: LocalModel) -> str:
 
 
 def weights_name(name: str, folder: Path, revision: str | None) -> str:
-    """What identifies weights: of a folder their content, as they may change under its name; else id and revision."""
+    """Identifies weights: a folder by its content, because this may change; otherwise id and revision."""
     if not folder.is_dir():
         return f"{name}@{revision or 'main'}"
     files = sorted(folder.rglob("*.safetensors"))

@@ -1,4 +1,4 @@
-"""What teacher, student and checker are told. The paper prints none of its prompts, so all of these are ours; their
+"""Prompts of teacher, student and checker. The paper prints none of its prompts, so all of these are ours; their
 reasons are in docs/papers/sightsound.md.
 """
 

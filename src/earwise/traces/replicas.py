@@ -33,7 +33,7 @@ class Replicas:
 
 
 class _Answerer:
-    """A batch of asks to all of its events."""
+    """Maps a batch of asks to all its events."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

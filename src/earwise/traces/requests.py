@@ -1,8 +1,7 @@
-"""What a model is asked and what it answers, whichever engine carries it.
+"""Requests to a model and its responses, for any engine.
 
-A `Request` is asked for n samples. What identifies an answer is the model, the sampling parameters, the messages, the
-content of the media and the number of the sample; n is not among them, so asking for more samples keeps those there
-are.
+A `Request` is asked for n samples. An answer is identified by the model, the sampling parameters, the messages, the
+content of the media and the index of the sample. It is not identified by n, so a larger n keeps the existing samples.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class Sound:
 
 
 Part = str | Picture | Frames | Sound
-"""What a message is made of; a plain string is text."""
+"""Parts of a message; a plain string is text."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +55,14 @@ class Message:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How an answer is drawn. With a `seed`, sample number i is drawn with `seed + i`."""
+    """Sampling parameters. With a `seed`, sample number i is drawn with `seed + i`."""
 
     max_tokens: int
     temperature: float = 1.0
     top_p: float = 1.0
     seed: int | None = None
     logprobs: bool = False
-    """Whether the log-probability of each token of the answer is asked for, in nats."""
+    """Whether to request the log-probability of each token of the answer, in nats."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,8 @@ class Request:
     n: int = 1
 
     def key(self, model: str) -> str:
-        """Hex SHA-256 of all that decides what `model` answers. Raises `InputError` for a media file that is not there.
+        """Hex SHA-256 of everything that determines the answer of `model`. Raises `InputError` for a media file that is
+        not there.
 
         Media count by content, so a renamed file is the same request and a changed one is another.
         """
@@ -102,9 +102,9 @@ class Response(Record):
     finish_reason: str
     """As the engine says it: `stop`, or `length` where `max_tokens` cut the answer off."""
     logprobs: tuple[float, ...] | None = None
-    """Of each token, in nats; None if not asked for or not offered."""
+    """Log-probability of each token, in nats; None if not requested or not offered."""
     prompt_tokens: int = Field(default=0, ge=0)
-    """Of the call that drew this sample, counted once per call: at its first sample, 0 at the others."""
+    """Tokens of the call, counted once: at its first sample, 0 at the others."""
     completion_tokens: int = Field(default=0, ge=0)
 
     @property
@@ -114,13 +114,13 @@ class Response(Record):
 
 
 def response_key(request: str, sample: int) -> str:
-    """What sample number `sample` of the request with key `request` is stored under."""
+    """Store key of sample number `sample` of the request with key `request`."""
     return f"{request}#{sample}"
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What came of one request: a response for each of its n samples, or None and the reason why there is none."""
+    """Result of a request: a response for each of its n samples, or None with the reason."""
 
     request: Request
     responses: tuple[Response | None, ...]

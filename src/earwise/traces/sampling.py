@@ -10,13 +10,13 @@ from earwise.traces.format import parse
 from earwise.traces.requests import Completion, Message, Request, Sampling
 
 Prompt = Callable[[Item], tuple[Message, ...]]
-"""How an item is shown under the view: `prompts.teacher_messages` with its frames, or `student_messages`."""
+"""Messages of an item under the view: `prompts.teacher_messages` with its frames, or `student_messages`."""
 
 
 def draw_traces(
     client: Client, items: Sequence[Item], prompt: Prompt, view: View, n: int, sampling: Sampling
 ) -> tuple[list[Trace], dict[str, str]]:
-    """The traces of all items, and by item id the reason why some of its samples are not there."""
+    """The traces of all items, and by item id the reason for missing samples."""
     requests = [Request(item.id, prompt(item), sampling, n) for item in items]
     traces: list[Trace] = []
     failed = {}

@@ -1,4 +1,4 @@
-"""A server scores given tokens: at each of them, the likeliest words and their log-probabilities, stored once.
+"""Scores of given tokens by a server: at each token, the most likely tokens and their log-probabilities, stored once.
 
 `POST /v1/completions` with the tokens as prompt and one token to be generated, which is ignored. vLLM's
 `prompt_logprobs` names words by id; OpenAI's `echo` with `logprobs`, which SGLang has too, names them by text.
@@ -28,47 +28,47 @@ from earwise.work.store import Store, read_store
 
 Reply = Literal["prompt_logprobs", "echo"]
 Word = int | str
-"""A token by its id, or by its text where the server says no ids."""
+"""A token by its id, or by its text if the server gives no ids."""
 
 _BY_ID: Final = "token_id:"
-"""How vLLM begins a name where it is told to name tokens by id."""
+"""Prefix of vLLM's names of tokens by id."""
 _NO_TEXT: Final = ("\ufffd", "bytes:")
-"""What stands in names of tokens that are no whole characters: such a name identifies nothing."""
+"""Character in names of tokens that are no whole characters; such names identify nothing."""
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """Tokens of which some are to be scored; `id` and `texts` have no part in the key."""
+    """Tokens, some of which are scored; `id` and `texts` are not part of the key."""
 
     id: str
-    """Names it in errors."""
+    """Name in errors."""
     ids: tuple[int, ...]
-    """What the server reads."""
+    """Input of the server."""
     places: tuple[int, ...]
-    """Indices of the tokens that are scored, rising; the first token has nothing before it and cannot be."""
+    """Indices of the scored tokens, rising; the first token has no context and cannot be scored."""
     texts: tuple[str, ...]
     """Each of these tokens as text."""
     top_k: int
     reply: Reply
 
     def key(self, model: str) -> str:
-        """Hex SHA-256 of all that decides the scores."""
+        """Hex SHA-256 of everything that determines the scores."""
         whole = [model, self.reply, self.top_k, self.ids, self.places]
         return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
 
 class Scored(Record):
-    """What a server listed, as it is stored."""
+    """A server's listed tokens, as stored."""
 
     request: NonEmpty
     """Key of the `Scoring`."""
     listed: tuple[tuple[tuple[Word, float], ...], ...]
-    """For each place its words with their log-probabilities in nats, the token that stands there first."""
+    """For each place, tokens with their log-probabilities in nats; the actual token is first."""
     prompt_tokens: int = Field(default=0, ge=0)
 
     @property
     def key(self) -> str:
-        """The request's."""
+        """Key of the request."""
         return self.request
 
 
@@ -93,7 +93,7 @@ class _Completion(BaseModel):
 
 
 class ScoringEngine(ServerCalls[Scoring, Scored | Retry | Failure]):
-    """Scores by a `Server`. What it cannot do for any request ends it: no log-probabilities, or other tokens."""
+    """Scores by a `Server`. A reply without log-probabilities or with other tokens ends it, as all replies would."""
 
     async def settle(
         self, client: openai.AsyncOpenAI, piece: Scoring, bring: Callable[[Scored | Retry | Failure], None]
@@ -135,7 +135,7 @@ _Places = tuple[tuple[tuple[Word, float], ...], ...]
 
 
 def _by_id(piece: Scoring, choice: _Choice) -> _Places:
-    """What a reply to `prompt_logprobs` lists."""
+    """The listed tokens of a reply to `prompt_logprobs`."""
     given = choice.prompt_logprobs
     if given is None:
         raise _misfit(piece, "the server gives no prompt_logprobs", "for a server without them, set reply = 'echo'")
@@ -152,7 +152,7 @@ def _by_id(piece: Scoring, choice: _Choice) -> _Places:
 
 
 def _by_text(piece: Scoring, choice: _Choice) -> _Places:
-    """What a reply to `echo` lists; of the token that was generated nothing is read."""
+    """The listed tokens of a reply to `echo`, without the generated token."""
     given = choice.logprobs
     if given is None or given.top_logprobs is None:
         raise _misfit(piece, "the server gives no logprobs of the echoed prompt", "score by another server")
@@ -179,7 +179,7 @@ def _word(name: str) -> Word:
 
 
 def _finite(*words: tuple[Word, float]) -> tuple[tuple[Word, float], ...]:
-    """Words that are not impossible."""
+    """Tokens with a probability above 0."""
     return tuple((word, value) for word, value in words if isfinite(value))
 
 
@@ -209,7 +209,7 @@ class Scorer:
         self.look()
 
     def look(self) -> None:
-        """Read what other processes have stored."""
+        """Read the stores of other processes."""
         for path in self._beside():
             if path != self._store.path:
                 self._held.update((one.key, one) for one in read_store(path, Scored))
@@ -217,7 +217,7 @@ class Scorer:
     def score(self, pieces: Sequence[Scoring], what: str = "") -> list[Scored]:
         """Scores of all `pieces`, in their order; `what` names the progress line.
 
-        Raises `InputError` for what the server did not score; what it did is kept.
+        Raises `InputError` for missing scores; received scores are kept.
         """
         keys = [piece.key(self.engine.model) for piece in pieces]
         missing = {key: piece for key, piece in zip(keys, pieces, strict=True) if key not in self._held}
@@ -249,7 +249,7 @@ class Scorer:
             raise InputError(text, record=missing[first.key].id, remedy="run again: what is scored is kept")
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         self._store.close()
 
     def __enter__(self) -> Self:

@@ -8,7 +8,7 @@ from earwise.traces.engine import Ask, Draw, Event, Failure
 from earwise.traces.requests import Request
 
 Script = Callable[[Request, int], str | None]
-"""Of a request and the number of a sample; gives the answer, or None for a request that fails."""
+"""Maps a request and a sample's index to the answer, or to None for a failure."""
 
 
 class ScriptedEngine:

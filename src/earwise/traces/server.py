@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible chat server (vLLM, SGLang and others), asked many things at a time."""
+"""Concurrent sampling from any OpenAI-compatible chat server (vLLM, SGLang and others)."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from earwise.traces.wire import Choice, FramesAs, Reply, Usage, parse_reply, to_
 __all__ = ["Server", "ServerEngine"]
 
 _RESEED: Final = 1_000_003
-"""Added to the seed after an empty answer: the same seed would bring the same nothing."""
+"""Added to the seed after an empty answer, because the same seed would give it again."""
 _EMPTY: Final = "the answer is empty"
 
 
 class ServerEngine(ServerCalls[Ask, Event]):
     """Draws samples from a `Server`; see `Engine`.
 
-    Beside the passing faults of `ServerCalls`, replies that are cut short and empty answers are tried again. A reply
-    with fewer choices than asked for is taken and the rest is asked for; surplus choices are left.
+    Beside the passing faults of `ServerCalls`, truncated replies and empty answers are retried. If a reply has too few
+    choices, the rest is requested again; surplus choices are ignored.
     """
 
     def answer(self, asks: Sequence[Ask]) -> Iterator[Event]:
-        """Draw all samples of `asks`, in the order in which they come; see `run` for what it raises."""
+        """Draw all samples of `asks`, in the order of arrival; raises the errors of `run`."""
         return self.run(asks)
 
     async def settle(self, client: openai.AsyncOpenAI, ask: Ask, bring: Callable[[Event], None]) -> None:
-        """Ask until every sample is there or the server has failed too often in a row."""
+        """Ask until every sample has arrived or the server has failed too often in a row."""
         messages = await asyncio.to_thread(_messages, ask.request, self._server.frames_as)
         missing = list(ask.samples)
         attempt = empties = 0
@@ -70,7 +70,7 @@ class ServerEngine(ServerCalls[Ask, Event]):
         run: Sequence[int],
         empties: int,
     ) -> Reply:
-        """One call for the samples of `run`; a reply has at least one answer that is not empty."""
+        """One call for the samples of `run`; a reply must have at least one non-empty answer."""
         seed = request.sampling.seed
         seed = None if seed is None else seed + run[0] + _RESEED * empties
         parameters = to_parameters(request.sampling, len(run), seed)
@@ -104,7 +104,7 @@ def _draw(key: str, sample: int, choice: Choice, used: Usage) -> Draw:
 
 
 def _first_run(samples: Sequence[int]) -> list[int]:
-    """The samples up to the first number that is left out: a server numbers the seeds of a call without gaps."""
+    """The samples up to the first gap, because a server numbers the seeds of a call without gaps."""
     run = [samples[0]]
     for one, two in pairwise(samples):
         if two != one + 1:

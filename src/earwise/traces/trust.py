@@ -1,5 +1,5 @@
-"""A checker must earn trust before it judges: it is measured on chains known to be true and on the same chains
-corrupted, and only a checker that reaches a stated bar can filter.
+"""Measures a checker before it judges. The measurement uses known true chains and corrupted copies of them; only a
+checker that reaches a stated bar can filter.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Bar:
-    """What a checker must reach. It counts the lower end of each 95 % interval: few lucky cases earn no trust."""
+    """Minimum results of a checker. The lower end of each 95 % interval counts, so few lucky cases do not suffice."""
 
     precision: float = 0.8
     recall: float = 0.5
@@ -52,23 +52,23 @@ class Bar:
 
 @dataclass(frozen=True)
 class Trust:
-    """A checker on as many true chains as false ones. A chain it cannot decide is not accepted."""
+    """Results of a checker on equal numbers of true and false chains. An undecided chain is not accepted."""
 
     checker: str
     precision: Rate
-    """Of the chains it accepted, those that are true. It is for equal numbers of true and false chains."""
+    """Share of true chains among the accepted, for equal numbers of true and false chains."""
     recall: Rate
-    """Of the true chains, those it accepted."""
+    """Share of accepted chains among the true."""
     accuracy: Rate
     refused: dict[str, Rate]
-    """By corruption, the false chains that were not accepted."""
+    """By corruption, the share of false chains that were refused."""
     undecided: int
-    """Chains, true or false, on which it said neither yes nor no or did not answer."""
+    """Chains, true or false, without an answer of yes or no."""
     not_corrupted: int
     """True chains left out because no corruption applies to them."""
 
     def to_json(self) -> dict[str, Any]:
-        """As a file or a summary holds it."""
+        """The form in files and summaries."""
         return asdict(self)
 
     def shortfalls(self, bar: Bar) -> list[str]:
@@ -80,7 +80,7 @@ class Trust:
 
 @dataclass(frozen=True)
 class TrustedVerifier:
-    """A verifier that reached the bar; `admit` makes one, and filtering takes nothing else."""
+    """A verifier that reached the bar. Only `admit` creates it, and filters require it."""
 
     verifier: Verifier
     trust: Trust
@@ -95,7 +95,7 @@ def admit(verifier: Verifier, trust: Trust, bar: Bar) -> TrustedVerifier:
 
 
 def measure(verifier: Verifier, chains: Sequence[Chain], corruptions: Sequence[Corruption], seed: int) -> Trust:
-    """Judge `chains`, which are known to be true, and a corrupted twin of each.
+    """Judge `chains`, which are known to be true, and a corrupted copy of each.
 
     Raises `InputError` if there is nothing to judge.
     """

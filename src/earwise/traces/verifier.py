@@ -1,4 +1,4 @@
-"""Chains judged by a checker, as a whole or claim by claim, and what is known of how well it does that."""
+"""Verification of chains by a checker, as a whole or claim by claim."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Chain:
 
 @dataclass(frozen=True)
 class Ruling:
-    """What a chain got: one judgement for each claim, or one for the whole chain under the claim None."""
+    """Judgements of a chain: one for each claim, or one for the whole chain under the claim None."""
 
     chain: str
     judgements: tuple[tuple[str | None, Judgement], ...]
@@ -33,13 +33,13 @@ class Ruling:
 
     @property
     def decided(self) -> bool:
-        """Whether the checker said yes to all, or no to something."""
+        """Whether the checker accepted all claims, or refused one."""
         words = {judgement.word for _, judgement in self.judgements}
         return Word.NO in words or words == {Word.YES}
 
     @property
     def reason(self) -> str:
-        """The first judgement that is not a yes, in a word; empty for an accepted chain."""
+        """The first judgement other than yes, in words; empty for an accepted chain."""
         if not self.judgements:
             return "the chain has no claim"
         return next((SAID[judgement.word] for _, judgement in self.judgements if judgement.word is not Word.YES), "")
@@ -50,12 +50,12 @@ SAID = {
     Word.UNCLEAR: "the checker says neither yes nor no",
     Word.FAILED: "the checker did not answer",
 }
-"""A word of a checker as the reason of a decision."""
+"""A checker's judgement as the reason of a decision."""
 
 
 @dataclass(frozen=True)
 class Verifier:
-    """A checker and what it is given: whole chains (`split` None, as published), or the claims of each."""
+    """A checker of whole chains (`split` None, as published), or of the claims of each."""
 
     checker: Checker
     split: Splitter | None = None
@@ -75,5 +75,5 @@ class Verifier:
         ]
 
     def parts(self, chain: Chain) -> list[str | None]:
-        """The claims of `chain` that are judged, or None for the whole of it."""
+        """The judged claims of `chain`, or None for the whole chain."""
         return [None] if self.split is None else list(self.split(chain.reasoning))

@@ -1,4 +1,4 @@
-"""Requests and replies in the form of an OpenAI-compatible chat server (`POST /v1/chat/completions`)."""
+"""Requests and replies in the format of an OpenAI-compatible chat server (`POST /v1/chat/completions`)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def to_messages(request: Request, frames_as: FramesAs) -> list[dict[str, Any]]:
 
 
 def to_parameters(sampling: Sampling, n: int, seed: int | None) -> dict[str, Any]:
-    """Sampling parameters of a call; what is not asked for is not sent, because some servers refuse what they lack."""
+    """Sampling parameters of a call. Unset parameters are not sent, because some servers refuse unknown ones."""
     parameters: dict[str, Any] = {
         "max_tokens": sampling.max_tokens,
         "temperature": sampling.temperature,
@@ -107,12 +107,12 @@ class Choice(BaseModel):
 
     @property
     def text(self) -> str:
-        """What was said; empty if nothing was."""
+        """The text; empty for an empty answer."""
         return self.message.content or ""
 
     @property
     def token_logprobs(self) -> tuple[float, ...] | None:
-        """In nats, or None where the server offers none."""
+        """In nats, or None if the server offers none."""
         tokens = self.logprobs.content if self.logprobs else None
         return None if tokens is None else tuple(token.logprob for token in tokens)
 
@@ -125,14 +125,14 @@ class Usage(BaseModel):
 
 
 class Reply(BaseModel):
-    """What is read of a reply; the rest of it is ignored."""
+    """The used fields of a reply; others are ignored."""
 
     choices: list[Choice]
     usage: Usage | None = None
 
 
 def parse_reply(content: bytes) -> Reply | None:
-    """A reply in the order of its choices; None for anything but a whole, well-formed one."""
+    """A reply in the order of its choices; None for an incomplete or malformed reply."""
     try:
         reply = Reply.model_validate_json(content)
     except ValidationError:

@@ -1,1 +1,1 @@
-"""The micro laboratory of feelings: speech whose feeling is in how it is said, beside sounds whose truth is known."""
+"""The micro laboratory of feelings: speech with the feeling in the voice, beside sounds with known truth."""

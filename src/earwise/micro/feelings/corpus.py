@@ -28,12 +28,12 @@ _RATING: Final[dict[Feeling, str]] = {
     "neutral": "[3.0000, 3.0000, 3.0000]",
     "sad": "[2.0000, 2.0000, 2.0000]",
 }
-"""Valence, activation and dominance, which no reader here looks at."""
+"""Valence, activation and dominance, which no reader here uses."""
 
 
 @dataclass(frozen=True)
 class Spoken:
-    """An utterance that is on disk; the path is relative to the folder that was written to."""
+    """An utterance on disk; the path is relative to the output folder."""
 
     name: str
     utterance: Utterance

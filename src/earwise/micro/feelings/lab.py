@@ -1,7 +1,7 @@
-"""Write a laboratory of feelings: sounds, and speech whose words say nothing about the feeling in the voice.
+"""Write a laboratory of feelings: sounds, and speech whose words are independent of the feeling in the voice.
 
-A text model that reads what is heard answers questions about sounds and about words from its descriptions, and is
-misled about feelings: of speech its descriptions have the words only.
+A text model can answer questions about sounds and words from descriptions, and is misled about feelings, because a
+description of speech has only the words.
 """
 
 from __future__ import annotations
@@ -55,12 +55,13 @@ class FeelingsLabSize:
     talk_utterances: int = 2_000
     say_utterances: int = 2_000
     read_texts: int = 4_000
-    """Descriptions that a reader is trained with, half of sounds, half of speech."""
+    """Descriptions for training a reader, half of sounds, half of speech."""
     questions_per_clip: int = 2
     feeling_share: float = 0.4
-    """Of the questions about utterances in `train` and `validation`, how many ask for the feeling."""
+    """Share of the questions about utterances in `train` and `validation` that ask for the feeling."""
     neutral_words: float = 0.4
-    """Share of the utterances whose words say no feeling; the words of the others say any, whatever the voice says."""
+    """Share of the utterances with neutral words; the words of the others suggest any feeling, independently of the
+    voice."""
 
 
 def write_feelings_lab(folder: Path, seed: int = 0, size: FeelingsLabSize = FeelingsLabSize()) -> None:
@@ -101,12 +102,14 @@ def write_feelings_lab(folder: Path, seed: int = 0, size: FeelingsLabSize = Feel
 
 
 def describe_sounds(events: Iterable[Event]) -> str:
-    """What is heard of a clip, as `[descriptions]` writes the tags of an item: `Sounds: bell at one, dog at three`."""
+    """The sounds of a clip, in the form that `[descriptions]` gives an item's tags: `Sounds: bell at one, dog at
+    three`."""
     return "Sounds: " + ", ".join(claim_of(event).removesuffix(END).strip() for event in sorted(events))
 
 
 def describe_speech(utterance: Utterance) -> str:
-    """What is said, as `[descriptions]` writes a transcript; nothing of how: `Speech: "they lost the keys"`."""
+    """The words, in the form that `[descriptions]` gives a transcript, without the tone of voice: `Speech: "they lost
+    the keys"`."""
     return f'Speech: "{utterance.text}"'
 
 
@@ -182,7 +185,7 @@ def _written_down(spoken: Spoken) -> Item:
 
 
 def _read(seed: int, size: FeelingsLabSize, told: dict[str, str]) -> Iterator[Item]:
-    """Questions about texts: nothing is drawn, sounded or spoken."""
+    """Questions about texts, without media."""
     for index in range(size.read_texts // 2):
         name = f"read-sound-{index:06d}"
         rng = random.Random(f"{seed}/{name}")

@@ -1,6 +1,6 @@
-"""How a feeling sounds: pitch, range of pitch, rate and loudness of a voice, never quite the same twice.
+"""The sound of a feeling: pitch, range of pitch, rate and loudness of a voice, with random variation.
 
-The manners overlap, and voices differ in pitch by nature, so that no feeling can be told from one number.
+The distributions overlap, and voices differ in pitch by nature, so that no single number reveals a feeling.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ TEST_VOICES: Final = 10
 speakers that the shipped encoder `whisper-micro` has heard, from which a student's hearing may start."""
 
 LEVEL: Final = 0.05
-"""Root mean square of speech of no special loudness, of a full scale of 1."""
+"""Root mean square of speech with normal loudness, relative to a full scale of 1."""
 PEAK: Final = 0.9
-"""Highest absolute sample of speech; it wins over its loudness."""
+"""Highest absolute sample of speech; it takes precedence over the loudness."""
 MARGIN_S: Final = (0.03, 0.2)
 """Noise before and after the speech: least and most."""
 
 
 @dataclass(frozen=True)
 class Manner:
-    """Middles of what makes a voice sound like a feeling."""
+    """Means of the voice parameters of a feeling."""
 
     rate_wpm: float
     pitch: float
@@ -52,7 +52,7 @@ MANNERS: Final[dict[Feeling, Manner]] = {
     "sad": Manner(150, 38, 20, -5.0),
 }
 SPREAD: Final = Manner(18, 9, 18, 2.5)
-"""Standard deviations around the middles, the same for every feeling."""
+"""Standard deviations around the means, the same for every feeling."""
 
 
 class Actor:

@@ -1,8 +1,8 @@
-"""What is said, and with which feeling: the words are drawn without looking at the feeling.
+"""Utterances: words, and a feeling drawn independently of them.
 
-So the words say nothing about it. Most of them are neutral, or say another feeling than the voice (contrary), and some
-say the same (fitting), by chance: whoever reads is misled exactly as often as the shares say. Which split an utterance
-belongs to is a function of its words, so that no two splits, of whatever seed, share a sentence.
+Most words are neutral, or suggest another feeling than the voice (contrary), and some suggest the same (fitting), by
+chance. A reader is misled exactly as often as the shares say. Which split an utterance belongs to is a function of its
+words, so that no two splits, of whatever seed, share a sentence.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from earwise.micro.sounds.questions import OPTIONS
 from earwise.micro.sounds.world import Split
 
 Words = Literal["fitting", "contrary", "neutral"]
-"""What the words say beside what the voice says."""
+"""Relation of words and voice."""
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """Words, and the feeling with which they are said."""
+    """Words, and the feeling of the voice."""
 
     subject: str
     verb: str
@@ -37,21 +37,22 @@ class Utterance:
 
     @property
     def said(self) -> Feeling:
-        """The feeling that the words alone say."""
+        """The feeling that the words alone suggest."""
         return VERB_OF[self.verb]
 
     @property
     def words(self) -> Words:
-        """Whether the words fit the voice, say nothing, or say another feeling."""
+        """Whether the words fit the voice, are neutral, or suggest another feeling."""
         if self.said == self.feeling:
             return "fitting"
         return "neutral" if self.said == "neutral" else "contrary"
 
 
 def draw_utterance(split: Split, rng: random.Random, neutral_words: float, *, fitting: bool = False) -> Utterance:
-    """An utterance of `split`: a share `neutral_words` has words that say no feeling, the others say any of three.
+    """An utterance of `split`: a share `neutral_words` has neutral words, the words of the others suggest any of three
+    feelings.
 
-    With `fitting`, the feeling is the one that the words say: how a reader comes to know what words mean.
+    With `fitting`, the feeling is that of the words, which teaches a reader their meaning.
     """
     while True:
         emotional = [feeling for feeling in FEELINGS if feeling != "neutral"]

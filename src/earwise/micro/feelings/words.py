@@ -1,7 +1,8 @@
-"""The words of the laboratory of feelings: those of the laboratory of sounds, and what is said and asked here.
+"""The words of the laboratory of feelings: those of the laboratory of sounds, and the words of its utterances and
+questions.
 
-An utterance is who, what was done, and to what: `they lost the keys`. Only the verb says anything about a feeling. No
-two words that can stand in one place sound alike.
+An utterance has subject, verb and object: `they lost the keys`. Only the verb suggests a feeling. No two words for the
+same place sound alike.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from earwise.micro.sounds.words import SOUND_VOCABULARY
 
 Feeling = Literal["angry", "happy", "neutral", "sad"]
 FEELINGS: Final[tuple[Feeling, ...]] = ("angry", "happy", "neutral", "sad")
-"""The four classes on which recognition of emotion is usually measured."""
+"""The four usual classes of emotion recognition."""
 
 SUBJECTS: Final = ("i", "you", "we", "they")
 
@@ -22,7 +23,7 @@ VERBS: Final[dict[Feeling, tuple[str, ...]]] = {
     "neutral": ("held", "moved", "used", "opened"),
     "sad": ("lost", "missed", "buried", "mourned"),
 }
-"""By the feeling that somebody who only reads takes them for."""
+"""Verbs by the feeling that they suggest to a reader."""
 
 OBJECTS: Final = (
     "book", "bottle", "camera", "car", "garden", "jacket", "keys", "kitchen", "ladder", "letter", "money", "office",
@@ -30,7 +31,7 @@ OBJECTS: Final = (
 )  # fmt: skip
 
 VERB_OF: Final[dict[str, Feeling]] = {verb: feeling for feeling, verbs in VERBS.items() for verb in verbs}
-"""The feeling that each verb says."""
+"""The feeling that each verb suggests."""
 
 _GRAMMAR = """
 clip conveyed convey does emotion emotions express expressed expresses feel feeling feels following happiness how

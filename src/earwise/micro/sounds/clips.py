@@ -40,7 +40,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip that is on disk; paths are relative to the folder that was written to."""
+    """A clip on disk; paths are relative to the output folder."""
 
     name: str
     scene: Scene
@@ -88,7 +88,7 @@ def spelled_out(item: Item) -> Item:
 
 
 def chain_line(key: str, audio: str, events: Iterable[Event]) -> dict[str, str]:
-    """A record of `earwise.traces.known.KnownChain`: the chain that is true of a sound."""
+    """A record of `earwise.traces.known.KnownChain`: the true chain of a sound."""
     return {"id": key, "audio": audio, "reasoning": chain_of(events)}
 
 

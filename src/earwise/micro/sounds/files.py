@@ -17,7 +17,7 @@ FRAMES_PER_S = Fraction(1) / Fraction(str(SLOT_S))
 
 _AAC_FRAME = 1024
 _AAC = {"flags": "+bitexact", "aac_coder": "fast"}
-"""The default coder takes five times as long, and no one can tell the difference at this bit rate."""
+"""The default coder takes five times as long, without an audible difference at this bit rate."""
 _AUDIO_BITS_PER_S = 96_000
 
 

@@ -1,4 +1,4 @@
-"""What a student must not forget while it learns to reason about sounds: spoken words, and melodies.
+"""The guards against forgetting while a student learns to reason about sounds: spoken words, and melodies.
 
 The two guards share the clips' length with the laboratory's own sounds and nothing else.
 """
@@ -28,7 +28,7 @@ TEST_VOICES: Final = 8
 """Voices of the test items; their variants are not among those of the training items, whatever the seed."""
 
 UNSTEADY: Final = frozenset({"Reed", "caleb"})
-"""Variants that never sound quite the same twice: a clip must be a function of its seed."""
+"""Excluded variants, which vary from call to call: a clip must be a function of its seed."""
 
 NOTES: Final = (2, 5)
 """Fewest and most notes of a melody."""
@@ -72,7 +72,7 @@ class Speaker:
 
 
 def ask_melody(rng: random.Random) -> Guard:
-    """One melody, and how it goes, how many notes it has, or how fast it is."""
+    """One melody, with a question about its contour, its number of notes or its tempo."""
     contour, tempo = rng.choice(CONTOURS), rng.choice(TEMPOS)
     notes = rng.randint(NOTES[0] + (contour == "waving"), NOTES[1])
     noise = np.random.default_rng(rng.getrandbits(64))

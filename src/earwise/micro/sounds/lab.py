@@ -1,4 +1,4 @@
-"""Write a sound laboratory: clips whose truth is known, what is asked about them, and benchmarks in public formats."""
+"""Write a sound laboratory: clips with known truth, questions about them, and benchmarks in public formats."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from earwise.work.store import write_jsonl
 WRITE_DOWN = "write down what you hear"
 """Asks for the true chain of a sound."""
 WRITE_WORDS = "Write down what is said:"
-"""Typed before words that are to be written down as they are heard."""
+"""Typed before words to transcribe."""
 _RANDOM_WORDS = 6
-"""In the longest random string that is to be written down."""
+"""Words in the longest random string to transcribe."""
 
 
 @dataclass(frozen=True)
 class SoundLabSize:
-    """How much to write, and how often eye and ear disagree."""
+    """Amounts to write, and shares of things that are only seen or only heard."""
 
     train_clips: int = 2_000
     validation_clips: int = 200
@@ -61,7 +61,7 @@ class SoundLabSize:
     unseen_share: float = 0.10
     """Of the things, how many are heard and not seen."""
     read_clips: int = 2
-    """Clips that are only written about."""
+    """Clips that exist only as text."""
 
 
 def write_sound_lab(folder: Path, seed: int = 0, size: SoundLabSize = SoundLabSize()) -> None:
@@ -154,7 +154,7 @@ def _seen(asked: Iterable[tuple[Clip, str, Question]]) -> Iterator[Item]:
 
 
 def _described(clip: Clip, key: str) -> Description:
-    """What a checker that hears everything would write down: from it, a text model learns to answer."""
+    """The transcript of a perfect checker, from which a text model learns to answer."""
     return Description(item=key, text=chain_of(clip.scene.heard), source="what is true of it")
 
 
@@ -178,7 +178,7 @@ def _transcribe(train: Sequence[Item], seed: int) -> Iterator[Item]:
 
 
 def events_item(clip: Clip) -> Item:
-    """Asks to write down everything that is heard in a clip."""
+    """Requests to transcribe a clip."""
     return Item(
         id=clip.name,
         source="events",
@@ -199,7 +199,7 @@ def _read(asked: Iterable[tuple[Clip, str, Question]]) -> Iterator[Item]:
 
 
 def _noted(asked: Iterable[tuple[Clip, str, Question]]) -> Iterator[Item]:
-    """For each clip, the request to write down everything, then its questions: a dialogue about what was written."""
+    """For each clip, the request for a transcript, then its questions: a dialogue about the transcript."""
     for clip, group in itertools.groupby(asked, key=lambda one: one[0]):
         yield events_item(clip)
         yield from (question_item(*one) for one in group)

@@ -1,7 +1,7 @@
 """Questions about a clip, each with four options of which one is right.
 
-What is right follows from a list of events and from nothing else (`Question.answer_for`): from what is heard for the
-gold answer, from what is seen for the answer of somebody who watches the silent video.
+The right option follows only from a list of events (`Question.answer_for`): from the heard events for the gold answer,
+and from the seen events for the answer to the silent video.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Kind = Literal["existence", "order", "count", "comparison"]
 Form = Literal["heard", "first", "last", "after", "before", "things", "times", "most", "more"]
 
 OPTIONS: Final = 4
-"""As many as AVQA gives."""
+"""Number of options, as in AVQA."""
 _COUNTS: Final = NUMBERS[1 : MOST_TIMES + 1]
 
 FORMS: Final[dict[Kind, tuple[Form, ...]]] = {
@@ -27,7 +27,7 @@ FORMS: Final[dict[Kind, tuple[Form, ...]]] = {
     "count": ("things", "times"),
     "comparison": ("most", "more"),
 }
-"""What may be asked, by kind."""
+"""Forms of questions, by kind."""
 
 TEXTS: Final[dict[Form, str]] = {
     "heard": "which of these is heard?",
@@ -51,7 +51,7 @@ class Question:
     about: tuple[str, ...]
     options: tuple[str, ...]
     right: str
-    """The right option, for what is heard."""
+    """The right option for the heard events."""
 
     @property
     def text(self) -> str:
@@ -102,15 +102,15 @@ def _gold(form: Form, heard: Sequence[Event], about: tuple[str, ...], rng: rando
     if form == "heard":
         return rng.choice(kinds_of(heard))
     if form == "most" and len(kinds_of(heard)) < 2:
-        return None  # the same as asking what is heard
+        return None  # equivalent to asking which thing is heard
     return _ANSWERS[form](heard, about, KINDS)
 
 
 def _options(form: Form, scene: Scene, about: tuple[str, ...], right: str, rng: random.Random) -> tuple[str, ...]:
-    """The right kind and three others: those that tempt first, then any.
+    """The right kind and three distractors: plausible kinds first, then any.
 
-    A thing that moves in silence is a temptation for who only watches; what is heard at another time, or less often,
-    for who only listens for kinds.
+    A silent moving thing is plausible to a model that only watches. A thing that sounds at another time, or less often,
+    is plausible to a model that only recognises kinds.
     """
     heard = kinds_of(scene.heard)
     silent = [kind for kind in kinds_of(scene.seen) if kind not in heard]
@@ -123,7 +123,7 @@ def _options(form: Form, scene: Scene, about: tuple[str, ...], right: str, rng: 
         tempting, barred = others + silent, set(about)
         rng.shuffle(tempting)
     if form == "most":
-        tempting = [*others, *silent]  # with every other heard one the question is not easier than it sounds
+        tempting = [*others, *silent]  # all other heard kinds are options, so that recognising kinds does not suffice
     tempting = [kind for kind in tempting if kind not in about or form == "more"]
     rest = [kind for kind in KINDS if kind not in {right, *tempting, *barred}]
     return tuple([right, *tempting, *rng.sample(rest, len(rest))][:OPTIONS])
@@ -134,14 +134,14 @@ def _about_nothing(heard: Sequence[Event], rng: random.Random) -> tuple[str, ...
 
 
 def _about_one_time(heard: Sequence[Event], rng: random.Random) -> tuple[str, ...] | None:
-    """Something that is heard once, so that what comes next to it is one thing."""
+    """A kind that is heard once, so that its neighbour in time is unique."""
     once = [kind for kind, number in times(heard).items() if number == 1]
     return (rng.choice(sorted(once)),) if once else None
 
 
 def _about_times(heard: Sequence[Event], rng: random.Random) -> tuple[str, ...] | None:
-    """Something that is heard; every number of times that occurs is equally likely, but once is mostly passed over:
-    almost every clip has something that is heard once, and the answer would be known without listening.
+    """A heard kind. Every occurring count is equally likely, except that counts of one are mostly skipped: almost every
+    clip has a kind that is heard once, so the answer could be guessed.
     """
     counts = times(heard)
     number = rng.choice(sorted(set(counts.values())))
@@ -151,7 +151,7 @@ def _about_times(heard: Sequence[Event], rng: random.Random) -> tuple[str, ...] 
 
 
 def _about_two(heard: Sequence[Event], rng: random.Random) -> tuple[str, ...] | None:
-    """Two things that are heard a different number of times."""
+    """Two kinds with different counts."""
     counts = times(heard)
     pairs = [(one, two) for one in sorted(counts) for two in sorted(counts) if counts[one] != counts[two]]
     return rng.choice(pairs) if pairs else None

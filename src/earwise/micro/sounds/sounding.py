@@ -18,7 +18,7 @@ CLIP_SAMPLES = round(CLIP_S * SAMPLE_RATE_HZ)
 
 @dataclass(frozen=True)
 class Conditions:
-    """How a clip was recorded. Pairs are the least and the greatest value, drawn evenly."""
+    """Recording conditions. Pairs are the bounds of uniform draws."""
 
     noise: tuple[float, float]
     """Root mean square of the background, of a full scale of 1."""
@@ -36,8 +36,8 @@ HOME = Conditions(noise=(0.004, 0.01), color=0.0, gain_db=(-2.0, 2.0), delay_s=(
 """The training domain."""
 
 AWAY = Conditions(noise=(0.006, 0.018), color=0.5, gain_db=(-5.0, 2.0), delay_s=(-0.02, 0.05), overlap=0.25)
-"""The shifted domain: louder noise of another colour, things further off, late or early, and over one another. The
-timbres are the same."""
+"""The shifted domain: louder noise of another colour, distant, shifted and overlapping events. The timbres are the
+same."""
 
 
 def sound_clip(events: Sequence[Event], conditions: Conditions, rng: np.random.Generator) -> Waveform:
@@ -52,7 +52,7 @@ def sound_clip(events: Sequence[Event], conditions: Conditions, rng: np.random.G
 
 
 def background(conditions: Conditions, rng: np.random.Generator) -> Waveform:
-    """A clip of nothing but noise."""
+    """A clip of noise."""
     noise = rng.standard_normal(CLIP_SAMPLES)
     if conditions.color:
         spectrum = np.fft.rfft(noise)

@@ -1,4 +1,4 @@
-"""What each kind of thing sounds like: 0.26 s of tone, harmonics, noise, sweep or pulses, never twice the same.
+"""The sound of each kind: 0.26 s of tone, harmonics, noise, sweep or pulses, with random variation.
 
 Pitch varies by 6 % either way and carries no meaning. The kinds differ in where their energy is and in how it moves, so
 that they stay apart in noise.
@@ -18,7 +18,7 @@ EVENT_S = 0.26
 LEVEL = 0.12
 """Root mean square of an event before its gain, of a full scale of 1."""
 PEAK = 0.8
-"""Highest absolute sample of an event before its gain; it wins over `LEVEL`."""
+"""Highest absolute sample of an event before its gain; it takes precedence over `LEVEL`."""
 
 _SAMPLES = round(EVENT_S * SAMPLE_RATE_HZ)
 _TIME = np.arange(_SAMPLES) / SAMPLE_RATE_HZ

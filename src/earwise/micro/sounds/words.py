@@ -1,4 +1,4 @@
-"""The words of the sound laboratory: everything that is asked, answered, claimed or spoken is made of these.
+"""The words of the sound laboratory: all questions, answers, claims and speech consist of these.
 
 A word is one token of the laboratory's tokenizer, so there are few of them, and no two kinds of things share one.
 """

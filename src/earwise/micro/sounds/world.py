@@ -1,8 +1,8 @@
-"""What happens in a clip: things that sound in slots of time, some of them seen only, some of them heard only.
+"""The events of a clip: things that sound in slots of time, some of them only seen, some of them only heard.
 
-A clip lasts 1.92 s: six slots of 0.32 s. A thing that moves and makes no sound (`heard` is false) is what a vision
-teacher hallucinates; a thing that is out of the picture (`seen` is false) is what it cannot know. Which split a clip
-belongs to is a function of what is heard in it, so that no two splits, of whatever seed, share a sequence of sounds.
+A clip lasts 1.92 s: six slots of 0.32 s. A vision teacher hallucinates things that move in silence (`heard` is false),
+and cannot know things outside the picture (`seen` is false). The split of a clip is a function of its sounds, so that
+no two splits share a sequence of sounds, for any seeds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CLIP_S = SLOTS * SLOT_S
 CELLS = 4
 """Places in the picture, hence the most things in a clip."""
 MOST_TIMES = 4
-"""A thing sounds at most so often, the largest number that is ever the answer."""
+"""Maximum number of times that a thing sounds, the largest answer."""
 
 
 class Event(NamedTuple):
@@ -72,12 +72,12 @@ class Shares:
     silent: float = 0.15
     unseen: float = 0.10
     honest: bool = False
-    """Then what would not be seen is not there at all, and everything that is seen is heard. As much is to be seen as
-    where eye and ear disagree, so that a teacher trained on such clips finds nothing unusual about the others."""
+    """Whether unseen things are removed and every seen thing is heard. As much is seen as in other clips, so that other
+    clips look usual to a teacher trained on these."""
 
 
 USUAL = Shares()
-"""The shares of planning."""
+"""The shares used in development."""
 
 
 def kinds_of(events: Iterable[Event]) -> list[str]:
