@@ -20,7 +20,7 @@ from earwise.io import plugins
 from earwise.models.batch import collate
 from earwise.models.families import load_family
 from earwise.models.families.internvl import InternVL
-from earwise.recipe.read import load_recipe, resolved_json
+from earwise.recipe.read import load_recipe
 from earwise.recipe.recipe import Recipe
 from earwise.recipe.train import SftTerm
 from earwise.records import Item
@@ -65,10 +65,10 @@ def test_a_recipe_names_all_three_with_keys_of_their_own(extra, tmp_path):
     assert (term.type, term.weight, term.layer) == ("norm", 0.5, 2)
     assert (recipe.speech.engine.type, recipe.speech.engine.octave) == ("tones", 1)
     assert recipe.model.family == "other_internvl"
-    told = json.loads(resolved_json(recipe))
+    told = json.loads(recipe.model_dump_json(indent=2))
     assert told["train"]["sft"]["terms"] == [{"type": "norm", "weight": 0.5, "layer": 2}]
     assert told["speech"]["engine"] == {"type": "tones", "octave": 1}
-    assert Recipe.model_validate_json(resolved_json(recipe)) == recipe
+    assert Recipe.model_validate_json(recipe.model_dump_json(indent=2)) == recipe
 
 
 def test_a_stage_depends_on_the_version_of_the_package(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """What holds for the whole project, whoever adds to it."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -132,3 +133,28 @@ def test_every_recipe_loads(path: Path) -> None:
 def test_the_order_is_checked_against_real_imports() -> None:
     """The checker itself finds an import where there is one."""
     assert ("work", "records") in {(part, target) for part, path in modules() for _, target in imported_parts(path)}
+
+
+def named_types(path: Path) -> set[str]:
+    """Every name that annotations and imports of a file hold."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    return names | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def test_only_planning_and_the_command_line_know_a_whole_recipe() -> None:
+    knowing = {part for part, path in modules() if "Recipe" in named_types(path)}
+    assert knowing == {"recipe", "planning"}
+
+
+def test_a_job_is_frozen_and_names_the_function_that_does_its_work() -> None:
+    from earwise.work.job import Job, imported
+
+    for path in sorted((PACKAGE / "stages/jobs").glob("[a-z]*.py")):
+        importlib.import_module(f"earwise.stages.jobs.{path.stem}")
+    kinds = Job.__subclasses__()
+    assert len(kinds) > 15
+    for kind in kinds:
+        assert kind.__dataclass_params__.frozen, kind  # type: ignore[attr-defined]
+        if kind.__module__.startswith("earwise.stages"):
+            assert callable(imported(kind.does)), kind

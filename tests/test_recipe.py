@@ -6,7 +6,7 @@ from example_recipe import TEXT
 
 from earwise.errors import InputError
 from earwise.recipe.model import FreshEars
-from earwise.recipe.read import load_recipe, resolved_json
+from earwise.recipe.read import load_recipe
 from earwise.recipe.recipe import Recipe
 from earwise.recipe.train import LogitsTerm, SftTerm
 
@@ -42,7 +42,7 @@ def test_trainings_share_hyper_parameters_and_may_override_two(path: Path) -> No
 
 def test_the_resolved_recipe_reads_back(path: Path) -> None:
     recipe = load_recipe(path, ["speech.train_voices=['x', 'y']"])
-    text = resolved_json(recipe)
+    text = recipe.model_dump_json(indent=2)
     assert json.loads(text)["training"]["warmup_ratio"] == 0.0
     assert Recipe.model_validate_json(text) == recipe
 

@@ -215,9 +215,17 @@ def execute(
         run = Run(folder, recipe, recipe_file, command=command, say=say, read_all=check)
         if process_rank() == 0:
             say(f"earwise {__version__}, recipe {recipe_file}, run folder {run.folder}")
+        from earwise.planning.compile import compile_recipe  # Only now, so that the first line comes at once.
+        from earwise.planning.models import check_models
+
         with _showing_logs(), joined() as run.ranks:
             get_console().quiet = not run.ranks.is_main  # All processes would print the same.
-            _run_stages(run, recipe_file, verb)
+            jobs = compile_recipe(recipe)
+            only = None if verb is None else [job.name for job in jobs if job.verb == verb]
+            if only == []:
+                raise InputError(f"the recipe has no {verb} stage", file=recipe_file)
+            check_models(recipe)
+            _finish(run, run.execute(jobs, only), verb)
     except (KeyboardInterrupt, Exception) as error:
         return _failed(run, error)
     return 0
@@ -238,19 +246,12 @@ def _failed(run: Run | None, error: BaseException) -> int:
     return 2 if _is_full_disk(error) else 1
 
 
-def _run_stages(run: Run, recipe_file: Path, verb: str | None) -> None:
-    from earwise.planning.compile import compile_recipe
-    from earwise.planning.models import check_models
-
-    stages = compile_recipe(run.recipe)
-    only = None if verb is None else [stage.name for stage in stages if stage.verb == verb]
-    if only == []:
-        raise InputError(f"the recipe has no {verb} stage", file=recipe_file)
-    check_models(run.recipe)
-    worked = run.execute(stages, only)
-    if run.ranks.is_main:
-        (run.folder / FAILURE).unlink(missing_ok=True)
-    if run.ranks.is_main and not worked:
+def _finish(run: Run, worked: list[str], verb: str | None) -> None:
+    """Forget an earlier failure. Where nothing was to do, show the result again."""
+    if not run.ranks.is_main:
+        return
+    (run.folder / FAILURE).unlink(missing_ok=True)
+    if not worked:
         if verb in (None, "report"):
             _show_result(run.folder)
         say(f"nothing to do: {run.folder} is up to date")

@@ -43,11 +43,6 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     return recipe
 
 
-def resolved_json(recipe: Recipe) -> str:
-    """The recipe with all defaults and overrides in it, as indented JSON that ends with a newline."""
-    return recipe.model_dump_json(indent=2) + "\n"
-
-
 def _read_toml(path: Path) -> dict[str, Any]:
     if not found_file(path):
         raise InputError("no such recipe", file=path)

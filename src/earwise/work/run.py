@@ -25,11 +25,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, Protocol, get_args
 
 from earwise.errors import EarwiseError, InputError
-from earwise.recipe.read import resolved_json
-from earwise.recipe.recipe import Recipe
 from earwise.recipe.train import Precision
 from earwise.work import arithmetic
 from earwise.work.fingerprints import changes, fingerprint
@@ -46,13 +44,28 @@ from earwise.work.store import PART, read_json, write_atomic
 _PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
 
+class Written(Protocol):
+    """What a run records of a recipe."""
+
+    @property
+    def name(self) -> str:
+        """Of the recipe."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of its training runs."""
+
+    def model_dump_json(self, *, indent: int) -> str:
+        """All of it, with defaults and overrides."""
+
+
 class Run:
     """The folder of one recipe's run. `say` is given one line for each thing that a person should know."""
 
     def __init__(
         self,
         folder: Path,
-        recipe: Recipe,
+        recipe: Written,
         recipe_file: Path | None = None,
         *,
         command: Sequence[str] = (),
@@ -279,7 +292,7 @@ class Run:
         this = attempt(self.folder, self.command, self.recipe.seeds, self.recipe_file)
         attempts.append({**this, "processes": self.ranks.count})
         write_atomic(path, _json({"recipe": self.recipe.name, "attempts": attempts}))
-        write_atomic(self.folder / "recipe.json", resolved_json(self.recipe))
+        write_atomic(self.folder / "recipe.json", self.recipe.model_dump_json(indent=2) + "\n")
 
     def _folder(self, stage: Job) -> Path:
         return self.folder / "stages" / stage.name
