@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import importlib
 from collections import defaultdict
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from earwise.errors import InputError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 def names(group: str) -> tuple[str, ...]:
@@ -59,6 +62,8 @@ def attribute(path: str) -> object:
 
 
 def _registered(group: str) -> dict[str, list[EntryPoint]]:
+    from importlib.metadata import entry_points  # takes a moment, and most recipes name no plugin
+
     points: dict[str, list[EntryPoint]] = defaultdict(list)
     for point in entry_points(group=group):
         points[point.name].append(point)
