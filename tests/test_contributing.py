@@ -74,7 +74,7 @@ def test_a_walk_adds_what_it_says(heading, number, files, name, script, tmp_path
     shutil.copytree(PROJECT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     (tmp_path / "walk.diff").write_text(diff)
     done = subprocess.run(
-        ["git", "apply", "--recount", "-C1", "walk.diff"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        ["git", "apply", "-C1", "walk.diff"], cwd=tmp_path, capture_output=True, text=True, check=False,
         env={"GIT_CEILING_DIRECTORIES": str(tmp_path.parent), "PATH": "/usr/local/bin:/usr/bin:/bin"},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
