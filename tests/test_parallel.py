@@ -1,8 +1,12 @@
 """Worker processes: order, errors, and what is left when one of them is killed."""
 
 import functools
+import multiprocessing
 import os
 import signal
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -57,6 +61,26 @@ def test_jobs_of_a_killed_worker_are_done_again_and_none_is_lost_or_doubled(tmp_
     assert list(ProcessPool(2).map(work, range(100), chunk=4)) == [n * n for n in range(100)]
     assert (tmp_path / "marker").exists()
     assert "a worker process was killed" in caplog.text
+
+
+def test_a_worker_that_is_killed_while_the_next_one_starts_hangs_nothing(monkeypatch):
+    spawn, pools, results = ProcessPoolExecutor._spawn_process, [], []
+
+    def spawn_slowly(pool):
+        if not pool._processes:
+            pools.append(pool)
+        elif len(pools) == 1:  # The first worker of the first pool dies, which is seen while the second one starts.
+            [*pool._processes.values()][0].kill()
+            time.sleep(1.0)
+        spawn(pool)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "_spawn_process", spawn_slowly)
+    mapped = threading.Thread(target=lambda: results.extend(ProcessPool(2).map(squares, range(64))), daemon=True)
+    mapped.start()
+    mapped.join(120)
+    assert not mapped.is_alive()
+    assert [square for square, _ in results] == [n * n for n in range(64)]
+    assert multiprocessing.active_children() == []
 
 
 def test_a_job_that_kills_every_worker_ends_in_one_line_after_the_results_before_it():

@@ -73,12 +73,13 @@ class ProcessPool:
             futures: dict[int, Future[list[Result]]] = {}
             try:
                 for number, some in waiting.items():
-                    futures[number] = pool.submit(_do_chunk, some)
+                    futures[number] = _submitted(pool, some)
                 while turn < len(chunks):
                     yield from finished.pop(turn) if turn in finished else futures.pop(turn).result()
                     turn += 1
             except BrokenProcessPool:
                 finished |= _whole(futures)
+                _end(pool)
             finally:
                 pool.shutdown(cancel_futures=True)
             if turn < len(chunks):
@@ -118,6 +119,24 @@ def limit_threads(count: int) -> None:
     os.environ["OMP_NUM_THREADS"] = str(count)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(count)
+
+
+def _submitted(pool: ProcessPoolExecutor, jobs: Sequence[Any]) -> Future[list[Any]]:
+    """A chunk on its way to a worker. Raises `BrokenProcessPool` where one dies while another one is started for it."""
+    try:
+        return pool.submit(_do_chunk, jobs)
+    except OSError as error:  # What the new one was to be given is closed already.
+        if pool._broken:
+            raise BrokenProcessPool(str(error)) from error
+        raise
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """End the workers of a broken pool. One that was started while the pool broke would wait for a job for ever, and the
+    pool's end for it.
+    """
+    for process in [*(pool._processes or {}).values()]:
+        process.kill()
 
 
 def _whole(futures: dict[int, Future[list[Any]]]) -> dict[int, list[Any]]:
