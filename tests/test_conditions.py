@@ -228,9 +228,9 @@ def test_the_page_sets_the_best_by_ear_beside_the_best_transcript(value, ci95, s
     }
     text = json.dumps({"recipe": "r", "seed": 0, "models": models, "recovery": {"best": recovered}})
     (tmp_path / "summary.json").write_text(text)
-    note = cascade_note(tmp_path, parse_summary(text))
+    note = cascade_note(parse_summary(text))
     assert note is not None
     assert note.replace("\xa0", " ").startswith(said)
     alone = json.dumps({"recipe": "r", "seed": 0, "models": {"best": {"all": {"n": 4, "views": spoken}}}})
     (tmp_path / "summary.json").write_text(alone)
-    assert cascade_note(tmp_path, parse_summary(alone)) is None
+    assert cascade_note(parse_summary(alone)) is None

@@ -13,7 +13,8 @@ from markupsafe import Markup
 from pydantic import Field
 
 from earwise.report.attention_charts import Band, layer_panel, line_style
-from earwise.report.summary import Interval, Part, parse_part
+from earwise.report.parts import Excerpt
+from earwise.report.summary import Interval, parse_part
 from earwise.report.words import model_label, number, view_label
 
 FILE = "attention.json"
@@ -46,7 +47,7 @@ VARIANTS = (
 )
 
 
-class Named(Part):
+class Named(Excerpt):
     """The model, view, flow and variant of a number."""
 
     model: str
@@ -84,7 +85,7 @@ class Closer(Named):
     ci95: Interval
 
 
-class SinkTokens(Part):
+class SinkTokens(Excerpt):
     """A position that is often a sink."""
 
     position: int
@@ -92,7 +93,7 @@ class SinkTokens(Part):
     items: float
 
 
-class SinkRow(Part):
+class SinkRow(Excerpt):
     """Sinks of one kind in one layer: share of items with such a sink, and mean attention on them."""
 
     model: str
@@ -105,7 +106,7 @@ class SinkRow(Part):
     top: tuple[SinkTokens, ...]
 
 
-class Tokens(Part):
+class Tokens(Excerpt):
     """Mean number of tokens of a model's input under a view."""
 
     model: str
@@ -115,14 +116,14 @@ class Tokens(Part):
     response: float
 
 
-class Reference(Part):
+class Reference(Excerpt):
     """The model and view of the reference."""
 
     model: str
     view: str
 
 
-class Attention(Part):
+class Attention(Excerpt):
     """The part of `attention.json` that the page shows."""
 
     items: int

@@ -3,67 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Final
 
-from pydantic import Field
-
 from earwise.report.grids import Cell, Grid, GridGroup, GridRow, number_cell, score_cell
-from earwise.report.summary import OVERALL, BenchmarkResult, GapScore, Interval, Pair, Part, Summary, parse_part
+from earwise.report.summary import OVERALL, BenchmarkResult, Changed, GapScore, Pair, Recovered, Summary
 from earwise.report.words import SPACE, interval, model_label, number
 
 CASCADE: Final = "image_transcript"
 
 
-class Share(Part):
-    """A spoken score as a percentage of the typed one."""
-
-    value: float
-    ci95: Interval
-    by_seed: tuple[float, ...] = ()
-
-
-class Recovered(Part):
-    """The share of one model's typed score that each view recovers, and its spoken score minus each cascade's."""
-
-    views: dict[str, Share]
-    minus_cascade: dict[str, GapScore] = Field(default={})
-
-
-class Changed(BenchmarkResult):
-    """A result under a condition, with its change from the test by view."""
-
-    changes: dict[str, GapScore] = Field(default={})
-
-
-class Condition(Part):
-    """One condition: its engine, its voices and the results of the models."""
-
-    engine: str
-    voices: tuple[str, ...]
-    models: dict[str, dict[str, Changed]]
-    recovery: dict[str, Recovered] = Field(default={})
-
-
-class Conditions(Part):
-    """The conditions in `summary.json`, and the recovery on the test."""
-
-    conditions: dict[str, Condition] = Field(default={})
-    recovery: dict[str, Recovered] = Field(default={})
-
-
-def conditions_grid(folder: Path, summary: Summary) -> Grid | None:
-    """Every model on all items: on the clips of the test, then under each condition; None without conditions.
-
-    Reads `summary.json` in `folder`; raises `InputError` for conditions that cannot be read.
-    """
-    found = _read(folder)
-    if not found.conditions:
+def conditions_grid(summary: Summary) -> Grid | None:
+    """Every model on all items: on the clips of the test, then under each condition; None without conditions."""
+    if not summary.conditions:
         return None
-    cascades = list(dict.fromkeys(name for one in found.recovery.values() for name in one.minus_cascade))
+    cascades = list(dict.fromkeys(name for one in summary.recovery.values() for name in one.minus_cascade))
     voices = ", ".join(summary.voices.test) if summary.voices else ""
-    groups = [_group(f"The test: {voices}", summary.models, found.recovery, cascades, summary.pair)]
-    for name, one in found.conditions.items():
+    groups = [_group(f"The test: {voices}", summary.models, summary.recovery, cascades, summary.pair)]
+    for name, one in summary.conditions.items():
         title = f"{name}: {', '.join(one.voices)}; {one.engine}"
         groups.append(_group(title, one.models, one.recovery, cascades, summary.pair))
     columns = (
@@ -75,12 +31,12 @@ def conditions_grid(folder: Path, summary: Summary) -> Grid | None:
     return Grid("All items by condition", "Model", columns, tuple(groups))
 
 
-def cascade_note(folder: Path, summary: Summary) -> str | None:
+def cascade_note(summary: Summary) -> str | None:
     """A sentence that compares the best score by ear with the best score through a model's own transcript.
 
     A page that reports the first must report the second, too. None if the run lacks either.
     """
-    pair, recovered = summary.pair, _read(folder).recovery
+    pair, recovered = summary.pair, summary.recovery
     ears, transcripts = (
         {name: result.views[view].score for name, result in summary.on(OVERALL).items() if view in result.views}
         for view in (pair.speech, CASCADE)
@@ -96,14 +52,6 @@ def cascade_note(folder: Path, summary: Summary) -> str | None:
     points = f"{number(one.value, signed=True)} points (95{SPACE}% interval {interval(one.ci95)})"
     told = f"{model_label(cascade)} through its own transcript ({number(transcripts[cascade])})"
     return f"By ear, {model_label(best)} ({number(ears[best])}) {verb} {told}: {points}."
-
-
-def _read(folder: Path) -> Conditions:
-    """The conditions in `folder`'s `summary.json`; empty without that file."""
-    path = folder / "summary.json"
-    if not path.is_file():
-        return Conditions()
-    return parse_part(Conditions, path.read_bytes(), "a summary", "make it again with `earwise run`", path)
 
 
 def _group(

@@ -59,7 +59,7 @@ def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
             f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
             summary=summary,
             verdict=words.verdict(summary),
-            cascade=cascade_note(folder, summary),
+            cascade=cascade_note(summary),
             origin=read_origin(folder, summary),
             main_table=tables.result_table(summary, main) if main else None,
             other_tables=[tables.result_table(summary, name) for name in others],
@@ -67,7 +67,7 @@ def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
             comparison_chart=charts.comparison_chart([c for c in summary.comparisons if c.benchmark == main]),
             kinds=[b for name in summary.benchmarks if (b := tables.kind_breakdown(summary, name))],
             voices=tables.voice_breakdown(summary),
-            conditions=conditions_grid(folder, summary),
+            conditions=conditions_grid(summary),
             gate=gate_section(summary),
             trainings=[
                 (training, [curve_panel(curve) for curve in training.curves])

@@ -109,6 +109,10 @@ class Trust(Part):
     precision: TrustRate
     recall: TrustRate
     accuracy: TrustRate
+    refused: dict[str, TrustRate] = Field(default={})
+    """By corruption, the share of false chains that were refused."""
+    undecided: int = 0
+    not_corrupted: int = 0
 
 
 class Spent(Part):
@@ -117,6 +121,9 @@ class Spent(Part):
     prompt_tokens: int
     completion_tokens: int
     cost: float = 0.0
+    retries: dict[str, int] = Field(default={})
+    failed: dict[str, int] = Field(default={})
+    """Requests by reason."""
 
 
 class TraceFilters(Part):

@@ -12,14 +12,15 @@ from pathlib import Path
 
 from pydantic import Field
 
-from earwise.report.summary import Pair, Part, Summary, parse_part
+from earwise.report.parts import Excerpt
+from earwise.report.summary import Pair, Summary, parse_part
 from earwise.report.words import model_label, number
 from earwise.views import SPOKEN_VIEWS
 
 DATA_LABELS = {"train": "gold answers", "train_other": "other annotator", "transcribe": "transcripts"}
 
 
-class _Term(Part):
+class _Term(Excerpt):
     type: str
     weight: float
     teacher: str = "self"
@@ -28,23 +29,23 @@ class _Term(Part):
     temperature: float = 1.0
 
 
-class _Train(Part):
+class _Train(Excerpt):
     start: str = "aligned"
     data: str = "train"
     view: str = "image_speech"
     terms: tuple[_Term, ...] = ()
 
 
-class _Data(Part):
+class _Data(Excerpt):
     source: str = ""
 
 
-class _Report(Part):
+class _Report(Excerpt):
     ablation: tuple[str, ...] | dict[str, str] = ()
     published: str | None = None
 
 
-class _Recipe(Part):
+class _Recipe(Excerpt):
     data: _Data | None = None
     train: dict[str, _Train] = Field(default={})
     report: _Report | None = None

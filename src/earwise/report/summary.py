@@ -1,7 +1,7 @@
 """The types of `summary.json`: the numbers of one run, over one or several seeds.
 
-Only keys that the report shows are declared. Other keys are ignored, so a stage may record more. Scores, gaps and
-differences are on a scale of 0 to 100; rates are shares from 0 to 1.
+Everything that a run writes is declared here, and nothing else is read. Scores, gaps and differences are on a scale of
+0 to 100; rates are shares from 0 to 1.
 """
 
 from __future__ import annotations
@@ -73,6 +73,10 @@ class GapScore(Part):
     ci95: Interval | None = None
     p: float | None = None
     by_seed: tuple[float, ...] = ()
+    only_first: int | None = None
+    """Of one seed: items on which the first view scores more."""
+    only_second: int | None = None
+    n: int | None = None
 
 
 class YesTruth(Part):
@@ -104,12 +108,54 @@ class BenchmarkResult(Part):
         return 100 * spoken.score / typed.score if typed and spoken and typed.score else None
 
 
+class RecoveredShare(Part):
+    """A spoken score as a percentage of the typed one."""
+
+    value: float
+    ci95: Interval
+    by_seed: tuple[float, ...] = ()
+    n: int | None = None
+
+
+class Recovered(Part):
+    """The share of one model's typed score that each view recovers, and its spoken score minus each cascade's."""
+
+    views: dict[str, RecoveredShare]
+    minus_cascade: dict[str, GapScore] = Field(default={})
+
+
+class Changed(BenchmarkResult):
+    """A result under a condition, with its change from the test by view."""
+
+    changes: dict[str, GapScore] = Field(default={})
+
+
+class Condition(Part):
+    """One condition: its engine, its voices and the results of the models."""
+
+    engine: str
+    voices: tuple[str, ...]
+    models: dict[str, dict[str, Changed]]
+    recovery: dict[str, Recovered] = Field(default={})
+    per_voice: dict[str, dict[str, VoiceScore]] = Field(default={})
+
+
+class Choice(Part):
+    """What `[choose]` chose in one seed."""
+
+    chosen: str
+    held_out: dict[str, float]
+    """Percentage of right held-out answers of each training run."""
+
+
 class SeedDifference(Part):
     """A comparison within one seed."""
 
     seed: int
     value: float
     ci95: Interval
+    p: float | None = None
+    by_seed: tuple[float, ...] = ()
     only_first: int | None = None
     """Items on which the first model scores more."""
     only_second: int | None = None
@@ -126,6 +172,9 @@ class Comparison(Part):
     ci95: Interval
     p: float | None = None
     n: int
+    by_seed: tuple[float, ...] = ()
+    only_first: int | None = None
+    only_second: int | None = None
     each_seed: tuple[SeedDifference, ...] = ()
 
     @property
@@ -212,7 +261,7 @@ class Doubt(Part):
 
 
 class Summary(Part):
-    """The part of `summary.json` that is shown."""
+    """A whole `summary.json`."""
 
     recipe: str
     seed: int | None = None
@@ -240,6 +289,11 @@ class Summary(Part):
     """Model, model of comparison, benchmark."""
     traces: TraceFilters | None = None
     doubts: tuple[Doubt, ...] = ()
+    recovery: dict[str, Recovered] = Field(default={})
+    """Of the test itself, by model."""
+    conditions: dict[str, Condition] = Field(default={})
+    choices: dict[str, dict[str, Choice]] = Field(default={})
+    """By name and seed."""
 
     @property
     def compared_view(self) -> str:

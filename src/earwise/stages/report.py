@@ -24,7 +24,7 @@ from earwise.recipe.model import BASE
 from earwise.records import Clip, Item, Score, Trace, View
 from earwise.report import Answer, ShownItem, build_report
 from earwise.report.console import show_result
-from earwise.report.summary import PAGE, SUMMARY
+from earwise.report.summary import PAGE, SUMMARY, as_summary
 from earwise.speech.clips import read_clips
 from earwise.stages.choice import choices
 from earwise.stages.conditions import summarise_conditions
@@ -51,6 +51,7 @@ def work(context: StageContext, job: ReportJob) -> None:
     _check_scores(context, job, scores)
     table = ScoreTable.of(scores, BASE)
     summary = _summary(context, job, scores, table)
+    as_summary(summary)  # What is written is what is read.
     write_atomic(context.run_folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     shown = _shown_items(context, job, scores[job.seeds[0]])
     build_report(context.run_folder, shown, context.run_folder / PAGE)
