@@ -109,7 +109,7 @@ def test_what_cannot_be_run_is_said_without_anything_heavy(finished: Path) -> No
 
 def test_help_says_once_that_a_kind_of_stage_runs_what_it_needs(tmp_path: Path) -> None:
     (result,) = told(tmp_path, ["--help"])
-    assert " ".join(result["out"].split()).count("runs the stages that it needs") == 1
+    assert " ".join(result["out"].split()).count("also runs the stages it needs") == 1
 
 
 @pytest.mark.parametrize("file", RECIPES, ids=lambda path: path.stem)
