@@ -32,6 +32,17 @@ def test_more_training_voices_leave_the_test_voices():
     assert split_voices(VOICES, 3, 2)[1] == split_voices(VOICES, 9, 2)[1]
 
 
+def test_other_test_voices_leave_the_training_voices_where_some_are_reserved():
+    train = split_voices(VOICES, 2, 3, reserved=3)[0]
+    assert train == split_voices(VOICES, 2, 3)[0]
+    for count in (1, 2, 4):
+        other, test = split_voices(VOICES, 2, count, reserved=3)
+        assert other == train
+        assert len({variant(voice) for voice in test}) == count
+        assert not {variant(voice) for voice in test} & {variant(voice) for voice in train}
+    assert split_voices(VOICES, 12, 2, reserved=3) == split_voices(VOICES, 12, 2)  # too few speakers to reserve any
+
+
 def test_named_voices_are_kept_and_their_variants_stay_on_their_side():
     train, test = split_voices(VOICES, 12, ["en-us+m1"])
     assert test == ["en-us+m1"]

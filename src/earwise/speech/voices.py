@@ -32,7 +32,7 @@ def split_voices(
     is one, then further accents of the same variants. An engine that cannot list its voices (`all_voices` is empty)
     needs names on both sides, and they are taken as they are.
 
-    Where test voices are drawn, the first `reserved` variants are theirs: training is drawn from the others, however
+    The test side draws first. With `reserved`, so many variants are its own: training is drawn from the others, however
     many are tested. A test that draws more takes the rest behind those of training. An engine that has too few variants
     for that reserves those of the test alone.
 
@@ -51,8 +51,8 @@ def split_voices(
     if not isinstance(train, int):
         return list(train), _take(known, test, _variants(train), seed, "test")
     order = _by_draw(_variants(known), seed)
-    enough = train + max(test, reserved) <= len(order)
-    train_voices = _take(known, train, {*order[: reserved if enough else test]}, seed, "training")
+    first = reserved if reserved and train + max(test, reserved) <= len(order) else test
+    train_voices = _take(known, train, {*order[:first]}, seed, "training")
     return train_voices, _take(known, test, _variants(train_voices), seed, "test")
 
 
