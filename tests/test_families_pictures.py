@@ -143,7 +143,8 @@ def test_an_item_whose_picture_is_too_narrow_is_left_out_of_a_benchmark_and_coun
     assert (result.code, result.stderr) == (0, "")
     assert "1 items left out: their pictures cannot be shown, e.g. b1: a picture of 2000 x 8 pixels" in result.stdout
     base, own = (tmp_path / "runs/own/stages/seed0" / f"evaluate.{name}" for name in ("base", "sft"))
-    assert json.loads((base / "not_asked.json").read_text()) == {"colors": ["b1"]}
+    not_asked = tmp_path / "runs/own/stages/seed0/predict.base/colors/not_asked.json"
+    assert json.loads(not_asked.read_text()) == ["b1"]
     for folder in (base, own):
         asked = {score.item for score in read_store(folder / "scores.jsonl", Score) if score.source == "colors"}
         assert asked == {"b0", "b2"}

@@ -59,7 +59,7 @@ def test_own_files_are_asked_beside_others(tmp_path, tiny_checkpoints):
     again = earwise(tmp_path, "run", "own.toml")
     assert (again.code, again.stderr) == (0, "")
     assert "seed0/evaluate.sft: starts over" in again.stdout
-    assert "POPE.tsv" in again.stdout
+    assert "input evaluate.own.pope.file changed" in again.stdout
     summary = json.loads((tmp_path / "runs/own/summary.json").read_text())
     assert summary["models"]["sft"]["pope"]["n"] == 4
 

@@ -204,6 +204,7 @@ def test_every_stage_runs_once_in_order_and_says_what_it_does(first):
     assert [line for line in lines[:table] if not shape.fullmatch(line)] == []
     assert "tiny, benchmark" in lines[table]
     first_words = [line.split()[0] for line in lines[table:-2] if line[:1].isalpha()]
+    first_words = [word for word in first_words if word != "doubtful:"]  # two steps of training teach nothing
     assert first_words[1:] == ["model", "base", "aligned", "both"]
     assert lines[-2] == "report: whole/report.html"
 

@@ -67,7 +67,7 @@ def test_a_wrong_benchmark_file(benchmark, cells, line, tmp_path):
     (tmp_path / "own.toml").write_text(RECIPE)
     said = line.format(file=f"own/benchmarks/{file}")
     chosen = f"evaluate.benchmarks=['colors', '{benchmark}']"
-    assert_one_line(earwise(tmp_path, "data", "own.toml", chosen), f"data: {said}")
+    assert_one_line(earwise(tmp_path, "data", "own.toml", chosen), f"data.media: {said}")
     if "column" in line:
         assert_one_line(earwise(tmp_path, "audit", benchmark, f"own/benchmarks/{file}", "--own"), said)
     else:
@@ -108,7 +108,7 @@ def test_media_of_an_item_stay_inside_the_data_folder(tmp_path):
     change_line(tmp_path / "own/train.jsonl", 1, audio="../secret.wav")
     (tmp_path / "own.toml").write_text(RECIPE)
     line = "own/train.jsonl: t1: '../secret.wav' leaves the data folder (put the file inside the folder)"
-    assert_one_line(earwise(tmp_path, "data", "own.toml"), f"data: {line}")
+    assert_one_line(earwise(tmp_path, "data", "own.toml"), f"data.media: {line}")
 
 
 def test_a_recorded_question_cannot_say_its_answer_format_request(tmp_path):
