@@ -70,7 +70,7 @@ def test_a_worker_that_is_killed_while_the_next_one_starts_hangs_nothing(monkeyp
         if not pool._processes:
             pools.append(pool)
         elif len(pools) == 1:  # The first worker of the first pool dies, which is seen while the second one starts.
-            [*pool._processes.values()][0].kill()
+            next(iter(pool._processes.values())).kill()
             time.sleep(1.0)
         spawn(pool)
 
