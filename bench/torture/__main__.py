@@ -41,7 +41,8 @@ PARTS = {
     "kills": kills.try_pipeline,
     "trace_kills": kills.try_traces,
     "workers": worker_kills.try_all,
-    "side": side_kills.try_all,
+    "caches": side_kills.try_caches,
+    "processes": side_kills.try_processes,
 }
 HEAD = """\
 # Reliability, measured
