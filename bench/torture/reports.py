@@ -39,7 +39,9 @@ def try_all(table: Table, places: Places, share: int = 1) -> None:
 
 
 def _put(text: str, place: Path) -> None:
-    """The text in every field that a page shows. Half of the questions stay as they are: markup may be unspeakable."""
+    """The text in every field that a page shows. Half of the questions and options stay as they are: markup may
+    be unspeakable.
+    """
     for file in ("train.jsonl", "benchmarks/colors.jsonl"):
         rows = [json.loads(line) for line in (place / "own" / file).read_text().splitlines()]
         changed = [_with(row, text, asked=bool(number % 2)) for number, row in enumerate(rows)]
@@ -52,7 +54,7 @@ def _with(row: dict[str, Any], text: str, *, asked: bool) -> dict[str, Any]:
     with_text = {name: f"{row[name]}{text}" for name in ("id", "cluster")} | {"kind": text}
     if asked:
         with_text["question"] = f"{row['question']} {text}"
-    if "choices" in row:
+    if asked and "choices" in row:
         with_text["choices"] = [*row["choices"], text]
     return {**row, **with_text}
 
