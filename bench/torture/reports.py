@@ -62,7 +62,10 @@ def _with(row: dict[str, Any], text: str, *, asked: bool) -> dict[str, Any]:
 def _opened(browser: str, place: Path) -> str:
     page = place / "runs/own/report.html"
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", "--dump-dom"]
-    shown = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    try:
+        shown = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return f"the browser has not ended after {LIMIT_S:g} s"
     if shown.returncode:
         return f"the browser ends with {shown.returncode}"
     return "a script ran" if "<title>RAN</title>" in shown.stdout else ""
