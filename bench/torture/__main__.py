@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,7 +42,8 @@ PARTS = {
     "kills": kills.try_pipeline,
     "trace_kills": kills.try_traces,
     "workers": worker_kills.try_all,
-    "side": side_kills.try_all,
+    "caches": side_kills.try_caches,
+    "processes": side_kills.try_processes,
 }
 HEAD = """\
 # Reliability, measured
@@ -57,6 +59,8 @@ is refused as it should be. The table shows what was tried, not that there is no
 def main() -> int:
     """Try the parts that are asked for; 1 if anything was wrong."""
     options = _options()
+    # Ignored in what a shell starts in the background, and commands would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.modules["__main__"].__file__ = None  # Commands are forked, and none of them needs to import this file again.
     root = options.folder or Path(tempfile.mkdtemp(prefix="torture-"))
     places = Places(root)

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from commands import LIMIT_S, run
 from places import Places
@@ -38,18 +39,33 @@ def try_all(table: Table, places: Places, share: int = 1) -> None:
 
 
 def _put(text: str, place: Path) -> None:
+    """The text in every field that a page shows. Half of the questions and options stay as they are: markup may
+    be unspeakable.
+    """
     for file in ("train.jsonl", "benchmarks/colors.jsonl"):
         rows = [json.loads(line) for line in (place / "own" / file).read_text().splitlines()]
-        changed = [{**row, "id": f"{row['id']}{text}", "question": f"{row['question']} {text}"} for row in rows]
+        changed = [_with(row, text, asked=bool(number % 2)) for number, row in enumerate(rows)]
         (place / "own" / file).write_text("".join(json.dumps(row) + "\n" for row in changed))
     recipe = (place / "own.toml").read_text()
     (place / "own.toml").write_text(recipe.replace("[report]", f"[report]\ntitle = {json.dumps(text)}"))
 
 
+def _with(row: dict[str, Any], text: str, *, asked: bool) -> dict[str, Any]:
+    with_text = {name: f"{row[name]}{text}" for name in ("id", "cluster")} | {"kind": text}
+    if asked:
+        with_text["question"] = f"{row['question']} {text}"
+    if asked and "choices" in row:
+        with_text["choices"] = [*row["choices"], text]
+    return {**row, **with_text}
+
+
 def _opened(browser: str, place: Path) -> str:
     page = place / "runs/own/report.html"
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", "--dump-dom"]
-    shown = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    try:
+        shown = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return f"the browser has not ended after {LIMIT_S:g} s"
     if shown.returncode:
         return f"the browser ends with {shown.returncode}"
     return "a script ran" if "<title>RAN</title>" in shown.stdout else ""

@@ -16,38 +16,46 @@ from descendants import descendants, signal_all
 from places import Places
 from table import Table
 from test_gate import write_tiny_ctc
+from text_models import write_text_model
 from undisturbed import difference, results
 
 from recipes import PIPELINE
 
 PART = "kill -9 of teacher caches and of two processes"
-_ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(PROJECT / "src")}
+_ENVIRONMENT = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "PYTHONPATH": f"{PROJECT / 'src'}:{PROJECT / 'tests'}",
+}
 _CACHE = """
 import sys
 from pathlib import Path
-from earwise.data.items import read_items
 from earwise.distil.teacher_cache import write_cache
 from earwise.models.omni import OmniModel
-from earwise.stages.samples import sample_items
-items = read_items("own/train.jsonl")
-many = [item.model_copy(update={"id": f"{item.id}-{n}"}) for n in range(60) for item in items]
-samples = sample_items(many, Path("own"), None, print)
-model = OmniModel.from_pretrained("vlm").eval()
+from text_models import described_sounds
+samples = described_sounds(Path("sounds"), 300)
+model = OmniModel.from_pretrained("text").eval()
 Path("began").touch()
-write_cache(model, samples, "image_text", Path(sys.argv[1]), batch_size=2, shard_bytes=20_000)
+write_cache(model, samples, "description_text", Path(sys.argv[1]), batch_size=2, shard_bytes=20_000)
 """
 
 
-def try_all(table: Table, places: Places, share: int = 1) -> None:
-    """Kills of a teacher cache that is written, and of a training by two processes."""
-    rng = random.Random(4)
-    teacher_cache(table, places, rng, 5 if share == 1 else 1)
-    two_processes(table, places, rng, 2 if share == 1 else 1)
+def try_caches(table: Table, places: Places, share: int = 1) -> None:
+    """Kills of a teacher cache that is written."""
+    teacher_cache(table, places, random.Random(4), max(1, 6 // share))
+
+
+def try_processes(table: Table, places: Places, share: int = 1) -> None:
+    """Kills of a training by two processes."""
+    two_processes(table, places, random.Random(5), max(1, 2 // share))
 
 
 def teacher_cache(table: Table, places: Places, rng: random.Random, count: int) -> None:
     """A teacher's states on the way to the disk: killed again and again, they end as if written at once."""
     place = places.fresh()
+    (place / "sounds").mkdir()
+    write_text_model(place / "text")
 
     def start(folder: str) -> subprocess.Popen[bytes]:
         (place / "began").unlink(missing_ok=True)

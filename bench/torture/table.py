@@ -66,7 +66,10 @@ def read_record(path: Path) -> dict[str, Table]:
 
 def write_record(path: Path, tables: dict[str, Table]) -> None:
     """Keep the tables of all parts."""
-    path.write_text(json.dumps({part: asdict(one) for part, one in tables.items()}, indent=1) + "\n", encoding="utf-8")
+    told = json.dumps({part: asdict(one) for part, one in tables.items()}, indent=1) + "\n"
+    whole = path.with_suffix(".part")
+    whole.write_text(told, encoding="utf-8")
+    whole.replace(path)
 
 
 def _plain(text: str) -> str:

@@ -132,8 +132,8 @@ def _submitted(pool: ProcessPoolExecutor, jobs: Sequence[Any]) -> Future[list[An
 
 
 def _end(pool: ProcessPoolExecutor) -> None:
-    """End the workers of a broken pool. A worker that was started while the pool broke would wait for a job for ever,
-    and the pool would wait for it.
+    """End the workers of a broken pool. One that was started while it broke would wait for a job for ever, and the pool
+    for its end.
     """
     for process in [*(pool._processes or {}).values()]:
         process.kill()
