@@ -104,7 +104,7 @@ def test_two_packages_with_one_name_are_named(site, tmp_path):
     for package in ("one-package", "two-package"):
         install(site, package, code("same"), same=f"{package.replace('-', '_')}:SAME")
     with pytest.raises(
-        InputError, match=r"'same' is registered 2 times in earwise\.benchmarks, by one-package .*two-package"
+        InputError, match=r"'same' is registered 2 times in .*, by one-package .*two-package"
     ):
         load_benchmark("same", tmp_path)
 
