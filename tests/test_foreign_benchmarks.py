@@ -103,9 +103,7 @@ def test_a_package_that_cannot_be_loaded_is_named(site, tmp_path):
 def test_two_packages_with_one_name_are_named(site, tmp_path):
     for package in ("one-package", "two-package"):
         install(site, package, code("same"), same=f"{package.replace('-', '_')}:SAME")
-    with pytest.raises(
-        InputError, match=r"'same' is registered 2 times in .*, by one-package .*two-package"
-    ):
+    with pytest.raises(InputError, match=r"'same' is registered 2 times in .*, by one-package .*two-package"):
         load_benchmark("same", tmp_path)
 
 

@@ -18,6 +18,7 @@ from earwise.evaluate.benchmarks import score_predictions, scorer_name
 from earwise.evaluate.benchmarks.asked import load_asked
 from earwise.evaluate.benchmarks.own import load_own
 from earwise.evaluate.scoring import score
+from earwise.planning.compile import Compiler
 from earwise.recipe.evaluate import Own, OwnColumns
 from earwise.recipe.read import load_recipe
 from earwise.stages.data import benchmark_items
@@ -227,7 +228,8 @@ def test_a_recipe_names_own_files(tmp_path):
         f'[evaluate.own.mine]\nfile = "{path}"\ncolumns = {{ kind = "hint" }}\n',
         RECIPE.replace('["mme", "mine"]', '["mine"]'),
     )
-    (items,) = benchmark_items(given, tmp_path).values()
+    (source,) = Compiler(given).benchmarks.values()
+    items = benchmark_items(source, tmp_path)
     assert [item.source for item in items] == ["mine", "mine"]
 
 

@@ -62,7 +62,7 @@ EXACTLY: dict[str, tuple[set[str], ...]] = {
     r"evaluate\.profile": ({"EvaluateJob", "MediaJob"},),
     r"evaluate\.(max_new_tokens|suffix)": ({"PredictJob"},),
     r"evaluate\.cascade": ({"PredictJob"}, set()),
-    r"evaluate\.views": ({"PredictJob", "MediaJob"},),
+    r"evaluate\.views": ({"PredictJob", "MediaJob", "ReportJob"},),
     r"evaluate\.models": ({"EvaluateJob", "PredictJob", "ReportJob"}, set()),
     r"evaluate\.(benchmarks|limit)": (ASKED, ASKED | {"SpeechJob"}),
     r"evaluate\.(text|speech)_view": ({"ReportJob"},),

@@ -357,5 +357,5 @@ def test_a_question_that_cannot_be_spoken_is_left_out_and_counted(place):
     change_line(place / "own/train.jsonl", 0, question="\N{CJK UNIFIED IDEOGRAPH-4E00}")
     result = earwise(place, "speech", "own.toml")
     assert (result.code, result.stderr) == (0, "")
-    assert "speech: train: 5 clips" in result.stdout
-    assert "speech: train: dropped 1: " in result.stdout
+    assert "speech/train: 5 clips" in result.stdout
+    assert "speech/train: dropped 1: " in result.stdout

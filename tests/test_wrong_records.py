@@ -122,5 +122,5 @@ def test_a_recorded_question_cannot_say_its_answer_format_request(tmp_path):
     line = (
         "own/benchmarks: b1: its recording does not say its answer-format request 'Answer with a single word.' (set ev"
     )
-    assert_one_line(result, f"speech: {line}")
+    assert_one_line(result, f"speech/benchmarks/colors: {line}")
     assert not list((tmp_path / "runs").rglob("*.wav"))
