@@ -312,3 +312,12 @@ def test_a_file_that_cannot_be_looked_at_is_damaged(plan: Plan, monkeypatch: pyt
         broken.setattr(os, "stat", refused)
         damage = held.damage()
     assert damage == [("summary.json", "Input/output error")]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", bytes(40), None])
+def test_a_damaged_recipe_of_a_finished_run_is_written_again(plan: Plan, content: bytes | None) -> None:
+    path = plan.folder / "recipe.json"
+    before = path.read_bytes()
+    path.unlink() if content is None else path.write_bytes(content)
+    assert plan.execute() == []
+    assert path.read_bytes() == before

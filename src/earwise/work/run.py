@@ -41,6 +41,7 @@ from earwise.work.provenance import InputHashes, attempt, code_versions
 from earwise.work.ranks import ALONE, END, Ranks
 from earwise.work.store import PART, read_json, write_atomic
 
+RECIPE: Final = "recipe.json"
 _PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
 
@@ -127,6 +128,11 @@ class Run:
         if waiting := _may_work(stages, found):
             _check_all(waiting)
             self._record_attempt()
+        elif (self.folder / RECIPE).is_file() and not _is_json(self.folder / RECIPE):
+            self.say(f"{self.folder / RECIPE}: was damaged and is written again")
+            self._record_recipe()
+        elif not (self.folder / RECIPE).exists():
+            self._record_recipe()
         done: dict[str, Marker] = {}
         worked: list[str] = []
         for number, stage in enumerate(stages):
@@ -292,13 +298,25 @@ class Run:
         this = attempt(self.folder, self.command, self.recipe.seeds, self.recipe_file)
         attempts.append({**this, "processes": self.ranks.count})
         write_atomic(path, _json({"recipe": self.recipe.name, "attempts": attempts}))
-        write_atomic(self.folder / "recipe.json", self.recipe.model_dump_json(indent=2) + "\n")
+        self._record_recipe()
+
+    def _record_recipe(self) -> None:
+        with self._about_the_folder():
+            write_atomic(self.folder / RECIPE, self.recipe.model_dump_json(indent=2) + "\n")
 
     def _folder(self, stage: Job) -> Path:
         return self.folder / "stages" / stage.name
 
     def _missing_outputs(self, stage: Job) -> list[str]:
         return [name for name in stage.outputs if not (self.folder / name).exists()]
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return True
 
 
 def _may_work(stages: Sequence[Job], found: dict[str, Found]) -> list[Job]:
