@@ -111,7 +111,7 @@ def refused(checkpoint: Path, out: Path) -> list[str]:
     media = out / f"media{process_rank()}"
     media.mkdir(parents=True)
     model, samples = learner(checkpoint, train="ears"), asked(media, 4)
-    replayed = objective_of(model, term_of(), view="image_speech", replay={samples[0].key})
+    replayed = objective_of(model, term_of(), view="image_speech", replay={"kept": "image_speech"})
     said = []
     try:
         trainer_by_reward(model, samples, out, replayed, steps=1, batch=BATCH)[0].train()

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,8 +19,9 @@ def logs_of(checkpoint, out):
     media = out / f"media{os.environ.get('RANK', '0')}"
     media.mkdir(parents=True)
     model, samples = learner(checkpoint, train="ears"), asked(media, 12)
-    replay = {samples[1].key, samples[6].key}
-    objective = objective_of(model, term_of(drop_equal=True), view="image_speech", replay=replay)
+    for kept in (1, 6):
+        samples[kept] = replace(samples[kept], part="kept")
+    objective = objective_of(model, term_of(drop_equal=True), view="image_speech", replay={"kept": "image_speech"})
     trainer, logs = trainer_of(model, samples, out, objective, steps=STEPS, batch=BATCH, lr=3e-3)
     trainer.train()
     return logs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any, Literal, get_args, get_origin
 from earwise.errors import InputError
 from earwise.planning.compile import compile_recipe
 from earwise.recipe.read import load_recipe
+from earwise.recipe.recipe import Recipe
 from earwise.recipe.table import Settings
-from earwise.work.job import Job
 
 
 def keys(value: Any, key: str = "", annotation: Any = None) -> Iterator[tuple[str, Any, Any]]:
@@ -62,17 +63,28 @@ def _toml(value: Any) -> str:
     return json.dumps(value)
 
 
-def own(job: Job) -> str:
-    """What a job itself depends on, beside what the stages that it needs leave."""
-    return json.dumps([job.settings, job.seed, sorted(job.inputs), sorted(job.needs)], sort_keys=True)
+def depends(recipe: Recipe) -> dict[str, tuple[str, str]]:
+    """By name of each job its kind, and what it depends on itself, beside what the stages that it needs leave."""
+    return {
+        job.name: (
+            type(job).__name__,
+            json.dumps([job.settings, job.seed, sorted(job.inputs), sorted(job.needs)], sort_keys=True),
+        )
+        for job in compile_recipe(recipe)
+    }
 
 
-def changed(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+@functools.cache
+def changed(path: Path) -> tuple[tuple[str, dict[str, str]], ...]:
     """Key, and by name the kind of each job that depends on something else, appears or goes, when the key has another
     value. Keys for which no other value is found are left out.
     """
+    return tuple(_changed(path))
+
+
+def _changed(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     recipe = load_recipe(path)
-    before = {job.name: job for job in compile_recipe(recipe)}
+    before = depends(recipe)
     swept = [*recipe.train][:2]  # the keys of one training run are those of all
     for key, value, annotation in keys(recipe):
         if key.startswith("train.") and key.split(".")[1] not in swept:
@@ -80,14 +92,11 @@ def changed(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         for other in other_values(value, annotation):
             try:
                 again = load_recipe(path, [f"{key}={_toml(other)}"])
-                after = {job.name: job for job in compile_recipe(again)}
+                after = depends(again)
             except InputError:
                 continue
             if again != recipe:
                 both = {**before, **after}
-                unlike = [
-                    name for name in both
-                    if name not in before or name not in after or own(before[name]) != own(after[name])
-                ]  # fmt: skip
-                yield key, {name: type(both[name]).__name__ for name in unlike}
+                unlike = [name for name in both if before.get(name) != after.get(name)]
+                yield key, {name: both[name][0] for name in unlike}
                 break

@@ -233,7 +233,8 @@ def test_replayed_samples_are_learned_beside_the_prompts(normaliser, checkpoint,
     alone = objective_of(model, term)
     prompts = begun(alone, samples[:1])
     expected = alone.losses(model, prompts)["grpo"]
-    mixed = objective_of(model, term, replay={samples[1].key, samples[2].key})
+    samples[1:3] = [replace(sample, part="kept") for sample in samples[1:3]]
+    mixed = objective_of(model, term, replay={"kept": "text_only"})
     batch = begun(mixed, samples[:3])
     found = mixed.losses(model, batch)
     assert torch.allclose(found["grpo"], expected, atol=1e-5)
@@ -254,7 +255,7 @@ def test_replay_and_its_term_come_together(checkpoint, tmp_path):
     with pytest.raises(InputError, match="an sft term beside grpo, and no replayed samples"):
         policy_objective([term_of(), sft], model, "text_only", samples, seed=0)
     with pytest.raises(InputError, match="replayed samples beside grpo, and no sft term"):
-        policy_objective([term_of()], model, "text_only", samples, seed=0, replay={samples[0].key})
+        policy_objective([term_of()], model, "text_only", samples, seed=0, replay={"kept": "text_only"})
 
 
 def test_what_cannot_be_rewarded_is_named_before_training(checkpoint, tmp_path):

@@ -191,7 +191,7 @@ def test_each_process_has_a_store_of_its_own_for_what_a_server_answers(checkpoin
     with ExitStack() as stack:
         for rank in ("0", "1"):
             monkeypatch.setenv("RANK", rank)
-            stack.enter_context(open_objective(stage, job, learner(checkpoint), samples, (), ()))
+            stack.enter_context(open_objective(stage, job, learner(checkpoint), samples, ()))
         assert {file.name for file in stage.folder.glob("*.jsonl")} == {"rollouts.jsonl", "rollouts@1.jsonl"}
 
 

@@ -23,7 +23,7 @@ from earwise.recipe.read import load_recipe
 from earwise.recipe.terms import AcousticTerm, LayerMapTerm
 from earwise.recipe.train import LayersTerm, LogitsTerm, SftTerm, Training, portions
 from earwise.records import Item
-from earwise.stages.training import _by_parts
+from earwise.stages.training import _mixed
 from earwise.work.store import write_jsonl
 
 BLIND = object.__new__(Family)
@@ -249,7 +249,7 @@ def test_a_part_learns_from_the_kinds_that_it_names(tmp_path):
 
     def kinds(named):
         recipe = recipe_of(tmp_path, *typed, f"train.both.parts.copy.kinds={named}")
-        samples, _ = _by_parts(context, Compiler(recipe).train("both", 0), BLIND)
+        samples, _ = _mixed(context, Compiler(recipe).train("both", 0), BLIND)
         return {
             part: sorted(one.turns[0].item.kind for one in samples if one.part == part) for part in ("spoken", "copy")
         }
@@ -272,7 +272,7 @@ def test_a_part_draws_typed_words_out_and_leaves_what_is_to_be_written_down(tmp_
     terms = '[{ type = "sft", weight = 1.0 }]'
     recipe = recipe_of(tmp_path, *typed, f"train.both.parts.spoken.terms={terms}")
     context = SimpleNamespace(folder_of=lambda _: tmp_path, say=lambda _: None, seed=0)
-    samples, _ = _by_parts(context, Compiler(recipe).train("both", 0), BLIND)
+    samples, _ = _mixed(context, Compiler(recipe).train("both", 0), BLIND)
     asked = {part: [one.turns[0].text.split() for one in samples if one.part == part] for part in ("spoken", "copy")}
     assert asked["spoken"] == [said.split()] * 8
     for words in asked["copy"]:

@@ -46,11 +46,11 @@ from earwise.recipe.data import (
     LlavaPart,
     ManifestPart,
     MeldPart,
+    TalkPart,
 )
 from earwise.records import Item
 
-TalkPart = LlavaPart | AvqaPart | CotaPart | MeldPart | IemocapPart | ItemsPart
-PartSettings = TalkPart | LibriSpeechPart | CommonVoicePart | ManifestPart | DatasetPart
+PartSettings = TalkPart | AsrPart
 
 
 class Part(Source[tuple[Item, ...]], Protocol):

@@ -11,8 +11,9 @@ Shapes: G completions of each prompt, R completions of a micro-batch, N their to
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import torch
@@ -44,7 +45,7 @@ _ANSWERS_LOGGED: Final = 5
 
 
 class PolicyObjective:
-    """GRPO on prompts, and beside it optionally SFT on replayed samples, under one view.
+    """GRPO on prompts, and beside it optionally SFT on replayed samples.
 
     With the normaliser `completion`, a completion counts the mean of its tokens' losses, and a replayed sample the mean
     of its tokens' losses times G, so that a prompt and a replayed sample weigh alike; the trainer divides by their
@@ -60,7 +61,7 @@ class PolicyObjective:
         source: draws them.
         seed: of the draws.
         sft: the term of the replayed samples, and
-        replay: their keys (`Sample.key`); both or none.
+        replay: the parts that they belong to (`Sample.part`), each with its view; both or none.
         answers: where some answers are logged in full.
     """
 
@@ -74,7 +75,7 @@ class PolicyObjective:
         *,
         seed: int,
         sft: Sft | None = None,
-        replay: Collection[str] = (),
+        replay: Mapping[str, View] = MappingProxyType({}),
         answers: Path | None = None,
     ) -> None:
         if sft is None and replay:
@@ -85,7 +86,7 @@ class PolicyObjective:
         self.grpo, self.sft = Grpo(settings), sft
         self.terms: list[Grpo | Sft] = [self.grpo] if sft is None else [self.grpo, sft]
         self._student, self._rewards, self._source = student, list(rewards), source
-        self._seed, self._replay = seed, frozenset(replay)
+        self._seed, self._replay = seed, replay
         self._banned = banned_ids(student.family)
         self._reference = Reference(student) if settings.beta else None
         self._guard = CollapseGuard(settings.guard) if settings.guard else None
@@ -102,7 +103,7 @@ class PolicyObjective:
         for sample in samples:
             if len(sample.turns) != 1:
                 raise InputError("grpo learns from single questions, and this is a dialogue", record=sample.key)
-            if sample.key not in self._replay:
+            if sample.part not in self._replay:
                 for reward in self._rewards:
                     reward.check(sample.turns[0].item)
 
@@ -112,16 +113,16 @@ class PolicyObjective:
         """
         if self._replay and any(isinstance(parameter, DTensor) for parameter in self._student.parameters()):
             what = "with replayed samples, processes make different numbers of passes, and FSDP2 needs the same"
-            raise InputError(what, remedy="train with DDP, or without replay_share and copy_share")
+            raise InputError(what, remedy="train with DDP, or without replayed parts")
 
     def collate(self, samples: Sequence[Sample]) -> dict[str, PolicyBatch]:
         """A micro-batch for `DistilTrainer`: prompts laid out, nothing answered yet."""
         self.check(samples)
-        asked = [place for place, sample in enumerate(samples) if sample.key not in self._replay]
+        asked = [place for place, sample in enumerate(samples) if sample.part not in self._replay]
         build = self._student.layouts.build
         prompts = [Prompt(samples[place], build(samples[place], self.view, answers=False)) for place in asked]
-        replayed = [sample for sample in samples if sample.key in self._replay]
-        layouts = [build(sample, self.view, answers=True) for sample in replayed]
+        replayed = [sample for sample in samples if sample.part in self._replay]
+        layouts = [build(sample, self._replay[sample.part], answers=True) for sample in replayed]
         return {"batch": PolicyBatch(prompts, replayed, layouts, asked, len(samples), view=self.view)}
 
     def begin(self, step: int, batches: Sequence[PolicyBatch], rank: int = 0, world: int = 1) -> None:
@@ -299,7 +300,7 @@ def policy_objective(
     samples: Sequence[Sample],
     *,
     seed: int,
-    replay: Collection[str] = (),
+    replay: Mapping[str, View] = MappingProxyType({}),
     known: Known | None = None,
     source: RolloutSource | None = None,
     answers: Path | None = None,
@@ -312,7 +313,7 @@ def policy_objective(
         view: what it sees.
         samples: all that the schedule can draw; the first answer of each item is its label.
         seed: of the draws.
-        replay: keys of the samples that are learned by `sft` instead of being answered.
+        replay: parts whose samples are learned by `sft` instead of being answered, each with its view.
         known: claims that a checker knows, for the rewards `claims` and `completeness`.
         source: where completions come from; the student itself when absent.
         answers: `samples.jsonl` in the stage's folder.

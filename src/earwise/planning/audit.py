@@ -28,7 +28,7 @@ from earwise.errors import InputError
 from earwise.io.messages import printable
 from earwise.recipe.data import CorporaData, FolderData
 from earwise.recipe.recipe import Recipe
-from earwise.recipe.uses import pools, used_item_files
+from earwise.recipe.uses import used_item_files
 from earwise.records import Item
 from earwise.stages.corpora import MEDIA, OpenPool, open_pool
 from earwise.work.progress import track
@@ -82,7 +82,7 @@ def audit_training(recipe: Recipe) -> TrainingAudit:
     elif isinstance(source, CorporaData):
         with tempfile.TemporaryDirectory(prefix="earwise-audit-") as folder:
             for name in used_item_files(recipe):
-                pool = open_pool(name, pools(source)[name], source.seed, Path(folder))
+                pool = open_pool(name, source.pools[name], source.seed, Path(folder))
                 _look(audit, name, list(_pool_items(pool)), Path(folder))
                 audit.findings.extend(_left_out(name, pool))
     audit.findings.sort(key=lambda finding: finding.level)

@@ -8,13 +8,12 @@ from earwise.recipe.data import CorporaData, IemocapPart
 from earwise.recipe.evaluate import Iemocap
 from earwise.recipe.recipe import Recipe
 from earwise.recipe.train import Train
-from earwise.recipe.uses import pools
 from earwise.views import view_spec
 
 
 def check_pools(recipe: Recipe, source: CorporaData, used: list[str]) -> None:
     """Raise `InputError` if a training reads an item file that no pool makes."""
-    if missing := [name for name in used if name not in pools(source)]:
+    if missing := [name for name in used if name not in source.pools]:
         raise InputError(f"missing table, a training reads {missing[0]!r}", record=f"data.{missing[0]}")
     if recipe.evaluate is not None and source.benchmarks is None:
         raise InputError("missing, [evaluate] reads the benchmarks there", record="data.benchmarks")
@@ -26,7 +25,7 @@ def _check_sessions(recipe: Recipe, source: CorporaData) -> None:
     if recipe.evaluate is None or "iemocap" not in recipe.evaluate.benchmarks:
         return
     tested = (recipe.evaluate.iemocap or Iemocap()).sessions
-    for name, pool in pools(source).items():
+    for name, pool in source.pools.items():
         for part in pool.parts:
             if isinstance(part, IemocapPart) and (both := sorted({*part.sessions} & {*tested})):
                 what = f"session {both[0]} of IEMOCAP is learned from, and tested by [evaluate]"

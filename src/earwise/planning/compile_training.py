@@ -8,11 +8,10 @@ from earwise.planning.check_jobs import check_views
 from earwise.planning.compile_data import once
 from earwise.planning.compile_speech import FromSpeech
 from earwise.planning.inputs import folder, teacher_folders
-from earwise.recipe.checks import described_file, questions_file, train_views
+from earwise.recipe.checks import described_file, part_views, questions_file
 from earwise.recipe.model import ALIGNED, BASE, NativeEars
 from earwise.recipe.train import WRITTEN_BY
 from earwise.recipe.uses import (
-    mixed_in,
     rewards_claims,
     spoken_file,
 )
@@ -101,7 +100,7 @@ class FromTraining(FromSpeech):
         own = self.recipe.train[name]
         seed = 0 if own.once else seed
         check_views(name, own)
-        views, settings = train_views(own), self.recipe.optimisation(name)
+        settings = self.recipe.optimisation(name)
         select = settings.select
         return TrainJob(
             title=name,
@@ -109,8 +108,7 @@ class FromTraining(FromSpeech):
             start=self.trained(own.start, seed),
             train=own,
             training=settings,
-            parts=tuple(self._material(part.data, seed, views) for part in own.each),
-            mixed={file: self._material(file, seed, views) for file in mixed_in(own)},
+            parts=tuple(self._material(part.data, seed, part_views(part)) for part in own.mixture.values()),
             held_out=self._material(select.items, seed, (own.view,)) if select is not None else None,
             heard=self.verify if rewards_claims(own) else None,
             teachers=teacher_folders(name, own),

@@ -15,11 +15,11 @@ from earwise.data.llava import TYPED
 from earwise.data.media import Waveform
 from earwise.models.sample import Sample
 from earwise.planning.descriptions import planned_descriptions
-from earwise.recipe.checks import part_views, questions_file, train_views
+from earwise.recipe.checks import part_views, questions_file
 from earwise.recipe.data import CorporaData, FolderData, MicroData, MicroFeelings, MicroSounds
 from earwise.recipe.recipe import Recipe
 from earwise.recipe.speech import EspeakEngine, Speech
-from earwise.recipe.uses import mixed_in, pools, used_item_files
+from earwise.recipe.uses import used_item_files
 from earwise.records import SAMPLE_RATE_HZ, Item, View
 from earwise.speech.clips import make_clips
 from earwise.speech.drop import Drop
@@ -91,7 +91,8 @@ def _look_at_lab(recipe: Recipe, source: MicroData, names: Sequence[str], folder
     sizes = {key: min(getattr(source, key), most) for key, most in small.items()}
     write_micro(lab, source.model_copy(update=sizes))
     totals = dict.fromkeys(("train", "train_other"), source.train_images * source.turns_per_image)
-    totals["transcribe"] = source.transcribe_items
+    totals["validation"] = source.validation_images * source.turns_per_image
+    totals |= {"scan": source.train_images, "transcribe": source.transcribe_items}
     return {
         name: _material(recipe, name, read_items(lab / f"{name}.jsonl"), totals[name], [_SMALL], lab, folder)
         for name in names
@@ -105,6 +106,7 @@ def _look_at_sounds(recipe: Recipe, source: MicroSounds, names: Sequence[str], f
     clips = {name: getattr(source, f"{name}_clips") for name in ("train", "validation", "seen", "listen")}
     totals = {name: count * source.questions_per_clip for name, count in clips.items()}
     totals |= {"events": source.event_clips, "replay": source.guard_items}
+    totals |= {"noted": totals["listen"] + source.listen_clips, "read": source.read_clips * source.questions_per_clip}
     totals["transcribe"] = 2 * totals["train"]  # an upper bound: a repeated question is spoken once
     return {
         name: _material(recipe, name, read_items(lab / f"{name}.jsonl"), totals[name], [_SMALL], lab, folder)
@@ -136,7 +138,7 @@ def _look_at_corpora(recipe: Recipe, source: CorporaData, names: Sequence[str], 
     materials = {}
     root = folder / "corpora"
     for name in names:
-        pool = open_pool(name, pools(source)[name], source.seed, root)
+        pool = open_pool(name, source.pools[name], source.seed, root)
         total = len(pool.mixture)
         items = [item for place in range(min(total, SAMPLED)) for item in pool.conversation(place)]
         notes = [f"{part.name}: {line}" for part in pool.parts for line in part.conversations.drops.lines()]
@@ -175,9 +177,7 @@ def _samples(
     """Samples of the item file `name`, prepared for every view of a training run."""
     views: set[View] = set()
     for train in recipe.train.values():
-        if name in mixed_in(train):
-            views.update(train_views(train))
-        for part in train.each:
+        for part in train.mixture.values():
             if questions_file(recipe, part.data) == name:
                 views.update(part_views(part))
     samples = sample_items(items, root, clips, say, views=views)

@@ -9,7 +9,6 @@ from earwise.recipe.data import CorporaData
 from earwise.recipe.teach import Generator, LocalModel
 from earwise.recipe.terms import SELF, SNAPSHOT, TaughtTerm, TeacherServer
 from earwise.recipe.train import Train
-from earwise.recipe.uses import pools
 from earwise.work.job import Input
 
 
@@ -24,7 +23,7 @@ def corpora_files(source: CorporaData) -> tuple[Input, ...]:
     # Readers of media take a moment to import, and no other source of items needs them here.
     from earwise.data.parts import part_files
 
-    listed = [file for pool in pools(source).values() for part in pool.parts for file in part_files(part)]
+    listed = [file for pool in source.pools.values() for part in pool.parts for file in part_files(part)]
     files = [*dict.fromkeys(map(str, listed)), *([source.benchmarks] if source.benchmarks else [])]
     return tuple(Input(f"data: {file}", file, Path(file)) for file in files)
 

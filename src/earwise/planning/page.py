@@ -84,13 +84,14 @@ def trainings(recipe: Recipe) -> list[Planned]:
     for name, own in recipe.train.items():
         settings = recipe.optimisation(name)
         items = settings.batch_size * settings.accumulate
-        counts = portions(items, [part.share for part in own.each])
-        names = [f"{name}, part {part}" for part in own.parts] or [name]
-        for title, part, count in zip(names, own.each, counts, strict=True):
+        counts = portions(items, [part.share for part in own.mixture.values()])
+        several = len(own.mixture) > 1
+        for (part_name, part), count in zip(own.mixture.items(), counts, strict=True):
+            title = f"{name}, part {part_name or part.data}" if several else name
             terms = tuple(term for term in part.terms if term.weight > 0)
             taught = dict.fromkeys((term.teacher_name, term.view) for term in terms if isinstance(term, TaughtTerm))
             file, shares_prefix = questions_file(recipe, part.data), settings.shared_prefix == "auto"
-            shared_out = {"batch_size": count, "accumulate": 1} if own.parts else {}
+            shared_out = {"batch_size": count, "accumulate": 1} if several else {}
             alone = settings.model_copy(update=shared_out)
             found.append(Planned(title, file, part.view, (*taught,), terms, alone, shares_prefix, own.on_policy))
     return found

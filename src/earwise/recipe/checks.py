@@ -13,7 +13,7 @@ from earwise.recipe.data import CorporaData
 from earwise.recipe.model import ALIGNED, BASE, FreshEars, NativeEars
 from earwise.recipe.recipe import Recipe
 from earwise.recipe.terms import GrpoTerm, TeacherServer
-from earwise.recipe.train import WRITTEN_BY, Part, SftTerm, TaughtTerm, Train, portions
+from earwise.recipe.train import SHARES, WRITTEN_BY, Part, SftTerm, TaughtTerm, Train, portions
 from earwise.records import View
 from earwise.views import CLIP_VIEWS, DESCRIBED_VIEWS, SPOKEN_VIEWS
 
@@ -34,7 +34,7 @@ def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
     for name, train in recipe.train.items():
         yield from _start(recipe, name, train)
         yield from _material(recipe, name, train)
-        for part_key, part in keyed_parts(f"train.{name}", train):
+        for part_key, part in own_parts(f"train.{name}", train):
             yield from _terms(part_key, part, own_base=recipe.model is not None and recipe.model.lora is not None)
         yield from _parts(recipe, name, train)
         yield from _servers(f"train.{name}", train)
@@ -144,8 +144,13 @@ def _material(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]
     shown = train_views(train)
     if recipe.speech is None and (needy := [view for view in shown if view in CLIP_VIEWS]):
         yield "speech", f"missing table, which train.{name} needs for {needy[0]}"
+    files = recipe.data.item_files
     for key, part in keyed_parts(f"train.{name}", train):
-        yield from _written(recipe, f"{key}.data", part.data)
+        named = key if key.endswith((*SHARES,)) else f"{key}.data"
+        if part.data not in WRITTEN_BY and files is not None and part.data not in files:
+            known = ", ".join([*files, *WRITTEN_BY])
+            yield named, f"[data] has no item file '{part.data}': choose from {known}"
+        yield from _written(recipe, named, part.data)
 
 
 _COMPLETE = frozenset({"traces_complete", "distilled_complete"})
@@ -170,10 +175,8 @@ def _descriptions(recipe: Recipe) -> Iterator[Disagreement]:
     """Every item file that is shown by description is described."""
     shown: dict[str, str] = {}
     for name, train in recipe.train.items():
-        mixed = {"transcribe": train.copy_share, "replay": train.replay_share}
-        read: list[str] = [part.data for part in train.each if DESCRIBED_VIEWS & {*part_views(part)}]
+        read = [part.data for part in train.mixture.values() if DESCRIBED_VIEWS & {*part_views(part)}]
         if read:
-            read += [file for file, share in mixed.items() if share]
             shown = {**dict.fromkeys([described_file(recipe, file) for file in read], f"train.{name}"), **shown}
     if recipe.answers is not None and recipe.answers.view in DESCRIBED_VIEWS:
         shown.setdefault(recipe.answers.items, "answers")
@@ -198,9 +201,14 @@ def questions_file(recipe: Recipe, name: str) -> str:
 
 
 def keyed_parts(key: str, train: Train) -> Iterator[tuple[str, Part]]:
-    """The parts of the training at `key` with a key each; a training without parts is one part, at `key` itself."""
-    names = [f"{key}.parts.{name}" for name in train.parts] or [key]
-    yield from zip(names, train.each, strict=True)
+    """What the training at `key` learns at once, with a key each; one without parts is a part at `key` itself."""
+    for name, part in train.mixture.items():
+        yield f"{key}.parts.{name}" if train.parts else f"{key}.{name}".removesuffix("."), part
+
+
+def own_parts(key: str, train: Train) -> Iterator[tuple[str, Part]]:
+    """`keyed_parts` without those that share the terms of another: what is wrong is reported once."""
+    yield from ((at, part) for at, part in keyed_parts(key, train) if train.parts or at == key)
 
 
 def train_views(train: Train) -> tuple[View, ...]:
@@ -223,28 +231,23 @@ def _terms(key: str, part: Part, *, own_base: bool) -> Iterator[Disagreement]:
 
 
 def _parts(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
-    """Parts learn from given answers, each from some items of every step, and steps are not chosen."""
-    if not train.parts:
-        return
-    for key, part in keyed_parts(f"train.{name}", train):
-        for index, term in enumerate(part.terms):
-            if isinstance(term, GrpoTerm):
-                yield f"{key}.terms.{index}", "grpo draws answers of its own: give it a training without parts"
+    """Each part gives some items of every step, and steps are chosen by one view."""
     if recipe.training is None:
         return
     settings = recipe.optimisation(name)
     items = settings.batch_size * settings.accumulate
-    for part_name, count in zip(train.parts, portions(items, [p.share for p in train.each]), strict=True):
+    counts = portions(items, [part.share for part in train.mixture.values()])
+    for (key, _), count in zip(keyed_parts(f"train.{name}", train), counts, strict=True):
         if not count:
-            yield f"train.{name}.parts.{part_name}.share", f"less than one of the {items} items of an optimiser step"
-    if settings.select is not None:
+            yield f"{key}.share" if train.parts else key, f"less than one of the {items} items of an optimiser step"
+    if settings.select is not None and train.parts:
         yield "training.select", f"chooses steps by one view, and train.{name} has parts with views of their own"
 
 
 def _servers(key: str, train: Train) -> Iterator[Disagreement]:
     """A server's model is asked in one way by all terms of a training."""
     asked: dict[str, TeacherServer] = {}
-    for part_key, part in keyed_parts(key, train):
+    for part_key, part in own_parts(key, train):
         for index, term in enumerate(part.terms):
             if not isinstance(term, TaughtTerm) or not isinstance(term.teacher, TeacherServer):
                 continue
@@ -254,20 +257,18 @@ def _servers(key: str, train: Train) -> Iterator[Disagreement]:
 
 def _grpo(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
     """A training by reward has one term `grpo`, beside it at most one `sft`, and saves only between rollouts."""
-    key = f"train.{name}.terms"
-    terms = [term for term in train.terms if isinstance(term, GrpoTerm)]
+    terms = [term for term in train.every_term if isinstance(term, GrpoTerm)]
     if not terms:
         return
+    by_reward = {at: part for at, part in own_parts(f"train.{name}", train) if terms[0] in part.terms}
+    key = f"{next(iter(by_reward))}.terms"
     if len(terms) > 1:
         yield key, "grpo is listed twice"
-    if sum(isinstance(term, SftTerm) for term in train.terms) > 1:
-        yield key, "sft is listed twice beside grpo"
-    for index, term in enumerate(train.terms):
-        if isinstance(term, TaughtTerm):
-            yield f"{key}.{index}", f"{term.type} compares views of given answers: it cannot stand beside grpo"
-    replays = train.replay_share or train.copy_share
-    if bool(replays) != any(isinstance(term, SftTerm) for term in train.terms):
-        yield key, "beside grpo, sft is what replayed items are learned by: give both it and replay_share, or none"
+    for at, part in own_parts(f"train.{name}", train):
+        for index, term in enumerate(part.terms):
+            if isinstance(term, TaughtTerm):
+                yield f"{at}.terms.{index}", f"{term.type} compares views of given answers: it cannot stand beside grpo"
+    yield from _replayed(name, train)
     rewards = {reward.type for reward in terms[0].rewards}
     describes = recipe.verify is not None and recipe.verify.method == "describe"
     if rewards & {"claims", "completeness"} and not describes:
@@ -275,6 +276,28 @@ def _grpo(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
     updates = terms[0].updates
     if recipe.training is not None and (every := recipe.optimisation(name).save_every) % updates:
         yield "training.save_every", f"{every} is no multiple of the {updates} updates of {key}: rollouts are not saved"
+
+
+def _replayed(name: str, train: Train) -> Iterator[Disagreement]:
+    """Beside grpo, one term `sft` is what every other part learns by."""
+    key = f"train.{name}"
+    if not train.parts:
+        sft = [term for term in train.terms if isinstance(term, SftTerm)]
+        if len(sft) > 1:
+            yield f"{key}.terms", "sft is listed twice beside grpo"
+        if bool(sft) != bool(train.copy_share or train.replay_share):
+            what = "beside grpo, sft is what replayed items are learned by: give both it and replay_share, or none"
+            yield f"{key}.terms", what
+        return
+    others = []
+    for at, part in own_parts(key, train):
+        if any(isinstance(term, GrpoTerm) for term in part.terms):
+            if len(part.terms) > 1:
+                yield f"{at}.terms", "grpo stands alone: sft belongs to the parts of the items that are replayed"
+        else:
+            others.append(part.terms)
+            if len(part.terms) > 1 or part.terms != others[0]:
+                yield f"{at}.terms", "beside grpo, all other parts are learned by the same sft"
 
 
 def _on_policy(key: str, train: Train) -> Iterator[Disagreement]:

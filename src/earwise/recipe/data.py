@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -16,6 +16,8 @@ SceneQuestion = Literal["existence", "count", "attribute", "position", "relation
 
 class MicroData(Settings):
     """Scenes, questions and benchmarks made by the micro laboratory."""
+
+    item_files: ClassVar[tuple[str, ...]] = ("train", "train_other", "validation", "scan", "transcribe")
 
     source: Literal["micro"]
     seed: Seed = 0
@@ -40,6 +42,10 @@ class MicroData(Settings):
 
 class MicroSounds(Settings):
     """Clips of sounding things, questions, guards and benchmarks made by the micro laboratory of sounds."""
+
+    item_files: ClassVar[tuple[str, ...]] = (
+        "train", "validation", "seen", "listen", "events", "noted", "read", "replay", "transcribe",
+    )  # fmt: skip
 
     source: Literal["micro_sounds"]
     seed: Seed = 0
@@ -77,6 +83,8 @@ class MicroSounds(Settings):
 class MicroFeelings(Settings):
     """Sounds, and speech with a feeling in the voice, made by the micro laboratory of feelings."""
 
+    item_files: ClassVar[tuple[str, ...]] = ("train", "validation", "listen", "events", "talk", "say", "read")
+
     source: Literal["micro_feelings"]
     seed: Seed = 0
     """Of the clips; the seeds at the top of a recipe are those of training."""
@@ -110,7 +118,12 @@ class MicroFeelings(Settings):
 
 
 class FolderData(Settings):
-    """A folder with `train.jsonl`, `transcribe.jsonl`, `validation.jsonl` (one `Item` per line) and `benchmarks/`."""
+    """A folder with `train.jsonl`, `transcribe.jsonl`, `validation.jsonl` and any other item file (one `Item` per
+    line), and `benchmarks/`.
+    """
+
+    item_files: ClassVar[None] = None
+    """Any: the folder is looked into when the recipe is compiled."""
 
     source: Literal["folder"]
     path: NonEmpty
@@ -213,7 +226,11 @@ class DatasetPart(_AsrPart):
     """Split, where there are several."""
 
 
+TalkPart = LlavaPart | AvqaPart | CotaPart | MeldPart | IemocapPart | ItemsPart
 AsrPart = LibriSpeechPart | CommonVoicePart | ManifestPart | DatasetPart
+
+NAMED_POOLS: Final = ("train", "validation", "replay", "transcribe")
+"""Item files of corpora that have a table of their own."""
 
 
 class _Pool(Settings):
@@ -226,15 +243,7 @@ class _Pool(Settings):
 class TrainPool(_Pool):
     """What the models learn to answer."""
 
-    parts: Annotated[
-        tuple[
-            Annotated[
-                LlavaPart | AvqaPart | CotaPart | MeldPart | IemocapPart | ItemsPart, Field(discriminator="format")
-            ],
-            ...,
-        ],
-        Field(min_length=1),
-    ]  # fmt: skip
+    parts: Annotated[tuple[Annotated[TalkPart, Field(discriminator="format")], ...], Field(min_length=1)]
 
 
 class TranscribePool(_Pool):
@@ -247,6 +256,19 @@ class TranscribePool(_Pool):
     """Typed before the words that are to be written down."""
 
 
+class FilePool(_Pool):
+    """One more item file, of questions or of speech to write down."""
+
+    parts: Annotated[
+        tuple[Annotated[TalkPart | AsrPart, Field(discriminator="format")], ...], Field(min_length=1)
+    ]  # fmt: skip
+    instruction: str = ""
+    """As in `data.transcribe`, where the parts are speech to write down."""
+
+
+Pool = TrainPool | TranscribePool | FilePool
+
+
 class CorporaData(Settings):
     """Public training data in their own formats, mixed by weight."""
 
@@ -257,14 +279,27 @@ class CorporaData(Settings):
     validation: TrainPool | None = None
     replay: TrainPool | None = None
     transcribe: TranscribePool | None = None
+    files: dict[Name, FilePool] = Field(default={})
+    """Item files of one's own names."""
     benchmarks: NonEmpty | None = None
     """Folder of the public benchmark files."""
 
+    @property
+    def pools(self) -> dict[str, Pool]:
+        """The item files that are mixed, by name."""
+        named: dict[str, Pool | None] = {name: getattr(self, name) for name in NAMED_POOLS}
+        return {name: pool for name, pool in named.items() if pool is not None} | self.files
+
+    @property
+    def item_files(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(self.pools)
+
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        given = (self.train, self.validation, self.replay, self.transcribe)
-        pools = [pool for pool in given if pool is not None]
-        names = [part.name or part.format for pool in pools for part in pool.parts]
+        if taken := sorted({*self.files} & {*NAMED_POOLS}):
+            raise ValueError(f"files.{taken[0]} is data.{taken[0]}: write it there")
+        names = [part.name or part.format for pool in self.pools.values() for part in pool.parts]
         if doubled := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"two parts are named {doubled[0]!r}: give each its own name")
         return self

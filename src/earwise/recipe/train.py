@@ -117,6 +117,12 @@ WRITTEN_BY: Final[Mapping[str, str]] = {
 """Item files that another stage than `data` writes, and which: the table of that name must be there."""
 
 
+OWN: Final = ""
+"""Name of the part that a training without parts is."""
+SHARES: Final[Mapping[str, str]] = {"copy_share": "transcribe", "replay_share": "replay"}
+"""Keys of a training without parts that add a part, and the item file of that part."""
+
+
 class OnPolicy(Settings):
     """Answers by the student itself, as it is at that step, in place of a share of the given ones (GKD, arXiv
     2306.13649): its teachers score the tokens that it drew, from their own views.
@@ -130,19 +136,13 @@ class OnPolicy(Settings):
     """Divides the logits when answers are drawn; 0 is greedy."""
 
 
-ItemFile = Literal[
-    "train", "train_other", "transcribe", "seen", "listen", "events", "replay", "distilled", "traces", "traces_agreed",
-    "traces_verified", "traces_agreed_verified", "traces_complete", "distilled_complete", "written",
-]  # fmt: skip
-"""What trainings learn from."""
-
-
 class Part(Settings):
     """A share of the items of every optimiser step, with data, view and terms of its own."""
 
     share: float = Field(gt=0, le=1)
     """Of the items of an optimiser step; the shares of all parts sum to 1."""
-    data: ItemFile = "train"
+    data: Name = "train"
+    """Any item file of the data, or one that a teacher leaves (`WRITTEN_BY`)."""
     view: View = "image_speech"
     """What the student sees."""
     kinds: tuple[NonEmpty, ...] = ()
@@ -175,11 +175,10 @@ class Train(Settings):
 
     start: Name = ALIGNED
     """`aligned`, `base` (new ears) or the name of another training."""
-    data: ItemFile = "train"
-    """Item file to learn from; `train_other` has the questions of `train` with another annotator's answers. The others
-    are what a teacher left: `distilled` its answers, `traces` its chains that are well formed, and of these those that
-    agree, that a checker verified, both, and both without an omission; `written` has the answers of `[answers]`.
-    `seen`, `listen`, `events` and `replay` are files of the laboratory of sounds."""
+    data: Name = "train"
+    """Any item file of the data, such as `train_other`, the questions of `train` with another annotator's answers; or
+    what a teacher left: `distilled` its answers, `traces` its well-formed chains, and of these those that agree, that a
+    checker verified, both, and both without an omission; `written` has the answers of `[answers]`."""
     view: View = "image_speech"
     """What the student sees."""
     balance: bool = False
@@ -192,9 +191,10 @@ class Train(Settings):
     on_policy: OnPolicy | None = None
     """Answers that the student draws; all answers are given when absent."""
     copy_share: Share = 0.0
-    """Share of the items that are taken from the transcription set, so that the model keeps its transcripts."""
+    """Short for a part of this share with `data = "transcribe"` and this training's view and terms, so that the model
+    keeps its transcripts."""
     replay_share: Share = 0.0
-    """Share of the items that are taken from `replay.jsonl`: what the model can do already and is not to forget."""
+    """Short for such a part with `data = "replay"`: what the model can do already and must not forget."""
     steps: Count | None = None
     """In place of `[training] steps`."""
     lr: float | None = Field(default=None, gt=0)
@@ -217,12 +217,33 @@ class Train(Settings):
             raise ValueError(f"the shares of the parts sum to {total:g}, not to 1")
         return self
 
+    @model_validator(mode="after")
+    def _something_of_its_own(self) -> Self:
+        if self.copy_share + self.replay_share >= 1:
+            raise ValueError("copy_share and replay_share leave nothing of the training's own data")
+        return self
+
+    @property
+    def mixture(self) -> dict[str, Part]:
+        """What is learned at once, by name. A training without parts is one part, and its `copy_share` and
+        `replay_share` add one each.
+        """
+        if self.parts:
+            return self.parts
+        beside = {key: share for key in SHARES if (share := getattr(self, key))}
+        own = Part(
+            share=1.0 - sum(beside.values()), data=self.data, view=self.view, balance=self.balance, terms=self.terms
+        )
+        more = {
+            key: own.model_copy(update={"share": share, "data": SHARES[key], "balance": False})
+            for key, share in beside.items()
+        }
+        return {OWN: own, **more}
+
     @property
     def each(self) -> tuple[Part, ...]:
-        """Its parts; a training without any is one part."""
-        return tuple(self.parts.values()) or (
-            Part(share=1.0, data=self.data, view=self.view, balance=self.balance, terms=self.terms),
-        )
+        """Its parts, without those that `copy_share` and `replay_share` add."""
+        return tuple(part for name, part in self.mixture.items() if name not in SHARES)
 
     @property
     def every_term(self) -> tuple[Term, ...]:

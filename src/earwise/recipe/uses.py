@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from earwise.recipe.checks import keyed_parts, part_views, questions_file
-from earwise.recipe.data import CorporaData, TrainPool, TranscribePool
 from earwise.recipe.model import BASE, NativeEars
 from earwise.recipe.recipe import Recipe
 from earwise.recipe.terms import ClaimsReward, CompletenessReward, GrpoTerm
@@ -13,15 +12,13 @@ from earwise.views import DESCRIBED_VIEWS, View, is_heard, is_spoken
 
 def used_item_files(recipe: Recipe) -> list[str]:
     """Names of the item files of the data that the recipe reads, without their ending."""
-    parts = [part for train in recipe.train.values() for part in train.each]
-    used: list[str] = [part.data for part in parts if part.data not in WRITTEN_BY]
-    used += ["replay"] if any(train.replay_share for train in recipe.train.values()) else []
+    parts = [part for train in recipe.train.values() for part in train.mixture.values()]
+    used = [part.data for part in parts if part.data not in WRITTEN_BY]
     used += [recipe.traces.items] if recipe.traces else []
     used += recipe.descriptions.items if recipe.descriptions else []
     used += [recipe.answers.items] if recipe.answers else []
     used += [recipe.training.select.items] if recipe.training and recipe.training.select else []
     used += [recipe.align.data] if recipe.align else []
-    used += ["transcribe"] if any(train.copy_share for train in recipe.train.values()) else []
     for phase in recipe.base.phases if recipe.base else ():
         used += [*phase.files] or ["train", "transcribe"]
     used += ["transcribe"] if recipe.encoder else []
@@ -36,13 +33,6 @@ def spoken_files(recipe: Recipe) -> list[str]:
 def spoken_file(name: str) -> str:
     """The item file whose clips serve item file `name`."""
     return "train" if name == "train_other" else name
-
-
-def pools(source: CorporaData) -> dict[str, TrainPool | TranscribePool]:
-    """The item files that corpora are mixed into, by name."""
-    names = ("train", "validation", "replay", "transcribe")
-    given: dict[str, TrainPool | TranscribePool | None] = {name: getattr(source, name) for name in names}
-    return {name: pool for name, pool in given.items() if pool is not None}
 
 
 def speaks_suffix(recipe: Recipe) -> bool:
@@ -142,16 +132,10 @@ def compared_pairs(recipe: Recipe) -> tuple[tuple[str, str], ...]:
 
 def heard_files(recipe: Recipe) -> list[str]:
     """Item files of which a training hears clips."""
-    parts = [part for train in recipe.train.values() for part in train.each]
-    used: set[str] = {spoken_file(part.data) for part in parts}
+    parts = [part for train in recipe.train.values() for part in train.mixture.values()]
+    used = {spoken_file(part.data) for part in parts}
     used |= {recipe.align.data} if recipe.align else set()
     return sorted(used & {*spoken_files(recipe)})
-
-
-def mixed_in(train: Train) -> dict[str, float]:
-    """Item files that are mixed into a training beside its own, and their shares of the items."""
-    shares = {"transcribe": train.copy_share, "replay": train.replay_share}
-    return {name: share for name, share in shares.items() if share}
 
 
 def shown_of(recipe: Recipe, name: str) -> dict[str, tuple[View, ...]]:
@@ -166,7 +150,7 @@ def shown_of(recipe: Recipe, name: str) -> dict[str, tuple[View, ...]]:
 
 def grpo_of(own: Train) -> GrpoTerm | None:
     """The term `grpo` of a training, if it has one."""
-    return next((term for term in own.terms if isinstance(term, GrpoTerm)), None)
+    return next((term for term in own.every_term if isinstance(term, GrpoTerm)), None)
 
 
 def rewards_claims(own: Train) -> bool:

@@ -15,8 +15,7 @@ from earwise.data.llava import CONVERSATION
 from earwise.data.mixture import Mixture
 from earwise.data.parts import OpenPart, open_part, part_name
 from earwise.errors import InputError
-from earwise.recipe.data import CorporaData, TrainPool, TranscribePool
-from earwise.recipe.uses import pools
+from earwise.recipe.data import CorporaData, Pool, TrainPool
 from earwise.records import Item
 from earwise.work.job import StageContext
 from earwise.work.manifest import link
@@ -57,12 +56,12 @@ class OpenPool:
         return items
 
 
-def open_pool(name: str, pool: TrainPool | TranscribePool, seed: int, folder: Path) -> OpenPool:
+def open_pool(name: str, pool: Pool, seed: int, folder: Path) -> OpenPool:
     """Open the parts of a pool: `folder` gets links to their media, and later the audio that is stored inside them.
 
     Raises `InputError` for a part of which nothing can be used.
     """
-    instruction = pool.instruction if isinstance(pool, TranscribePool) else ""
+    instruction = "" if isinstance(pool, TrainPool) else pool.instruction
     opened = tuple(
         open_part(
             part,
@@ -93,7 +92,7 @@ def write_corpora(context: StageContext, source: CorporaData) -> list[MediaCheck
     folder, dropped, checks = context.folder, {}, []
     if source.benchmarks is not None:
         link(folder / "benchmarks", Path(source.benchmarks).resolve())
-    for name, pool in pools(source).items():
+    for name, pool in source.pools.items():
         opened = open_pool(name, pool, source.seed, folder)
         checks.append(opened.media)
         drawn = context.track(opened.conversations(), len(opened.mixture), f"data: {name}")

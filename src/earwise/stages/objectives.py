@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from earwise.errors import InputError
 from earwise.models.device import best_device
 from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample
-from earwise.recipe.terms import GrpoTerm, TaughtTerm, TeacherServer
+from earwise.recipe.terms import TaughtTerm, TeacherServer
 from earwise.recipe.train import OnPolicy, SftTerm, Train
 from earwise.recipe.train import Term as TermSettings
 from earwise.recipe.uses import grpo_of
@@ -55,7 +55,6 @@ def open_objective(
     job: TrainJob,
     model: OmniModel,
     samples: Sequence[Sample],
-    replayed: Collection[str],
     drawn: Sequence[int],
 ) -> Iterator[Objective | PartsObjective | OnPolicyObjective | PolicyObjective]:
     """The objective of a training run, with whatever it asks held open.
@@ -65,7 +64,6 @@ def open_objective(
         job: the training run.
         model: the student; it must be settled what of it is trained.
         samples: all that can be drawn.
-        replayed: keys of those that are mixed in; beside a reward they are learned by `sft`.
         drawn: numbers of the samples that are drawn: what a server is asked to score before the training.
     """
     own, settings = job.train, job.training
@@ -87,14 +85,15 @@ def open_objective(
             else:
                 yield _on_policy(own.on_policy, objective, model, samples, context.seed)
         return
+    rewarded = next(name for name, part in own.mixture.items() if grpo in part.terms)
     build = partial(
         policy_objective,
-        [term for term in own.terms if isinstance(term, GrpoTerm | SftTerm)],
+        [grpo, *[term for term in own.every_term if isinstance(term, SftTerm)][:1]],
         model,
-        own.view,
+        own.mixture[rewarded].view,
         samples,
         seed=context.seed,
-        replay=replayed,
+        replay={name: part.view for name, part in own.mixture.items() if name != rewarded},
         known=_known(context, job.heard) if job.heard is not None else None,
         answers=context.folder / ANSWERS,
     )

@@ -16,7 +16,7 @@ from earwise.distil.objective import Objective
 from earwise.distil.on_policy import OnPolicyObjective
 from earwise.distil.parts import PartsObjective
 from earwise.distil.policy import PolicyObjective
-from earwise.distil.schedule import Schedule, braid, draw, draw_evenly, group_by_length, mix, repeat_batches
+from earwise.distil.schedule import Schedule, braid, draw, draw_evenly, group_by_length, repeat_batches
 from earwise.distil.terms import make_term
 from earwise.errors import InputError
 from earwise.io.messages import counted
@@ -24,9 +24,9 @@ from earwise.models.families import Family
 from earwise.models.kept_pictures import KeptPictures
 from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample
-from earwise.recipe.checks import part_views, train_views
+from earwise.recipe.checks import part_views
 from earwise.recipe.train import Align, SftTerm, Training, portions
-from earwise.recipe.uses import grpo_of, mixed_in
+from earwise.recipe.uses import grpo_of
 from earwise.records import SAMPLE_RATE_HZ, View
 from earwise.stages.base_pools import stretched
 from earwise.stages.data import data_folder
@@ -66,54 +66,28 @@ def train(context: StageContext, job: TrainJob) -> None:
     """One training run, in the stage of `context`."""
     own, settings = job.train, job.training
     model = load_start(context, job.source, job.start)
-    if own.parts:
-        samples, order = _by_parts(context, job, model.family)
-        train_ears(model, settings.frozen_layers)
-        with open_objective(context, job, model, samples, (), np.unique(order).tolist()) as objective:
-            # Each part is grouped by length already.
-            _fit(context, model, objective, samples, order, settings.model_copy(update={"group_by_length": False}))
-        return
-    views = train_views(own)
-    samples = that_can_be_shown(_samples(context, job.parts[0], views), model.family, context.say)
-    order = _draw(samples, own.balance, settings.steps * settings.batch_size * settings.accumulate, context.seed)
-    replayed, order = _mixed_in(context, job, model.family, len(samples), order)
+    samples, order = _mixed(context, job, model.family)
     best = None
     if settings.select is not None and job.held_out is not None:
         held_out = _samples(context, job.held_out, [own.view], settings.select.limit)
         best = Best(model, held_out, own.view, settings.select, context.folder, context.say)
     train_ears(model, settings.frozen_layers)
     grpo = grpo_of(own)
-    keys = [sample.key for sample in replayed]
-    drawn = np.unique(order).tolist()
-    with open_objective(context, job, model, [*samples, *replayed], keys, drawn) as objective:
-        updates = grpo.updates if grpo is not None else 1
-        _fit(context, model, objective, [*samples, *replayed], order, settings, best, updates)
+    with open_objective(context, job, model, samples, np.unique(order).tolist()) as objective:
+        # Each part is grouped by length already.
+        grouped = settings.model_copy(update={"group_by_length": False})
+        _fit(context, model, objective, samples, order, grouped, best, grpo.updates if grpo is not None else 1)
 
 
-def _mixed_in(
-    context: StageContext, job: TrainJob, family: Family, offset: int, order: np.ndarray
-) -> tuple[list[Sample], np.ndarray]:
-    """Samples that stand behind `offset` others, and `order` with their shares of it."""
-    replayed: list[Sample] = []
-    shares = mixed_in(job.train)
-    for number, name in enumerate(("transcribe", "replay")):
-        if name in shares:
-            more, seed = _samples(context, job.mixed[name], train_views(job.train)), context.seed + 2 * number
-            more = that_can_be_shown(more, family, context.say)
-            drawn = draw(len(more), len(order), seed + 1)
-            order = mix(order, offset + len(replayed) + drawn, shares[name], seed)
-            replayed += more
-    return replayed, order
-
-
-def _by_parts(context: StageContext, job: TrainJob, family: Family) -> tuple[list[Sample], np.ndarray]:
+def _mixed(context: StageContext, job: TrainJob, family: Family) -> tuple[list[Sample], np.ndarray]:
     """Samples of all parts, and the order in which they are drawn: in every optimiser step some of each part."""
     own, settings = job.train, job.training
     items = settings.batch_size * settings.accumulate
-    counts = portions(items, [part.share for part in own.each])
+    parts = own.mixture
+    counts = portions(items, [part.share for part in parts.values()])
     samples: list[Sample] = []
     orders = []
-    for number, ((name, part), material) in enumerate(zip(own.parts.items(), job.parts, strict=True)):
+    for number, ((name, part), material) in enumerate(zip(parts.items(), job.parts, strict=True)):
         found = _of_kinds(part.kinds, _samples(context, material, part_views(part)), f"part {name}")
         seed = context.seed + _SEEDS * number
         typed = (stretched(one, part.stretch, random.Random(f"{seed}/{n}")) for n, one in enumerate(found))
@@ -121,9 +95,9 @@ def _by_parts(context: StageContext, job: TrainJob, family: Family) -> tuple[lis
         order = _draw(some, part.balance, settings.steps * counts[number], seed)
         if settings.group_by_length:
             order = group_by_length(order, np.array([_length(sample) for sample in some]), counts[number], seed)
-        context.say(
-            f"part {name}: {counts[number]} of {counted(items, 'item')} of a step, of {len(some)} from {part.data}"
-        )
+        if len(parts) > 1:
+            share = f"{counts[number]} of {counted(items, 'item')} of a step"
+            context.say(f"part {name or part.data}: {share}, of {len(some)} from {part.data}")
         orders.append(len(samples) + order)
         samples += some
     return samples, braid(orders, counts)

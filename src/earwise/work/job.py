@@ -100,7 +100,7 @@ class Job:
     @cached_property
     def needed(self) -> dict[str, Job]:
         """The jobs among its fields, by name."""
-        return {one.name: one for one in _leaves(_values(self)) if isinstance(one, Job)}
+        return {one.name: one for one in self._references if isinstance(one, Job)}
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -110,16 +110,20 @@ class Job:
     @cached_property
     def inputs(self) -> dict[str, Path]:
         """Files and folders from outside the run, by what the recipe calls them."""
-        return {one.key: one.path for one in _leaves(_values(self)) if isinstance(one, Input)}
+        return {one.key: one.path for one in self._references if isinstance(one, Input)}
 
     @cached_property
     def settings(self) -> dict[str, JsonValue]:
         """The fields that decide a result, as JSON. What the recipe calls an input stands there as its key: the path
         of the same bytes in another environment changes nothing.
         """
-        keys = {one.given: one.key for one in _leaves(_values(self)) if isinstance(one, Input)}
+        keys = {one.given: one.key for one in self._references if isinstance(one, Input)}
         own = {name: value for name, value in _values(self).items() if name != "seed" and not _is_reference(value)}
         return {name: _json(value, keys) for name, value in own.items()}
+
+    @cached_property
+    def _references(self) -> tuple[Job | Input, ...]:
+        return tuple(_leaves(_values(self)))
 
 
 def imported(name: str) -> Callable[..., None]:
@@ -136,10 +140,12 @@ def _values(value: Any) -> dict[str, Any]:
     return {one.name: getattr(value, one.name) for one in fields(value) if not one.metadata.get("speed_only")}
 
 
-def _leaves(value: Any) -> Iterator[Any]:
-    """Jobs and inputs inside fields; what is inside a job belongs to that job."""
+def _leaves(value: Any) -> Iterator[Job | Input]:
+    """Jobs and inputs inside fields; what is inside a job belongs to that job, and a recipe's table holds none."""
     if isinstance(value, Job | Input):
         yield value
+    elif isinstance(value, str | int | float | Settings | None):
+        return
     elif is_dataclass(value) and not isinstance(value, type):
         yield from _leaves(_values(value))
     elif isinstance(value, Mapping):

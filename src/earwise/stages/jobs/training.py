@@ -70,9 +70,7 @@ class TrainJob(Job):
     train: Train
     training: Training
     parts: tuple[Material, ...]
-    """The item file of each part, in the order of `train.each`."""
-    mixed: dict[str, Material]
-    """Item files that are mixed in, by name."""
+    """The item file of each part, in the order of `train.mixture`."""
     held_out: Material | None = None
     """Of `training.select`."""
     heard: VerifyJob | None = None
