@@ -17,7 +17,7 @@ from earwise.models import OmniModel
 from earwise.models.states import Wants
 from earwise.recipe.terms import LayerMapTerm
 from earwise.recipe.train import LogitsTerm
-from earwise.work.store import read_store
+from earwise.work.store import Store, read_store
 
 VIEW = "description_text"
 TEXT = {"teacher": "text", "view": VIEW}
@@ -112,6 +112,33 @@ def test_a_killed_writer_continues_and_computes_nothing_twice(teacher, samples, 
     assert computed == [f"item-{n}" for n in (0, 1, 2, 2, 3, 4)]
     assert read_store(folder / INDEX, StoredStates) == read_store(whole / INDEX, StoredStates)
     assert [(folder / path.name).read_bytes() == path.read_bytes() for path in whole.glob("shard-*")] == [True] * 5
+
+
+@pytest.mark.parametrize("named", range(5))
+def test_a_kill_between_the_names_of_a_shard_changes_no_file(named, teacher, samples, tmp_path, monkeypatch):
+    """Batches of two and shards of about three, so that a shard ends within a batch."""
+
+    class Killed(Exception):
+        pass
+
+    def files(folder):
+        return {path.name: path.read_bytes() for path in folder.glob("*.*")}
+
+    settings = {"batch_size": 2, "shard_bytes": 7 * 48 * 4}
+    write_cache(teacher, samples, VIEW, tmp_path / "whole", **settings)
+    assert len(list((tmp_path / "whole").glob("shard-*"))) == 2
+    append = Store.append
+
+    def stop(self, record):
+        if len(list(self)) == named:
+            raise Killed
+        append(self, record)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Store, "append", stop)
+        write_cache(teacher, samples, VIEW, tmp_path / "killed", **settings)
+    write_cache(teacher, samples, VIEW, tmp_path / "killed", **settings)
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
 
 
 def test_a_shard_that_the_index_does_not_name_yet_is_written_again(teacher, samples, tmp_path):

@@ -18,14 +18,14 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import torch
 from pydantic import Field
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -37,6 +37,7 @@ from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample
 from earwise.models.states import Wants
 from earwise.records import NonEmpty, Record, View
+from earwise.work.parallel import in_chunks
 from earwise.work.store import PART, Store, read_json, write_atomic
 
 DESCRIPTION: Final = "cache.json"
@@ -163,21 +164,48 @@ def write_cache(
     folder.mkdir(parents=True, exist_ok=True)
     _describe(model, folder, view, stored)
     with Store(folder / INDEX, StoredStates, durable=True) as index:
-        todo = {key: found for key, found in _layouts(model, samples, view) if key not in index}
+        found = dict(_layouts(model, samples, view))
+        _name_whole_shard(folder, index, found)
+        todo = {key for key in found if key not in index}
         if len(todo) < size.samples:
             say(f"{size.samples - len(todo)} samples are there already")
         _check_room(folder, size, len(todo))
         shard = _Shard(folder, index, shard_bytes)
-        keys = list(todo)
-        for start in range(0, len(keys), batch_size):
-            batch = keys[start : start + batch_size]
-            states = live.states(live.collate([todo[key][0] for key in batch], view), wants)
+        # Batches are those of an undisturbed call, because states depend on their batch in rounding.
+        for batch in in_chunks(list(found), batch_size):
+            if todo.isdisjoint(batch):
+                continue
+            states = live.states(live.collate([found[key][0] for key in batch], view), wants)
             assert states.layers is not None
             kept = states.layers[list(stored)].cpu()
-            counts = [len(todo[key][1].response) for key in batch]
+            counts = [len(found[key][1].response) for key in batch]
             for key, part in zip(batch, kept.split(counts, dim=1), strict=True):
-                shard.add(*todo[key], part)
+                if key in todo:
+                    shard.add(_entry(*found[key], shard.name), part)
         shard.write()
+
+
+def _name_whole_shard(folder: Path, index: Store[StoredStates], found: Mapping[str, tuple[Sample, Layout]]) -> None:
+    """Put all that the last shard holds into the index, where a kill came between the names of one shard."""
+    names = [record.shard for record in index]
+    if not names or not (folder / names[-1]).is_file():
+        return
+    with safe_open(folder / names[-1], framework="pt") as shard:
+        held = set(shard.keys())
+    for key, (sample, layout) in found.items():
+        if key in held and key not in index:
+            index.append(_entry(sample, layout, names[-1]))
+
+
+def _entry(sample: Sample, layout: Layout, shard: str) -> StoredStates:
+    """What the index says of one sample."""
+    return StoredStates(
+        item=sample.key,
+        ids_sha256=hash_ids(layout.ids),
+        response_sha256=hash_ids([layout.ids[i] for i in layout.response]),
+        tokens=len(layout.response),
+        shard=shard,
+    )
 
 
 def _layouts(model: OmniModel, samples: Sequence[Sample], view: View) -> Iterator[tuple[str, tuple[Sample, Layout]]]:
@@ -236,15 +264,13 @@ class _Shard:
         self._entries: list[StoredStates] = []
         self._bytes = 0
 
-    def add(self, sample: Sample, layout: Layout, states: Tensor) -> None:
+    @property
+    def name(self) -> str:
+        """The file that what comes next goes to."""
+        return f"shard-{self._number:05d}.safetensors"
+
+    def add(self, entry: StoredStates, states: Tensor) -> None:
         """Take (S, N, H) states; writes the shard when it is full."""
-        entry = StoredStates(
-            item=sample.key,
-            ids_sha256=hash_ids(layout.ids),
-            response_sha256=hash_ids([layout.ids[i] for i in layout.response]),
-            tokens=states.shape[1],
-            shard=f"shard-{self._number:05d}.safetensors",
-        )
         self._entries.append(entry)
         self._tensors[entry.key] = states.contiguous()
         self._bytes += states.numel() * states.element_size()
