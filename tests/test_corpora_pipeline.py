@@ -35,6 +35,12 @@ weight = 3
 format = "items"
 name = "written"
 path = "own/transcribe.jsonl"
+[data.files.talk]
+items = 5
+[[data.files.talk.parts]]
+format = "items"
+name = "talk"
+path = "own/train.jsonl"
 """
     + NAMED_VOICES
     + """\
@@ -52,6 +58,13 @@ batch_size = 3
 lr = 1e-3
 [train.self_kd]
 terms = [{ type = "logits", weight = 0.75 }, { type = "sft", weight = 0.25 }]
+[train.mixed.parts.asked]
+share = 0.67
+terms = [{ type = "sft", weight = 1.0 }]
+[train.mixed.parts.talk]
+share = 0.33
+data = "talk"
+terms = [{ type = "sft", weight = 1.0 }]
 [evaluate]
 benchmarks = ["colors"]
 views = ["image_text", "image_speech", "image_transcript"]
@@ -171,7 +184,10 @@ def test_wrong_corpora_are_one_line_with_file_and_record(record, row, line, tmp_
     [
         ("data.transcribe.items=10", None),
         ("data.train.items=10", "data: data.train.items: 10 draws asked for, the sources end after 5"),
-        ("train.self_kd.data=train_other", "data.train_other: missing table, a training reads 'train_other'"),
+        (
+            "train.self_kd.data=train_other",
+            "command line: train.self_kd.data: [data] has no item file 'train_other': choose from",
+        ),
         ("data.transcribe.parts.0.path=nowhere", "nowhere: no such file or folder"),
         ("data.train.parts.0.weight=0", "command line: data.train.parts.0.weight: expected more than 0, got 0"),
         ("data.train.parts.0.spoken=1.5", "command line: data.train.parts.0.spoken: expected one of 'all', 'first' or"),

@@ -234,6 +234,57 @@ def test_a_part_is_set_by_its_name_and_a_training_without_parts_keeps_its_finger
     assert "kinds" not in train["both"].for_stage()["parts"]["copy"]
 
 
+def test_shares_are_parts_that_a_training_run_without_parts_spells_shortly(tmp_path):
+    text = (
+        TEXT
+        + PARTS.replace("both", "long")
+        + """
+[train.short]
+copy_share = 0.5
+view = "speech_only"
+data = "transcribe"
+terms = [{ type = "sft", weight = 1.0 }]
+"""
+    )
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    spelled = [f"train.long.parts.spoken.{key}" for key in ("data=transcribe", "view=speech_only")]
+    terms = 'train.long.parts.spoken.terms=[{ type = "sft", weight = 1.0 }]'
+    recipe = load_recipe(path, [*spelled, terms, "train.long.parts.copy.terms.0.weight=1.0"])
+    short, long = recipe.train["short"], recipe.train["long"]
+    assert list(short.mixture) == ["", "copy_share"]
+    assert [*short.mixture.values()] == [*long.parts.values()]
+    assert [part.data for part in short.each] == ["transcribe"], "what it adds is not compared"
+    jobs = [Compiler(recipe).train(name, 0) for name in ("short", "long")]
+    assert jobs[0].parts == jobs[1].parts
+    items = [
+        Item(id=f"{n}", source="transcribe", question=f"say {n}", answers=("yes",), cluster=f"{n}") for n in range(6)
+    ]
+    write_jsonl(tmp_path / "transcribe.jsonl", items)
+    typed = [f"train.{name}=text_only" for name in ("short.view", "long.parts.spoken.view", "long.parts.copy.view")]
+    recipe = load_recipe(path, [*spelled, terms, *typed])
+    context = SimpleNamespace(folder_of=lambda _: tmp_path, say=lambda _: None, seed=0)
+    drawn = []
+    for name in ("short", "long"):
+        samples, order = _mixed(context, Compiler(recipe).train(name, 0), BLIND)
+        drawn.append([samples[place].key for place in order])
+        assert len({samples[place].part for place in order[:2]}) == 2, "each step has some of each"
+    assert drawn[0] == drawn[1]
+
+
+def test_a_reward_is_a_part_beside_what_is_replayed(tmp_path):
+    rewards = '[{ type = "accuracy", weight = 1.0 }]'
+    grpo = f'{{ type = "grpo", weight = 1.0, group = 2, max_tokens = 4, rewards = {rewards} }}'
+    reward = [f"train.both.parts.spoken.terms=[{grpo}]"]
+    assert recipe_of(tmp_path, *reward).train["both"].mixture["copy"].terms[0].type == "sft"
+    beside = f'train.both.parts.spoken.terms=[{grpo}, {{ type = "sft", weight = 1.0 }}]'
+    with pytest.raises(InputError, match=re.escape("train.both.parts.spoken.terms: grpo stands alone")):
+        recipe_of(tmp_path, beside)
+    other = 'train.both.parts.copy.terms=[{ type = "sft", weight = 1.0 }, { type = "sft", weight = 2.0 }]'
+    with pytest.raises(InputError, match=re.escape("train.both.parts.copy.terms: beside grpo, all other parts")):
+        recipe_of(tmp_path, *reward, other)
+
+
 def test_a_part_learns_from_the_kinds_that_it_names(tmp_path):
     items = [
         Item(id=f"{n}", source="transcribe", question=f"say {n}", answers=("yes",), cluster=f"{n}", kind=kind)
@@ -295,6 +346,8 @@ def test_a_part_draws_typed_words_out_and_leaves_what_is_to_be_written_down(tmp_
         ("train.both.batch_size=1", "train.both.parts.copy.share: less than one of the 1 items of an optimiser step"),
         ("training.select={ every = 2, max_new_tokens = 4 }", "chooses steps by one view, and train.both has parts"),
         ("train.both.parts.spoken.share=1.5", "expected at most 1, got 1.5"),
+        ("train.both.parts.copy.data=nowhere", "train.both.parts.copy.data: [data] has no item file 'nowhere': choose"),
+        ("train.both.parts.copy.data=../x", "train.both.parts.copy.data"),
         ("train.both.parts.copy.stretch=5", "stretch has no effect on the view 'speech_only': set a view with"),
     ],
 )

@@ -134,9 +134,10 @@ def test_a_kill_between_the_names_of_a_shard_changes_no_file(named, teacher, sam
             raise Killed
         append(self, record)
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Store, "append", stop)
+    monkeypatch.setattr(Store, "append", stop)
+    with pytest.raises(Killed):
         write_cache(teacher, samples, VIEW, tmp_path / "killed", **settings)
+    monkeypatch.setattr(Store, "append", append)
     write_cache(teacher, samples, VIEW, tmp_path / "killed", **settings)
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
 

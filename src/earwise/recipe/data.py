@@ -263,7 +263,14 @@ class FilePool(_Pool):
         tuple[Annotated[TalkPart | AsrPart, Field(discriminator="format")], ...], Field(min_length=1)
     ]  # fmt: skip
     instruction: str = ""
-    """As in `data.transcribe`, where the parts are speech to write down."""
+    """As in `data.transcribe`; speech to write down needs one."""
+
+    @model_validator(mode="after")
+    def _speech_is_asked_for(self) -> Self:
+        speech = [part.format for part in self.parts if isinstance(part, AsrPart)]
+        if speech and not self.instruction:
+            raise ValueError(f"instruction is missing: {speech[0]} is speech to write down")
+        return self
 
 
 Pool = TrainPool | TranscribePool | FilePool
