@@ -11,8 +11,7 @@ from tiny import ENCODER, FAMILIES, tiny_model, tiny_samples
 from earwise.errors import InputError
 from earwise.models import Ears, EarsConfig, encoded_clips
 from earwise.models.batch import collate
-from earwise.models.encoded_clips import BLOCK
-from earwise.models.kept import Kept, digest_of, kept_by
+from earwise.models.kept import BLOCK, Kept, digest_of, kept_by
 from earwise.models.kept_pictures import KeptPictures
 from earwise.models.states import Ask
 

@@ -14,7 +14,7 @@ _HOMES = {"Ears": "ears", "EarsConfig": "ears", "OmniModel": "omni", "Sample": "
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for, and no more: `sample` and `shipped` need no torch."""
+    """Import on first use, because `sample` and `shipped` must not import torch."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -20,8 +20,8 @@ from earwise.models.families.base import Family, ImageInput
 from earwise.models.layout import AUDIO_ID, Layout, Media, shared_prefix
 
 MIN_PREFIX = 16
-"""Below this many tokens, two short passes cost more than one: the prefix is not split off. Measured on narrow models
-of 5 and 24 layers (docs/results/step.md)."""
+"""A shorter prefix is not split off, because two short passes cost more than one. Measured on narrow models of 5 and 24
+layers (docs/results/step.md)."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,14 @@ class Spoken:
     """Row of the batch."""
     start: int
     stop: int
-    """Its placeholders are the tokens `start:stop` of the row."""
+    """The placeholders are the tokens `start:stop` of the row."""
     words: Tensor
-    """(W,) ids of what it says, typed."""
+    """(W,) ids of the typed question."""
 
 
 @dataclass
 class Pass:
-    """Tokens that go through the decoder together. `starts` is how many tokens of each row lie in the prefix before
-    it.
-    """
+    """Tokens that go through the decoder together."""
 
     ids: Tensor
     """(B, L) token ids; placeholders of media hold 0."""
@@ -50,13 +48,13 @@ class Pass:
     positions: Tensor
     """(D, B, L) position ids."""
     segments: Tensor | None
-    """(B, L) 0 for what all turns see, else the independent turn that a token belongs to; None without such turns."""
+    """(B, L) number of the token's independent turn, or 0 if all turns see it; None without such turns."""
     predicts: Tensor
-    """(B, L) True where the next token is a response token: these hidden states are what is learned from."""
+    """(B, L) True where the next token is a response token."""
     targets: Tensor
     """(N,) the response tokens, row after row."""
     starts: Tensor
-    """(B,) tokens of each row that the prefix already holds."""
+    """(B,) number of tokens of each row in the prefix."""
     image_mask: Tensor
     audio_mask: Tensor
     images: list[ImageInput]
@@ -65,12 +63,12 @@ class Pass:
 
     @property
     def turns(self) -> Tensor:
-        """(N,) which response of the batch each token of `targets` belongs to, from 0: responses never touch."""
+        """(N,) number, from 0, of the response of the batch that each token of `targets` belongs to."""
         begins = self.predicts & ~torch.nn.functional.pad(self.predicts, (1, -1))
         return begins[self.predicts].cumsum(0) - 1
 
     def row(self, number: int) -> Pass:
-        """Row `number` alone and without its padding; its clips and spoken questions are left out."""
+        """Row `number` without padding, clips and spoken questions."""
         tokens = slice(0, int(self.mask[number].sum()))
         placeholders = self.image_mask.sum(1)
         first = int(placeholders[:number].sum())
@@ -94,7 +92,7 @@ class Pass:
         )
 
     def to(self, device: torch.device | str) -> Self:
-        """Move the index tensors; media move when they are encoded."""
+        """Move all tensors except media, which move when they are encoded."""
         for name, value in vars(self).items():
             if isinstance(value, Tensor):
                 setattr(self, name, value.to(device))
@@ -102,7 +100,7 @@ class Pass:
 
 
 def joined(rows: Sequence[Pass]) -> Pass:
-    """Rows of one length, as `Pass.row` gives them, in one pass."""
+    """Join rows of one length, from `Pass.row`, in one pass."""
 
     def together(name: str, dim: int = 0) -> Tensor:
         return torch.cat([getattr(row, name) for row in rows], dim)
@@ -122,13 +120,13 @@ def joined(rows: Sequence[Pass]) -> Pass:
 
 @dataclass
 class ViewBatch:
-    """Several views of the same samples, and what they have in common."""
+    """Several views of the same samples, and their shared prefix."""
 
     views: dict[str, Pass]
     prefix: Pass | None
 
     def to(self, device: torch.device | str) -> Self:
-        """Move everything to `device`; lets `Trainer` place a batch."""
+        """Move everything to `device`. `Trainer` calls it."""
         for part in (*self.views.values(), *([self.prefix] if self.prefix else [])):
             part.to(device)
         return self
@@ -137,8 +135,8 @@ class ViewBatch:
 def collate(
     layouts: Mapping[str, Sequence[Layout]], family: Family, *, share_prefix: bool, with_audio: bool = False
 ) -> ViewBatch:
-    """Tensors for `layouts[view][sample]`. With `share_prefix`, each sample's common start becomes the prefix pass;
-    `with_audio` allows clips in it (no ears are being trained).
+    """Tensors for `layouts[view][sample]`. With `share_prefix`, each sample's common start becomes the prefix pass.
+    `with_audio` allows clips in it, when no ears are trained.
     """
     rows = list(zip(*layouts.values(), strict=True))
     share_prefix = share_prefix and not any(layout.starts for row in rows for layout in row)
@@ -155,7 +153,7 @@ def collate(
 
 
 class _Waveforms:
-    """Each clip is read once per batch, however many views show it."""
+    """Reads each clip once per batch, however many views play it."""
 
     def __init__(self) -> None:
         self._known: dict[Path, Tensor] = {}
@@ -215,7 +213,7 @@ def _pass(
 
 
 def _positions(layout: Layout, family: Family) -> Tensor:
-    """(D, L) position ids; every independent turn counts from where the first one begins."""
+    """(D, L) position ids; every independent turn starts at the position of the first one."""
     if not layout.starts:
         return family.positions(layout)
     edges = [*layout.starts, len(layout)]
@@ -240,7 +238,7 @@ def _take(medium: Media, images: list[ImageInput], clips: list[Tensor], waveform
 
 
 def _heard(medium: Media, waveforms: _Waveforms) -> Tensor:
-    """(num_samples,) what is heard of an audio file."""
+    """(num_samples,) the heard part of an audio file."""
     if medium.heard == "silence":
         return torch.zeros(medium.num_samples)
     waveform = waveforms[medium.source]
@@ -253,7 +251,7 @@ def _heard(medium: Media, waveforms: _Waveforms) -> Tensor:
 
 
 def _check_same_response(views: Mapping[str, Pass]) -> None:
-    """Views are compared token by token, so their responses must be the same ids, not merely equally many."""
+    """Views are compared token by token, so their responses must have the same ids."""
     (name, first), *others = views.items()
     for other, view in others:
         if not torch.equal(first.targets, view.targets):

@@ -1,8 +1,8 @@
-"""Attention on CPUs, some clips at a time, so that their scores fit the processor's cache.
+"""Attention on CPUs, in blocks of clips whose scores fit the processor's cache.
 
-Plain products write all scores of a batch to memory several times over, in float32 under autocast, and torch's fused
-attention has a slow backward pass on CPUs. This one keeps no scores: the backward pass computes them again, as
-FlashAttention does (Dao et al. 2022).
+Plain products write all scores of a batch to memory several times, in float32 under autocast, and torch's fused
+attention has a slow backward pass on CPUs. This implementation stores no scores: like FlashAttention (Dao et al. 2022),
+it computes them again in the backward pass.
 
 Shapes: B clips, N heads, L queries, S keys, D width of a head.
 """
@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 
 NAME = "earwise_blocks"
-"""What a Hugging Face configuration calls it."""
+"""The name of this implementation in Hugging Face configurations."""
 _SCORES = 1 << 20
-"""Scores of one block: two megabytes in bfloat16."""
+"""Scores in a block: two megabytes in bfloat16."""
 
 
 def block_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float) -> Tensor:
     """(B, N, L, D) attention of (B, N, L, D) queries to (B, N, S, D) keys and values, without dropout.
 
-    `mask` is added to the scores, (B or 1, 1, 1 or L, S). The same as plain products, to rounding.
+    `mask`, (B or 1, 1, 1 or L, S), is added to the scores. Equal to plain products up to rounding.
     """
     if mask is not None:
         lowest = torch.finfo(query.dtype).min

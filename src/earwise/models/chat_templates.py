@@ -1,7 +1,7 @@
-"""A model folder's chat template, rendered once as `transformers` does, before anything is loaded.
+"""A check that a model folder's chat template works, before the model is loaded.
 
-Templates come with models that strangers wrote. They run in Jinja's sandbox, which keeps them from the machine, and
-here also within limits of time and size.
+Templates are code from strangers. They run in Jinja's sandbox, as in `transformers`, and here also with limits of time
+and size.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from earwise.models.safetensors_files import read_object
 FILE: Final = "chat_template.jinja"
 _LONGEST_S: Final = 2.0
 _LARGEST: Final = 100_000
-"""Characters of a template's output, and times that something may be repeated in it."""
+"""Limit of the characters of a template's output, and of repetitions in it."""
 _GIVEN: Final = {"tools": None, "documents": None, "add_generation_prompt": False}
-"""What transformers gives beside messages and special tokens."""
+"""The arguments that transformers passes beside messages and special tokens."""
 _QUERY, _ANSWER = "What is it?", "A dog."
 
 
 class _Refused(Exception):
-    """What a template does that no template needs."""
+    """A template does something that no template needs."""
 
 
 class _Generation(jinja2.ext.Extension):
-    """`{% generation %}`, by which some templates mark what a model writes; it changes nothing of the text."""
+    """The tag `{% generation %}`, by which some templates mark a model's output. It does not change the text."""
 
     tags = {"generation"}  # noqa: RUF012 - as the base class declares it
 
@@ -52,12 +52,12 @@ class _Generation(jinja2.ext.Extension):
 
 
 class _Limited(ImmutableSandboxedEnvironment):
-    """Without the operators that make much of little."""
+    """A sandbox with limits on the operators that can turn a short template into a huge text."""
 
     intercepted_binops = frozenset(("*", "**", "%"))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """The result of an operator, where that is small."""
+        """The operator's result; refuses operands whose result would be huge."""
         sizes = [len(one) if isinstance(one, str | list | tuple) else one for one in (left, right)]
         if operator == "*" and all(isinstance(n, int) for n in sizes) and abs(sizes[0] * sizes[1]) > 2**63:
             raise _Refused("it multiplies beyond all bounds")
@@ -71,7 +71,7 @@ class _Limited(ImmutableSandboxedEnvironment):
 
 
 def find_template(folder: Path) -> tuple[Path, str]:
-    """The file that holds the template of a model folder, and the template. Raises `InputError` where there is none."""
+    """The file with the template of a model folder, and the template. Raises `InputError` if there is none."""
     if (folder / FILE).is_file():
         try:
             return folder / FILE, (folder / FILE).read_text(encoding="utf-8")
@@ -89,12 +89,12 @@ def find_template(folder: Path) -> tuple[Path, str]:
 
 
 def check_template(folder: Path, *, parts: bool) -> None:
-    """Render a question and its answer. Raises `InputError` for a template that is missing or broken, loses the text of
-    a message, or does not end in time.
+    """Render a question and its answer. Raises `InputError` for a template that is missing or broken, drops the text of
+    a message, or runs too long.
 
     Args:
-        folder: of the model.
-        parts: whether messages are lists of parts, as models that see or hear take them, or plain text.
+        folder: the model folder.
+        parts: whether messages are lists of parts, as for models that see or hear, or plain text.
     """
     path, template = find_template(folder)
     try:
@@ -105,7 +105,7 @@ def check_template(folder: Path, *, parts: bool) -> None:
         raise InputError(f"the chat template is broken: {error.message}, line {error.lineno}", file=path) from None
     except (_Refused, jinja2.TemplateError, MemoryError, RecursionError) as error:
         raise InputError(f"the chat template cannot be rendered: {error}", file=path) from None
-    except Exception as error:  # whatever the template's own expressions raise
+    except Exception as error:  # the template's expressions can raise anything
         raise InputError(f"the chat template fails: {type(error).__name__}: {error}", file=path) from None
     if _QUERY not in text or _ANSWER not in text:
         remedy = f"give a template that accepts {'content lists with text parts' if parts else 'plain text'}"
@@ -113,9 +113,8 @@ def check_template(folder: Path, *, parts: bool) -> None:
 
 
 def _messages(*, parts: bool) -> list[dict[str, Any]]:
-    said = [{"type": "text", "text": _QUERY}], [{"type": "text", "text": _ANSWER}]
-    query, answer = said if parts else (_QUERY, _ANSWER)
-    return [{"role": "user", "content": query}, {"role": "assistant", "content": answer}]
+    texts = [("user", _QUERY), ("assistant", _ANSWER)]
+    return [{"role": role, "content": [{"type": "text", "text": text}] if parts else text} for role, text in texts]
 
 
 def _compiled(template: str) -> jinja2.Template:
@@ -129,10 +128,10 @@ def _compiled(template: str) -> jinja2.Template:
 
 
 def _tokens(folder: Path) -> dict[str, Any]:
-    """Special tokens by name, as templates may use them."""
+    """The special tokens by name, which templates may use."""
     path = folder / "tokenizer_config.json"
-    told = read_object(path) if path.is_file() else {}
-    plain = {name: value.get("content") if isinstance(value, dict) else value for name, value in told.items()}
+    config = read_object(path) if path.is_file() else {}
+    plain = {name: value.get("content") if isinstance(value, dict) else value for name, value in config.items()}
     return {name: value for name, value in plain.items() if name.endswith("_token") and isinstance(value, str)}
 
 
@@ -156,9 +155,9 @@ def _check_size(size: int) -> None:
 
 @contextmanager
 def _in_time() -> Iterator[None]:
-    """Stop what runs inside after a time: a template's loops are Python's, line by line.
+    """Stop a template that runs too long; its loops are Python code, which can be traced line by line.
 
-    It is the time that this thread works, so that a machine that is busy otherwise refuses no good template.
+    The limit counts the CPU time of this thread, so that a busy machine does not refuse a good template.
     """
     stop, before = time.thread_time() + _LONGEST_S, sys.gettrace()
 

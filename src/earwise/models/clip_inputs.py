@@ -1,4 +1,4 @@
-"""What a decoder is given for a spoken question, beside what it is given for the same question typed.
+"""A decoder's inputs for a spoken question, and for the same question typed.
 
 Shapes: T tokens of a clip, W tokens of its text, H width, C clips of the batch, N response tokens of the batch.
 """
@@ -15,21 +15,21 @@ from earwise.models.ears import Ears
 
 @dataclass
 class ClipInputs:
-    """Embeddings of clips and of what they say."""
+    """Embeddings of clips and of their text."""
 
     speech: list[Tensor]
-    """(T, H) what the ears make of each clip, without the learned marks around it."""
+    """(T, H) output of the ears for each clip, without the learned markers around it."""
     text: list[Tensor]
-    """(W, H) input embeddings of the words of each clip, typed."""
+    """(W, H) input embeddings of each clip's typed text."""
     rows: list[int]
-    """The sample that each clip belongs to; there may be several, or none."""
+    """The sample that each clip belongs to. A sample may have several clips, or none."""
     responses: Tensor
     """(N,) the sample that each response token belongs to."""
 
 
 def clip_inputs(view: Pass, embeds: Tensor, embed: nn.Module, ears: nn.Module | None) -> ClipInputs:
-    """The questions that are heard in `view`, cut from its input embeddings (B, L, H); `embed` is the embedding of
-    typed tokens, `ears` what made the clips' embeddings.
+    """The spoken questions of `view`, cut from its input embeddings (B, L, H), which `ears` made; `embed` embeds typed
+    tokens.
     """
     mark = 1 if isinstance(ears, Ears) and ears.markers is not None else 0
     return ClipInputs(

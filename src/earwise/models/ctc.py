@@ -1,4 +1,4 @@
-"""A Whisper encoder that learns to hear by CTC, before any language model listens.
+"""A Whisper encoder trained by CTC, before it becomes part of ears.
 
 Shapes: B clips, O outputs per clip, W words of the vocabulary, E encoder width.
 """
@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from earwise.models.mel import HOP, bucket_frames, log_mels
-from earwise.models.whisper import FRAMES_PER_STATE, draw_weights, encode, mel_extractor, new_encoder
+from earwise.models.mel import bucket_frames, log_mels
+from earwise.models.whisper import draw_weights, encode, mel_extractor, new_encoder, num_stacked, stacked
 
 BLANK = 0
 """The output that stands for no word."""
@@ -23,9 +23,9 @@ class CtcRecogniser(nn.Module):
 
     Args:
         config: a `WhisperConfig` as a dict.
-        words: the vocabulary; outputs are its entries and the blank before them.
+        words: the vocabulary. Output 0 is the blank, the others are its entries in order.
         stack: encoder states per output.
-        seed: of the weights.
+        seed: seed of the weights.
     """
 
     def __init__(self, config: dict[str, Any], words: Sequence[str], *, stack: int, seed: int) -> None:
@@ -41,26 +41,24 @@ class CtcRecogniser(nn.Module):
         self.extractor = mel_extractor(self.encoder)
 
     def word_ids(self, text: str) -> Tensor:
-        """(number of words,) ids of a text whose words are all in the vocabulary."""
+        """(number of words,) ids; every word of `text` must be in the vocabulary."""
         return torch.tensor([self._index[word] for word in text.split()])
 
     def num_outputs(self, num_samples: int) -> int:
         """O for a clip of `num_samples` samples."""
-        return -(-num_samples // (HOP * FRAMES_PER_STATE * self.stack))
+        return num_stacked(num_samples, self.stack)
 
     def log_probabilities(self, waveforms: Sequence[Tensor]) -> Tensor:
         """(B, longest O, W + 1) log-probabilities; `waveforms` are float32 vectors at 16 kHz."""
         device = self.head.weight.device
         frames = torch.tensor([bucket_frames(len(w)) for w in waveforms], device=device)
         states = encode(self.encoder, log_mels(waveforms, self.extractor).to(device), frames)
-        batch, length, width = states.shape
-        states = nn.functional.pad(states, (0, 0, 0, -length % self.stack)).reshape(batch, -1, self.stack * width)
-        return self.head(states).float().log_softmax(-1)
+        return self.head(stacked(states, self.stack)).float().log_softmax(-1)
 
     def forward(self, waveforms: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
-        """(B,) -log p(words of a clip) in nats, summed over all ways to place them (Graves et al. 2006).
+        """(B,) -log p(words of a clip) in nats, summed over all alignments (Graves et al. 2006).
 
-        0 for a clip that is too short for its words, which has no way at all.
+        0 for a clip that is too short for its words, which has no alignment.
         """
         device = self.head.weight.device
         return nn.functional.ctc_loss(
@@ -75,7 +73,7 @@ class CtcRecogniser(nn.Module):
 
     @torch.no_grad()
     def transcribe(self, waveforms: Sequence[Tensor]) -> list[str]:
-        """The words of each clip: the likeliest output of each moment, repetitions and blanks taken out."""
+        """The words of each clip, by greedy CTC decoding."""
         likeliest = self.log_probabilities(waveforms).argmax(-1)
         texts = []
         for row, waveform in zip(likeliest, waveforms, strict=True):

@@ -1,8 +1,8 @@
 """Batched greedy decoding on top of a shared prefix, with prompts of ragged length.
 
-Rows keep their right padding in the cache; a two-dimensional mask hides it and explicit positions count only real
-tokens, so each row decodes exactly as it would alone. Where layers have a sliding window, which counts padding too,
-rows are padded before the prompt.
+Rows keep their right padding in the cache. A two-dimensional mask hides it and explicit positions count only real
+tokens, so each row decodes exactly as it would alone. A sliding window also counts padding; models with one get the
+padding before the prompt.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def greedy(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache, max_new_tokens: int) -> list[list[int]]:
-    """Most likely continuation of each prompt, without the stop token, at most `max_new_tokens` long.
+    """Greedy continuation of each prompt, without the stop token, at most `max_new_tokens` long.
 
     Args:
         model: the model that answers.
         prompt: the tokens after the prefix, (B, L) right-padded.
         mask: (B, P + L) True where prefix or prompt has a token.
-        cache: holds the prefix, or nothing; it is extended in place.
+        cache: holds the prefix, or nothing; extended in place.
     """
     hidden, position, mask = read_prompt(model, prompt, mask, cache)
     stops = torch.tensor(model.family.stop_ids, device=hidden.device)
@@ -48,13 +48,13 @@ def greedy(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache, ma
 def read_prompt(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache) -> tuple[Tensor, Tensor, Tensor]:
     """Run the prompt into `cache`; the arguments are those of `greedy`.
 
-    Returns (B, H) states that predict the first token of each answer, (D, B) positions of what they belong to, which
-    the next token follows in every dimension, and (B, P + L) where what is in the cache is a token.
+    Returns the (B, H) states that predict the first token of each answer, the (D, B) positions of these states, and the
+    mask (B, P + L) of the real tokens in the cache.
     """
     embeds, positions = model.embed(prompt, model.ears), prompt.positions
     last = prompt.mask.sum(1) - 1
     if model.family.forgets:
-        # A window counts what lies in the cache: padding between a prompt and its answer would push the prompt out.
+        # A window counts everything in the cache: padding between a prompt and its answer would push the prompt out.
         embeds, positions, mask = _padded_before(embeds, positions, mask)
         last = torch.full_like(last, mask.shape[1] - 1)
     rows = torch.arange(len(last), device=last.device)
@@ -63,7 +63,7 @@ def read_prompt(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCach
 
 
 def _padded_before(embeds: Tensor, positions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, L, H), (D, B, L) and (B, L) with each row's padding at its beginning in place of its end."""
+    """The arguments, (B, L, H), (D, B, L) and (B, L), with each row's padding moved to its beginning."""
     length = mask.shape[1]
     places = (torch.arange(length, device=mask.device) - (length - mask.sum(1))[:, None]) % length
     return (
@@ -74,7 +74,7 @@ def _padded_before(embeds: Tensor, positions: Tensor, mask: Tensor) -> tuple[Ten
 
 
 def require(tensor: Tensor | None) -> Tensor:
-    """`tensor`, which Hugging Face declares as optional and always gives here."""
+    """`tensor`, which Hugging Face declares as optional and always returns here."""
     if tensor is None:
         raise AssertionError("the decoder gave no hidden states")
     return tensor

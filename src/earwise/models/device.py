@@ -1,4 +1,4 @@
-"""Where models are computed: one rule for every stage."""
+"""The device that models run on."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import torch
 
 
 def best_device() -> torch.device:
-    """The current CUDA device where there is one, else the CPU."""
+    """The current CUDA device if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

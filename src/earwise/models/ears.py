@@ -1,45 +1,44 @@
-"""Ears: what is added to a vision-language model so that it can hear.
+"""Ears: the modules that let a vision-language model hear.
 
-A Whisper encoder run at each clip's real length, frames stacked, an MLP projector into the language model's embedding
-space, and learned vectors that mark where speech begins and ends (Self-KD, arXiv 2503.00059, section 4 and appendix
-A; down-sampling and markers are not published and are ours to decide).
+They are a Whisper encoder run at each clip's real length, an MLP projector from stacked states into the language
+model's embedding space, and learned vectors that mark where speech begins and ends (Self-KD, arXiv 2503.00059, section
+4 and appendix A). The paper publishes neither down-sampling nor markers; both are our decision.
 
 Shapes: B clips, M mel bins, P bucket frames, E encoder width, H language-model width, T tokens of a clip.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from earwise.errors import InputError
 from earwise.io.loading import fill
 from earwise.models.encoded_clips import EncodedClips
 from earwise.models.mel import HOP, bucket_frames, log_mels
-from earwise.models.whisper import FRAMES_PER_STATE, draw_weights, encode, mel_extractor, new_encoder, read_encoder
+from earwise.models.saving import EARS, read_description, save_description, save_tensors
+from earwise.models.whisper import draw_weights, encode, mel_extractor, new_encoder, num_stacked, read_encoder, stacked
 
 MAX_SECONDS = 30
-"""Whisper's position table ends here."""
+"""The length of Whisper's position table."""
 
 
 @dataclass(frozen=True)
 class EarsConfig:
-    """Everything that is needed to rebuild ears, beside their weights."""
+    """Everything beside the weights that is needed to rebuild ears."""
 
     encoder: dict[str, Any]
     """A `WhisperConfig` as a dict."""
     width: int
-    """H of the language model that the ears belong to."""
+    """H of the language model."""
     stack: int = 5
-    """Encoder states per token: 5 states of 20 ms are one token each 100 ms."""
+    """Encoder states per token: 5 states of 20 ms give one token every 100 ms."""
     hidden: int = 512
     """Width of the projector's hidden layer."""
     markers: bool = True
@@ -47,9 +46,7 @@ class EarsConfig:
 
 
 class Ears(nn.Module):
-    """Waveforms to embeddings of the language model. Batch-invariant: a clip's output does not depend on its
-    neighbours.
-    """
+    """Waveforms to embeddings of the language model. A clip's output does not depend on the rest of the batch."""
 
     def __init__(self, config: EarsConfig) -> None:
         super().__init__()
@@ -62,12 +59,12 @@ class Ears(nn.Module):
         self.markers = nn.Parameter(torch.randn(2, config.width) * 0.02) if config.markers else None
         self.extractor = mel_extractor(self.encoder)
         self.frozen_layers = 0
-        """Of the encoder, from the first one on (`freeze_encoder`)."""
+        """Number of the encoder's first layers that `freeze_encoder` froze."""
         self._encoded: EncodedClips | None = None
 
     def freeze_encoder(self, layers: int | Literal["all"]) -> None:
-        """Train the convolutions and the first `layers` layers of the encoder no more, or none of the encoder: what
-        they make of a clip is computed once from here on, however often it is heard. 0 freezes nothing.
+        """Freeze the convolutions and the first `layers` layers of the encoder, or all of it; 0 freezes nothing. The
+        frozen outputs are then computed once for each clip, however often it is heard.
 
         Raises `InputError` if the encoder has fewer layers.
         """
@@ -92,22 +89,19 @@ class Ears(nn.Module):
 
     @classmethod
     def from_whisper(cls, folder: str, config: EarsConfig, *, seed: int, revision: str | None = None) -> Ears:
-        """Pretrained Whisper encoder from a folder or hub id, new projector and markers. `config.encoder` is
-        replaced.
-        """
+        """Pretrained Whisper encoder from a folder or hub id, new projector and markers; replaces `config.encoder`."""
         kept, weights = read_encoder(folder, revision)
         ears = cls.fresh(replace(config, encoder=kept), seed=seed)
         ears.encoder.load_state_dict(weights)
         return ears
 
     def num_tokens(self, num_samples: int) -> int:
-        """T for a clip of `num_samples` samples: its real length in tokens, markers included."""
+        """T for a clip of `num_samples` samples, markers included."""
         if num_samples > MAX_SECONDS * HOP * 100:
             raise InputError(
                 f"a clip of {num_samples / HOP / 100:.1f} s is longer than {MAX_SECONDS} s", remedy="cut the clip"
             )
-        frames = -(-num_samples // HOP)
-        return -(-frames // (FRAMES_PER_STATE * self.config.stack)) + (2 if self.markers is not None else 0)
+        return num_stacked(num_samples, self.config.stack) + (2 if self.markers is not None else 0)
 
     def forward(self, waveforms: Sequence[Tensor]) -> Tensor:
         """(sum of T, H) embeddings, clip after clip. `waveforms` are float32 vectors at 16 kHz."""
@@ -117,9 +111,7 @@ class Ears(nn.Module):
             states = self._encoded(waveforms, frames)
         else:
             states = encode(self.encoder, log_mels(waveforms, self.extractor).to(device), frames)
-        stack, (batch, length, width) = self.config.stack, states.shape
-        states = nn.functional.pad(states, (0, 0, 0, -length % stack)).reshape(batch, -1, stack * width)
-        tokens = self.projector(states)
+        tokens = self.projector(stacked(states, self.config.stack))
         return torch.cat([self._mark(row, len(w)) for row, w in zip(tokens, waveforms, strict=True)])
 
     def _mark(self, tokens: Tensor, num_samples: int) -> Tensor:
@@ -129,23 +121,14 @@ class Ears(nn.Module):
         return torch.cat([begin, tokens[: self.num_tokens(num_samples) - 2], end])
 
     def save(self, folder: Path, *, base: str, revision: str | None) -> None:
-        """Write `ears.json` and `ears.safetensors`, with the base that they belong to."""
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "ears.safetensors"
-        try:
-            save_file({k: v.contiguous() for k, v in self.state_dict().items()}, path)
-        except SafetensorError as error:
-            raise InputError(f"cannot write: {error}", file=path, remedy="make room, then run again") from error
-        described = {"base": base, "revision": revision, **asdict(self.config)}
-        (folder / "ears.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+        """Write `ears.json`, which names the base, and `ears.safetensors`."""
+        save_tensors(self.state_dict(), folder / "ears.safetensors")
+        save_description({"base": base, "revision": revision, **asdict(self.config)}, folder / EARS)
 
     @classmethod
     def load(cls, folder: Path) -> tuple[Ears, dict[str, Any]]:
         """Read what `save` wrote: the ears and `{"base", "revision"}`."""
-        described = folder / "ears.json"
-        if not described.is_file():
-            raise InputError("no ears.json", file=folder, remedy="give a folder that save_ears wrote")
-        fields = json.loads(described.read_text(encoding="utf-8"))
+        fields = read_description(folder)
         origin = {"base": fields.pop("base"), "revision": fields.pop("revision")}
         ears = cls(EarsConfig(**fields))
         fill(ears, load_file(folder / "ears.safetensors"), folder / "ears.safetensors")

@@ -1,4 +1,4 @@
-"""What can be found wrong with a model folder before anything is loaded or trained: in milliseconds, without torch."""
+"""Checks of model folders before anything is loaded or trained, in milliseconds and without torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from earwise.models.safetensors_files import Shapes, read_object, read_shapes, r
 _SEES: Final = ("internvl", "qwen2_vl", "qwen2_5_vl", "qwen2_5_omni", "qwen2_5_omni_thinker")
 _HEARS: Final = ("qwen2_audio", "qwen2_5_omni", "qwen2_5_omni_thinker")
 _SAME_LAYERS: Final = {*_SEES, *_HEARS, "whisper", "qwen2", "qwen3", "llama", "mistral"}
-"""Types of models whose layers all have the same tensors."""
+"""Model types in which all layers of a stack have the same tensors."""
 _STACK: Final = re.compile(r"((?!talker|token2wav)(?:.*?\.)??(?:layers?|blocks))\.(\d+)\.(.+)")
 _COUNTS: Final = (
     "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "vocab_size",
@@ -28,14 +28,14 @@ _WHOLE_FOLDER: Final = "fetch the whole folder of the model"
 
 
 def check_model_folder(folder: Path, *, chat: bool = True) -> None:
-    """Raise `InputError`, with the file and what to do, for a model folder that cannot be loaded or asked.
+    """Raise `InputError`, with the file and the remedy, for a model folder that cannot be loaded or used.
 
-    Opened are `config.json`, the headers of all weights, and, of a model that is talked to (`chat`), tokenizer, chat
-    template and the description of its processors. Without `chat` it is an encoder, a recogniser or a voice.
+    It reads `config.json` and the headers of all weights. For a `chat` model (not an encoder, a recogniser or a voice),
+    it also reads tokenizer, chat template and processor configuration.
     """
     config = _config(folder)
     if "auto_map" in config:
-        return  # It brings code of its own, and which files that reads is not known; loading it says what to do.
+        return  # The folder has its own code, which may read any file; loading reports what to do.
     model_type = config["model_type"]
     shapes = read_weights_of(folder)
     _check_layers(config, model_type, shapes, folder)
@@ -46,23 +46,23 @@ def check_model_folder(folder: Path, *, chat: bool = True) -> None:
 
 
 def check_tokenizer_folder(folder: Path) -> None:
-    """As `check_model_folder`, for a folder of which only configuration and tokenizer are read."""
+    """Check only configuration and tokenizer of a model folder, as `check_model_folder`."""
     _check_tokenizer(folder, _text_of(_config(folder)))
 
 
 def check_ears_folder(folder: Path) -> None:
-    """Raise `InputError` for a folder of ears that cannot be loaded: description, weights, and LoRA or decoder."""
+    """Raise `InputError` if the description, weights, LoRA or decoder of a folder of ears cannot be loaded."""
     remedy = "give a folder that save_ears wrote"
     if not folder.is_dir():
         raise InputError("no such folder of ears", file=folder, remedy=remedy)
     if not (folder / "ears.json").is_file():
         raise InputError("no ears.json", file=folder, remedy=remedy)
-    told = read_object(folder / "ears.json")
-    if not isinstance(told.get("base"), str):
+    description = read_object(folder / "ears.json")
+    if not isinstance(description.get("base"), str):
         raise InputError("does not say which base the ears belong to", file=folder / "ears.json", remedy=remedy)
     shapes = read_shapes(folder / "ears.safetensors")
-    if "own" not in told:
-        _check_ears(told, shapes, folder)
+    if "own" not in description:
+        _check_ears(description, shapes, folder)
     for added in ("lora", "decoder"):
         for path in sorted((folder / added).glob("*.json")):
             read_object(path)
@@ -77,12 +77,11 @@ def check_ears_folder(folder: Path) -> None:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    """`config.json` of a model folder, looked through; it names a `model_type`."""
+    """The checked `config.json` of a model folder; it names a `model_type`."""
+    remedy = "give a Hugging Face model folder"
     if not folder.is_dir():
-        remedy = "give a Hugging Face model folder"
         raise InputError("not a model folder" if folder.exists() else "no such folder", file=folder, remedy=remedy)
     if not (folder / "config.json").is_file():
-        remedy = "give a Hugging Face model folder"
         raise InputError("model folder without config.json", file=folder, remedy=remedy)
     config = read_object(folder / "config.json")
     model_type = config.get("model_type")
@@ -92,19 +91,18 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _check_ears(told: dict[str, Any], shapes: Shapes, folder: Path) -> None:
-    """Sizes that are told and sizes of the weights."""
-    described = folder / "ears.json"
-    encoder = told.get("encoder")
-    if not isinstance(encoder, dict) or not all(_is_count(told.get(key)) for key in ("width", "stack", "hidden")):
-        raise InputError("does not describe ears", file=described, remedy="copy the whole folder")
-    _check_config(encoder, described)
+def _check_ears(config: dict[str, Any], shapes: Shapes, folder: Path) -> None:
+    """Compare the sizes in `ears.json` with the weights."""
+    file, encoder = folder / "ears.json", config.get("encoder")
+    if not isinstance(encoder, dict) or not all(_is_count(config.get(key)) for key in ("width", "stack", "hidden")):
+        raise InputError("does not describe ears", file=file, remedy="copy the whole folder")
+    _check_config(encoder, file)
     width, layers = encoder.get("d_model"), encoder.get("encoder_layers")
-    wanted = {"projector.3.weight": (told["width"], told["hidden"])}
+    wanted = {"projector.3.weight": (config["width"], config["hidden"])}
     if _is_count(width):
-        wanted["projector.1.weight"] = (told["hidden"], told["stack"] * width)
-    if told.get("markers", True):
-        wanted["markers"] = (2, told["width"])
+        wanted["projector.1.weight"] = (config["hidden"], config["stack"] * width)
+    if config.get("markers", True):
+        wanted["markers"] = (2, config["width"])
     weights = folder / "ears.safetensors"
     for name, shape in wanted.items():
         if shapes.get(name) != shape:
@@ -130,7 +128,7 @@ def _text_of(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_config(config: dict[str, Any], path: Path, key: str = "") -> None:
-    """Sizes are whole numbers above 0, and heads divide widths."""
+    """Check that sizes are whole numbers above 0, and that heads divide widths."""
     for name, value in config.items():
         at = f"{key}{name}"
         if isinstance(value, dict) and name.endswith("_config"):
@@ -145,15 +143,15 @@ def _check_config(config: dict[str, Any], path: Path, key: str = "") -> None:
 
 
 def _check_layers(config: dict[str, Any], model_type: str, shapes: Shapes, folder: Path) -> None:
-    """Layers are as many as the configuration says, and alike; embeddings have its sizes."""
+    """Check that the layers are alike, and that their number and the embeddings fit the configuration."""
     if model_type not in _SAME_LAYERS:
         return
     text, stacks = _text_of(config), _stacks(shapes)
     _check_stacks(stacks, folder)
-    told = text.get("num_hidden_layers", text.get("encoder_layers"))
+    depth = text.get("num_hidden_layers", text.get("encoder_layers"))
     found = _depth(stacks, *(("decoder",) if model_type == "whisper" else ("vision", "visual", "audio")))
-    if _is_count(told) and found != told:
-        what = f"the weights have {found} layers, config.json says {told}"
+    if _is_count(depth) and found != depth:
+        what = f"the weights have {found} layers, config.json says {depth}"
         raise InputError(what, file=folder, remedy=_WHOLE_FOLDER)
     if model_type == "whisper":
         return
@@ -170,7 +168,7 @@ def _check_layers(config: dict[str, Any], model_type: str, shapes: Shapes, folde
 
 
 def _stacks(shapes: Shapes) -> dict[str, dict[int, Shapes]]:
-    """Stack of layers -> number of the layer -> shape of each of its tensors."""
+    """By stack and by layer number, the shape of each tensor of the layer."""
     stacks: dict[str, dict[int, Shapes]] = {}
     for name, shape in shapes.items():
         if match := _STACK.fullmatch(name):
@@ -191,12 +189,12 @@ def _check_stacks(stacks: dict[str, dict[int, Shapes]], file: Path) -> None:
 
 
 def _depth(stacks: dict[str, dict[int, Shapes]], *others: str) -> int:
-    """Layers of the stack that has none of `others` in its name."""
+    """Number of layers of the deepest stack without any of `others` in its name."""
     return max((len(one) for name, one in stacks.items() if not any(other in name for other in others)), default=0)
 
 
 def _check_tokenizer(folder: Path, text: dict[str, Any]) -> None:
-    """The tokenizer can be read, and the model has an embedding for each of its words."""
+    """Check that the tokenizer can be read, and that the model has an embedding for each token."""
     path = folder / "tokenizer.json"
     for name in ("tokenizer_config.json", "special_tokens_map.json", "generation_config.json"):
         if (folder / name).exists():
@@ -208,7 +206,7 @@ def _check_tokenizer(folder: Path, text: dict[str, Any]) -> None:
     try:
         tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
         ids = tokenizer.get_vocab(with_added_tokens=True).values()
-    except Exception as error:  # tokenizers raises nothing more special
+    except Exception as error:  # tokenizers raises plain exceptions
         raise InputError(f"is no tokenizer: {error}", file=path, remedy=_WHOLE_FOLDER) from None
     rows = text.get("vocab_size")
     if not ids:
@@ -219,7 +217,7 @@ def _check_tokenizer(folder: Path, text: dict[str, Any]) -> None:
 
 
 def _check_processors(folder: Path, model_type: str) -> None:
-    """What prepares pictures and sounds says how."""
+    """Check that the configuration of the image or audio processor exists and can be read."""
     names = ("preprocessor_config.json", "processor_config.json", "image_processor_config.json")
     for name in names:
         if (folder / name).exists():

@@ -1,8 +1,7 @@
-"""How response positions share their attention between an image's keys and all others, with gradients.
+"""How response positions divide their attention between image keys and all other keys, with gradients.
 
-Computed beside the decoder's own attention from the queries after the rotary embedding (`models/tapping.py`), for the
-rows that predict response tokens only. Within a pass that is learned from, gradients flow through these rows' queries
-and through those keys that carry one: image keys of a shared prefix carry none.
+It is computed beside the decoder's own attention from tapped queries (`models/tapping.py`), for the rows that predict
+response tokens. In a training pass, gradients flow through these queries and all keys except those of a shared prefix.
 
 Shapes: B samples, L tokens of the pass, C keys (cached ones first), R response positions of a sample, I image keys of a
 sample, K asked layers, H query heads, G groups of them per key head, D head width.
@@ -26,38 +25,37 @@ from earwise.models.families.base import ImageInput
 from earwise.models.tapping import attention_layers, hide_unseen, tapping
 
 ROWS_AT_ONCE = 16
-"""Rows of each sample whose attention to all keys exists at the same time, as (B, H, ROWS_AT_ONCE, C)."""
+"""Limit of a sample's rows in memory at once, as (B, H, ROWS_AT_ONCE, C)."""
 
 
 @dataclass(frozen=True)
 class AttentionAsk:
-    """What is wanted of one view's attention to its images."""
+    """A request for one view's attention to its images."""
 
     layers: tuple[int, ...]
     """Numbers of the decoder's layers, from 1."""
     each_head: bool = False
-    """Whether heads stay apart; else their mean is kept, which takes H times less memory."""
+    """Whether to keep each head; the mean over heads takes H times less memory."""
 
     def __or__(self, other: AttentionAsk) -> AttentionAsk:
-        """What serves both."""
         return AttentionAsk(tuple(sorted({*self.layers, *other.layers})), self.each_head or other.each_head)
 
 
 @dataclass
 class ImageAttention:
-    """What one view's response positions attend to."""
+    """The attention of one view's response positions."""
 
     layers: tuple[int, ...]
     """Numbers of the layers, from 1."""
     samples: list[Tensor]
-    """For each sample (K, H or 1, R, I + 1) natural logarithms of the share of a row's attention that each image key
-    takes, in the order of the tokens, and in the last column of the share that all other keys take together."""
+    """For each sample (K, H or 1, R, I + 1): natural logarithms of the share of a row's attention on each image key, in
+    the order of the tokens, and in the last column on all other keys together."""
     images: list[ImageInput] = field(default_factory=list)
     """The images of all samples, those of a shared prefix first."""
 
 
 class _Taken:
-    """Collects the layers of one pass, all samples of a layer at once."""
+    """Collects the layers of one pass."""
 
     def __init__(self, view: Pass, image_keys: Tensor, each_head: bool) -> None:
         self._rows, self._num_rows = _places(view.predicts)
@@ -68,8 +66,8 @@ class _Taken:
         self.layers: dict[nn.Module, Tensor] = {}
 
     def take(self, layer: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float) -> None:
-        """One layer; arguments as in `tapping.Take`. With gradients, nothing with a column per key is kept for the
-        backward pass: it is computed again there.
+        """Add one layer; arguments as in `tapping.Take`. The backward pass computes tensors with a column per key again
+        instead of keeping them.
         """
         found = []
         for rows in self._rows.split(ROWS_AT_ONCE, dim=1):
@@ -82,7 +80,7 @@ class _Taken:
         self.layers[layer] = torch.cat(found, dim=2)
 
     def by_sample(self, modules: Sequence[nn.Module]) -> list[Tensor]:
-        """(K, H or 1, R, I + 1) of each sample, layers in the order of `modules`."""
+        """For each sample (K, H or 1, R, I + 1), with the layers in the order of `modules`."""
         if missing := [module for module in modules if module not in self.layers]:
             raise EarwiseError(f"no attention passed through {len(missing)} of {len(modules)} tapped layers")
         every = torch.stack([self.layers[module] for module in modules])
@@ -95,7 +93,7 @@ class _Taken:
     def _shares(
         self, query: Tensor, key: Tensor, mask: Tensor | None, scaling: float, rows: Tensor, length: int
     ) -> Tensor:
-        """(B, H or 1, r, the most I + 1) for the queries (B, H, r, D) of the `rows` (B, r), in float32 or wider."""
+        """(B, H or 1, r, longest I + 1) for the queries (B, H, r, D) of the `rows` (B, r), in float32 or wider."""
         with torch.autocast(query.device.type, enabled=False):
             wide = torch.promote_types(query.dtype, torch.float32)
             batch, heads, count, width = query.shape
@@ -106,14 +104,14 @@ class _Taken:
             scores = hide_unseen(scores, mask, range(batch), rows, length).flatten(1, 2)  # (B, H, r, C)
             rest = scores.masked_fill(self._image_keys, float("-inf")).logsumexp(-1, keepdim=True)
             image = scores.take_along_dim(self._image[:, None, None], dim=-1)
-            # Finite also where nothing is: infinities would give NaN as gradients of what nobody reads.
+            # Finite also in unused columns: infinities would give NaN gradients there.
             image = image.masked_fill(self._no_image, float("-inf")).clamp_min(torch.finfo(wide).min / 2)
             shares = torch.cat([image, rest], dim=-1).log_softmax(-1)
             return shares if self._each_head else mean_of_heads(shares)
 
 
 def _places(mask: Tensor) -> tuple[Tensor, list[int]]:
-    """(B, most of a row) where `mask` (B, n) is True, rows filled up with their first place; and how many are real."""
+    """(B, most per row) indices where `mask` (B, n) is True, filled up with each row's first; and the count per row."""
     found = [row.nonzero()[:, 0] for row in mask]
     counts = [len(places) for places in found]
     filled = [torch.cat([p, (p[:1] if len(p) else p.new_zeros(1)).expand(max(counts) - len(p))]) for p in found]
@@ -121,7 +119,7 @@ def _places(mask: Tensor) -> tuple[Tensor, list[int]]:
 
 
 def mean_of_heads(shares: Tensor) -> Tensor:
-    """(..., 1, R, I + 1) logarithms of the mean over heads of (..., H, R, I + 1) logarithms."""
+    """(..., 1, R, I + 1) logarithm of the mean over heads, from (..., H, R, I + 1) logarithms."""
     return shares.logsumexp(-3, keepdim=True) - math.log(shares.shape[-3])
 
 
@@ -129,9 +127,9 @@ def mean_of_heads(shares: Tensor) -> Tensor:
 def image_attention(
     decoder: PreTrainedModel, ask: AttentionAsk, view: Pass, prefix: Pass | None
 ) -> Iterator[ImageAttention]:
-    """What the response positions of `view` attend to in the one pass that runs inside the block; filled at its end.
+    """The attention of `view`'s response positions in the one pass that runs inside the block; filled at its end.
 
-    Raises `InputError` as `tapping`, `EarwiseError` if the block ends without a pass through every asked layer.
+    Raises `InputError` as `tapping`, and `EarwiseError` if the pass did not go through every requested layer.
     """
     modules = attention_layers(decoder, [number - 1 for number in ask.layers])
     masks = [view.image_mask] if prefix is None else [prefix.image_mask, view.image_mask]

@@ -1,33 +1,34 @@
-"""Tensors that are made once and kept in memory: what frozen modules make of media that are drawn again."""
+"""Outputs of frozen modules, computed once and kept in memory for media that are drawn again."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+BLOCK = 8
+"""Clips or pictures that are computed together. Alone, each takes two to several times as long."""
+T = TypeVar("T")
+
 
 class Kept:
-    """Tensors by key. What finds no room is made each time.
+    """Tensors by key, up to `limit_bytes` of memory. Tensors that do not fit are computed each time.
 
-    Nothing that was kept gives way to something new: media are drawn in turn, and whatever was used longest ago is
-    what comes next.
-
-    Args:
-        limit_bytes: memory that the tensors may take.
+    Nothing is evicted: media are drawn in turn, so the entry that was used longest ago is needed next.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
         self._known: dict[Hashable, tuple[Tensor, ...]] = {}
         self.num_bytes = 0
-        """Memory that is taken."""
+        """Memory in use."""
 
     def __call__(self, key: Hashable, make: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        """The tensors of `key`, which `make` makes if they are not kept."""
+        """The tensors of `key`; `make` computes them if they are not kept."""
         if key in self._known:
             return self._known[key]
         made = make()
@@ -41,20 +42,47 @@ class Kept:
         return key in self._known
 
     def __deepcopy__(self, memo: object) -> Kept:
-        """A copy of a frozen module shares it."""
+        """Copies of a frozen module share what is kept."""
         return self
 
 
 @lru_cache(maxsize=4)
 def kept_by(digest: str, limit_bytes: int) -> Kept:
-    """What this process keeps for modules whose weights have this `digest_of`: trainings that begin with equal weights
-    share it. Of more than four, the one that was asked for longest ago is forgotten.
+    """The `Kept` of this process for modules whose weights have this `digest_of`, shared by training runs that begin
+    with equal weights.
     """
     return Kept(limit_bytes)
 
 
+def in_blocks(
+    kept: Kept,
+    keys: Sequence[Hashable],
+    values: Sequence[T],
+    shape: Callable[[T], object],
+    make: Callable[[list[T]], Iterable[tuple[Tensor, ...]]],
+) -> list[tuple[Tensor, ...]]:
+    """The tensors of each key. `make` computes the ones that are not kept, from blocks of `BLOCK` values of one shape.
+
+    Products of one shape give a row the same result whatever the other rows hold. So the tensors of a value do not
+    depend on what was kept before, and a resumed training run computes the same as an uninterrupted one. The last value
+    fills up a block that is too short.
+    """
+    missing: dict[object, dict[Hashable, T]] = {}
+    for key, value in zip(keys, values, strict=True):
+        if key not in kept:
+            missing.setdefault(shape(value), {})[key] = value
+    made: dict[Hashable, tuple[Tensor, ...]] = {}
+    for same in missing.values():
+        names, same_shape = list(same.keys()), list(same.values())
+        for start in range(0, len(names), BLOCK):
+            block = same_shape[start : start + BLOCK]
+            filled = [*block, *[block[-1]] * (BLOCK - len(block))]
+            made.update(zip(names[start : start + BLOCK], make(filled), strict=False))
+    return [kept(key, partial(made.__getitem__, key)) for key in keys]
+
+
 def digest_of(tensors: Mapping[str, Tensor]) -> str:
-    """Hash of named tensors: of a module's weights (`state_dict`), or of a preprocessed image."""
+    """Hash of named tensors, for example of a `state_dict`."""
     digest = hashlib.blake2b(digest_size=16)
     for name, value in tensors.items():
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())

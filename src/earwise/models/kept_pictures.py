@@ -1,13 +1,12 @@
-"""What frozen parts of a base make of pictures: made once, however often questions about a picture are drawn.
+"""Outputs of the frozen parts of a base for pictures, computed once, however often a picture is drawn.
 
 Shapes: B samples, P prefix tokens, H width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,30 +14,23 @@ from torch.nn.utils.rnn import pad_sequence
 
 from earwise.models.batch import Pass, joined
 from earwise.models.families.base import ImageInput
-from earwise.models.kept import digest_of, kept_by
+from earwise.models.kept import T, digest_of, in_blocks, kept_by
 
 if TYPE_CHECKING:
     from earwise.models.omni import OmniModel
 
 LIMIT_BYTES = 1 << 29
-"""Memory that this may take for one base."""
+"""Memory for the pictures of one base."""
 
 KeyValues = list[tuple[Tensor, Tensor]]
 """Per decoder layer the keys and values of the prefix, (B, heads, P, head width) each."""
 
 
-BLOCK = 8
-"""Pictures that are made together: alone, a picture takes several times as long."""
-T = TypeVar("T")
-
-
 class KeptPictures:
     """Features of images, and keys and values of the prefixes that begin with them.
 
-    They are made in blocks of one size and one shape, for the reason that `EncodedClips` gives.
-
     Args:
-        model: whose vision tower is frozen, and for `prefix` all of whose base is.
+        model: a model with a frozen vision tower; `prefix` requires that all of its base is frozen.
     """
 
     def __init__(self, model: OmniModel) -> None:
@@ -60,7 +52,7 @@ class KeptPictures:
     def features(self, images: Sequence[ImageInput]) -> Tensor:
         """As `Family.encode_images`."""
         keys = [("image", image.digest) for image in images]
-        made = self._made(keys, images, lambda image: [(n, t.shape) for n, t in image.tensors.items()], self._of_images)
+        made = self._made(keys, images, _shapes, self._of_images)
         return torch.cat([features for (features,) in made])
 
     def _made(
@@ -68,25 +60,13 @@ class KeptPictures:
         keys: Sequence[tuple[Hashable, ...]],
         values: Sequence[T],
         shape: Callable[[T], object],
-        make: Callable[[Sequence[T]], list[tuple[Tensor, ...]]],
+        make: Callable[[Sequence[T]], Iterable[tuple[Tensor, ...]]],
     ) -> list[tuple[Tensor, ...]]:
-        """What is kept under each key; what is not is made of its value, with others of its shape."""
-        marked: list[Hashable] = [(_precision(), *key) for key in keys]
-        unknown: dict[str, dict[Hashable, T]] = {}
-        for key, value in zip(marked, values, strict=True):
-            if key not in self._kept:
-                unknown.setdefault(str(shape(value)), {})[key] = value
-        made: dict[Hashable, tuple[Tensor, ...]] = {}
-        for same in unknown.values():
-            names, all_of_shape = list(same.keys()), list(same.values())
-            for start in range(0, len(names), BLOCK):
-                block = all_of_shape[start : start + BLOCK]
-                filled = [*block, *[block[-1]] * (BLOCK - len(block))]
-                made.update(zip(names[start : start + BLOCK], make(filled), strict=False))
-        return [self._kept(key, partial(made.__getitem__, key)) for key in marked]
+        precision = "autocast" if torch.is_autocast_enabled("cpu") else "full"
+        return in_blocks(self._kept, [(precision, *key) for key in keys], values, shape, make)
 
     def _of_rows(self, rows: Sequence[Pass]) -> list[tuple[Tensor, ...]]:
-        """(1, heads, P, head width) keys and values of all layers in turn, of each row."""
+        """For each row the keys and values of all layers in turn, each (1, heads, P, head width)."""
         sides = [side for layer in self._model.prefix(joined(rows)) for side in layer]
         return [tuple(side[number : number + 1].clone() for side in sides) for number in range(len(rows))]
 
@@ -95,5 +75,5 @@ class KeptPictures:
         return [(one.clone(),) for one in features.split([image.num_tokens for image in images])]
 
 
-def _precision() -> str:
-    return "autocast" if torch.is_autocast_enabled("cpu") else "full"
+def _shapes(image: ImageInput) -> object:
+    return tuple((name, tensor.shape) for name, tensor in image.tensors.items())

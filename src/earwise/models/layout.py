@@ -1,7 +1,6 @@
-"""Token layouts: what one view of one sample looks like to the language model, token by token, with spans by role.
+"""Token layouts: one view of one sample as tokens, with spans by role.
 
-Shapes: L tokens. Media occupy runs of placeholder tokens; the features that replace them are found through
-`Layout.media`.
+Shapes: L tokens. Media are runs of placeholder tokens; `Layout.media` says which features replace them.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ if TYPE_CHECKING:
 
 Role = Literal["system", "image", "sound", "description", "query", "template", "response"]
 AUDIO_ID = -1
-"""Id of a placeholder that a clip's embeddings replace. No tokenizer has it, so it can never be typed."""
+"""Id of the placeholder for a clip's embeddings. It is in no vocabulary, so typed text cannot contain it."""
 
 Heard = Literal["clip", "sound", "silence"]
-"""What is heard of an audio file: a whole clip, the beginning of a sound, or silence of the sound's length."""
+"""The part of an audio file that is heard: a whole clip, the beginning of a sound, or silence of equal length."""
 
 _QUERY, _ANSWER = "\ue000", "\ue001"  # private-use characters: no chat template and no question contains them
 
 
 @dataclass(frozen=True)
 class Span:
-    """Tokens `start:stop` play `role`. The spans of a layout cover it without gaps or overlaps."""
+    """The tokens `start:stop`, which have one role. The spans of a layout cover it without gaps or overlaps."""
 
     role: Role
     start: int
@@ -50,10 +49,10 @@ class Media:
     stop: int
     image: ImageInput | None = None
     num_samples: int = 0
-    """Of a clip, as its record says; of a sound, how much of it is heard."""
+    """The length of a clip by its record, or the heard part of a sound."""
     heard: Heard = "clip"
     words: tuple[int, ...] = ()
-    """Ids of what a spoken question says, as if it were typed."""
+    """Ids of a spoken question as if it were typed."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +63,11 @@ class Layout:
     spans: tuple[Span, ...]
     media: tuple[Media, ...]
     starts: tuple[int, ...] = ()
-    """Where each independent turn begins; empty for one sequence in which every token sees all before it."""
+    """Where each independent turn begins; empty for one plain causal sequence."""
 
     @property
     def segments(self) -> list[int]:
-        """Per token 0 for what all turns see, else the number of the independent turn that it belongs to."""
+        """For each token the number of its independent turn, or 0 if all turns see it."""
         edges = (*self.starts, len(self.ids))
         shared = [0] * (edges[0] if self.starts else len(self.ids))
         return shared + [n for n in range(1, len(edges)) for _ in range(edges[n] - edges[n - 1])]
@@ -83,16 +82,13 @@ class Layout:
 
     @property
     def prompt_stop(self) -> int:
-        """Where the first response begins: the number of prompt tokens."""
+        """Number of tokens before the first response."""
         return next((s.start for s in self.spans if s.role == "response"), len(self.ids))
 
 
-class _Shown(NamedTuple):
-    """A picture in a prompt."""
-
+class _Picture(NamedTuple):
     path: Path
     frame: bool
-    """Whether it is a frame of a video."""
 
 
 _SHOWN: Final = {"image": "an image", "video": "frames of a video"}
@@ -109,14 +105,14 @@ class _Draft:
         self.starts: list[int] = []
 
     def medium(self, role: Role, ids: Sequence[int], offset: int, medium: Media) -> None:
-        """A medium whose placeholders begin at `offset` of `ids`; its own `start` and `stop` count from there."""
+        """Add a medium whose placeholders begin at `offset` of `ids`; its own `start` and `stop` count from there."""
         self.words.settle()
         start = len(self.ids) + offset
         self.media.append(replace(medium, start=start + medium.start, stop=start + medium.stop))
         self.words.ids(role, ids)
 
     def begin_turn(self) -> None:
-        """An independent turn begins here."""
+        """Begin an independent turn."""
         self.starts.append(len(self.ids))
 
     def _add(self, role: Role, ids: Sequence[int]) -> None:
@@ -132,11 +128,11 @@ class _Draft:
 
 
 class LayoutBuilder:
-    """Renders samples under views for one family. The model's own chat template decides everything between the parts.
+    """Renders samples under views for one family; the text between the parts comes from the model's own chat template.
 
     Args:
         family: adapter of the base model (tokenizer, image placeholders).
-        audio_tokens: number of tokens that a clip of so many samples takes; None when the model has no ears.
+        audio_tokens: number of tokens for a clip of a given number of samples; None for a model without ears.
     """
 
     def __init__(self, family: Family, audio_tokens: Callable[[int], int] | None) -> None:
@@ -145,8 +141,8 @@ class LayoutBuilder:
         self._templates: dict[tuple[int, int], list[str]] = {}
 
     def build(self, sample: Sample, view: View, *, answers: bool) -> Layout:
-        """The layout of `sample` under `view`; with `answers` the responses are appended (training), without it ends
-        where the model must begin to answer the last turn. Raises `InputError` naming the item.
+        """The layout of `sample` under `view`, with all `answers` (training), or without the last one (generation).
+        Raises `InputError` naming the item.
         """
         try:
             return self._build(sample, view, answers)
@@ -187,11 +183,11 @@ class LayoutBuilder:
         draft: _Draft,
         pieces: Sequence[str],
         turns: Sequence[Turn],
-        images: Sequence[_Shown],
+        images: Sequence[_Picture],
         how: Query,
         answers: bool,
     ) -> None:
-        """Fill the template's `pieces` with images and turns; stops before the last answer unless `answers`."""
+        """Fill the template's `pieces` with images and turns; without `answers`, stop before the last one."""
         role: Role = "template" if draft.spans else "system"
         coming, pictures = iter(turns), iter(images)
         turn, answered = None, False
@@ -207,7 +203,7 @@ class LayoutBuilder:
                     break
                 if turn.drawn is not None:
                     draft.words.ids("response", turn.drawn)
-                    break  # Whether an end-of-turn token belongs to it was decided when it was drawn.
+                    break  # Sampled tokens already have their stop token, if there was one.
                 draft.words.typed("response", turn.item.answers[0])
                 answered = bool(turn.item.answers[0])
             elif images and piece == self.family.image_placeholder:
@@ -218,8 +214,8 @@ class LayoutBuilder:
                 answered = False
 
     def _close(self, draft: _Draft, text: str) -> str:
-        """What is left of the template's text after an answer: up to the end-of-turn token, it is the response, which
-        the model must produce.
+        """Add the template's text up to the end-of-turn token, which the model must generate, to the response. Returns
+        the rest.
         """
         parts = self.family.words.split(text)
         stops = [n for n, (part, special) in enumerate(parts) if special and self._stops(part)]
@@ -235,7 +231,7 @@ class LayoutBuilder:
     def _stops(self, token: str) -> bool:
         return self.family.words.id_of(token) in self.family.stop_ids
 
-    def _image(self, draft: _Draft, shown: _Shown, role: Role) -> None:
+    def _image(self, draft: _Draft, shown: _Picture, role: Role) -> None:
         image = self.family.load_image(shown.path, frame=shown.frame)
         if shown.frame:
             draft.words.template(role, self.family.frame_label(len(draft.media) + 1))
@@ -243,7 +239,7 @@ class LayoutBuilder:
         draft.medium("image", ids, offset, Media("image", shown.path, 0, image.num_tokens, image))
 
     def _sound(self, draft: _Draft, sample: Sample, context: Context) -> None:
-        """The sound that the questions are about, in the first message, before the first question."""
+        """Add the sound that the questions are about, in the first message, before the first question."""
         sound = sample.other_sound if context == "other_sound" else sample.sound
         if sound is None:
             what = "no other item's sound was drawn" if context == "other_sound" else "the item has no sound"
@@ -257,7 +253,7 @@ class LayoutBuilder:
         draft.words.template("sound", after)
 
     def _description(self, draft: _Draft, sample: Sample) -> None:
-        """The sound as text, in the place where the sound itself would stand, and a blank line."""
+        """Add the description of the sound, in the place of the sound, and a blank line."""
         description = sample.turns[0].description
         if not description:
             remedy = "describe its sound first, or take another view"
@@ -265,7 +261,7 @@ class LayoutBuilder:
         draft.words.typed("description", f"{description.strip()}\n\n")
 
     def _audio(self, draft: _Draft, role: Role, sound: Sound, heard: Heard, record: str, remedy: str) -> None:
-        """Placeholders for what is heard of a file."""
+        """Add placeholders for an audio file."""
         assert self.audio_tokens is not None
         try:
             count = self.audio_tokens(sound.num_samples)
@@ -298,7 +294,7 @@ class LayoutBuilder:
         if self.audio_tokens is None:
             raise InputError("the model has no ears, so it cannot be asked by speech", remedy="give `ears`")
         draft.words.typed("query", turn.item.instruction)
-        # Independent turns count their clips as if they were asked alone.
+        # Independent turns number their clips as if each turn were asked alone.
         first = draft.starts[-1] if draft.starts else 0
         number = 1 + sum(medium.kind == "audio" and medium.start >= first for medium in draft.media)
         before, after = self.family.around_clip(number)
@@ -310,7 +306,7 @@ class LayoutBuilder:
         draft.words.typed("query", turn.suffix)
 
     def _pieces(self, num_turns: int, num_images: int) -> list[str]:
-        """The chat template around `num_turns` turns, cut at the queries, the answers and the image placeholders."""
+        """The chat template for `num_turns` turns, cut at the queries, the answers and the image placeholders."""
         key = (num_turns, num_images)
         if key not in self._templates:
             text = self.family.render([_QUERY] * num_turns, [_ANSWER] * num_turns, num_images)
@@ -327,7 +323,7 @@ class LayoutBuilder:
         return self._templates[key]
 
     def _check_ids(self, pieces: Sequence[str]) -> None:
-        """Raise `InputError` where the pieces, put together, have other ids than the template's whole text."""
+        """Raise `InputError` if the joined pieces have other ids than the template's whole text."""
         words = {_QUERY: "one two", _ANSWER: "three"}
         ids: list[int] = []
         text: RunningText[Role] = RunningText(self.family.words, lambda _, some: ids.extend(some))
@@ -348,11 +344,11 @@ class LayoutBuilder:
 
 
 def shared_prefix(layouts: Sequence[Layout], *, with_audio: bool) -> int:
-    """Length of the longest start that all `layouts` have in common and that may be computed once.
+    """Length of the longest common start of all `layouts` that can be computed once.
 
-    Ids and media must agree; a media run is never cut; and it ends before the token that predicts the first response,
-    because that token's hidden state belongs to each view. Without `with_audio` it also ends before the first clip:
-    ears that are being trained need a gradient through everything after it.
+    Ids and media must agree, and no media run is cut. The prefix ends before the token that predicts the first
+    response, because every view needs that token's hidden state. Without `with_audio` it also ends before the first
+    clip: ears in training need a gradient through everything after it.
     """
     limit = min(layout.prompt_stop for layout in layouts) - 1
     first = layouts[0]
@@ -361,9 +357,7 @@ def shared_prefix(layouts: Sequence[Layout], *, with_audio: bool) -> int:
         length += 1
     for layout in layouts:
         for n, medium in enumerate(layout.media):
-            same = all(
-                n < len(other.media) and _same_media(medium, other.media[n]) for other in layouts if other is not layout
-            )
+            same = all(n < len(other.media) and _identity(medium) == _identity(other.media[n]) for other in layouts)
             if medium.start < length and (
                 not same or medium.stop > length or (medium.kind == "audio" and not with_audio)
             ):
@@ -371,19 +365,15 @@ def shared_prefix(layouts: Sequence[Layout], *, with_audio: bool) -> int:
     return max(length, 0)
 
 
-def _same_media(a: Media, b: Media) -> bool:
-    return _identity(a) == _identity(b)
-
-
 def _identity(medium: Media) -> tuple[object, ...]:
-    """What makes the features of a medium: not only its file, but what of it is heard."""
+    """Everything that a medium's features and place depend on."""
     return medium.kind, medium.source, medium.start, medium.stop, medium.heard, medium.num_samples
 
 
-def _images(sample: Sample, context: Context) -> tuple[_Shown, ...]:
-    """What is shown: the image if there is one, or the frames of the video, each as an image."""
+def _images(sample: Sample, context: Context) -> tuple[_Picture, ...]:
+    """The image if there is one, or the frames of the video."""
     if context == "video" and not sample.frames:
         raise InputError("the item has no video", record=sample.key, remedy="name its video, or take another view")
     if context == "video":
-        return tuple(_Shown(path, frame=True) for path in sample.frames)
-    return (_Shown(sample.image, frame=False),) if context == "image" and sample.image is not None else ()
+        return tuple(_Picture(path, frame=True) for path in sample.frames)
+    return (_Picture(sample.image, frame=False),) if context == "image" and sample.image is not None else ()

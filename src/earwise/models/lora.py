@@ -10,28 +10,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from earwise.errors import InputError
 from earwise.io.loading import check_tensors
+from earwise.models.saving import save_tensors
 
 if TYPE_CHECKING:
     from peft import LoraConfig
 
 _WEIGHTS = "adapter_model.safetensors"
 _PEFT = "base_model.model."
-"""What `peft` puts before the name that a module has in the model which it wraps."""
+"""The prefix that `peft` gives the module names of a wrapped model."""
 
 
 class Lora:
-    """Low-rank updates beside the decoder's linear layers: B A x times alpha / rank. B begins at 0, so that a fresh
-    one changes nothing.
+    """Low-rank updates of the decoder's linear layers: B A x times alpha / rank. B starts at 0, so a fresh update
+    changes nothing.
 
-    The layers are replaced in place, so the decoder is called as before. Files are those that `peft` writes for the
-    whole model: `PeftModel.from_pretrained` loads them onto the base as transformers reads it.
+    The layers are replaced in place. The files are those that `peft` writes for the whole model, so
+    `PeftModel.from_pretrained` loads them onto the base as transformers reads it.
     """
 
     def __init__(self, backbone: PreTrainedModel, config: LoraConfig) -> None:
@@ -44,7 +44,7 @@ class Lora:
         self.layers = [module for module in backbone.modules() if isinstance(module, LoraLayer)]
         self.requires_grad_(False)
         for parameter in self.parameters():
-            parameter.data = parameter.data.float()  # whatever the base is in
+            parameter.data = parameter.data.float()
 
     @classmethod
     def fresh(
@@ -67,9 +67,9 @@ class Lora:
 
     @classmethod
     def load(cls, backbone: PreTrainedModel, folder: Path, whole: PreTrainedModel) -> Lora:
-        """Read what `save` wrote for `backbone` as a part of `whole`, or the same with names that begin in the decoder.
+        """Read what `save` wrote for `backbone` as a part of `whole`. Names may also begin in the decoder.
 
-        Raises `InputError` where the tensors are not those of the decoder's layers.
+        Raises `InputError` for tensors that do not belong to the decoder's layers.
         """
         check_peft()
         from peft import LoraConfig, set_peft_model_state_dict
@@ -85,18 +85,12 @@ class Lora:
         return lora
 
     def save(self, folder: Path, whole: PreTrainedModel, *, base: str, revision: str | None) -> None:
-        """Write `adapter_config.json` and `adapter_model.safetensors`, for the model `whole` that the decoder is a part
-        of and that came from `base`.
+        """Write `adapter_config.json` and `adapter_model.safetensors` for `whole`, the model around the decoder, which
+        was loaded from `base`.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         prefix, state = _prefix(whole, self.backbone), _state(self.backbone)
-        weights = {f"{prefix}{name}": value.contiguous() for name, value in state.items()}
-        try:
-            save_file(weights, folder / _WEIGHTS)
-        except SafetensorError as error:
-            what = f"cannot write: {error}"
-            raise InputError(what, file=folder / _WEIGHTS, remedy="make room, then run again") from error
-        # A tower may have layers of the same names, so the decoder is named, too.
+        save_tensors({f"{prefix}{name}": value for name, value in state.items()}, folder / _WEIGHTS)
+        # The pattern includes the decoder's name, because a tower may have layers of the same names.
         names = "|".join(sorted({name.partition(".lora_")[0].rpartition(".")[2] for name in state}))
         config = copy.copy(self.config)
         config.target_modules = rf"{re.escape(prefix.removeprefix(_PEFT))}.*\.({names})"
@@ -110,18 +104,18 @@ class Lora:
                 yield from getattr(layer, name).parameters()
 
     def requires_grad_(self, trained: bool = True) -> None:
-        """Whether the updates are trained."""
+        """Train the updates, or freeze them."""
         for parameter in self.parameters():
             parameter.requires_grad_(trained)
 
     def train(self, mode: bool = True) -> None:
-        """Turn the dropout of the updates on or off; nothing else in the decoder drops out."""
+        """Turn the dropout of the updates on or off; the rest of the decoder never drops out."""
         for layer in self.layers:
             layer.lora_dropout.train(mode)
 
     @contextmanager
     def switched_off(self) -> Iterator[None]:
-        """Inside, the decoder is the frozen one that it was before."""
+        """Inside, the decoder runs without the updates."""
         trained = [(parameter, parameter.requires_grad) for parameter in self.parameters()]
         for layer in self.layers:
             layer.enable_adapters(False)
@@ -130,25 +124,25 @@ class Lora:
         finally:
             for layer in self.layers:
                 layer.enable_adapters(True)
-            for parameter, flag in trained:  # `peft` changes it at every switch
+            for parameter, flag in trained:  # `peft` changes them at every switch
                 parameter.requires_grad_(flag)
 
 
 def _state(backbone: PreTrainedModel) -> dict[str, Tensor]:
-    """A and B of every layer, by peft's names. Left to itself, peft would ask the hub whether the vocabulary grew."""
+    """A and B of every layer, by peft's names. By default, peft would ask the hub whether the vocabulary grew."""
     from peft import get_peft_model_state_dict
 
     return dict(get_peft_model_state_dict(backbone, save_embedding_layers=False))
 
 
 def _prefix(whole: PreTrainedModel, backbone: PreTrainedModel) -> str:
-    """What `peft` writes before the name that a tensor has in the decoder."""
+    """The prefix that `peft` gives the names of the decoder's tensors."""
     return _PEFT + "".join(f"{name}." for name, module in whole.named_modules() if module is backbone and name)
 
 
 def check_peft() -> None:
     """Raise `InputError` where `peft` is not installed."""
     try:
-        import peft  # noqa: F401 - only whether it is there
+        import peft  # noqa: F401
     except ImportError:
         raise InputError("LoRA needs the package `peft`", remedy="pip install 'earwise[peft]'") from None

@@ -25,22 +25,21 @@ def bucket_frames(num_samples: int) -> int:
 
 
 def log_mels(waveforms: Sequence[Tensor], extractor: WhisperFeatureExtractor) -> Tensor:
-    """(B, M, max P) log-mels; frames beyond a clip's own bucket are exactly 0, which is what a convolution pads with.
+    """(B, M, max P) log-mels; frames beyond a clip's own bucket are exactly 0, like a convolution's padding.
 
-    Equal to the first P frames of the published 30-second extractor, because every clip is followed by silence here
-    too, so a clip's frames do not depend on the clips beside it.
+    Silence follows every clip, as in the published 30-second extractor. So the result equals the first P frames of that
+    extractor, and a clip's frames do not depend on the rest of the batch.
     """
     buckets = torch.tensor([bucket_frames(len(w)) for w in waveforms])
     longest = int(buckets.max())
-    # One more window of silence than needed: the last frames look beyond the bucket, and must see silence, not a
-    # mirror.
+    # The last frames reach beyond the bucket. One more window of silence keeps stft's mirrored padding out of them.
     padded = torch.zeros(len(waveforms), longest * HOP + 2 * extractor.n_fft)
     for row, waveform in zip(padded, waveforms, strict=True):
         row[: len(waveform)] = waveform
     window = torch.hann_window(extractor.n_fft)
     spectrum = torch.stft(padded, extractor.n_fft, HOP, window=window, return_complex=True)[..., :longest]
     filters = torch.as_tensor(extractor.mel_filters, dtype=torch.float32)
-    power = spectrum.real.square() + spectrum.imag.square()  # abs() would take a root that is squared again, slowly
+    power = spectrum.real.square() + spectrum.imag.square()  # abs() would take a root only to square it again
     mels = (filters.T @ power).clamp(min=1e-10).log10()
     mels = torch.maximum(mels, mels.amax(dim=(1, 2), keepdim=True) - 8.0)
     inside = torch.arange(longest) < buckets[:, None]

@@ -1,5 +1,5 @@
-"""A base model with ears, given or its own. The base stays bit-for-bit what it was: what is trained and saved are ears
-and, where asked for, LoRA in the decoder, or the decoder itself.
+"""A base model with given ears or its own. The base stays bit-for-bit unchanged. Ears are trained and saved and, if the
+recipe asks for it, LoRA in the decoder or the decoder itself.
 
 Shapes: B samples, L tokens, H width, V vocabulary, N response tokens of a batch, K decoder layers + 1.
 """
@@ -22,34 +22,35 @@ from earwise.models.clip_inputs import clip_inputs
 from earwise.models.decode import greedy, require
 from earwise.models.decoder import Decoder
 from earwise.models.ears import Ears
-from earwise.models.families import Family, OwnEars, load_family, read_description
+from earwise.models.families import Family, OwnEars, load_family
 from earwise.models.families.base import ImageInput
 from earwise.models.image_attention import image_attention
 from earwise.models.kept_pictures import KeptPictures, KeyValues
 from earwise.models.layout import Layout, LayoutBuilder
 from earwise.models.lora import Lora
 from earwise.models.sample import Sample
+from earwise.models.saving import read_description
 from earwise.models.segments import segment_masks
 from earwise.models.states import Ask, AudioStates, Hearing, States
 from earwise.records import View
 
 Pictures = dict[tuple[int, ...], Tensor]
-"""Features of images that views of one batch show alike, by the identities of these images."""
+"""Features of the images that views of one batch share, by the identities of these images."""
 
 _PLAIN: Final = Ask()
 _LORA = "lora"
-"""Folder beside the ears that holds the LoRA."""
+"""Folder of the LoRA, beside the ears."""
 _DECODER = "decoder"
-"""Folder beside the ears that holds a decoder that was trained whole."""
+"""Folder of a fully trained decoder, beside the ears."""
 
 
 class OmniModel(nn.Module):
-    """A base model and, where it does not hear natively, optionally ears.
+    """A base model and, unless it hears natively, optional ears.
 
     Args:
         family: the loaded base in its adapter.
-        ears: None for the base alone, and for one that hears by itself.
-        base: folder or hub id that the base came from, and its revision; saved with the ears.
+        ears: None for the base alone, and for a base that hears natively.
+        base: folder or hub id of the base, and its revision; saved with the ears.
     """
 
     def __init__(self, family: Family, ears: Ears | None, *, base: str, revision: str | None = None) -> None:
@@ -61,12 +62,13 @@ class OmniModel(nn.Module):
         self.ears: Hearing | None = family.hearing(ears)
         self.lora: Lora | None = None
         self.decoder: Decoder | None = None
-        """Of a model whose decoder is trained whole, or was."""
+        """Only for a model whose decoder is, or was, fully trained."""
         self.aids = nn.ModuleDict()
-        """Modules that terms train beside the model, by the term's name: saved with a training, not with the model.
-        They are run inside `forward`, so that engines of several processes see their gradients."""
+        """Modules that terms train beside the model, by the term's name; saved with a checkpoint, not with the model.
+        They run inside `forward`, so that DDP and FSDP2 see their gradients.
+        """
         self.kept: KeptPictures | None = None
-        """Where a training keeps what frozen parts make of its pictures; None makes it in each step."""
+        """Keeps the outputs of frozen parts for a training run's pictures; None computes them in each step."""
         self.origin = (base, revision)
         self.layouts = LayoutBuilder(family, self.ears.num_tokens if self.ears is not None else None)
         self.base.requires_grad_(False)
@@ -82,7 +84,7 @@ class OmniModel(nn.Module):
         dtype: torch.dtype = torch.float32,
         trust_remote_code: bool = False,
     ) -> OmniModel:
-        """Load a base from a folder or hub id, and what was added to it: `Ears`, or a folder that `save_ears` wrote."""
+        """Load a base from a folder or hub id. `ears` are `Ears`, or a folder that `save_ears` wrote."""
         adapter = load_family(base, family=family, revision=revision, dtype=dtype, trust_remote_code=trust_remote_code)
         if not isinstance(ears, str | Path):
             return cls(adapter, ears, base=base, revision=revision)
@@ -100,9 +102,7 @@ class OmniModel(nn.Module):
         return model
 
     def save_ears(self, folder: Path | str) -> None:
-        """Write what was added to the base or trained of it (ears, LoRA, the decoder), with the base's name and
-        revision.
-        """
+        """Write everything that was added or trained (ears, LoRA, decoder), with the base's name and revision."""
         if self.ears is None:
             raise EarwiseError("the model has no ears to save")
         self.ears.save(Path(folder), base=self.origin[0], revision=self.origin[1])
@@ -113,25 +113,25 @@ class OmniModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the base lives."""
+        """Device of the base."""
         return self.family.head_weight.device
 
     @property
     def base_is_frozen(self) -> bool:
-        """Whether nothing of the base is trained; ears of its own do not count, they feed only what hears."""
+        """Whether no part of the base is trained, apart from ears of its own."""
         own = {id(p) for p in self.ears.parameters()} if self.ears is not None else set()
         return not any(p.requires_grad and id(p) not in own for p in self.base.parameters())
 
     @property
     def tower_is_frozen(self) -> bool:
-        """Whether nothing is trained that images go through before they are embedded."""
+        """Whether no part is trained that images go through before they are embedded."""
         rest = [self.family.backbone, self.family.embed, *([self.ears] if self.ears is not None else [])]
         own = {id(self.family.head_weight), *(id(p) for part in rest for p in part.parameters())}
         return not any(p.requires_grad and id(p) not in own for p in self.base.parameters())
 
     @property
     def no_shared_prefix(self) -> str | None:
-        """Why a prefix that views share cannot be computed once in training; None where it can, exactly."""
+        """Why training cannot compute a shared prefix once; None if it can, exactly."""
         if not self.base_is_frozen and self.lora is not None:
             return "LoRA is trained: a gradient flows through the student's prefix, and the teacher's has no adapter"
         if not self.base_is_frozen:
@@ -139,8 +139,8 @@ class OmniModel(nn.Module):
         return self.family.no_shared_prefix
 
     def train(self, mode: bool = True) -> Self:
-        """As in torch, but a base stays in evaluation mode where it is frozen, has LoRA or has its decoder trained: it
-        is the teacher too, so it must not drop out.
+        """As in torch, except that a base stays in evaluation mode if it is frozen, has LoRA or has its decoder
+        trained: it is also the teacher, so it must not drop out.
         """
         super().train(mode)
         if self.base_is_frozen or self.lora is not None or self.decoder is not None:
@@ -150,13 +150,14 @@ class OmniModel(nn.Module):
         return self
 
     def forward(self, batch: ViewBatch, passes: Mapping[str, Ask] | None = None) -> dict[str, States]:
-        """States of every view of the batch; `passes` says by view what is asked of it. A view that it does not name
-        yields its last states, without a gradient. A batch may hold only some of the views that `passes` names.
+        """States of every view of the batch. `passes` requests states by view; other views return their last states,
+        without a gradient. The batch need not hold every view of `passes`.
 
-        The views beside those that are learned from are their teachers: with LoRA, they are computed without it; a
-        decoder that is trained whole is its own teacher, as it is at this step.
-        Raises `EarwiseError` when a shared prefix or attention is asked for while gradient checkpointing is on: Hugging
-        Face models then drop the cache without an error, and run layers twice.
+        Views without gradients are the teachers of those with gradients: they are computed without LoRA. A fully
+        trained decoder is its own teacher, with its current weights.
+
+        Raises `EarwiseError` if a shared prefix or attention is requested while gradient checkpointing is on, because
+        Hugging Face models then silently drop the cache and run layers twice.
         """
         passes = passes or {}
         if batch.prefix is not None and torch.is_grad_enabled():
@@ -185,7 +186,7 @@ class OmniModel(nn.Module):
         return self.kept.prefix(prefix) if self.kept is not None else self.prefix(prefix)
 
     def prefix(self, prefix: Pass) -> KeyValues:
-        """What the tokens of `prefix` leave in the decoder, without a gradient."""
+        """The keys and values of the tokens of `prefix`, without a gradient."""
         with torch.no_grad():
             cache = DynamicCache(config=self.family.backbone.config)
             self.decode(self.embed(prefix, self.ears), prefix.mask, prefix.positions, cache)
@@ -193,7 +194,9 @@ class OmniModel(nn.Module):
 
     @property
     def _checkpoints_gradients(self) -> bool:
-        """The flag that Hugging Face models set in their modules; the name of the property over it has changed."""
+        """Whether gradient checkpointing is on; read from the modules, because the model's property has changed its
+        name.
+        """
         return self.base.training and any(
             getattr(part, "gradient_checkpointing", False) for part in self.base.modules()
         )
@@ -228,9 +231,9 @@ class OmniModel(nn.Module):
         return states
 
     def embed(self, view: Pass, ears: Hearing | None, seen: Pictures | None = None) -> Tensor:
-        """(B, L, H) input embeddings with the features of images and of clips, as heard by `ears`, in their places.
+        """(B, L, H) input embeddings, with the features of images and of clips, as `ears` hear them, in their places.
 
-        Features of images are taken from `seen` and left there, for other views of the same batch.
+        Image features are reused from `seen`, and stored there for other views of the same batch.
         """
         embeds = self.family.embed(view.ids)
         if view.images:
@@ -243,13 +246,13 @@ class OmniModel(nn.Module):
         return embeds
 
     def _features(self, images: Sequence[ImageInput], seen: Pictures) -> Tensor:
-        """(image tokens, H) of `images`, encoded once for all views where no gradient is to flow through them."""
+        """(image tokens, H) of `images`, encoded once for all views unless gradients flow through them."""
         if self.kept is not None and self.tower_is_frozen:
             return self.kept.features(images)
         key = tuple(map(id, images))
         if key not in seen:
             features = self.family.encode_images(images)
-            if features.requires_grad or not torch.is_grad_enabled():  # The student's own may need their graph.
+            if features.requires_grad or not torch.is_grad_enabled():  # Each student view needs its own graph.
                 return features
             seen[key] = features
         return seen[key]
@@ -263,10 +266,10 @@ class OmniModel(nn.Module):
         *,
         output_hidden_states: bool = False,
     ) -> BaseModelOutputWithPast:
-        """Run the decoder without its head on (B, L, H) embeddings that follow what `cache` holds.
+        """Run the decoder without its head on (B, L, H) embeddings that follow the tokens in `cache`.
 
-        `mask` is (B, cached + L), or (B, 1, L, L) and added to the attention scores, or such ones by kind of layer;
-        `positions` is (D, B, L).
+        `mask` is (B, cached + L), or (B, 1, L, L) to be added to the attention scores, or a dict of these by kind of
+        layer. `positions` is (D, B, L).
         """
         return self.family.backbone(
             inputs_embeds=embeds,
@@ -285,7 +288,7 @@ class OmniModel(nn.Module):
     def generate_views(
         self, items: Sequence[Sample], *, views: Sequence[View], max_new_tokens: int = 32, share_prefix: bool = True
     ) -> dict[View, list[str]]:
-        """As `generate`, under several views of the same items on top of one shared prefix: one list per view."""
+        """As `generate`, under several views of the same items with one shared prefix; one list per view."""
         layouts: dict[str, list[Layout]] = {
             view: [self.layouts.build(item, view, answers=False) for item in items] for view in views
         }
@@ -302,14 +305,16 @@ class OmniModel(nn.Module):
 
 
 def _placed(embeds: Tensor, where: Tensor, features: Tensor) -> Tensor:
-    """`embeds` with (n, H) `features` at the n positions of the mask `where`; without the check, some could be lost."""
+    """`embeds` with (n, H) `features` at the n positions of the mask `where`. `masked_scatter` alone would drop extra
+    ones.
+    """
     if len(features) != (places := int(where.sum())):
         raise EarwiseError(f"{len(features)} features of images or clips for {places} places in the input")
     return embeds.masked_scatter(where[..., None], features.to(embeds.dtype))
 
 
 def _at(where: Tensor, out: BaseModelOutputWithPast) -> Tensor:
-    """(K, n, H) every layer's states at the n positions of the mask `where`, (B, L)."""
+    """(K, n, H) states of every layer at the n positions of the mask `where`, (B, L)."""
     return torch.stack([hidden[where] for hidden in out.hidden_states or ()])
 
 
@@ -322,7 +327,7 @@ def _check_origin(folder: Path, family: Family, base: str) -> None:
 
 
 def fresh_cache(past: KeyValues, family: Family) -> DynamicCache:
-    """A cache object of its own over the same tensors: passes extend it without touching one another."""
+    """A new cache over the tensors of `past`, so that several passes can extend it independently."""
     cache = DynamicCache(config=family.backbone.config)
     for layer, (keys, values) in zip(_layers(cache), past, strict=False):
         layer.lazy_initialization(keys, values)
@@ -331,5 +336,5 @@ def fresh_cache(past: KeyValues, family: Family) -> DynamicCache:
 
 
 def _layers(cache: DynamicCache) -> list[DynamicLayer]:
-    """The cache's layers; `Family.no_shared_prefix` has made sure that all of them keep every key."""
+    """The cache's layers; `Family.no_shared_prefix` ensures that all of them keep every key."""
     return cast(list[DynamicLayer], cache.layers)

@@ -1,6 +1,6 @@
-"""Safetensors files by their headers: whether all that they promise is there, without reading a weight.
+"""Checks of safetensors files by their headers, without reading a weight.
 
-A file is 8 bytes of length, so many bytes of JSON (name -> type, shape, place), then the data.
+A file is 8 bytes with the header's length, the header in JSON (name -> type, shape, place), then the data.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BITS: Final = {
     "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
 }  # fmt: skip
 _LONGEST_HEADER: Final = 100_000_000
-"""Bytes; the format's own limit."""
+"""Bytes, the limit of the format."""
 _AGAIN: Final = "fetch or write the file again"
 
 
@@ -35,8 +35,8 @@ class _Place(NamedTuple):
 
 
 def read_shapes(path: Path) -> Shapes:
-    """The tensors of one file. Raises `InputError` for one that is missing, no safetensors file, truncated or too long,
-    or whose header does not fit its data.
+    """The tensors of one file. Raises `InputError` for a file that is missing, truncated, too long or no safetensors
+    file, and for a header that does not fit the data.
     """
     if not path.is_file():
         raise InputError("no such file", file=path, remedy=_AGAIN)
@@ -46,9 +46,9 @@ def read_shapes(path: Path) -> Shapes:
     except OSError as error:
         raise InputError(f"cannot read: {error.strerror}", file=path) from None
     places, shapes = [], {}
-    for name, told in header.items():
+    for name, entry in header.items():
         if name != "__metadata__":
-            shape, place = _tensor(name, told, path)
+            shape, place = _tensor(name, entry, path)
             shapes[name] = shape
             places.append(place)
     _check_places(sorted(places), size - 8 - _length(path), path)
@@ -57,7 +57,7 @@ def read_shapes(path: Path) -> Shapes:
 
 def read_weights_of(folder: Path) -> Shapes:
     """The tensors of a model folder, in one file or in the shards of its index. Raises `InputError` as `read_shapes`,
-    and for weights in another form, an index without its shards, and shards that lack what the index promises.
+    and for weights of another format, missing shards, and shards that lack tensors of the index.
     """
     if (folder / WHOLE).is_file():
         return read_shapes(folder / WHOLE)
@@ -110,11 +110,11 @@ def _header(path: Path, size: int) -> dict[str, Any]:
     return header
 
 
-def _tensor(name: str, told: Any, path: Path) -> tuple[tuple[int, ...], _Place]:
+def _tensor(name: str, entry: Any, path: Path) -> tuple[tuple[int, ...], _Place]:
     try:
-        shape, (start, stop) = tuple(told["shape"]), told["data_offsets"]
+        shape, (start, stop) = tuple(entry["shape"]), entry["data_offsets"]
         whole = all(type(n) is int and n >= 0 for n in (*shape, start, stop))
-        fits = whole and (stop - start) * 8 == math.prod(shape) * _BITS[told["dtype"]]
+        fits = whole and (stop - start) * 8 == math.prod(shape) * _BITS[entry["dtype"]]
     except (KeyError, TypeError, ValueError):
         fits = False
     if not fits:
@@ -123,7 +123,7 @@ def _tensor(name: str, told: Any, path: Path) -> tuple[tuple[int, ...], _Place]:
 
 
 def _check_places(places: list[_Place], there: int, path: Path) -> None:
-    """Tensors lie one behind the other without gaps, from the first byte to the last."""
+    """Check that the tensors fill the data from the first byte to the last, without gaps or overlaps."""
     end = 0
     for place in places:
         if place.start != end:
@@ -136,17 +136,17 @@ def _check_places(places: list[_Place], there: int, path: Path) -> None:
 
 def _sharded(folder: Path) -> Shapes:
     index = folder / INDEX
-    told = read_object(index, most_bytes=200_000_000).get("weight_map")
-    if not isinstance(told, dict) or not told or not all(isinstance(name, str) for name in told.values()):
+    shard_of = read_object(index, most_bytes=200_000_000).get("weight_map")
+    if not isinstance(shard_of, dict) or not shard_of or not all(isinstance(name, str) for name in shard_of.values()):
         raise InputError("has no weight_map", file=index, remedy=_AGAIN)
     shapes: Shapes = {}
-    for name in sorted(set(told.values())):
+    for name in sorted(set(shard_of.values())):
         if Path(name).name != name:
             raise InputError(f"names a shard that is no file of the folder: {name!r}", file=index, remedy=_AGAIN)
         if not (folder / name).is_file():
             raise InputError(f"the shard {name} is missing", file=index, remedy="fetch it as well")
         found = read_shapes(folder / name)
-        lacking = [tensor for tensor, shard in told.items() if shard == name and tensor not in found]
+        lacking = [tensor for tensor, shard in shard_of.items() if shard == name and tensor not in found]
         if lacking:
             raise InputError(f"lacks what {INDEX} promises", file=folder / name, record=min(lacking), remedy=_AGAIN)
         shapes |= found

@@ -1,4 +1,4 @@
-"""What independent turns see of one another: nothing, as if each were asked alone.
+"""Attention masks that hide independent turns from one another, as if each were asked alone.
 
 Shapes: B samples, L tokens.
 """
@@ -13,7 +13,7 @@ from earwise.models.families import Family
 
 
 def segment_mask(mask: Tensor, segments: Tensor, dtype: torch.dtype) -> Tensor:
-    """(B, 1, L, L) added to attention scores: a token sees the shared tokens and its own turn, and nothing later."""
+    """(B, 1, L, L) to add to attention scores: a token sees the earlier tokens of its own turn and the shared ones."""
     length = mask.shape[1]
     earlier = torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
     seen = earlier & mask[:, None] & ((segments[:, None] == 0) | (segments[:, None] == segments[:, :, None]))
@@ -22,10 +22,9 @@ def segment_mask(mask: Tensor, segments: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def segment_masks(family: Family, mask: Tensor, segments: Tensor, dtype: torch.dtype) -> Tensor | dict[str, Tensor]:
-    """`segment_mask` for each kind of layer that the decoder has: in a sliding window, a turn counts what all turns see
-    and itself, as if it stood alone.
+    """`segment_mask` for each kind of decoder layer. A sliding window counts only the shared tokens and the own turn.
 
-    Raises `EarwiseError` for layers of other kinds.
+    Raises `EarwiseError` for layers with neither full nor sliding attention.
     """
     whole = segment_mask(mask, segments, dtype)
     if not family.forgets:
@@ -41,7 +40,7 @@ def segment_masks(family: Family, mask: Tensor, segments: Tensor, dtype: torch.d
 
 
 def turn_places(mask: Tensor, segments: Tensor) -> Tensor:
-    """(B, L) how many tokens stand before each one in its own turn and in what all turns see."""
+    """(B, L) number of tokens before each token, counting only its own turn and the shared tokens."""
     index = torch.arange(mask.shape[1], device=mask.device).expand_as(segments)
     begins = torch.nn.functional.pad(segments[:, 1:] != segments[:, :-1], (1, 0))
     begin = torch.where(begins, index, 0).cummax(1).values

@@ -6,12 +6,12 @@ from importlib.resources import files
 from pathlib import Path
 
 SHIPPED = Path(str(files("earwise"))) / "micro" / "models"
-"""Their folder."""
+"""Folder of these models."""
 TRAINING = "training.json"
-"""File beside a shipped encoder that tells how it was trained: its speakers cannot be test voices any more."""
+"""Describes the training of a shipped encoder. Its training voices must not become test voices."""
 
 
 def model_folder(name: str) -> str:
-    """The folder of a model that comes with the package, or `name` as it is: a folder or a hub id."""
+    """The folder of a shipped model; any other `name` (a folder or a hub id) is returned unchanged."""
     shipped = SHIPPED / name
     return str(shipped) if name and shipped.is_dir() else name

@@ -1,4 +1,4 @@
-"""What can be asked of one pass through a model, and what it answers.
+"""What one pass through a model is asked for, and what it returns.
 
 Shapes: H width, N response tokens of a batch, A audio positions, K decoder layers + 1.
 """
@@ -21,28 +21,27 @@ Hearing = Ears | OwnEars
 
 @dataclass(frozen=True)
 class Wants:
-    """What is wanted of one pass. `a | b` serves both: every field has a type with `|`, or is None for nothing."""
+    """The states that one pass must return. `a | b` asks for both: each field supports `|`, or is None for nothing."""
 
     hidden: bool = True
-    """Whether `States.hidden` is needed; where it is not, words that a server lists serve as well
+    """Whether `States.hidden` is read. A server, which returns only likely words, can teach without it
     (`distil.server_teacher`)."""
     layers: frozenset[int] = frozenset()
-    """Numbers, from 1, of the layers that are read in `States.layers`."""
+    """Numbers, from 1, of the layers of `States.layers` that are read."""
     audio: bool = False
     """Whether `States.audio` is read."""
     inputs: bool = False
     """Whether `States.inputs` is read."""
     attention: AttentionAsk | None = None
-    """What is read of `States.attention`."""
+    """The part of `States.attention` that is read."""
 
     @property
     def of_decoder(self) -> bool:
-        """Whether anything is wanted that the decoder makes, and not only what goes into it."""
+        """Whether the decoder must run; `inputs` alone needs only its input embeddings."""
         return self != Wants(hidden=False, inputs=self.inputs)
 
     def __or__(self, other: Wants) -> Wants:
-        """What serves both."""
-        return Wants(**{one.name: _either(getattr(self, one.name), getattr(other, one.name)) for one in fields(self)})
+        return Wants(**{f.name: _either(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)})
 
 
 def _either(one: Any, other: Any) -> Any:
@@ -53,18 +52,18 @@ def _either(one: Any, other: Any) -> Any:
 
 @dataclass(frozen=True)
 class Ask:
-    """How one pass is computed, and what is wanted of it."""
+    """How one pass is computed, and what it returns."""
 
     wants: Wants = Wants()
     learn: bool = False
-    """Whether gradients flow through it."""
+    """Whether gradients flow through the pass."""
     ears: Hearing | None = None
-    """What it is heard with in place of the model's own ears, such as a snapshot of them."""
+    """Used in place of the model's own ears, for example a snapshot of them."""
 
 
 @dataclass
 class AudioStates:
-    """What one view yields at the positions of clips and sounds."""
+    """States of one view at the positions of clips and sounds."""
 
     layers: Tensor
     """(K, A, H) every layer's output at the A audio positions of the batch, row after row, as in `States.layers`."""
@@ -76,20 +75,20 @@ class AudioStates:
 
 @dataclass
 class States:
-    """What one view of a batch yields at the positions that predict response tokens."""
+    """States of one view of a batch at the positions that predict response tokens."""
 
     hidden: Tensor
-    """(N, H) after the final norm: multiply with the head for logits."""
+    """(N, H) after the final norm; times the head gives logits."""
     layers: Tensor | None
     """(K, N, H) every layer's output, embeddings first, the last one after the final norm; None unless asked for."""
     targets: Tensor
     """(N,) the response tokens."""
     audio: AudioStates | None = None
-    """None unless asked for, and for a view that lets nothing be heard."""
+    """None unless asked for, and for a view without clips or sounds."""
     aided: dict[str, Tensor] = field(default_factory=dict)
-    """What the modules in `OmniModel.aids` make of `layers`; of views that are learned from."""
+    """Outputs of the modules in `OmniModel.aids` for `layers`; only of passes with gradients."""
     turns: Tensor | None = None
-    """(N,) which response of the batch each token belongs to, counted from 0; of the model's own passes."""
+    """(N,) number, from 0, of each token's response in the batch; None where no `Pass` was run."""
     attention: ImageAttention | None = None
     inputs: ClipInputs | None = None
     """Both None unless asked for."""

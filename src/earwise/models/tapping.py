@@ -1,7 +1,7 @@
-"""What stands between a decoder's attention layers and the attention function that they call.
+"""A tap between a decoder's attention layers and the attention function that they call.
 
-`tapping` hands the queries and keys of chosen layers to a function and then calls the attention function as it would
-have been called: the model's output is the same, bit for bit.
+`tapping` passes the queries and keys of chosen layers to a function and then calls the attention function with
+unchanged arguments. The model's output stays the same, bit for bit.
 
 Shapes: B samples, S of them, L tokens of the pass, C keys (cached ones first), r rows, H query heads, G groups of them
 per key head, D head width.
@@ -21,8 +21,9 @@ from transformers import PreTrainedModel
 from earwise.errors import InputError
 
 Take = Callable[[nn.Module, Tensor, Tensor, Tensor | None, float], None]
-"""Given the attention module, its queries (B, H, L, D) and keys (B, H / G, C, D), both after the rotary embedding, the
-mask ((B or 1, 1, L, C), True where a row sees a key or added to the scores; None: causality alone) and the scaling."""
+"""Takes the attention module, its queries (B, H, L, D) and keys (B, H / G, C, D), both after the rotary embedding, the
+mask (B or 1, 1, L, C) and the scaling. The mask is True where a row sees a key, or is added to the scores; None means
+plain causality."""
 
 _IMPLEMENTATIONS = ("eager", "sdpa")
 
@@ -31,8 +32,8 @@ _IMPLEMENTATIONS = ("eager", "sdpa")
 def tapping(decoder: PreTrainedModel, layers: Sequence[nn.Module], take: Take) -> Iterator[None]:
     """Call `take` for every pass through one of `layers`, attention modules of `decoder`, inside the block.
 
-    The tap is put in for the whole process, as Hugging Face keeps its attention functions in one table, and passes
-    everything but these layers on untouched. Raises `InputError` for an implementation other than eager and SDPA.
+    Hugging Face keeps its attention functions in one table, so the tap is installed for the whole process. It ignores
+    all other layers. Raises `InputError` for an implementation other than eager and SDPA.
     """
     name = str(decoder.config._attn_implementation)
     if name not in _IMPLEMENTATIONS:
@@ -52,7 +53,7 @@ def tapping(decoder: PreTrainedModel, layers: Sequence[nn.Module], take: Take) -
 
 
 def attention_layers(decoder: PreTrainedModel, layers: Sequence[int] | None = None) -> list[nn.Module]:
-    """The attention modules of the decoder's layers, or of those named by number from 0."""
+    """The attention modules of all decoder layers, or of those with the given numbers, from 0."""
     every = [cast(nn.Module, layer.self_attn) for layer in cast(nn.ModuleList, decoder.layers)]
     for number in layers or ():
         if not 0 <= number < len(every):
@@ -61,23 +62,24 @@ def attention_layers(decoder: PreTrainedModel, layers: Sequence[int] | None = No
 
 
 def hide_unseen(scores: Tensor, mask: Tensor | None, samples: Sequence[int], rows: Tensor, length: int) -> Tensor:
-    """`scores` (S, H / G, G, r, C) of keys that the `rows` (S, r) of the `samples` do not see become negligible; in
-    place. `mask` is as in `Take`, `length` L.
+    """Hide, in place, the `scores` (S, H / G, G, r, C) of keys that the `rows` (S, r) of the `samples` do not see.
+
+    `mask` is as in `Take`, `length` is L.
     """
-    if mask is None:  # the attention function goes by causality alone: the pass is the last `length` of all tokens
+    if mask is None:  # plain causality: the pass holds the last `length` of all tokens
         columns = torch.arange(scores.shape[-1], device=scores.device)
         hidden = columns > rows[..., None] + (scores.shape[-1] - length)
         return scores.masked_fill_(hidden[:, None, None], float("-inf"))
     which = torch.tensor(samples if mask.shape[0] > 1 else [0] * len(samples), device=rows.device)
-    own = mask[which[:, None], 0, rows][:, None, None, :, : scores.shape[-1]]  # of (S, r, C): never all L rows
+    own = mask[which[:, None], 0, rows][:, None, None, :, : scores.shape[-1]]  # (S, r, C), never all L rows
     return scores.masked_fill_(~own, float("-inf")) if own.dtype == torch.bool else scores.add_(own)
 
 
 def _with_tap(before: Callable | None, chosen: set[nn.Module], take: Take) -> Callable:
     """The attention function `before` with a tap on the layers of `chosen`.
 
-    Plain attention is in no table: each file passes its own as a default, so that is what is called in its place, for
-    other modules too (a vision tower that looks up the same name).
+    Eager attention is not in the table: each file of transformers has its own function. The tap calls that one, also
+    for other modules that look up the same name, such as a vision tower.
     """
 
     def attend(
@@ -92,5 +94,5 @@ def _with_tap(before: Callable | None, chosen: set[nn.Module], take: Take) -> Ca
 
 
 def _scope(attention: nn.Module) -> dict[str, Any]:
-    """Names in the file of an attention class: its table of attention functions, and its plain one."""
+    """The globals of an attention class's file: its table of attention functions, and its eager function."""
     return inspect.unwrap(type(attention).forward).__globals__

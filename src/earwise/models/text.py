@@ -1,9 +1,9 @@
-"""Text to token ids, as the chat template's whole text would give them, and with a person's text never read as markup.
+"""Text to the token ids that the whole rendered conversation would have, without reading typed text as markup.
 
-A chat template writes special tokens; what people write (questions, answers, transcripts, descriptions, prompts) may
-hold the same characters, and must stay characters. So only text of the template is searched for special tokens. The
-text between two of them is encoded in one piece, whoever wrote it: tokenizers join words across the border, and
-SentencePiece-like ones would put a space mark before every piece that is encoded alone.
+A chat template writes special tokens. Typed text (questions, answers, transcripts, descriptions, prompts) may contain
+the same characters, which must stay characters, so only the template's text is searched for special tokens. All text
+between two special tokens is encoded in one piece: tokenizers join words across the borders of parts, and
+SentencePiece-like tokenizers would put a space mark before every part that is encoded alone.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from transformers import PreTrainedTokenizerBase
 from earwise.errors import InputError
 
 RoleT = TypeVar("RoleT", bound=str)
-"""What tokens are in a layout."""
+"""The role of tokens in a layout."""
 
 PROBES: Final = ("a", "The", "1")
-"""Beginnings of an answer: what stands before an answer must be encoded alike before one of these."""
+"""Typical beginnings of an answer. The text before an answer must have the same ids before one of these."""
 _MARKUP: Final = re.compile(r"<\|[^\s|]+\|>")
-"""How most models write their markup. Not every tokenizer calls all of it special; tags such as <think> are text."""
+"""Typical markup, which not every tokenizer marks as special. Tags such as <think> are text."""
 _CACHED: Final = 16_384
-"""Texts whose ids are kept: the turns and epochs that come back to a question find them here."""
+"""Number of texts whose ids are cached, for the turns and epochs that use them again."""
 
 
 class TextEncoder:
-    """Encodes text of which no part may become a special token.
+    """Encodes text so that no part of it becomes a special token.
 
     Args:
         tokenizer: any tokenizer of transformers, fast or slow.
-        placeholders: ids that the model's config gives to media; the tokenizer need not call them special.
-        stops: ids that end an answer; those that are ordinary words stay words.
+        placeholders: ids of media in the model's config, also if the tokenizer does not mark them as special.
+        stops: ids that end an answer; ordinary words among them stay words.
     """
 
     def __init__(
@@ -48,28 +48,27 @@ class TextEncoder:
         special |= {one for one in placeholders if one in added or not self._is_word(one)}
         self._unknown = tokenizer.unk_token if _only_unknown(tokenizer) else None
         if self._unknown is not None:
-            special.discard(tokenizer.unk_token_id)  # It stands for characters that the tokenizer does not have.
+            special.discard(tokenizer.unk_token_id)  # It stands for unknown characters of a text.
         self._contents = {content: one for one in sorted(special) if (content := self._content(one))}
         self._markup = _any_of(self._contents)
         self._special = frozenset(special)
         self.anchor = self._anchor()
-        """A special token, to stand for a medium before a text: what comes after it does not begin the sequence."""
+        """A special token that stands in for a medium, so that the text after it does not begin the sequence."""
         self.encode = lru_cache(_CACHED)(self._encode)
-        """`_encode`, which remembers."""
 
     def _content(self, token: int) -> str:
-        """The characters of a token; "" for an id that the tokenizer does not have."""
+        """The characters of a token; "" for an id outside the vocabulary."""
         added = self._tokenizer.added_tokens_decoder.get(token)
         if added is not None:
             return str(added.content)
         return str(self._tokenizer.convert_ids_to_tokens([token])[0] or "") if token < len(self._tokenizer) else ""
 
     def _is_word(self, token: int) -> bool:
-        """Whether an id stands for letters and digits: a config may name one that its tokenizer uses otherwise."""
+        """Whether an id stands for letters or digits: a config may name an id that its tokenizer uses for a word."""
         return self._content(token).strip("▁Ġ").isalnum()
 
     def _anchor(self) -> str:
-        """The end token where it is one by itself, else another special token that is."""
+        """The end token or, if it is not encoded as one id, the first special token that is."""
         end = self._tokenizer.eos_token
         for one in [*([end] if isinstance(end, str) and end in self._contents else []), *self._contents]:
             if self._tokenizer.encode(one, add_special_tokens=False) == [self._contents[one]]:
@@ -81,17 +80,17 @@ class TextEncoder:
         return self._contents[content]
 
     def split(self, text: str) -> list[tuple[str, bool]]:
-        """Text of a chat template, cut at its special tokens: each part, and whether it is one of them."""
+        """Cut the text of a chat template at its special tokens: each part, and whether it is a special token."""
         return [(part, part in self._contents) for part in self._markup.split(text) if part]
 
     def alone(self, text: str) -> list[int]:
-        """Ids of a text that stands within a conversation, whatever stands beside it."""
+        """Ids of a text inside a conversation, independent of its neighbours."""
         return list(self.encode(self.anchor, text, ""))
 
     def _encode(self, before: str, text: str, after: str) -> tuple[int, ...]:
-        """Ids of `text`, which stands between the special tokens `before` and `after`, without theirs; "" for none.
+        """Ids of `text` between the special tokens `before` and `after` ("" for none), without the ids of these two.
 
-        Raises `InputError` for a text that the tokenizer reads as a special token however it is cut.
+        Raises `InputError` if the tokenizer reads a special token in the text however the text is cut.
         """
         if not text:
             return ()
@@ -103,7 +102,7 @@ class TextEncoder:
         return ids
 
     def _between(self, before: str, text: str, after: str) -> tuple[int, ...] | None:
-        """Ids by the tokenizer's usual way; None where it finds a special token in the text."""
+        """Ids from the plain `encode`; None if they contain a special token."""
         if self._unknown is not None and self._unknown in text:
             return None
         ids = self._tokenizer.encode(before + text + after, add_special_tokens=False)
@@ -114,8 +113,8 @@ class TextEncoder:
         return None if self._special.intersection(inside) else tuple(inside)
 
     def _as_characters(self, before: str, text: str) -> tuple[int, ...] | None:
-        """Ids by the tokenizer's own way to split special tokens; None where that does not suffice: a word of the
-        vocabulary may have the characters of a special token, and a text that is encoded alone may begin otherwise.
+        """Ids from the tokenizer's own option to split special tokens. None where it fails: a word of the vocabulary
+        may have the characters of a special token, and a text that is encoded alone may begin with other ids.
         """
         probe = self._tokenizer.encode(PROBES[0], add_special_tokens=False)
         if before and self._tokenizer.encode(before + PROBES[0], add_special_tokens=False)[1:] != probe:
@@ -124,7 +123,7 @@ class TextEncoder:
         return None if self._special.intersection(ids) else tuple(ids)
 
     def _in_parts(self, before: str, text: str, after: str) -> tuple[int, ...]:
-        """Ids of parts, cut behind the first character of whatever looks like a special token."""
+        """Ids of the parts of `text`, cut after the first character of everything that looks like a special token."""
         found = _any_of([*self._contents, self._unknown or ""]).finditer(text)
         cuts = [0, *(match.start() + 1 for match in found), len(text)]
         parts = [text[start:stop] for start, stop in pairwise(cuts) if start < stop]
@@ -140,26 +139,26 @@ class TextEncoder:
 
 
 def _any_of(contents: Iterable[str]) -> re.Pattern[str]:
-    """Finds the longest one of `contents` that begins at a place."""
+    """A pattern for any of `contents`; the longest match wins."""
     longest_first = sorted(filter(None, contents), key=len, reverse=True)
     return re.compile(f"({'|'.join(map(re.escape, longest_first))})" if longest_first else r"(?!)")
 
 
 def _only_unknown(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Whether the token for unknown characters is that and nothing else; many tokenizers name their end token so."""
+    """Whether the unknown token has no other use; many tokenizers use their end token as the unknown token."""
     others = {tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id}
     return isinstance(tokenizer.unk_token, str) and tokenizer.unk_token_id not in others
 
 
 class RunningText(Generic[RoleT]):
-    """A conversation's text as it grows, part by part; `emit` is given the ids of each part with its role.
+    """Encodes a conversation that grows part by part.
 
-    Parts between two special tokens are encoded together. A token that covers the end of one part and the beginning of
-    the next one counts to the next one.
+    Parts between two special tokens are encoded together. A token across the border of two parts belongs to the second
+    part.
 
     Args:
-        encoder: of the model that reads the text.
-        emit: receives a role and ids, in order.
+        encoder: encoder of the model.
+        emit: receives the role and the ids of each part, in order.
     """
 
     def __init__(self, encoder: TextEncoder, emit: Callable[[RoleT, Sequence[int]], None]) -> None:
@@ -167,22 +166,22 @@ class RunningText(Generic[RoleT]):
         self._before = ""
         self._pending: list[tuple[RoleT, str]] = []
         self._context = ""
-        """Text since the last special token whose ids are settled, and these ids."""
+        """The text since the last special token whose ids, `_fixed`, have been emitted."""
         self._fixed: tuple[int, ...] = ()
 
     def typed(self, role: RoleT, text: str) -> None:
-        """Text that a person wrote, or a model: nothing in it is markup."""
+        """Add text without markup, written by a person or generated by a model."""
         if text:
             self._pending.append((role, text))
 
     def markup(self, role: RoleT, token: str) -> None:
-        """A special token that the chat template wrote."""
+        """Add a special token of the chat template."""
         self._settle(token)
         self._emit(role, [self._encoder.id_of(token)])
         self._before, self._context, self._fixed = token, "", ()
 
     def template(self, role: RoleT, text: str) -> None:
-        """Text of the chat template."""
+        """Add text of the chat template."""
         for part, special in self._encoder.split(text):
             if special:
                 self.markup(role, part)
@@ -190,16 +189,16 @@ class RunningText(Generic[RoleT]):
                 self.typed(role, part)
 
     def ids(self, role: RoleT, ids: Sequence[int]) -> None:
-        """Tokens that are no text: placeholders of a medium, or what a model has drawn."""
+        """Add tokens that are not text: placeholders of a medium, or sampled tokens."""
         self._settle("")
         if ids:
             self._emit(role, ids)
             self._before, self._context, self._fixed = self._encoder.anchor, "", ()
 
     def joint(self) -> None:
-        """Settle what came so far: its ids must not depend on what follows, which a model may have to write.
+        """Emit the text so far with ids that do not depend on what follows, because a model may have to generate that.
 
-        A space at the end is left to the first word behind it, as the tokenizer does it.
+        A space at the end joins the next word, as in the tokenizer's own encoding.
         """
         head = self._context + "".join(text for _, text in self._pending)
         ids = self._before_anything(head)
@@ -207,7 +206,7 @@ class RunningText(Generic[RoleT]):
         self._context, self._fixed = head, ids
 
     def fork(self) -> Callable[[], None]:
-        """Come back to this place, where the last joint is, by calling what is returned: another text follows it."""
+        """A function that returns to the last joint, so that another text can follow it."""
         state = self._before, self._context, self._fixed
 
         def back() -> None:
@@ -217,11 +216,11 @@ class RunningText(Generic[RoleT]):
         return back
 
     def settle(self) -> None:
-        """Emit what came so far: something that is no text follows, or nothing."""
+        """Emit the text so far, before something that is not text, or at the end."""
         self._settle("")
 
     def _before_anything(self, head: str) -> tuple[int, ...]:
-        """Ids of `head` that stay what they are before some beginning of an answer."""
+        """The ids of `head`, or of all but its last spaces, that stay the same before some beginning of an answer."""
         encode, whole = self._encoder.encode, self._encoder.encode(self._before, head, "")
         for text in (head.rstrip(" "), head):
             ids = encode(self._before, text, "")
@@ -236,7 +235,7 @@ class RunningText(Generic[RoleT]):
             self._context, self._fixed = "", ()
 
     def _cut(self, ids: tuple[int, ...]) -> None:
-        """Emit what `ids` have beyond what is settled, part by part."""
+        """Emit the part of `ids` that has not been emitted, part by part of the text."""
         if ids[: len(self._fixed)] != self._fixed:  # For example an answer that begins with a line break.
             text = "".join(text for _, text in self._pending)
             ids, self._context, self._fixed = self._encoder.encode(self._encoder.anchor, text, ""), "", ()
@@ -252,5 +251,5 @@ class RunningText(Generic[RoleT]):
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many ids two sequences begin with alike."""
+    """Length of the common start of two sequences."""
     return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

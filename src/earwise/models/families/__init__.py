@@ -1,6 +1,4 @@
-"""Adapters of Hugging Face architectures. To add one, write one file with a `Family` and list it in
-`earwise.recipe.model.FAMILIES`.
-"""
+"""Adapters of Hugging Face architectures: one file each, listed in `earwise.recipe.model.FAMILIES`."""
 
 from __future__ import annotations
 
@@ -24,8 +22,8 @@ from earwise.io import plugins
 from earwise.io.loading import load_whole
 from earwise.models.families.base import Family, ImageInput
 from earwise.models.families.causal_lm import CausalLM, is_causal_lm
-from earwise.models.families.generation import tell_what_is_ignored
-from earwise.models.families.own_ears import OwnEars, TrainedPart, read_description
+from earwise.models.families.generation import warn_of_ignored
+from earwise.models.families.own_ears import OwnEars, TrainedPart
 from earwise.models.shipped import model_folder
 from earwise.recipe.model import FAMILIES as BUILT_IN
 from earwise.recipe.model import FAMILY_GROUP
@@ -39,7 +37,6 @@ __all__ = [
     "adapter_for",
     "check_folder",
     "load_family",
-    "read_description",
     "refuse_remote_code",
 ]
 
@@ -48,7 +45,7 @@ FAMILIES: dict[str, type[Family]] = {name: cast(type[Family], plugins.attribute(
 REMOTE_CODE: dict[str, str] = {
     "internvl_chat": "take its converted checkpoint (OpenGVLab/...-hf), or convert it as docs/families.md says"
 }
-"""Model types whose code comes with the checkpoint and cannot be used as it is, and what to do."""
+"""Model types whose checkpoints bring code that earwise cannot use, and the remedy."""
 
 
 def load_family(
@@ -61,9 +58,9 @@ def load_family(
 ) -> Family:
     """Load a base model by shipped name, folder or hub id and wrap it in its family's adapter.
 
-    `family` "auto" goes by the checkpoint's `model_type`; one that no family claims, but that is a causal language
-    model, is loaded as a text model (`CausalLM`). Raises `InputError` for a folder without config or weights,
-    a model that is nowhere, and an architecture without an adapter.
+    `family` "auto" goes by the checkpoint's `model_type`; a causal language model that no family claims is loaded as a
+    text model (`CausalLM`). Raises `InputError` for a folder without config or weights, an unknown model, and an
+    architecture without an adapter.
     """
     base = model_folder(base)
     check_folder(Path(base))
@@ -78,14 +75,14 @@ def load_family(
     # On CPUs the backward pass of fused attention takes up to twice the time of plain products.
     attention = "sdpa" if torch.cuda.is_available() else "eager"
     model = load_whole(adapter.model_class, base, dtype=dtype, attn_implementation=attention, **options)
-    tell_what_is_ignored(model.generation_config, base)
+    warn_of_ignored(model.generation_config, base)
     image_processor = AutoImageProcessor.from_pretrained(base, **options) if adapter.sees else None
     feature_extractor = AutoFeatureExtractor.from_pretrained(base, **options) if adapter.hears else None
     return adapter(model.eval(), _tokenizer(base, options), image_processor, feature_extractor)
 
 
 def _tokenizer(base: str, options: dict[str, Any]) -> PreTrainedTokenizerBase:
-    """The tokenizer; some checkpoints keep its chat template in a file that only processors read."""
+    """The tokenizer. Some checkpoints keep its chat template in a file that only processors read."""
     tokenizer = AutoTokenizer.from_pretrained(base, **options)
     if tokenizer.chat_template is None:
         found = cached_file(
@@ -97,8 +94,8 @@ def _tokenizer(base: str, options: dict[str, Any]) -> PreTrainedTokenizerBase:
 
 
 def adapter_for(family: str, model_type: str, base: str) -> type[Family]:
-    """The adapter that `family` names, or the one for `model_type` with "auto"; `base` is named in errors."""
-    # Of several families for one architecture, the first is the one that "auto" takes.
+    """The adapter named `family`, or with "auto" the one for `model_type`; errors name `base`."""
+    # Reversed, so that "auto" takes the first of several families for one architecture.
     known = {name: cls for cls in reversed(FAMILIES.values()) for name in cls.model_types}
     if family == "auto":
         if model_type not in known and is_causal_lm(model_type):
@@ -114,7 +111,7 @@ def adapter_for(family: str, model_type: str, base: str) -> type[Family]:
 
 
 def _of_plugin(family: str, base: str) -> type[Family]:
-    """The adapter that an installed package registers."""
+    """The adapter of an installed package."""
     adapter = plugins.found(FAMILY_GROUP, family)
     if adapter is None:
         known = ", ".join((*FAMILIES, *plugins.names(FAMILY_GROUP)))
@@ -127,10 +124,10 @@ def _of_plugin(family: str, base: str) -> type[Family]:
 
 
 def refuse_remote_code(base: str, revision: str | None) -> None:
-    """Raise `InputError` for a checkpoint whose own code has another interface. None of that code is run."""
+    """Raise `InputError` for a checkpoint whose own code has another interface. That code is not run."""
     try:
         described, _ = PreTrainedConfig.get_config_dict(base, revision=revision)
-    except OSError:  # there is no such model, which is said by whoever loads it
+    except OSError:  # Loading the model reports that it does not exist.
         return
     remedy = REMOTE_CODE.get(str(described.get("model_type")))
     if remedy is not None:
@@ -139,7 +136,7 @@ def refuse_remote_code(base: str, revision: str | None) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """A local folder must hold a config and safetensors weights; what is not on this disk is taken as a hub id."""
+    """Raise `InputError` for a local folder without config or safetensors weights; other names are taken as hub ids."""
     if not folder.exists():
         return
     if not folder.is_dir():

@@ -1,6 +1,4 @@
-"""What earwise must know about an architecture that sees, hears or both. One adapter per Hugging Face architecture, one
-file each.
-"""
+"""The interface of a family: everything that earwise must know about one Hugging Face architecture."""
 
 from __future__ import annotations
 
@@ -26,23 +24,23 @@ if TYPE_CHECKING:
     from earwise.models.families.own_ears import OwnEars
 
 _FINAL_NORMS = ("norm", "ln_f", "norm_f", "final_layernorm", "final_layer_norm")
-"""Names of the final norm in the decoders of transformers."""
+"""Names of the final norm in transformers' decoders."""
 _PLACEHOLDERS = ("image_token_id", "video_token_id", "audio_token_id", "audio_token_index")
-"""Names that configs of transformers give to the ids that features of media replace."""
+"""Config keys of the ids that features of media replace."""
 _CACHE_BYTES = 512 * 2**20
-"""Preprocessed images that are kept in memory: the turns and epochs that come back to an image find it here."""
+"""Memory for preprocessed images, for the turns and epochs that use an image again."""
 
 
 @dataclass(frozen=True)
 class ImageInput:
-    """One preprocessed image: the tensors the vision tower takes and the number of LM tokens it becomes."""
+    """One preprocessed image: the input tensors of the vision tower, and its number of LM tokens."""
 
     tensors: dict[str, Tensor]
     num_tokens: int
 
     @property
     def num_bytes(self) -> int:
-        """Memory that the tensors take."""
+        """Memory of the tensors."""
         return sum(t.numel() * t.element_size() for t in self.tensors.values())
 
     @cached_property
@@ -54,7 +52,8 @@ class ImageInput:
 class Family:
     """Adapter of one architecture around a loaded base model.
 
-    A family that sees writes `preprocess`, `image_token_ids` and `encode_images`; one that hears writes `hearing`.
+    A family that sees implements `preprocess`, `image_token_ids` and `encode_images`; one that hears implements
+    `hearing`.
 
     Args:
         model: the base, a `...ForConditionalGeneration`.
@@ -65,16 +64,16 @@ class Family:
 
     name: ClassVar[str]
     model_types: ClassVar[tuple[str, ...]]
-    """`model_type` in the checkpoint's config.json, in each form in which checkpoints of this architecture exist."""
+    """Every `model_type` that checkpoints of this architecture have in config.json."""
     model_class: ClassVar[Any] = AutoModelForImageTextToText
-    """What loads the checkpoint with `from_pretrained`."""
+    """The class whose `from_pretrained` loads the checkpoint."""
     sees: ClassVar[bool] = True
     hears: ClassVar[bool] = False
-    """Whether the architecture has an audio tower of its own; the others are given `Ears`."""
+    """Whether the architecture has its own audio tower; others can get `Ears`."""
     image_placeholder: ClassVar[str] = ""
-    """What the chat template writes for an image part."""
+    """The chat template's text for an image part."""
     audio_placeholder: ClassVar[str] = ""
-    """What the chat template writes for an audio part; empty where clips stand without markers of the base."""
+    """The chat template's text for an audio part; empty if the base puts no markers around clips."""
 
     def __init__(
         self,
@@ -95,19 +94,19 @@ class Family:
 
     @property
     def backbone(self) -> PreTrainedModel:
-        """The decoder without its head: takes `inputs_embeds`, gives `last_hidden_state` after the final norm."""
+        """The decoder without its head: takes `inputs_embeds`, returns `last_hidden_state` after the final norm."""
         return cast(PreTrainedModel, self.model.model.language_model)
 
     @property
     def no_shared_prefix(self) -> str | None:
-        """Why views cannot share a prefix in this architecture; None where they can."""
+        """Why views cannot share a prefix in this architecture; None if they can."""
         if self.forgets:
             return "sliding-window layers forget keys, and a ragged prefix would shift their window"
         return None
 
     @property
     def layer_kinds(self) -> frozenset[str]:
-        """Kinds of the decoder's layers, in the words of transformers: `full_attention`, `sliding_attention`, ..."""
+        """Kinds of the decoder's layers by transformers' names: `full_attention`, `sliding_attention`, ..."""
         config = self.backbone.config.get_text_config(decoder=True)
         if (kinds := getattr(config, "layer_types", None)) is not None:
             return frozenset(kinds)
@@ -115,16 +114,14 @@ class Family:
 
     @property
     def window(self) -> int | None:
-        """How many tokens a sliding-window layer sees, itself included; None without such layers."""
+        """Number of tokens that a sliding-window layer sees, including its own; None without such layers."""
         config = self.backbone.config.get_text_config(decoder=True)
         found: int | None = getattr(config, "sliding_window", None)
         return found
 
     @property
     def forgets(self) -> bool:
-        """Whether some layers do not keep every token that they have read: what lies between two tokens counts, padding
-        included.
-        """
+        """Whether some layers do not see every earlier token. Padding between two tokens then counts, too."""
         return self.layer_kinds != {"full_attention"}
 
     @property
@@ -134,7 +131,7 @@ class Family:
 
     @property
     def final_norm(self) -> nn.Module:
-        """The decoder's last norm: what turns a layer's states into what the head reads."""
+        """The norm between the last layer and the head."""
         found = [getattr(self.backbone, name) for name in _FINAL_NORMS if hasattr(self.backbone, name)]
         if not found:
             raise InputError(f"no final norm is known in {type(self.backbone).__name__}", file=self.name)
@@ -142,12 +139,12 @@ class Family:
 
     @property
     def depth(self) -> int:
-        """Layers of the decoder."""
+        """Number of decoder layers."""
         return int(self.backbone.config.num_hidden_layers)
 
     @property
     def vocabulary(self) -> int:
-        """Words of the tokenizer; the head may have more rows, which are padding."""
+        """Size of the tokenizer's vocabulary; further rows of the head are padding."""
         return min(len(self.tokenizer), self.head_weight.shape[0])
 
     @property
@@ -169,19 +166,19 @@ class Family:
 
     @property
     def placeholder_ids(self) -> tuple[int, ...]:
-        """Ids that features of media replace: they never stand for text."""
+        """Ids that features of media replace; they never stand for text."""
         found = {getattr(self.model.config, name, None) for name in _PLACEHOLDERS}
         return tuple(sorted(one for one in found if one is not None))
 
     @cached_property
     def words(self) -> TextEncoder:
-        """Text to token ids; what people write never becomes a special token."""
+        """Encoder of text that never turns typed text into a special token."""
         return TextEncoder(self.tokenizer, self.placeholder_ids, self.stop_ids)
 
     def load_image(self, path: Path, *, frame: bool = False) -> ImageInput:
-        """Read and preprocess an image, or a `frame` of a video; recently used ones are kept in memory.
+        """Read and preprocess an image, or a `frame` of a video; recent images are cached.
 
-        Raises `InputError` naming the file for what cannot be read or is of a size that the model does not take.
+        Raises `InputError` naming the file if it cannot be read, or has a size that the model does not accept.
         """
         key = path, frame
         if key in self._images:
@@ -202,7 +199,7 @@ class Family:
         return image
 
     def render(self, queries: Sequence[str], answers: Sequence[str], num_images: int) -> str:
-        """The chat template around the given turns; images, if any, come before the first query."""
+        """The rendered chat template for the given turns; images come before the first query."""
         messages: list[dict[str, Any]] = []
         for n, (query, answer) in enumerate(zip(queries, answers, strict=True)):
             content = [{"type": "image"}] * num_images if n == 0 else []
@@ -219,7 +216,7 @@ class Family:
         return text
 
     def around_clip(self, number: int) -> tuple[str, str]:
-        """What the chat template writes before and after the tokens of a conversation's `number`-th clip, from 1."""
+        """The chat template's text before and after the tokens of a conversation's `number`-th clip, from 1."""
         if not self.audio_placeholder:
             return "", ""
         while len(self._around_clips) < number:
@@ -241,27 +238,31 @@ class Family:
         return around[0], around[1]
 
     def hearing(self, ears: Ears | None) -> Ears | OwnEars | None:
-        """What turns clips into embeddings: the given ears; for a family that hears natively, its own audio tower."""
+        """The modules that turn clips into embeddings: the given ears or, for a family that hears natively, its audio
+        tower.
+        """
+        if self.hears and ears is not None:
+            raise InputError(f"{self.name} hears by itself", file=self.tokenizer.name_or_path, remedy="leave out ears")
         return ears
 
     def preprocess(self, image: Any) -> ImageInput:
-        """Turn an RGB PIL image into the tensors of the vision tower."""
+        """The vision tower's input for an RGB PIL image."""
         raise NotImplementedError(f"{self.name} does not see")
 
     def preprocess_frame(self, image: Any) -> ImageInput:
-        """As `preprocess`, for a frame of a video, where the family shows it otherwise than an image."""
+        """As `preprocess`, for a frame of a video; some families show frames differently."""
         return self.preprocess(image)
 
     def frame_label(self, number: int) -> str:
-        """What is written before a video's frame, counted from 1."""
+        """Text before the `number`-th frame of a video, from 1."""
         return ""
 
     def refuses_size(self, width: int, height: int) -> str | None:
-        """Why a picture of so many pixels cannot be shown; None where it can."""
+        """Why a picture of this size in pixels cannot be shown; None if it can."""
         return None
 
     def image_token_ids(self, image: ImageInput) -> tuple[list[int], int]:
-        """Ids that stand for the image in the prompt, and where in them its `num_tokens` placeholders begin."""
+        """Ids of the image in the prompt, and the index in them where its `num_tokens` placeholders begin."""
         raise NotImplementedError(f"{self.name} does not see")
 
     def encode_images(self, images: Sequence[ImageInput]) -> Tensor:

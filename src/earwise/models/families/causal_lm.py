@@ -1,6 +1,6 @@
-"""A text language model, whatever its architecture: it neither sees nor hears, and reads any view of typed text.
+"""A text language model of any architecture. It reads every view of typed text.
 
-It is a teacher that reads what others hear (arXiv 2509.18579), or a base that is given `Ears`.
+It can be a text teacher (arXiv 2509.18579), or a base that gets `Ears`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from earwise.errors import InputError
 from earwise.models.families.base import Family
 
 _AFTER_THE_HEAD = {"final_logit_softcapping": None, "logit_scale": 1.0, "logits_scaling": 1.0}
-"""What some architectures do to logits after the head, by its key in their configs, and the value that does nothing."""
+"""Config keys of changes to the logits after the head, and the value without an effect."""
 
 
 class CausalLM(Family):
-    """Anything that `AutoModelForCausalLM` loads whose logits are final norm times head."""
+    """Any model of `AutoModelForCausalLM` whose logits are the head's output for the final norm."""
 
     name = "causal_lm"
     model_class = AutoModelForCausalLM
@@ -50,7 +50,9 @@ class CausalLM(Family):
         return cast(PreTrainedModel, self.model.base_model)
 
     def render(self, queries: Sequence[str], answers: Sequence[str], num_images: int) -> str:
-        """As in every family, with messages as plain strings: templates of text models know no lists of parts."""
+        """As in every family, but with messages as plain strings: templates of text models do not accept lists of
+        parts.
+        """
         assert num_images == 0
         messages: list[dict[str, Any]] = []
         for query, answer in zip(queries, answers, strict=True):

@@ -1,4 +1,4 @@
-"""What a checkpoint's generation_config asks for and answers here do not follow: said once for each model."""
+"""A warning about settings of a checkpoint's generation_config that greedy answers ignore."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _PLAIN: Final[dict[str, tuple[Any, ...]]] = {
     "guidance_scale": (1.0,),
     "penalty_alpha": (0.0,),
 }
-"""Settings that change what a model answers greedily, and the values with which they do nothing, as None does."""
+"""Settings that change greedy answers, and their values without an effect; None also has none."""
 
 log = logging.getLogger(__name__)
-_told: set[tuple[str, str]] = set()
+_warned: set[tuple[str, str]] = set()
 
 
 def ignored(config: Any) -> dict[str, Any]:
-    """Of a `GenerationConfig`, the settings that would change a greedy answer."""
+    """The settings of a `GenerationConfig` that would change a greedy answer."""
     asked = {name: getattr(config, name, None) for name in _PLAIN}
     return {name: value for name, value in asked.items() if value is not None and value not in _PLAIN[name]}
 
 
-def tell_what_is_ignored(config: Any, base: str) -> None:
-    """Log what `ignored` finds, once for each model and process."""
+def warn_of_ignored(config: Any, base: str) -> None:
+    """Log the settings that are `ignored`, once for each model and process."""
     found = ", ".join(f"{name} = {value}" for name, value in ignored(config).items())
-    if found and (base, found) not in _told:
-        _told.add((base, found))
+    if found and (base, found) not in _warned:
+        _warned.add((base, found))
         log.warning("%s: its generation_config sets %s; answers here are plainly greedy and ignore it", base, found)

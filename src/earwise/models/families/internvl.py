@@ -13,7 +13,7 @@ from transformers.utils import cached_file
 from earwise.models.families.base import Family, ImageInput
 
 _PROCESSORS: Final = ("video_preprocessor_config.json", "processor_config.json")
-"""Files of a checkpoint, of which each tells how videos are shown; older versions of transformers wrote the first."""
+"""Files that describe a checkpoint's video processor; older versions of transformers wrote the first."""
 
 
 class InternVL(Family):
@@ -28,16 +28,18 @@ class InternVL(Family):
         return self._tiles(image, cut=True)
 
     def preprocess_frame(self, image: Any) -> ImageInput:
-        """One tile, as the published processor makes of each frame of a video."""
+        """One tile, as the published processor shows a frame of a video."""
         return self._tiles(image, cut=False)
 
     def frame_label(self, number: int) -> str:
-        """`Frame1: `, as the published processor writes it; nothing for a checkpoint that brings no processor."""
+        """`Frame1: `, as the published processor writes it; nothing for a checkpoint without a processor."""
         return f"Frame{number}: " if self._has_processor else ""
 
     @cached_property
     def _has_processor(self) -> bool:
-        """Whether the checkpoint brings a processor of videos: one without was never shown them in its way."""
+        """Whether the checkpoint brings a video processor; without one, the model was not trained with its frame
+        labels.
+        """
         base, revision = self.tokenizer.name_or_path, getattr(self.model.config, "_commit_hash", None)
         found = (
             cached_file(base, name, revision=revision, _raise_exceptions_for_missing_entries=False)

@@ -1,4 +1,4 @@
-"""Qwen2.5-Omni's thinker (`model_type` qwen2_5_omni_thinker, or the whole qwen2_5_omni): sees and hears by itself."""
+"""Qwen2.5-Omni's thinker (`model_type` qwen2_5_omni_thinker, or the whole qwen2_5_omni): sees and hears natively."""
 
 from __future__ import annotations
 
@@ -8,30 +8,29 @@ import torch
 from torch import Tensor
 from transformers import Qwen2_5OmniThinkerForConditionalGeneration
 
-from earwise.errors import InputError
 from earwise.models.ears import Ears
-from earwise.models.families.own_ears import OwnEars, frames_of, num_frames
+from earwise.models.families.own_ears import OwnEars, num_frames
 from earwise.models.families.qwen2_vl import Qwen2VL
 from earwise.models.layout import AUDIO_ID, Layout
 from earwise.models.mel import log_mels
 
 
 class Qwen2_5OmniEars(OwnEars):
-    """The tower, which ends in its projection and runs each clip at its real length, in windows of two seconds."""
+    """The audio tower with its projection. It runs each clip at its real length, in windows of two seconds."""
 
     def forward(self, waveforms: Sequence[Tensor]) -> Tensor:
         """(sum of T, H) embeddings."""
         tower, _ = self._own
         weight = tower.conv1.weight
         mels = log_mels(waveforms, self.extractor)
-        frames = frames_of(waveforms, weight.device)
+        frames = torch.tensor([num_frames(len(waveform)) for waveform in waveforms], device=weight.device)
         inside = [row[:, :count] for row, count in zip(mels, frames.tolist(), strict=True)]
         features = torch.cat(inside, dim=1).to(weight.device, weight.dtype)
         return tower(features, feature_lens=frames).last_hidden_state
 
 
 class Qwen2_5Omni(Qwen2VL):
-    """Images as Qwen2-VL has them, clips through its own tower. Its talker is not loaded."""
+    """Images as in Qwen2-VL, clips through its own tower. The talker is not loaded."""
 
     name = "qwen2_5_omni"
     model_types = ("qwen2_5_omni_thinker", "qwen2_5_omni")
@@ -41,20 +40,21 @@ class Qwen2_5Omni(Qwen2VL):
     audio_placeholder = "<|AUDIO|>"
 
     def hearing(self, ears: Ears | None) -> OwnEars:
-        """Its audio tower; there is no place for other ears."""
-        if ears is not None:
-            raise InputError(f"{self.name} hears by itself", file=self.tokenizer.name_or_path, remedy="leave out ears")
+        """Its audio tower; other ears are refused."""
+        super().hearing(ears)
         tower = self.model.model.audio_tower
         return Qwen2_5OmniEars(tower, tower.proj, self.feature_extractor)
 
     def positions(self, layout: Layout) -> Tensor:
-        """M-RoPE positions by the model's own rule, which counts a clip's tokens from its frames."""
+        """M-RoPE positions from the model's own function, which counts a clip's tokens from its frames."""
         media = [medium for medium in layout.media if medium.stop <= len(layout)]
         grids = [m.image.tensors["image_grid_thw"] for m in media if m.image is not None]
         if not grids:
             return torch.arange(len(layout)).expand(3, -1)
         clips = [num_frames(m.num_samples) for m in media if m.kind == "audio"]
-        ids = torch.zeros(1, len(layout), dtype=torch.long)  # The rule reads media and the markers around them.
+        ids = torch.zeros(
+            1, len(layout), dtype=torch.long
+        )  # The function reads only media and the markers around them.
         for medium in media:
             around = slice(max(0, medium.start - 1), medium.stop + 1)
             ids[0, around] = torch.tensor(layout.ids[around])

@@ -6,9 +6,7 @@ from earwise.models.families.qwen2_vl import Qwen2VL
 
 
 class Qwen2_5VL(Qwen2VL):
-    """What differs lies inside the tower, and in the positions of videos, whose grids count seconds: a still image
-    stands at one time in both.
-    """
+    """Differs from Qwen2-VL only inside the tower and in the positions of videos, which are not used here."""
 
     name = "qwen2_5_vl"
     model_types = ("qwen2_5_vl",)

@@ -1,4 +1,4 @@
-"""Qwen2-Audio (`model_type` qwen2_audio): hears by itself and does not see."""
+"""Qwen2-Audio (`model_type` qwen2_audio): hears natively and does not see."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from torch import Tensor
 from torch.nn.functional import gelu, pad
 from transformers import Qwen2AudioForConditionalGeneration
 
-from earwise.errors import InputError
 from earwise.models.ears import Ears
 from earwise.models.families.base import Family
-from earwise.models.families.own_ears import OwnEars, frames_of
+from earwise.models.families.own_ears import OwnEars, num_states
 from earwise.models.mel import HOP, log_mels
 
 
 class Qwen2AudioEars(OwnEars):
-    """The tower and the linear projector behind it."""
+    """The audio tower and the linear projector behind it."""
 
     def forward(self, waveforms: Sequence[Tensor]) -> Tensor:
-        """(sum of T, H) embeddings. The tower's own forward insists on 30 s of frames; this runs its modules at the
-        longest clip's length, with the states beyond each clip masked as the published model masks them.
+        """(sum of T, H) embeddings.
+
+        The tower's own forward requires 30 s of frames. This one runs its modules at the longest clip's length and
+        masks the states beyond each clip as the published model does.
         """
         tower, projector = self._own
         device, dtype = tower.conv1.weight.device, tower.conv1.weight.dtype
-        # The last state of a clip looks two frames further, and must see silence there.
-        heard = [pad(waveform, (0, 2 * HOP)) for waveform in waveforms]
-        mels = log_mels(heard, self.extractor)[..., : 2 * tower.max_source_positions].to(device, dtype)
+        # The last state of a clip reaches two frames further, where there must be silence.
+        padded = [pad(waveform, (0, 2 * HOP)) for waveform in waveforms]
+        mels = log_mels(padded, self.extractor)[..., : 2 * tower.max_source_positions].to(device, dtype)
         hidden = gelu(tower.conv2(gelu(tower.conv1(mels)))).transpose(1, 2)
         hidden = hidden + tower.embed_positions.weight[: hidden.shape[1]]
-        states = (frames_of(waveforms, device) - 1) // 2 + 1
+        states = torch.tensor([num_states(len(waveform)) for waveform in waveforms], device=device)
         outside = torch.arange(hidden.shape[1], device=device) >= states[:, None]
         mask = torch.zeros_like(outside, dtype=hidden.dtype).masked_fill(outside, torch.finfo(hidden.dtype).min)
         for layer in tower.layers:
@@ -41,7 +42,7 @@ class Qwen2AudioEars(OwnEars):
 
 
 class Qwen2Audio(Family):
-    """Clips only: a view with an image is refused when its layout is built."""
+    """Clips only; layouts refuse a view with an image."""
 
     name = "qwen2_audio"
     model_types = ("qwen2_audio",)
@@ -51,8 +52,7 @@ class Qwen2Audio(Family):
     audio_placeholder = "<|AUDIO|>"
 
     def hearing(self, ears: Ears | None) -> OwnEars:
-        """Its audio tower; there is no place for other ears."""
-        if ears is not None:
-            raise InputError(f"{self.name} hears by itself", file=self.tokenizer.name_or_path, remedy="leave out ears")
+        """Its audio tower; other ears are refused."""
+        super().hearing(ears)
         model = self.model.model
         return Qwen2AudioEars(model.audio_tower, model.multi_modal_projector, self.feature_extractor)

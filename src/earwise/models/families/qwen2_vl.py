@@ -12,7 +12,7 @@ from earwise.models.families.base import Family, ImageInput
 from earwise.models.layout import AUDIO_ID, Layout
 
 _LONGEST: Final = 200
-"""How many times as long as wide a picture may be."""
+"""Limit of a picture's longer side divided by its shorter side."""
 
 
 class Qwen2VL(Family):
@@ -30,23 +30,23 @@ class Qwen2VL(Family):
         return ImageInput(tensors, int(out["image_grid_thw"].prod()) // merge)
 
     def refuses_size(self, width: int, height: int) -> str | None:
-        """The processor takes no picture that is more than 200 times as long as wide."""
+        """The processor refuses a picture with a side more than 200 times as long as the other."""
         ratio = max(width, height) / min(width, height)
         return f"a picture of {width} x {height} pixels is too narrow for {self.name}" if ratio > _LONGEST else None
 
     def image_token_ids(self, image: ImageInput) -> tuple[list[int], int]:
-        """Only placeholders."""
+        """Only placeholders; the template writes the markers."""
         return [self.model.config.image_token_id] * image.num_tokens, 0
 
     def encode_images(self, images: Sequence[ImageInput]) -> Tensor:
-        """Patches of all images in one call."""
+        """Encode the patches of all images in one call."""
         device = self.head_weight.device
         pixels = torch.cat([image.tensors["pixel_values"] for image in images]).to(device)
         grids = torch.cat([image.tensors["image_grid_thw"] for image in images]).to(device)
         return torch.cat(self.model.model.get_image_features(pixels, grids).pooler_output)
 
     def positions(self, layout: Layout) -> Tensor:
-        """M-RoPE positions by the model's own rule; clips count as text, one step per token."""
+        """M-RoPE positions from the model's own function; clips count as text, one step per token."""
         shown = [m for m in layout.media if m.stop <= len(layout) and m.image is not None]
         if not shown:
             return torch.arange(len(layout)).expand(3, -1)
