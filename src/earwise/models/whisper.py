@@ -116,7 +116,7 @@ def mel_extractor(encoder: WhisperEncoder) -> WhisperFeatureExtractor:
 
 
 def stacked(states: Tensor, stack: int) -> Tensor:
-    """(B, S / stack rounded up, stack * E) `stack` neighbouring states of (B, S, E) side by side, filled up with zeros."""
+    """(B, S / stack rounded up, stack * E): `stack` neighbours of (B, S, E) side by side, filled up with zeros."""
     batch, length, width = states.shape
     return nn.functional.pad(states, (0, 0, 0, -length % stack)).reshape(batch, -1, stack * width)
 

@@ -29,7 +29,7 @@ class EngineSettings(Plugged):
 class EspeakEngine(EngineSettings):
     """The offline espeak-ng engine."""
 
-    makes: ClassVar[str] = "earwise.speech.espeak:open_espeak"
+    makes: ClassVar[str] = "earwise.speech.espeak:EspeakEngine"
 
     type: Literal["espeak"]
 
@@ -37,7 +37,7 @@ class EspeakEngine(EngineSettings):
 class FliteEngine(EngineSettings):
     """The offline program flite, which must be installed."""
 
-    makes: ClassVar[str] = "earwise.speech.flite:open_flite"
+    makes: ClassVar[str] = "earwise.speech.flite:FliteEngine"
 
     type: Literal["flite"]
 
@@ -45,7 +45,7 @@ class FliteEngine(EngineSettings):
 class FestivalEngine(EngineSettings):
     """The offline program festival, which must be installed."""
 
-    makes: ClassVar[str] = "earwise.speech.festival:open_festival"
+    makes: ClassVar[str] = "earwise.speech.festival:FestivalEngine"
 
     type: Literal["festival"]
 

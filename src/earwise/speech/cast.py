@@ -1,4 +1,4 @@
-"""Who speaks which item, and how: drawn from the item's id and the seed alone, never from its place in a list."""
+"""The speaker and delivery of each item, drawn from its id and the seed, independent of its place in a list."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from earwise.speech.engine import SpeechEngine
 
 @dataclass(frozen=True)
 class Cast:
-    """An engine with its voices, and the share of the items that they speak."""
+    """An engine with its voices, and the share of the items that it speaks."""
 
     engine: Callable[[], SpeechEngine]
-    """Opens the engine, once in each worker process; must be picklable for more than one worker."""
+    """Opens the engine in each worker process; must be picklable for more than one worker."""
     voices: Sequence[str]
-    """One is drawn for each item."""
+    """One voice is drawn for each item."""
     rates: tuple[float, float]
     """Words per minute."""
     pitches: tuple[float, float]
     """espeak's scale of 0 to 99."""
     share: float = 1.0
-    """Of the items, each decided by itself; that of the first speaker is what the others leave."""
+    """Share of the items, drawn for each item. The first `Cast` speaks the items that the others leave."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Delivery:
 
 
 def cast_of(item: str, shares: Sequence[float], seed: int) -> int:
-    """Who speaks the item with id `item`: k, of the k-th of `shares`, or 0 for what they leave."""
+    """The number, from 1, of the share that the item belongs to, or 0 if it belongs to none."""
     digest = hashlib.blake2b(f"{seed}\n{item}\ncast".encode(), digest_size=8).digest()
     drawn = int.from_bytes(digest, "big") / 2**64
     for number, share in enumerate(shares, start=1):
@@ -49,7 +49,7 @@ def cast_of(item: str, shares: Sequence[float], seed: int) -> int:
 def draw_delivery(
     item: str, voices: Sequence[str], rates: tuple[float, float], pitches: tuple[float, float], seed: int
 ) -> Delivery:
-    """The delivery of the item with id `item`: a voice, a rate and a pitch (uniform, rounded to whole numbers)."""
+    """The item's voice, rate and pitch (uniform, rounded to whole numbers)."""
     digest = hashlib.blake2b(f"{seed}\n{item}".encode(), digest_size=32).digest()
     voice, rate, pitch, own_seed = (int.from_bytes(digest[start : start + 8], "big") for start in (0, 8, 16, 24))
     return Delivery(

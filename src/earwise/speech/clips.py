@@ -1,4 +1,4 @@
-"""Items to clips: spoken in parallel, cached by content, resumed where a killed run stopped.
+"""Items to clips: made in parallel, cached by content, resumed after a killed run.
 
 A clip folder holds
 
@@ -37,7 +37,7 @@ CLIPS: Final = "clips.jsonl"
 DROPPED: Final = "dropped.jsonl"
 
 JOBS_WORTH_A_WORKER: Final = 64
-"""Starting a process takes about as long as speaking a hundred questions."""
+"""Starting a process takes as long as speaking about a hundred questions."""
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ J = TypeVar("J", "_Job", Cut)
 
 @dataclass(frozen=True)
 class ClipSet:
-    """The clips of a folder and the items that have none, both in the order of the items."""
+    """The clips of a folder, and the items without one, both in the order of the items."""
 
     folder: Path
     clips: list[Clip]
@@ -79,31 +79,29 @@ def make_clips(
 ) -> ClipSet:
     """Speak the question and the options of every item; afterwards `folder` holds exactly these clips.
 
-    An item that says where it was recorded (`earwise.data.asr.recording_of`) is cut out of its recording instead.
-
-    Clips that are there already are kept, those of other items or settings leave the store (their WAV files stay as a
-    cache). Items that cannot be spoken, that the engine renders as silence, or that take longer than can be heard are
-    dropped with their reason.
+    The clip of an item with a recording (`earwise.data.asr.recording_of`) is cut out of it. Existing clips are kept;
+    clips of other items or settings leave the store, and their WAV files stay as a cache. Items that cannot be spoken,
+    silent clips and clips that are too long are dropped with their reason.
 
     Args:
-        items: with distinct ids.
-        folder: is made if need be.
-        engine: opens the engine, once in each worker process; must be picklable for more than one worker
-            (`functools.partial(open_engine, settings)`), and a script that uses several needs the usual
+        items: items with distinct ids.
+        folder: the clip folder; made if needed.
+        engine: opens the engine in each worker process; must be picklable for more than one worker
+            (`functools.partial(open_engine, settings)`). A script that uses several workers needs the usual
             `if __name__ == "__main__"`.
-        voices: one is drawn for each item.
+        voices: one voice is drawn for each item.
         rates: range in words per minute.
         pitches: range on espeak's scale of 0 to 99.
-        seed: of the draws.
-        workers: processes, or threads for an engine that waits for a server.
-        pool: where these processes are, if more than one is worth its start.
-        speak_suffix: whether the answer-format request of an item is spoken after its query.
-        audio: folder that audio paths of recorded items start from.
-        perturbation: of recorded clips; an engine perturbs what it speaks itself.
+        seed: seed of the draws.
+        workers: number of processes, or of threads for an engine that waits for a server.
+        pool: makes the worker processes, if there are enough jobs for more than one.
+        speak_suffix: whether an item's answer-format request is spoken after its query.
+        audio: folder of the audio paths of recorded items.
+        perturbation: perturbation of recorded clips; engines perturb their own clips.
         others: engines that speak a share of the items in place of `engine`.
 
-    Raises `InputError` for an unknown voice, doubled ids, a recording that would have to say a suffix, and if no item
-    at all can be spoken.
+    Raises `InputError` for an unknown voice, duplicate ids, a recording without the suffix that should be spoken, and
+    if no item can be spoken.
     """
     folder = Path(folder)
     if speak_suffix:
@@ -132,7 +130,7 @@ def make_clips(
 
 @dataclass(frozen=True)
 class _Part:
-    """What one engine speaks."""
+    """The jobs of one engine."""
 
     engine: Callable[[], SpeechEngine]
     opened: SpeechEngine
@@ -140,7 +138,7 @@ class _Part:
 
 
 def _share_out(items: Sequence[Item], casts: Sequence[Cast], seed: int, speak_suffix: bool) -> list[_Part]:
-    """The items of each cast, the first of which speaks what is left by the others."""
+    """The jobs of each cast."""
     parts = [_Part(cast.engine, cast.engine(), []) for cast in casts]
     for cast, part in zip(casts, parts, strict=True):
         _check_voices(cast.voices, part.opened)
@@ -160,11 +158,11 @@ class _Stores:
     dropped: Store[Drop]
 
     def missing(self, jobs: Iterable[J]) -> list[J]:
-        """The jobs that neither store has a record of."""
+        """The jobs without a record in either store."""
         return [job for job in jobs if job.key not in self.clips and job.key not in self.dropped]
 
     def keep(self, jobs: Sequence[_Job | Cut], results: Iterator[Clip | Drop], doing: str) -> None:
-        """Write each result as it comes, under its job's key."""
+        """Write each result under its job's key as soon as it is ready."""
         for job, result in track(zip(jobs, results, strict=True), len(jobs), doing):
             if isinstance(result, Clip):
                 self.clips.append(result, key=job.key)
@@ -173,7 +171,7 @@ class _Stores:
 
 
 def _cuts(items: Sequence[Item], file: Path, perturbation: Perturb | None, seed: int) -> dict[str, Cut]:
-    """Of the items that were recorded, how each clip is cut."""
+    """The cut of each recorded item, by its id."""
     recorded = {item.id: (item, recording) for item in items if (recording := recording_of(item, file)) is not None}
     return {
         name: Cut(item, recording, perturbation, draw_delivery(name, ["-"], (1, 1), (1, 1), seed).seed)
@@ -182,7 +180,7 @@ def _cuts(items: Sequence[Item], file: Path, perturbation: Perturb | None, seed:
 
 
 def _worth(workers: int, jobs: Sequence[object]) -> int:
-    """How many of `workers` so many jobs are worth."""
+    """The number of workers that this many jobs justify, at most `workers`."""
     return min(workers, len(jobs) // JOBS_WORTH_A_WORKER + 1)
 
 
@@ -198,13 +196,13 @@ def _speak_all(
 
 
 def read_clips(folder: str | Path) -> ClipSet:
-    """The clips and drops of a folder that `make_clips` filled. Raises `InputError` if it holds none."""
+    """The clips and drops of a folder that `make_clips` filled. Raises `InputError` if there are none."""
     folder = Path(folder)
     return ClipSet(folder, read_store(folder / CLIPS, Clip), read_store(folder / DROPPED, Drop))
 
 
 def load_clip(clip: Clip, folder: str | Path) -> Waveform:
-    """The samples of `clip`, from `folder`. Raises `InputError` naming the file if they are not those of its record."""
+    """The samples of `clip`, from `folder`. Raises `InputError` naming the file if they differ from its record."""
     path = Path(folder) / clip.path
     samples = load_audio(path)
     remedy = "delete the file and run again"
@@ -233,7 +231,7 @@ def _check_ids(items: Sequence[Item]) -> None:
 
 
 def _finished(folder: Path, items: Sequence[Item]) -> ClipSet:
-    """What is in the folder, in the order of `items` (a store is in the order in which it was filled)."""
+    """The records of the folder in the order of `items`; a store is in the order of its writing."""
     done = read_clips(folder)
     place = {item.id: number for number, item in enumerate(items)}
     done.clips.sort(key=lambda clip: place[clip.item])
@@ -251,14 +249,16 @@ def _digest(*parts: object) -> str:
 
 
 def _job_key(item: Item, how: Delivery, speak_suffix: bool, engine: str) -> str:
-    """Everything that decides the clip of an item, before anything is spoken."""
+    """The item's id, and a hash of everything that decides its clip."""
     suffix = item.suffix if speak_suffix else None
     text = (item.question, item.choices, suffix, FORM_VERSION)
     return f"{item.id}@{_digest(text, engine, how.voice, how.rate, how.pitch, how.seed)[:24]}"
 
 
 def _forget_others(path: Path, model: type[Record], keys: set[str]) -> None:
-    """Delete a store that holds anything but `keys`: what is still wanted is taken from the WAV files again."""
+    """Delete a store with records outside of `keys`; the WAV files remain, so that wanted clips are listed again
+    quickly.
+    """
     if not path.exists():
         return
     with Store(path, model) as store:
@@ -269,7 +269,7 @@ def _forget_others(path: Path, model: type[Record], keys: set[str]) -> None:
 
 
 class _Speaker:
-    """Job to clip or drop."""
+    """Makes a clip or a drop from a job."""
 
     def __init__(self, engine: SpeechEngine, folder: Path) -> None:
         self._engine, self._folder = engine, folder
@@ -312,7 +312,7 @@ def _open_speaker(engine: Callable[[], SpeechEngine], folder: Path) -> _Speaker:
 
 
 def _cached(path: Path) -> Waveform | None:
-    """The samples of a file that an earlier run wrote; None if there is none or a power cut left it broken."""
+    """The samples of a file from an earlier run; None if there is none, or a power cut left it broken."""
     if not path.is_file():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Items that are not heard."""
+"""Items without a clip."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Drop(Record):
 
     item: NonEmpty
     text: str
-    """The question as it was written."""
+    """The written question."""
     reason: NonEmpty
 
     @property

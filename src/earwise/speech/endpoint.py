@@ -20,19 +20,20 @@ from earwise.recipe.speech import OpenAIEngine as Settings
 from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_voice
 
 LONGEST_S: Final = 120
-"""Of an answer; what is longer than can be heard is dropped later, and this could not be speech."""
+"""Limit of an answer. A clip too long for the model is dropped later; an answer this long is not a question."""
 SLOWEST_HZ: Final = 4_000
 FASTEST_HZ: Final = 192_000
 MOST_CHANNELS: Final = 8
 
 
 class EndpointEngine:
-    """A server that speaks. Its answers are cached as clips, but it need not answer the same twice: it takes no seed.
+    """A speech server. It takes no seed, so it may answer the same request differently; its answers are cached as
+    clips.
 
-    Answers 408, 409, 429 and 5xx and broken connections are tried again up to `max_retries` times, after the time that
-    `Retry-After` asks for (at most two minutes) or else after a doubling pause; this is done by `openai`'s client. The
-    key is read from the environment variable `api_key_env` and is never written anywhere. A call ends after
-    `timeout_s`, whatever the server sends, and an answer is bounded in bytes (`earwise.io.http`).
+    `openai`'s client repeats requests after 408, 409, 429, 5xx and broken connections up to `max_retries` times, after
+    the time in `Retry-After` (at most two minutes) or a doubling pause. The key comes from the environment variable
+    `api_key_env` and is never written to a file. A call ends after `timeout_s`, and an answer is limited in bytes
+    (`earwise.io.http`).
     """
 
     waits = True
@@ -57,11 +58,11 @@ class EndpointEngine:
         self.name = f"endpoint {model} at {base_url}"
 
     def voices(self) -> list[str]:
-        """The voices that were given; the interface has no call that lists them."""
+        """The given voices; the interface cannot list them."""
         return list(self._voices)
 
     def speak(self, spoken: str, voice: str, rate: float, pitch: float, seed: int) -> Waveform:
-        """See `SpeechEngine.speak`. Raises `EarwiseError` if the server does not give a WAV file in the end."""
+        """As `SpeechEngine.speak`. Raises `EarwiseError` if the server does not return a WAV file."""
         if self._voices:
             check_voice(voice, self._voices, self.name)
         check_own_pitch(pitch, self.name)
@@ -73,12 +74,12 @@ class EndpointEngine:
             content = loop.run(answer).content
         except BadAnswerError as error:
             raise EarwiseError(f"{self.name}: {error}") from None
-        except openai.APIError as error:  # its own text may hold the key, so it is not kept
+        except openai.APIError as error:  # its text may contain the key
             raise EarwiseError(f"{self.name}: {reason_of(error)}") from None
         return self._decode(content)
 
     def close(self) -> None:
-        """Close the connections that are kept open between requests."""
+        """Close the connections that are open between requests."""
         if self._opened is not None:
             loop, client = self._opened
             loop.run(client.close())
@@ -86,7 +87,7 @@ class EndpointEngine:
             self._opened = None
 
     def _connection(self) -> tuple[LoopThread, openai.AsyncOpenAI]:
-        """One for all threads that speak."""
+        """The connection that all threads share."""
         with self._lock:
             if self._opened is None:
                 self._opened = LoopThread(), self._open()
@@ -115,5 +116,5 @@ def _client(base_url: str, key: str, timeout_s: float, max_retries: int) -> open
 
 
 def open_endpoint(settings: Settings) -> EndpointEngine:
-    """The engine of a recipe's table."""
+    """The engine for a recipe's settings."""
     return EndpointEngine(settings.base_url, settings.model, api_key_env=settings.api_key_env)

@@ -1,4 +1,4 @@
-"""What a speech engine is, and how one is opened from a recipe's settings."""
+"""The interface of speech engines."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from earwise.recipe.plugged import made
 from earwise.recipe.speech import Engine
 
 NORMAL_RATE_WPM: Final = 175.0
-"""Words per minute of unhurried speech. Rates are words per minute for every engine; one that takes a speed factor
-gets `rate / NORMAL_RATE_WPM`."""
+"""Unhurried speech. Rates are words per minute for every engine; an engine with a speed factor gets
+`rate / NORMAL_RATE_WPM`."""
+
+RATE_WPM_LIMITS: Final = (80, 450)
+"""Limits of espeak-ng, also for programs that accept any rate."""
 
 OWN_PITCH: Final = 50.0
 """The voice's own pitch on espeak's scale of 0 to 99. Engines that cannot change the pitch accept only this value."""
@@ -21,21 +24,20 @@ OWN_PITCH: Final = 50.0
 
 @runtime_checkable
 class SpeechEngine(Protocol):
-    """Turns a spoken form into a waveform. The same arguments give the same samples where the engine allows it."""
+    """Turns a spoken form into a waveform. The same arguments give the same samples if the engine allows it."""
 
     @property
     def name(self) -> str:
-        """Name and version, as it is recorded in clips, e.g. `espeak-ng 1.52.0`."""
+        """Name and version for the records of clips, for example `espeak-ng 1.52.0`."""
         ...
 
     @property
     def waits(self) -> bool:
-        """Whether it spends its time waiting for a server or another program, so that threads speak in parallel and not
-        processes."""
+        """Whether it waits for a server or another program; then threads are used instead of processes."""
         ...
 
     def voices(self) -> list[str]:
-        """Names of the voices; empty if the engine takes names but cannot list them."""
+        """Names of the voices; empty if the engine accepts names but cannot list them."""
         ...
 
     def speak(self, spoken: str, voice: str, rate: float, pitch: float, seed: int) -> Waveform:
@@ -46,7 +48,7 @@ class SpeechEngine(Protocol):
             voice: one of `voices()`.
             rate: words per minute.
             pitch: 0 to 99, 50 is the voice's own.
-            seed: of whatever is random in the engine.
+            seed: seed of the engine's random numbers.
 
         Raises `InputError` for a voice, rate or pitch that the engine does not have.
         """
@@ -54,7 +56,7 @@ class SpeechEngine(Protocol):
 
 
 def open_engine(settings: Engine) -> SpeechEngine:
-    """The engine that a recipe asks for. Only the file of that engine is imported."""
+    """The engine of a recipe. Only its own file is imported."""
     engine: SpeechEngine = made(settings, SpeechEngine)
     return engine
 
@@ -67,9 +69,9 @@ def check_voice(voice: str, known: Sequence[str], engine: str) -> None:
         raise InputError(f"{engine} has no voice {voice!r}", remedy=remedy)
 
 
-def check_rate(rate: float, limits: tuple[float, float], engine: str) -> None:
-    """Raise `InputError` unless `rate`, in words per minute, is within `limits`, both included."""
-    low, high = limits
+def check_rate(rate: float, engine: str) -> None:
+    """Raise `InputError` unless `rate`, in words per minute, is within `RATE_WPM_LIMITS`, both included."""
+    low, high = RATE_WPM_LIMITS
     if not low <= rate <= high:
         raise InputError(f"{engine} takes a rate from {low:g} to {high:g}, got {rate:g}")
 

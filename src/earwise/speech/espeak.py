@@ -1,9 +1,8 @@
-"""The offline default: espeak-ng through `espeakng-loader`, byte-identical whatever was spoken before.
+"""The default engine: espeak-ng, offline through `espeakng-loader`. A clip's bytes depend only on the arguments.
 
-espeak-ng keeps state between clips that no call of its interface resets (the position in the pitch-flutter table, the
-automatic gain, the phase of the last wave; read in its `wavegen.c`), so the bytes of a clip would depend on the clips
-before it. Here the shared library is therefore loaded afresh for every clip and unloaded after it, which costs about
-0.5 ms, and its random generator, which it seeds from the clock, is seeded from the arguments.
+espeak-ng keeps state between clips that no call resets: the position in the pitch-flutter table, the automatic gain
+and the phase of the last wave (see its `wavegen.c`). So the shared library is loaded and unloaded for every clip, which
+takes about 0.5 ms. Its random generator is seeded from the arguments instead of the clock.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ EXCLUDED_VARIANTS: Final[dict[str, str]] = {
     "whisper": "breath without voice",
     "whisperf": "breath without voice",
 }
-"""Voice variants that are not offered, with the reason, as read from the variant files of espeak-ng 1.52."""
+"""Voice variants that are not offered, with the reason from the variant files of espeak-ng 1.52."""
 
 EXCLUDED_ACCENTS: Final[dict[str, str]] = {
     "en-shaw": "for text in the Shavian alphabet",
@@ -71,13 +70,16 @@ _RATE, _PITCH, _RANGE = 1, 3, 4
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 _ONE_AT_A_TIME = threading.RLock()
-"""There is one library and one set of its global variables in a process."""
+"""The library has one set of global variables per process."""
 
 
 class EspeakEngine:
-    """espeak-ng with its English accents and voice variants; safe in threads and in processes."""
+    """espeak-ng with its English accents and voice variants; safe for threads and processes."""
 
     waits = False
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """There is nothing to set."""
 
     @functools.cached_property
     def name(self) -> str:
@@ -87,18 +89,19 @@ class EspeakEngine:
             return f"espeak-ng {library.espeak_Info(None).decode()}"
 
     def voices(self) -> list[str]:
-        """`ACCENT+VARIANT` for all accents and variants, e.g. `en-gb-scotland+f2`, sorted."""
+        """`ACCENT+VARIANT` for all accents and variants, for example `en-gb-scotland+f2`, sorted."""
         return sorted(_voices())
 
     def speak(
         self, spoken: str, voice: str, rate: float, pitch: float, seed: int, *, pitch_range: float | None = None
     ) -> Waveform:
-        """`spoken` as 16 kHz samples; espeak's own 22,050 Hz are resampled to `n * 16000 / 22050`, rounded to nearest.
+        """`spoken` as 16 kHz samples: espeak's n samples at 22,050 Hz become `n * 16000 / 22050`, rounded to nearest.
 
-        `rate` in words per minute and `pitch` are rounded to whole numbers, as espeak takes them; so is `pitch_range`,
-        0 to 99, how far pitch moves within a sentence: the voice's own when absent. `seed` moves the noise of breathy
-        variants and nothing else.
-        Raises `InputError` for an unknown voice and for a rate or pitch outside of espeak's limits.
+        `rate` in words per minute, `pitch` and `pitch_range` are rounded to whole numbers. `pitch_range`, 0 to 99, sets
+        how far the pitch moves within a sentence; the default is the voice's own. `seed` changes only the noise of
+        breathy variants.
+
+        Raises `InputError` for an unknown voice, and for a rate or pitch outside of espeak's limits.
         """
         _check_voice(voice)
         pace = _check_number("rate", rate, RATE_WPM_LIMITS)
@@ -110,10 +113,7 @@ class EspeakEngine:
 
 
 def with_letters(spoken: str) -> str:
-    """Mark each `A` that is a letter for espeak, which would read it as the article wherever a word follows.
-
-    An `A` is taken for the article only where it starts a sentence and a word in small letters follows.
-    """
+    """Mark each `A` that is a letter (`LETTER_A`); espeak would read it as the article before a word."""
     plain = spoken.replace("[[", " ").replace("]]", " ")
     return LETTER_A.sub("[['eI]]", plain)
 
@@ -142,7 +142,7 @@ def _voices() -> frozenset[str]:
 
 @functools.cache
 def _accents() -> dict[str, Path]:
-    """Name of each English accent and its voice file, as the installed data has them."""
+    """The voice file of each installed English accent."""
     found: dict[str, Path] = {}
     for path in sorted((_data() / "lang" / "gmw").glob("en*")):
         languages = re.findall(r"(?m)^language\s+(\S+)", path.read_text(encoding="utf-8"))
@@ -165,8 +165,8 @@ def _data() -> Path:
 def _small_data(process: int) -> Path:
     """A folder of links to the part of espeak's data that English needs; removed when the process that made it ends.
 
-    espeak lower-cases the name of a voice, then looks for a file of that name and, as the files have capitals, reads
-    all 240 voice files to find it: 2.3 ms a clip. The links have names that are found at once.
+    espeak lower-cases a voice's name and looks for that file. The installed files have capitals, so it would read all
+    240 voice files to find one: 2.3 ms a clip. It finds the names of the links at once.
     """
     root, data = Path(tempfile.mkdtemp(prefix="earwise-espeak-")), _data()
 
@@ -185,7 +185,7 @@ def _small_data(process: int) -> Path:
 
 @contextmanager
 def _fresh_library() -> Iterator[ctypes.CDLL]:
-    """The library with all of its state as it is in a new process. Raises `EarwiseError` if it cannot be unloaded."""
+    """The library in its initial state. Raises `EarwiseError` if another part of the process has loaded it."""
     path = espeakng_loader.get_library_path()
     if _is_loaded(path):
         raise EarwiseError("another part of this process uses espeak-ng: speech would not be reproducible beside it")
@@ -238,8 +238,3 @@ def _synthesise(
     call("espeak_Synchronize")
     samples = np.frombuffer(b"".join(parts), dtype="<i2").astype(np.float32) / np.float32(32768)
     return samples, library.espeak_ng_GetSampleRate()
-
-
-def open_espeak(_: Settings) -> EspeakEngine:
-    """The engine of a recipe's table."""
-    return EspeakEngine()

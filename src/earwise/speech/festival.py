@@ -1,12 +1,11 @@
-"""festival, the synthesiser of the University of Edinburgh, for clips of another make than espeak-ng's.
+"""festival, the synthesiser of the University of Edinburgh, a second kind of synthesis beside espeak-ng.
 
-Its diphone voices join pieces of a person's recordings, its HTS voices model them statistically. Two speakers are
-those of flite's voices too: `kal_diphone` is that of `kal16`, `cmu_us_slt_arctic_hts` that of `slt`.
-It is a program of the operating system, not a part of this package; each clip is spoken by a process of its own, and
-the same arguments give the same bytes.
+Its diphone voices join pieces of a person's recordings; its HTS voices model recordings statistically. It shares two
+speakers with flite: `kal_diphone` is `kal16`, and `cmu_us_slt_arctic_hts` is `slt`. festival is a program of the
+operating system. Each clip runs a new process, and the same arguments give the same bytes.
 
-festival is a Scheme interpreter. What it evaluates here is constant: the text is a file that it reads as plain text,
-and voice and rate are variables of its environment.
+festival is a Scheme interpreter. It evaluates only constant code: the text is a plain-text file, and voice and rate are
+environment variables.
 """
 
 from __future__ import annotations
@@ -29,14 +28,11 @@ from earwise.speech.letters import in_ascii, with_letters
 from earwise.speech.programs import find_program, read_sound, run_program
 
 KINDS: Final = ("diphone", "hts")
-"""Kinds of voices that are offered, by the end of their names: those that were measured to keep to the rate. Voices for
-a limited domain (`ldom`) say little more than the time, `mbrola` needs one more program, other kinds are untried."""
-
-RATE_WPM_LIMITS: Final = (80, 450)
-"""Those of espeak-ng; festival itself takes any stretch."""
+"""Kinds of voices, by the end of their names, that follow the requested rate. `ldom` voices speak a limited domain such
+as the time, `mbrola` needs another program, and other kinds are untested."""
 
 _HEAP_CELLS: Final = "1000000"
-"""A tenth of festival's default, which takes 0.3 GB and twice the time to start."""
+"""A tenth of festival's default, which uses 0.3 GB and doubles the start time."""
 
 _LIST: Final = """
 (mapcar
@@ -62,16 +58,16 @@ _SAY: Final = """
   (tts_file "spoken.txt" nil)
   (format t "pieces %d\\n" earwise_pieces))
 """
-"""Speaks `spoken.txt` into files `0.wav`, `1.wav` and so on, one per phrase that festival cuts off, and says how many.
-HTS voices do not heed `Duration_Stretch`, only their own factor of speed."""
+"""Speaks `spoken.txt` into files `0.wav`, `1.wav` and so on, one per phrase, and prints their number. HTS voices ignore
+`Duration_Stretch` and have their own speed factor."""
 
 
 class FestivalEngine:
-    """The program `festival` with its English voices. Raises `InputError` where it is not installed."""
+    """The program `festival` with its English voices. Raises `InputError` if it is not installed."""
 
     waits = True
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings | None = None) -> None:
         self._program = find_program("festival", "festival festvox-kallpc16k festvox-us-slt-hts")
 
     @functools.cached_property
@@ -81,25 +77,25 @@ class FestivalEngine:
         return f"festival {found[1] if found else 'of unknown version'}"
 
     def voices(self) -> list[str]:
-        """The installed voices that say of themselves that they are English and are of one of `KINDS`, sorted."""
+        """The installed English voices of one of the `KINDS`, sorted."""
         return list(self._voices)
 
     def speak(self, spoken: str, voice: str, rate: float, pitch: float, seed: int) -> Waveform:
-        """See `SpeechEngine.speak`. `rate` stretches durations by 175 / `rate`; nothing here is random.
+        """As `SpeechEngine.speak`. `rate` stretches durations by 175 / `rate`; the seed has no effect.
 
         Raises `InputError` for an unknown voice, a rate outside of the limits and any pitch but the voice's own.
         """
         check_voice(voice, self._voices, "festival")
         check_own_pitch(pitch, "festival")
-        check_rate(rate, RATE_WPM_LIMITS, "festival")
-        asked = {
+        check_rate(rate, "festival")
+        variables = {
             "EARWISE_VOICE": voice,
             "EARWISE_STRETCH": f"{NORMAL_RATE_WPM / rate:.4f}",
             "EARWISE_SPEED": f"{rate / NORMAL_RATE_WPM:.4f}",
         }
         with tempfile.TemporaryDirectory(prefix="earwise-festival-") as folder:
             (Path(folder) / "spoken.txt").write_text(in_ascii(with_letters(spoken)) + "\n", encoding="ascii")
-            printed = self._evaluate(_SAY, Path(folder), asked)
+            printed = self._evaluate(_SAY, Path(folder), variables)
             found = re.search(r"^pieces (\d+)$", printed, re.MULTILINE)
             if found is None or found[1] == "0":
                 raise EarwiseError(f"{self.name} left no sound for voice {voice!r}: {printed.strip()[-200:]}")
@@ -117,15 +113,10 @@ class FestivalEngine:
         english = {voice for voice, language in listed if "english" in language}
         return tuple(sorted(voice for voice in english if voice.rpartition("_")[2] in KINDS))
 
-    def _evaluate(self, code: str, folder: Path, asked: dict[str, str]) -> str:
-        """What festival prints for `code`, which reads and writes in `folder`; `asked` are variables that it reads."""
-        # It would evaluate a `.festivalrc` that is found at home, and clips would not follow from the arguments alone.
-        environment = {**os.environ, **asked, "HOME": str(folder)}
+    def _evaluate(self, code: str, folder: Path, variables: dict[str, str]) -> str:
+        """The output of festival for `code` in `folder`, with these environment variables."""
+        # festival would evaluate a `.festivalrc` in the home folder, and clips would depend on it.
+        environment = {**os.environ, **variables, "HOME": str(folder)}
         return run_program(
             [self._program, "--heap", _HEAP_CELLS, "-b", code.strip()], folder=folder, environment=environment
         )
-
-
-def open_festival(_: Settings) -> FestivalEngine:
-    """The engine of a recipe's table."""
-    return FestivalEngine()

@@ -1,8 +1,8 @@
-"""flite, a small synthesiser of another make than espeak-ng, for test voices of an engine that was never trained on.
+"""flite, a small synthesiser, for test voices of an engine that is absent from training.
 
 Its voices are built from recordings of people (`awb`, `rms` and `slt` model them statistically, `kal16` joins pieces of
-them), while espeak-ng computes formants. It is a program of the operating system, not a part of this package; each clip
-is spoken by a process of its own, and the same arguments give the same bytes.
+them), while espeak-ng computes formants. flite is a program of the operating system. Each clip runs a new process, and
+the same arguments give the same bytes.
 """
 
 from __future__ import annotations
@@ -27,16 +27,13 @@ EXCLUDED_VOICES: Final[dict[str, str]] = {
 }
 """Voices that are not offered, with the reason."""
 
-RATE_WPM_LIMITS: Final = (80, 450)
-"""Those of espeak-ng; flite itself takes any stretch."""
-
 
 class FliteEngine:
-    """The program `flite` with its English voices. Raises `InputError` where it is not installed."""
+    """The program `flite` with its English voices. Raises `InputError` if it is not installed."""
 
     waits = True
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings | None = None) -> None:
         self._program = find_program("flite", "flite")
 
     @functools.cached_property
@@ -50,7 +47,7 @@ class FliteEngine:
         return list(self._voices)
 
     def speak(self, spoken: str, voice: str, rate: float, pitch: float, seed: int) -> Waveform:
-        """See `SpeechEngine.speak`. `rate` stretches durations by 175 / `rate`; nothing here is random.
+        """As `SpeechEngine.speak`. `rate` stretches durations by 175 / `rate`; the seed has no effect.
 
         Raises `InputError` for an unknown voice, a rate outside of the limits and any pitch but the voice's own.
         """
@@ -58,7 +55,7 @@ class FliteEngine:
             raise InputError(f"the flite voice {voice!r} is not offered: {EXCLUDED_VOICES[voice]}")
         check_voice(voice, self._voices, "flite")
         check_own_pitch(pitch, "flite")
-        check_rate(rate, RATE_WPM_LIMITS, "flite")
+        check_rate(rate, "flite")
         stretch = f"duration_stretch={NORMAL_RATE_WPM / rate:.4f}"
         with tempfile.TemporaryDirectory(prefix="earwise-flite-") as folder:
             path = Path(folder) / "clip.wav"
@@ -71,8 +68,3 @@ class FliteEngine:
     def _voices(self) -> tuple[str, ...]:
         listed = run_program([self._program, "-lv"]).partition(":")[2].split()
         return tuple(sorted(voice for voice in {*listed} if voice not in EXCLUDED_VOICES))
-
-
-def open_flite(_: Settings) -> FliteEngine:
-    """The engine of a recipe's table."""
-    return FliteEngine()

@@ -1,7 +1,7 @@
-"""The quality gate: which clips say what they should, and why the others do not.
+"""The quality gate: clips that fail a check, and why.
 
-Nothing is deleted. Every clip gets a `Check` with its measures and the reasons why it failed, if it did; thresholds are
-settings, so a check can be made again without listening again.
+Nothing is deleted. Every clip gets a `Check` with its measures and the reasons of a failure. Transcripts are stored
+separately, so that other thresholds need no new transcripts.
 """
 
 from __future__ import annotations
@@ -21,28 +21,27 @@ from earwise.speech.signal import Signal, measure
 from earwise.work.store import Store
 
 Reason = Literal["silent", "slow", "fast", "silence", "clipped", "wer", "numbers", "letters", "quotes"]
-"""Why a clip failed: nothing can be heard; too few or too many words per minute; too much silence at its ends; samples
-at full scale; too many word errors; numbers, option letters or quoted strings that did not come back.
-"""
+"""Why a clip failed: no sound; too few or too many words per minute; too much silence at its ends; samples at full
+scale; too many word errors; lost numbers, option letters or quoted strings."""
 
 
 class Transcriber(Protocol):
-    """What writes down clips: `earwise.speech.transcriber.HuggingFaceTranscriber`, or one of your own."""
+    """A speech recogniser, such as `earwise.speech.transcriber.HuggingFaceTranscriber`."""
 
     @property
     def spelling(self) -> dict[str, str]:
-        """British to American spelling, where the model brings it."""
+        """British to American spelling, if the model brings it."""
 
     def transcribe(self, waveforms: Sequence[Waveform]) -> list[str]:
         """The text of each mono 16 kHz waveform of one batch."""
 
 
 class Heard(Record):
-    """What a speech recogniser wrote down for one clip."""
+    """A speech recogniser's transcript of one clip."""
 
     item: NonEmpty
     sha256: NonEmpty
-    """Of the clip."""
+    """Hash of the clip."""
     text: str
 
     @property
@@ -52,20 +51,20 @@ class Heard(Record):
 
 
 class Check(Record):
-    """One clip's measures, and why it failed; it passed if there is no reason."""
+    """One clip's measures, and the reasons of its failure; none if it passed."""
 
     item: NonEmpty
     voice: NonEmpty
     spoken: NonEmpty
     heard: str | None
-    """What came back; None without a speech recogniser."""
+    """The transcript; None without a speech recogniser."""
     errors: int | None
     """Word errors."""
     words: int
-    """Of the spoken form, as they were compared; as they are written without a speech recogniser."""
+    """Words of the normalised spoken form; of the plain one without a speech recogniser."""
     lost: tuple[Kind, ...] = ()
     rate_wpm: float
-    """Words of the spoken form per minute from the first sound to the last; 0 for a silent clip."""
+    """Words of the spoken form per minute, from the first sound to the last; 0 for a silent clip."""
     duration_s: float
     silence: float
     """Share of the clip before the first sound and after the last."""
@@ -80,19 +79,19 @@ class Check(Record):
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is wrong with the clip."""
+        """Whether there is no reason for a failure."""
         return not self.reasons
 
 
 def listen(
     clips: Sequence[Clip], folder: Path, transcriber: Transcriber, batch_size: int, store: Store[Heard]
 ) -> Iterator[int]:
-    """Write down the clips that are not in `store` yet; yields how many were done after each batch.
+    """Transcribe the clips that are not in `store` yet; yields the number of clips after each batch.
 
-    Batches are cut from all clips, whatever is done already, so that a resumed run hears what an uninterrupted one
-    does. Raises `InputError` naming a clip that cannot be read.
+    Batches are always cut from all clips, so that a resumed run transcribes the same batches as an uninterrupted one.
+    Raises `InputError` naming a clip that cannot be read.
     """
-    # Neighbours of similar length waste little padding.
+    # Clips of similar length share a batch, to waste little padding.
     ordered = sorted(clips, key=lambda clip: (clip.num_samples, clip.item))
     for start in range(0, len(ordered), batch_size):
         batch = ordered[start : start + batch_size]
@@ -105,7 +104,7 @@ def listen(
 
 
 def check(clip: Clip, item: Item, samples: Waveform, heard: str | None, trip: RoundTrip, gate: Gate) -> Check:
-    """Judge one clip of `item`; `heard` is what came back, None where nobody listened."""
+    """Judge one clip of `item`; `heard` is the transcript, if there is one."""
     signal = measure(samples)
     recovery = trip.compare(query_text(item), clip.spoken, heard) if heard is not None else None
     words = len(clip.spoken.split())
@@ -154,7 +153,7 @@ def _recovery_reasons(recovery: Recovery | None, gate: Gate) -> Iterator[Reason]
 def count(checks: Sequence[Check]) -> dict[str, Any]:
     """`{"clips", "failed", "reasons": {REASON: clips}, "wer"}`; a clip may fail for several reasons.
 
-    `wer` is that of all clips together, errors over words; None where nobody listened.
+    `wer` is the word error rate over all clips together; None without transcripts.
     """
     reasons = Counter(reason for one in checks for reason in one.reasons)
     errors = [one.errors for one in checks if one.errors is not None]

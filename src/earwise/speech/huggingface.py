@@ -1,4 +1,4 @@
-"""Any text-to-speech model that `transformers` loads and that makes a waveform from token ids alone (VITS, MMS-TTS)."""
+"""Text-to-speech models of `transformers` that need only token ids (VITS, MMS-TTS)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_voice
 
 
 class HuggingFaceEngine:
-    """A model from a folder or the hub, safetensors only, seeded for each clip, on a GPU where there is one.
+    """A model from a folder or the hub, safetensors only, seeded for each clip, on a GPU if there is one.
 
-    Voices are the model's speakers by number (`"0"`, `"1"`, ...). The rate needs a model with a `speaking_rate`.
+    Voices are the model's speakers by number (`"0"`, `"1"`, ...). Rates need a model with a `speaking_rate`.
     """
 
     waits = False
@@ -33,7 +33,7 @@ class HuggingFaceEngine:
             loaded = load_whole(AutoModelForTextToWaveform, model, revision=revision, use_safetensors=True)
         except InputError:
             raise
-        except (OSError, ValueError) as error:  # transformers reports a missing file and an unknown type by these two
+        except (OSError, ValueError) as error:  # for a missing file and an unknown type
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"cannot load a text-to-speech model: {reason}", file=model) from error
         self._model = loaded.to(self._device).eval()
@@ -54,7 +54,7 @@ class HuggingFaceEngine:
 
     @torch.inference_mode()
     def speak(self, spoken: str, voice: str, rate: float, pitch: float, seed: int) -> Waveform:
-        """See `SpeechEngine.speak`. The random generators of the process are left as they were."""
+        """As `SpeechEngine.speak`. The random generators of the process do not change."""
         check_voice(voice, self.voices(), self.name)
         check_own_pitch(pitch, self.name)
         self._set_rate(rate)
@@ -74,5 +74,5 @@ class HuggingFaceEngine:
 
 
 def open_huggingface(settings: Settings) -> HuggingFaceEngine:
-    """The engine of a recipe's table."""
+    """The engine for a recipe's settings."""
     return HuggingFaceEngine(settings.model, revision=settings.revision)

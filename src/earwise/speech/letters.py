@@ -1,4 +1,4 @@
-"""Letters that engines read otherwise than they are meant: an `A` that is no article, and letters outside of ASCII."""
+"""Letters that engines misread: an `A` that is not an article, and letters outside of ASCII."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import unicodedata
 from typing import Final
 
 LETTER_A: Final = re.compile(r"(?<![\w'\-])(?!(?:(?<=\A)|(?<=[.?!:] ))A [a-z])A(?![\w'\-])")
-"""Each `A` that is a letter. It is taken for the article only where it starts a sentence and a word in small letters
-follows; engines read it as the article wherever a word follows."""
+"""Each `A` that is a letter. Engines read every `A` before a word as the article; here it is the article only at the
+start of a sentence and before a word in small letters."""
 
 _SOUNDS: Final = {"ß": "ss", "ẞ": "ss", "ð": "th", "Ð": "Th", "þ": "th", "Þ": "Th"}
-"""Letters whose Unicode name is not what they sound like."""
+"""Letters whose Unicode name differs from their sound."""
 
 
 def with_letters(spoken: str) -> str:
-    """Write each `A` that is a letter as `ay`, which flite and festival say as the letter."""
+    """Write each `A` that is a letter as `ay`, which flite and festival read as the letter."""
     return LETTER_A.sub("ay", spoken)
 
 
 def in_ascii(spoken: str) -> str:
-    """Write letters outside of ASCII as English does, `café` as `cafe` and `Łódź` as `Lodz`; no letter is left out.
+    """Write letters outside of ASCII as English does: `café` as `cafe`, `Łódź` as `Lodz`. No letter is dropped.
 
-    For engines that read English in ASCII: flite and festival say nothing for a letter with an accent, or spell the
-    word around it. A letter without a base letter becomes its Unicode name, as `λ` becomes `lamda`.
+    flite and festival skip letters with an accent, or spell the word around them. A letter without a base letter
+    becomes its Unicode name: `λ` becomes `lamda`.
     """
     plain = (char for char in unicodedata.normalize("NFKD", spoken) if not unicodedata.combining(char))
     return "".join(char if char.isascii() else _named(char) for char in plain)

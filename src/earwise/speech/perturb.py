@@ -1,12 +1,12 @@
-"""Noise, speed and reverberation, for training and for robustness tests. Pure functions of samples and a generator.
+"""Noise, speed and reverberation, for training and for robustness tests.
 
-All samples are mono float32 at 16 kHz, shape (num_samples,). A result that would leave [-1, 1] is scaled as a whole to
-peak 1, so that nothing is clipped and the ratio of speech to noise stays.
+All samples are mono float32 at 16 kHz, shape (num_samples,). A result outside [-1, 1] is scaled to peak 1, which avoids
+clipping and keeps the ratio of speech to noise.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal, Protocol, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,45 +14,23 @@ import numpy.typing as npt
 from earwise.data.media import Waveform
 from earwise.data.resample import resample
 from earwise.errors import InputError
+from earwise.recipe.speech import Perturb
 from earwise.records import SAMPLE_RATE_HZ
 
 Noise = Literal["white", "pink", "speech"]
-"""`white`: equal power per Hz; `pink`: equal power per octave; `speech`: the long-term spectrum of the clip itself,
-which masks as a crowd of like voices does."""
+"""`white`: equal power per Hz; `pink`: equal power per octave; `speech`: the spectrum of the clip itself, which masks
+like a crowd of similar voices.
+"""
 
 DIRECT_TO_REVERBERANT_DB: Final = 3.0
-"""Energy of the direct sound over that of the tail: a listener somewhat nearer than the critical distance."""
+"""Energy of the direct sound relative to the tail, for a listener slightly inside the critical distance."""
 
 
-class Perturbation(Protocol):
-    """What `perturb` reads of `[speech.perturb]`; each kind that is given is applied with `probability`."""
+def perturb(samples: Waveform, settings: Perturb, rng: np.random.Generator) -> Waveform:
+    """Change speed, then add reverberation, then noise, each with the settings' probability and independently.
 
-    @property
-    def noise_snr_db(self) -> tuple[float, float] | None:
-        """Range of the signal-to-noise ratio in dB."""
-        ...
-
-    @property
-    def speed(self) -> tuple[float, float] | None:
-        """Range of the speed factor."""
-        ...
-
-    @property
-    def reverb_rt60_s(self) -> tuple[float, float] | None:
-        """Range of the reverberation time in seconds."""
-        ...
-
-    @property
-    def probability(self) -> float:
-        """Of each kind, for each clip."""
-        ...
-
-
-def perturb(samples: Waveform, settings: Perturbation, rng: np.random.Generator) -> Waveform:
-    """`samples` spoken faster or slower, in a room, with noise, in this order; each kind drawn on its own.
-
-    Values are uniform in their ranges, the kind of noise is one of three. The generator is advanced by the same draws
-    whether or not a kind is applied.
+    Values are uniform in their ranges, and so is the kind of noise. The generator makes the same draws whether or not a
+    kind is applied.
     """
     for kind, bounds in (
         ("speed", settings.speed),
@@ -77,7 +55,7 @@ def perturb(samples: Waveform, settings: Perturbation, rng: np.random.Generator)
 def add_noise(samples: Waveform, snr_db: float, rng: np.random.Generator, kind: Noise = "white") -> Waveform:
     """`samples` with noise `snr_db` below them: `10 log10(sum s^2 / sum n^2)` over the whole clip.
 
-    Raises `InputError` for a silent clip, which has no such ratio.
+    Raises `InputError` for a silent clip.
     """
     power = float(np.mean(np.square(samples, dtype=np.float64))) if samples.size else 0.0
     if power == 0.0:
@@ -108,7 +86,9 @@ def change_speed(samples: Waveform, speed: float) -> Waveform:
 
 
 def reverberate(samples: Waveform, rt60_s: float, rng: np.random.Generator) -> Waveform:
-    """`samples` in a room with reverberation time `rt60_s`: same length (the tail is cut at the end), same energy."""
+    """`samples` in a room with reverberation time `rt60_s`, with the same length and energy; the tail is cut at the
+    end.
+    """
     response = room_response(rt60_s, rng)
     size = 1 << (len(samples) + len(response) - 2).bit_length()
     spectrum = np.fft.rfft(samples.astype(np.float64), size) * np.fft.rfft(response, size)

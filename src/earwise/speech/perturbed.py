@@ -1,4 +1,4 @@
-"""An engine whose clips are perturbed: for training that must stand noise, and for tests of robustness."""
+"""An engine with perturbed clips, for training with noise and for tests of robustness."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from earwise.speech.perturb import perturb
 
 
 class PerturbedEngine:
-    """Speaks as `engine` does, then perturbs what was spoken; the draws follow from the clip's own seed.
+    """Speaks with `engine`, then perturbs the samples; the draws follow from the clip's own seed.
 
-    The settings are part of the engine's name, so that clips with and without them are never taken for one another.
+    The settings are part of the engine's name, so that perturbed and plain clips have different keys.
     """
 
     def __init__(self, engine: SpeechEngine, settings: Perturb) -> None:
@@ -35,7 +35,7 @@ class PerturbedEngine:
 
 
 def opener(settings: Engine, perturbation: Perturb | None) -> partial[SpeechEngine]:
-    """What opens the engine of a recipe, perturbed or not; it can be sent to worker processes."""
+    """A picklable function that opens the engine of a recipe."""
     return partial(open_perturbed, settings, perturbation)
 
 

@@ -1,4 +1,4 @@
-"""Speech engines that are programs of the operating system: finding them, running them, reading what they leave."""
+"""Finding and running speech programs of the operating system, and reading their sound files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TIMEOUT_S: Final = 120.0
 
 
 def find_program(name: str, packages: str) -> str:
-    """The path of the program `name`. Raises `InputError` saying how to install it; `packages` are those of Debian."""
+    """The path of the program `name`. Raises `InputError` with the Debian `packages` to install."""
     program = shutil.which(name)
     if program is None:
         remedy = f"install it, on Debian and Ubuntu with `apt-get install {packages}`, or choose another engine"
@@ -32,15 +32,15 @@ def run_program(
     environment: Mapping[str, str] | None = None,
     statuses: Sequence[int] = (0,),
 ) -> str:
-    """What the program prints, on standard output and then on standard error; no shell is between.
+    """The program's standard output followed by its standard error; no shell is involved.
 
     Args:
         command: program and arguments.
-        folder: that it starts in; the current one when absent.
-        environment: all of its environment; that of this process when absent.
-        statuses: with which it may end.
+        folder: working folder; the current one by default.
+        environment: the whole environment; that of this process by default.
+        statuses: accepted exit statuses.
 
-    Raises `EarwiseError` if it cannot be started, ends with another status, or not within two minutes.
+    Raises `EarwiseError` if the program cannot be started, ends with another status, or runs for over two minutes.
     """
     name = Path(command[0]).name
     try:
@@ -65,7 +65,7 @@ def run_program(
 def read_sound(path: Path, engine: str, voice: str) -> tuple[Waveform, int]:
     """Samples, shape (num_samples,), and sampling rate in Hz of the mono file that `engine` wrote.
 
-    Raises `EarwiseError` naming engine and voice if there is none.
+    Raises `EarwiseError` naming engine and voice if the file is missing or unreadable.
     """
     try:
         samples, rate_hz = soundfile.read(path, dtype="float32")

@@ -1,4 +1,4 @@
-"""Clips that exist already: cut out of recordings instead of spoken."""
+"""Clips that are cut out of recordings instead of spoken."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from earwise.work.parallel import Workers
 ENGINE: Final = "recording"
 FORM: Final = "as recorded"
 LINK: Final = "recorded"
-"""In a clip folder, the link to the folder that audio paths of items start from."""
+"""Link in a clip folder to the folder of the items' audio paths."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """What one recorded clip is made of."""
+    """Everything that one recorded clip is made of."""
 
     item: Item
     recording: Recording
@@ -42,15 +42,15 @@ class Cut:
 
     @property
     def key(self) -> str:
-        """Everything that decides the clip, before anything is read."""
+        """The item's id, and a hash of everything that decides the clip."""
         perturbation = self.perturbation.model_dump() if self.perturbation else None
         parts = (self.item.question, self.item.audio, self.recording.model_dump(), perturbation, self.seed)
         return f"{self.item.id}@{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]}"
 
 
 def check_suffixes(items: Iterable[Item], file: str | Path) -> None:
-    """Raise `InputError` naming `file` and the first recorded item that has an answer-format request: where requests
-    are spoken, nobody has said this one.
+    """Raise `InputError` naming `file` and the first recorded item with an answer-format request, because no recording
+    speaks the request.
     """
     for item in items:
         if RECORDING in item.meta and item.suffix.strip():
@@ -60,9 +60,9 @@ def check_suffixes(items: Iterable[Item], file: str | Path) -> None:
 
 
 def cut_all(cuts: Sequence[Cut], folder: Path, audio: Path, workers: Workers | None) -> Iterator[Clip | Drop]:
-    """A clip or the reason why there is none for each of `cuts`, in their order; by `workers`, or in this process.
+    """A clip, or the reason why there is none, for each of `cuts` in order; made by `workers` or in this process.
 
-    `folder` gets a link to `audio`, and a WAV file for each clip that is not a whole lossless file at 16 kHz already.
+    `folder` gets a link to `audio`, and a WAV file for each clip that is not already a whole lossless file at 16 kHz.
     """
     link(folder / LINK, audio.resolve())
     if workers is None:
@@ -71,7 +71,7 @@ def cut_all(cuts: Sequence[Cut], folder: Path, audio: Path, workers: Workers | N
 
 
 class _Cutter:
-    """Cut to clip or drop."""
+    """Makes a clip or a drop from a cut."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -93,7 +93,7 @@ class _Cutter:
             return Drop(item=item.id, text=item.question, reason=TOO_LONG)
         if cut.perturbation is not None:
             samples = perturb(samples, cut.perturbation, np.random.default_rng(cut.seed))
-        if cut.perturbation is not None or not _serves_as_it_is(self._folder / relative, recording):
+        if cut.perturbation is not None or not _is_ready(self._folder / relative, recording):
             name = cut.key.rpartition("@")[2]
             relative = f"wav/{name[:2]}/{name}.wav"
             save_wav(self._folder / relative, samples)
@@ -113,8 +113,8 @@ class _Cutter:
         )
 
 
-def _serves_as_it_is(path: Path, recording: Recording) -> bool:
-    """Whether a file can be read in training as fast as one of our own, so that it is not written once more."""
+def _is_ready(path: Path, recording: Recording) -> bool:
+    """Whether training can read the recording itself as fast as a clip's file."""
     if not recording.is_whole_file:
         return False
     info = soundfile.info(os.fsencode(path))

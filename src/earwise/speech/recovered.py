@@ -1,7 +1,7 @@
-"""What comes back of a spoken form when its clip is written down: words, and the words that a question turns on.
+"""Comparison of a spoken form with the transcript of its clip: word errors, and loss of decisive words.
 
-Both sides pass through Whisper's English normaliser, which writes numbers as digits; letters that were spelled and
-digits that were said one by one are joined, so that `B X, seven, four` and `BX 74` are the same.
+Both sides pass through Whisper's English normaliser, which writes numbers as digits. Spelled letters and single digits
+are joined, so that `B X, seven, four` equals `BX 74`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _QUOTED: Final = re.compile(r"\"([^\"]+)\"|“([^”]+)”|‘([^’]+)’|(?<!\
 
 @dataclass(frozen=True)
 class Recovery:
-    """How a round trip ended: word errors of so many words, and which kinds of words did not all come back."""
+    """The result of a round trip: the word errors, and the kinds of decisive words that were lost."""
 
     errors: int
     words: int
@@ -41,10 +41,10 @@ class Recovery:
 
 
 class RoundTrip:
-    """Compares what was said with what was written down.
+    """Compares spoken forms with transcripts.
 
     Args:
-        spelling: British to American spelling, as a Whisper checkpoint brings it; none where it is empty.
+        spelling: British to American spelling, from a Whisper checkpoint; may be empty.
     """
 
     def __init__(self, spelling: Mapping[str, str]) -> None:
@@ -55,16 +55,12 @@ class RoundTrip:
         return " ".join(self._normalise(one_form(text)).split())
 
     def compare(self, question: str, spoken: str, heard: str) -> Recovery:
-        """The round trip of the spoken form of `question`.
-
-        Args:
-            question: as it is written; its quoted strings are looked for.
-            spoken: what was said.
-            heard: what was written down.
+        """Compare the spoken form of `question` with the transcript `heard`; the question's quoted strings are checked,
+        too.
         """
         said, back = self.words(spoken), self.words(heard)
         reference, hypothesis = _joined(said), _joined(back)
-        # A sign alone can be said but has no word; whatever is heard is then an error.
+        # A sign alone has a spoken form without a word; everything heard is then an error.
         count = jiwer.process_words(reference or "-", hypothesis)
         errors = count.substitutions + count.deletions + count.insertions
         lost: list[Kind] = []
@@ -77,24 +73,23 @@ class RoundTrip:
         return Recovery(errors, max(1, len(reference.split())), tuple(lost))
 
     def _quotes(self, question: str) -> list[str]:
-        """The normalised words of each quoted string, as they are said."""
+        """The normalised words of each quoted string, as spoken."""
         quoted = ["".join(groups) for groups in _QUOTED.findall(question)]
         return [words for text in quoted if (words := self.words(spoken_form(text).text))]
 
 
 def _joined(words: str) -> str:
-    """Runs of single letters, and of numbers, as one word."""
+    """Join runs of single letters, and of numbers."""
     return _SPELLED.sub(lambda run: run.group().replace(" ", ""), words)
 
 
 def _holds(text: str, quote: str) -> bool:
-    """Whether a run of whole words of `text` is `quote`, wherever the spaces are."""
+    """Whether whole words of `text` are `quote`, apart from spaces."""
     wanted, words = quote.replace(" ", ""), text.split()
     return any(_begins(words[start:], wanted) for start in range(len(words)))
 
 
 def _begins(words: Sequence[str], wanted: str) -> bool:
-    """Whether the first of `words`, put together, are `wanted`."""
     joined = ""
     for word in words:
         joined += word

@@ -1,4 +1,4 @@
-"""What can be told about a clip from its samples alone: how loud, how much of it is silent, how much is clipped."""
+"""Measures of a clip's samples: loudness, silence at the ends, clipping."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from earwise.data.media import Waveform
 from earwise.records import SAMPLE_RATE_HZ
 
 FRAME_S: Final = 0.01
-"""Loudness is measured over frames of so many seconds."""
+"""Length of the frames over which loudness is measured."""
 
 SILENT_DB: Final = -50.0
-"""A clip is silent if no frame is louder than this, in dB of full scale."""
+"""A clip without a frame louder than this, in dB of full scale, is silent."""
 
 QUIET_DB: Final = 40.0
-"""A frame is silent if it is so many dB below the loudest one, or more."""
+"""A frame is silent if it is at least this many dB below the loudest frame."""
 
 FULL_SCALE: Final = 32_766 / 32_768
-"""What 16 bits cannot hold is cut here, one step below the largest sample on either side."""
+"""Samples at or above this level count as clipped: one step below the 16-bit maximum."""
 
 
 @dataclass(frozen=True)
 class Signal:
-    """Measures of one clip; shares are of all its samples."""
+    """Measures of one clip."""
 
     duration_s: float
     level_db: float
     """Root mean square of the loudest frame, in dB of full scale."""
     leading_s: float
-    """Silence before the first sound; the whole clip where it is silent."""
+    """Silence before the first sound; the whole duration of a silent clip."""
     trailing_s: float
     clipped: float
     """Share of samples at full scale."""
@@ -43,17 +43,17 @@ class Signal:
 
     @property
     def sounding_s(self) -> float:
-        """From the first sound to the last."""
+        """Time from the first sound to the last."""
         return self.duration_s - self.leading_s - self.trailing_s
 
     @property
     def silence(self) -> float:
-        """Share of the clip that lies before the first sound and after the last."""
+        """Share of the clip before the first sound and after the last."""
         return (self.leading_s + self.trailing_s) / self.duration_s
 
 
 def measure(samples: Waveform) -> Signal:
-    """The measures of a mono 16 kHz waveform that holds at least one sample."""
+    """Measure a mono 16 kHz waveform with at least one sample."""
     duration_s = len(samples) / SAMPLE_RATE_HZ
     size = round(FRAME_S * SAMPLE_RATE_HZ)
     starts = np.arange(0, len(samples), size)

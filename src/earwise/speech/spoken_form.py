@@ -1,9 +1,8 @@
-"""Text to spoken form: what is said when a written question is read aloud.
+"""Text to spoken form: the words of a written question when it is read aloud.
 
-One function, versioned, because the spoken form is part of what is measured: "$3.5M" that is spoken as "dollar three
-point five em" would be counted as a loss of hearing. The result holds Latin letters, spaces, `' -` inside words and the
-marks `, . ; : ? !`, nothing else; letters that are spelled are single capitals. What cannot be said is refused with a
-reason (`unspeakable`), never mangled.
+The function is versioned, because the spoken form is part of the measurement: "$3.5M" spoken as "dollar three point
+five em" would count as a loss of hearing. The result holds only Latin letters, spaces, `' -` inside words and the marks
+`, . ; : ? !`; spelled letters are single capitals. Text that cannot be spoken is refused with a reason (`unspeakable`).
 """
 
 from __future__ import annotations
@@ -41,14 +40,14 @@ from earwise.speech.rules.symbols import (
 from earwise.speech.rules.units import say_units
 
 FORM_VERSION: Final = "en-2"
-"""Language and version of the rules; raised with every change that changes a spoken form."""
+"""Language and version of the rules; raised with every change of a spoken form."""
 
 __all__ = ["FORM_VERSION", "SpokenForm", "split_suffix", "spoken_form"]
 
 
 @dataclass(frozen=True)
 class SpokenForm:
-    """What is said for a text. `text` is empty if and only if `unspeakable` says why nothing can be said."""
+    """A spoken form. `text` is empty if and only if `unspeakable` gives a reason."""
 
     text: str
     version: str
@@ -79,18 +78,18 @@ _RULES: Final[tuple[Callable[[str], str], ...]] = (
     say_acronyms,
     tidy,
 )
-"""In this order: what needs its digits and signs first, single words and marks last."""
+"""Rules that need digits and signs come first, rules for single words and marks last."""
 
 _QUESTION_RULES: Final = (lambda text: split_suffix(text)[0], say_options, *_RULES)
 _MAX_PASSES: Final = 6
 
 
 def spoken_form(text: str, choices: Sequence[str] = (), *, suffix: str = "") -> SpokenForm:
-    """The spoken form of a question, its options and, where asked, its answer-format request.
+    """The spoken form of a question, its options and, if given, its answer-format request.
 
-    `Is it 60 km/h?` becomes `Is it sixty kilometers per hour?`; with `choices` follows `Option A: ... Option B: ...`.
-    Placeholders of media and known answer-format requests in `text` are left out; `suffix` is said last. The spoken
-    form of a spoken form (without a suffix) is itself.
+    `Is it 60 km/h?` becomes `Is it sixty kilometers per hour?`; `choices` add `Option A: ... Option B: ...`.
+    Placeholders of media and known answer-format requests in `text` are left out; `suffix` comes last. The spoken form
+    of a spoken form (without a suffix) is itself.
     """
     if (length := len(text) + sum(map(len, choices)) + len(suffix)) > MAX_SPOKEN_CHARS:
         return SpokenForm(
@@ -113,7 +112,9 @@ def spoken_form(text: str, choices: Sequence[str] = (), *, suffix: str = "") -> 
 
 
 def _settle(text: str, rules: tuple[Callable[[str], str], ...]) -> str:
-    """All rules, until nothing changes: what one rule leaves (a number without its sign) an earlier one may take up."""
+    """Apply all rules until nothing changes: a rule may leave text that an earlier rule can take, such as a plain
+    number.
+    """
     for _ in range(_MAX_PASSES):
         before = text
         for rule in rules:

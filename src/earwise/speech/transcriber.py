@@ -1,4 +1,4 @@
-"""Speech recognisers: clips to text, for the round trip of the quality gate."""
+"""Speech recognisers for the quality gate."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from earwise.records import SAMPLE_RATE_HZ
 
 
 class HuggingFaceTranscriber:
-    """A speech recogniser from a folder or the hub, safetensors only, on a GPU where there is one.
+    """A speech recogniser from a folder or the hub, safetensors only, on a GPU if there is one.
 
-    Decoding is greedy; a Whisper that knows several languages is told that it hears English. A CTC model hears clips
-    one by one: the padding of a batch would be written down, too.
+    Decoding is greedy; a multilingual Whisper is set to English. A CTC model gets one clip at a time, because it would
+    transcribe the padding of a batch.
     """
 
     def __init__(self, settings: Asr, *, device: str | None = None) -> None:
@@ -56,29 +56,28 @@ class HuggingFaceTranscriber:
 
     @property
     def spelling(self) -> dict[str, str]:
-        """The mapping of a Whisper checkpoint; empty for other models."""
+        """British to American spelling from a Whisper checkpoint; empty for other models."""
         return dict(getattr(self._pipeline.tokenizer, "english_spelling_normalizer", None) or {})
 
     def transcribe(self, waveforms: Sequence[Waveform]) -> list[str]:
         """The text of each waveform."""
         inputs: Any = [{"raw": waveform, "sampling_rate": SAMPLE_RATE_HZ} for waveform in waveforms]
         together = len(inputs) if self._pipeline.model.can_generate() else 1
-        found = self._pipeline(inputs, batch_size=together, generate_kwargs=self._how())
+        found = self._pipeline(inputs, batch_size=together, generate_kwargs=self._options())
         return [one["text"].strip() for one in found]
 
-    def _how(self) -> dict[str, object]:
+    def _options(self) -> dict[str, object]:
         config = getattr(self._pipeline.model, "generation_config", None)
         if not self._pipeline.model.can_generate():
             return {}
-        tells = {"language": "english", "task": "transcribe"} if getattr(config, "lang_to_id", None) else {}
-        return {"do_sample": False, "num_beams": 1, **tells}
+        language = {"language": "english", "task": "transcribe"} if getattr(config, "lang_to_id", None) else {}
+        return {"do_sample": False, "num_beams": 1, **language}
 
 
 def _load(name: str, revision: str | None) -> PreTrainedModel:
-    """The recogniser's model, of either kind."""
     config = AutoConfig.from_pretrained(name, revision=revision)
-    writes = config.model_type in MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES
-    kind = AutoModelForSpeechSeq2Seq if writes else AutoModelForCTC
+    has_decoder = config.model_type in MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES
+    kind = AutoModelForSpeechSeq2Seq if has_decoder else AutoModelForCTC
     model: PreTrainedModel = load_whole(
         kind, name, config=config, revision=revision, dtype="auto", use_safetensors=True
     )

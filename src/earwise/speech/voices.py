@@ -1,6 +1,6 @@
-"""Training voices and test voices that share no speaker.
+"""Training voices and test voices without a common speaker.
 
-A test voice is unseen only if its whole variant is: `en-us+m3` and `en-gb+m3` are one speaker with two accents.
+All voices of a variant are one speaker: `en-us+m3` and `en-gb+m3` differ only in accent.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from earwise.speech.engine import check_voice
 
 
 def variant(voice: str) -> str:
-    """The speaker behind a voice: what follows `+` in `ACCENT+VARIANT`, else the voice itself."""
+    """The speaker of a voice: the part after `+` in `ACCENT+VARIANT`, else the voice itself."""
     return voice.partition("+")[2] or voice
 
 
@@ -26,18 +26,18 @@ def split_voices(
     *,
     reserved: int = 0,
 ) -> tuple[list[str], list[str]]:
-    """Training voices and test voices, disjoint by whole variants; the same for the same arguments, whatever the order.
+    """Training voices and test voices with disjoint variants, independent of the order of `all_voices`.
 
-    `train` and `test` are how many voices to draw or their names. Drawn voices take a new variant each as long as there
-    is one, then further accents of the same variants. An engine that cannot list its voices (`all_voices` is empty)
-    needs names on both sides, and they are taken as they are.
+    `train` and `test` are names of voices, or how many to draw. Each drawn voice has a new variant as long as there is
+    one; then come further accents of the same variants. An engine that cannot list its voices (`all_voices` is empty)
+    needs names on both sides.
 
-    The test side draws first. With `reserved`, so many variants are its own: training is drawn from the others, however
-    many are tested. A test that draws more takes the rest behind those of training. An engine that has too few variants
-    for that reserves those of the test alone.
+    The test side draws first. `reserved` variants are only for tests, so that the training voices do not depend on the
+    number of test voices; a larger test also takes variants that training leaves. An engine with too few variants
+    reserves only those of the test.
 
-    Raises `InputError` for an unknown voice, for named voices that share a variant between the two sides, and if there
-    are not enough variants.
+    Raises `InputError` for an unknown voice, for named voices of one variant on both sides, and if there are not enough
+    variants.
     """
     known = sorted(set(all_voices))
     for voice in (*_named(train), *_named(test)) if known else ():
@@ -57,7 +57,7 @@ def split_voices(
 
 
 def _by_draw(variants: Iterable[str], seed: int) -> list[str]:
-    """Variants in the order in which they are drawn."""
+    """Variants in the order of the draw."""
     return sorted(variants, key=lambda name: _shuffled(name, seed))
 
 
@@ -70,7 +70,7 @@ def _variants(voices: Iterable[str]) -> set[str]:
 
 
 def _take(known: list[str], choice: int | Sequence[str], taken: set[str], seed: int, side: str) -> list[str]:
-    """The named voices, or so many of those whose variant is not `taken`: first accents first."""
+    """The named voices, or drawn ones whose variant is not `taken`, first accents first."""
     if not isinstance(choice, int):
         return list(choice)
     by_variant: dict[str, list[str]] = {}

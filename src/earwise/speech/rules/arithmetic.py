@@ -1,7 +1,7 @@
-"""Minus signs, scientific notation and powers of ten: where a hyphen between two amounts is said, and as what.
+"""Minus signs, scientific notation and powers of ten.
 
-A hyphen is a minus, a range (`5-10`), a score (`3-2`) or part of a name (`747-400`). It is never left out where two
-numbers would run together: `20-5` is not "twenty five".
+A hyphen is a minus, a range (`5-10`), a score (`3-2`) or part of a name (`747-400`). It is spoken wherever two numbers
+would run together: `20-5` is not "twenty five".
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def _scientific(found: re.Match[str]) -> str:
 def say_minus(text: str) -> str:
     """`10 - 4` and `What is 10-4?` are "10 minus 4", `x - 1` "x minus 1", `$-5` "minus 5 dollars", `A-` "A minus".
 
-    A rising pair is a range unless the text works it out: `5-10` stays, `What is 5-10?` and `5-10 = -5` do not. A score
-    is "3 to 2", a name (`747-400`, `Boeing 747-8`) keeps its numbers side by side. Dates and telephone numbers stay.
+    A rising pair is a range unless it is calculated: `5-10` stays, but not `What is 5-10?` and `5-10 = -5`. A score is
+    "3 to 2"; a name (`747-400`, `Boeing 747-8`), a date and a telephone number stay.
     """
     text = _GRADE.sub(r"\1 minus ", _MONEY_SIGN.sub(r"-\1", text))
     text = _TIMES.sub(r"\1 to ", text)
@@ -77,7 +77,7 @@ def say_minus(text: str) -> str:
 
 
 def _said(found: re.Match[str]) -> str | None:
-    """What the hyphen is said as; None leaves it to the rules of ranges and names."""
+    """The word for the hyphen, or None for ranges and names, which have their own rules."""
     text, start, end = found.string, found.start(), found.end("right")
     before, after = text[max(0, start - 80) : start], text[end : end + 80]
     if found["low"] is None or found["high"] is None:

@@ -36,7 +36,7 @@ _SLASHED: Final = re.compile(
 )
 
 DATES: Final = (_ISO, _SLASHED)
-"""Dates in digits, which hold hyphens that are no minus."""
+"""Dates in digits; their hyphens are not minus signs."""
 
 _HALF: Final = r"(?P<half>[aApP])\.?[mM](?:\.|(?!\w))"
 _CLOCK: Final = re.compile(

@@ -1,4 +1,4 @@
-"""What is spelled: identifiers, acronyms, dotted abbreviations. Spelled letters are single capitals."""
+"""Identifiers, acronyms, dotted abbreviations. Spelled letters become single capitals."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ NCAA NYU OCR OLED OS PA PDA PE PO PSA RNA ROI SUV TA TBA UAE UAV UC UCLA UFC UFO
 USB USC USD USDA USMC USPS UV VA VIP VOA VPN
 """
 SPELLED: Final = frozenset(_SPELLED_WORDS.split())
-"""Acronyms with a vowel that are spelled; those without a vowel always are. All other words in capitals are taken for
-words that a sign or a headline shouts ("STOP") or for names that are read (NASA, UNICEF)."""
+"""Spelled acronyms with a vowel; acronyms without a vowel are always spelled. Other words in capitals are read, as
+words of a sign ("STOP") or as names (NASA, UNICEF).
+"""
 
 _ROMAN_NUMERALS: Final = "I II III IV V VI VII VIII IX X XI XII XIII XIV XV XVI XVII XVIII XIX XX"
 _ROMAN: Final = {roman: value for value, roman in enumerate(_ROMAN_NUMERALS.split(), start=1)}
@@ -58,7 +59,7 @@ _HAS_LOWER: Final = re.compile(r"[a-z]")
 
 
 def say_roman(text: str) -> str:
-    """Roman numerals where they are clear: "Chapter IV" and "Henry VIII"; all others stay."""
+    """Read Roman numerals where they are clear: "Chapter IV" and "Henry VIII"; all others stay."""
     text = _ROMAN_PART.sub(lambda found: f"{found[1]} {cardinal(_ROMAN[found[2]])}", text)
     return _ROMAN_RULER.sub(lambda found: f"{found[1]} the {ordinal(_ROMAN[found[2]])}", text)
 
@@ -86,7 +87,7 @@ def _run(run: str) -> str:
         return number(run) if len(run) <= 2 else digits(run)
     if run.isupper():
         return spell(run) if len(run) <= 4 else run.lower()
-    # Small letters are a word ("iphone12") unless they cannot be said ("mp4") or stand alone ("x2").
+    # Small letters are a word ("iphone12") unless they have no vowel ("mp4") or stand alone ("x2").
     return run if len(run) > 3 or (len(run) > 1 and _VOWEL.search(run)) else spell(run)
 
 
@@ -94,8 +95,7 @@ _VOWEL: Final = re.compile(r"[AEIOUYaeiouy]")
 
 
 def say_acronyms(text: str) -> str:
-    """`DVDs` is "D V D's", `USA` "U S A", `STOP` "stop"; Roman numerals stay. A text without a small letter is
-    shouted: its words are words."""
+    """`DVDs` is "D V D's", `USA` "U S A", `STOP` "stop"; Roman numerals stay. A text all in capitals is read as words."""
     if not _HAS_LOWER.search(text) and len(text.split()) > 3:
         return _CAPITALS.sub(lambda found: _shouted(found[0]), text)
     return _CAPITALS.sub(_acronym, text)

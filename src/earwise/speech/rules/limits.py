@@ -1,4 +1,4 @@
-"""What cannot be asked by voice without changing the question, with the reason."""
+"""Texts that cannot be spoken without changing the question, with the reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from earwise.speech.rules.symbols import GREEK, typed_tag
 
 MAX_DIGITS: Final = 8
-"""Digits in a row without a separator; nobody remembers more by ear, and speech recognition rarely gets all of them."""
+"""Digits in a row without a separator. Listeners cannot remember more, and recognisers rarely get all of them."""
 
 _URL: Final = re.compile(r"(?i)\b(?:https?|ftp)://|\bwww\.\w")
 _EMAIL: Final = re.compile(r"\S@[\w-]+\.\w")
@@ -22,7 +22,7 @@ _LONG_DIGITS: Final = re.compile(rf"\d{{{MAX_DIGITS + 1},}}")
 
 
 def why_unspeakable(text: str) -> str | None:
-    """The reason why `text` (without tags, plain characters) cannot be spoken, or None if it can."""
+    """The reason why `text` (without tags, plain characters) cannot be spoken, or None."""
     if not any(char.isalnum() for char in text):
         return "empty text" if not text.strip() else "no word in the text"
     if _URL.search(text):
@@ -45,7 +45,7 @@ def why_unspeakable(text: str) -> str | None:
 
 
 def unsaid(spoken: str) -> str | None:
-    """The reason if characters without a spoken form are left in a finished spoken form, or None."""
+    """The reason if a finished spoken form still has characters without a spoken form, or None."""
     for char in spoken:
         if not (char in " ,.;:?!'-" or (char.isalpha() and not _is_foreign(char)) or unicodedata.combining(char)):
             return f"{char!r} ({unicodedata.name(char, 'unnamed')}) has no spoken form"

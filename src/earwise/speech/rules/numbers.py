@@ -58,7 +58,7 @@ def ordinal(value: int) -> str:
 
 
 def year(value: int) -> str:
-    """A year from 1100 to 2099 as it is said.
+    """The spoken form of a year from 1100 to 2099.
 
     1999 is "nineteen ninety nine", 1905 "nineteen oh five", 2008 "two thousand eight", 2024 "twenty twenty four".
     """

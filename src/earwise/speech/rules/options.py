@@ -1,4 +1,4 @@
-"""Answer options: every way of writing them becomes `Option A: ...`."""
+"""Answer options: every notation becomes `Option A: ...`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ _OWN_MARK: Final = "^\\s*(?:\\({0}\\)|{0}[.:)])\\s*(?=\\S)"
 
 
 def say_options(question: str) -> str:
-    """Options inside a question: `(A) red (B) blue`, `A) red B) blue` and lines that start with `A. ` or `A: `.
+    """Find options inside a question: `(A) red (B) blue`, `A) red B) blue` and lines that start with `A. ` or `A: `.
 
-    They are options only if A, B, ... stand in order, at least two of them, each with a text ("Is (A) above (B)?" has
-    none); any other `(A)` is the letter.
+    There must be at least two, in order, each with a text ("Is (A) above (B)?" has none); any other `(A)` is a letter.
     """
     question = _HEADING.sub("", question)
     for pattern in (_BRACKETED, _DOTTED_LINE, _INLINE):
@@ -36,7 +35,7 @@ def say_options(question: str) -> str:
 
 
 def _split(question: str, pattern: re.Pattern[str]) -> list[tuple[str, str]]:
-    """Letter and text of each option that `pattern` finds; first the text before them, with an empty letter."""
+    """Letter and text of each option that `pattern` finds, after the text before them with an empty letter."""
     marks = list(pattern.finditer(question))
     letters = ["", *(mark[1] or mark[mark.re.groups] for mark in marks)]
     starts, ends = [0, *(mark.end() for mark in marks)], [*(mark.start() for mark in marks), len(question)]
@@ -45,7 +44,7 @@ def _split(question: str, pattern: re.Pattern[str]) -> list[tuple[str, str]]:
 
 
 def join_options(question: str, letters: Sequence[str], texts: Sequence[str]) -> str:
-    """`question` and its options as sentences, so that a speaker pauses between them."""
+    """`question` and its options as sentences, so that engines pause between them."""
     said = [f"Option {letter}: {sentence(text)}" for letter, text in zip(letters, texts, strict=True)]
     return " ".join(part for part in (sentence(question), *said) if part)
 
@@ -56,12 +55,12 @@ def add_choices(question: str, choices: Sequence[str]) -> str:
 
 
 def without_own_marks(choices: Sequence[str]) -> list[str]:
-    """`choices` without the `A.` or `(A)` that some files write before the text of the first, and so on."""
+    """`choices` without the `A.` or `(A)` that some files write before them."""
     pairs = zip(option_letters(choices), choices, strict=True)
     return [re.sub(_OWN_MARK.format(letter), "", choice) for letter, choice in pairs]
 
 
 def sentence(text: str) -> str:
-    """`text` stripped, with a full stop if it does not end with a mark; empty if there is nothing in it."""
+    """`text` stripped, with a full stop if it has no end mark; empty text stays empty."""
     text = text.strip().rstrip(",;")
     return text if not text or text.endswith((".", "?", "!", ":")) else f"{text}."

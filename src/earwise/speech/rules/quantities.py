@@ -1,4 +1,4 @@
-"""Numbers that carry something: currency, percent, fractions, ordinals; then the plain numbers that are left."""
+"""Numbers with a sign or suffix (currency, percent, fractions, ordinals), then plain numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NUMBER: Final = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
 """A written number without its sign."""
 
 START: Final = r"(?<![\w.,])"
-"""No letter, digit or part of a number before."""
+"""The preceding character is no letter, digit or part of a number."""
 
 _CURRENCIES: Final[dict[str, tuple[str, str, str, str]]] = {
     "$": ("dollar", "dollars", "cent", "cents"),
@@ -107,7 +107,7 @@ def say_ordinals(text: str) -> str:
 
 
 def say_ranges(text: str) -> str:
-    """Telephone numbers in groups of digits; `5-10` is "5 to 10", `$10-$20` "$10 to $20", `747-400` "747 400"."""
+    """Read telephone numbers in groups of digits; `5-10` is "5 to 10", `$10-$20` "$10 to $20", `747-400` "747 400"."""
     text = PHONE.sub(lambda found: ", ".join(digits(part) for part in re.findall(r"\d+", found[0])), text)
     return _RANGE.sub(_range, text)
 
@@ -130,7 +130,7 @@ def say_versions(text: str) -> str:
 
 
 def say_numbers(text: str) -> str:
-    """All numbers that are left, years among them."""
+    """Read all remaining numbers, including years."""
     text = _SCALED.sub(lambda found: f"{number(found[1])} {_SCALE_WORDS[found[2]]}", text)
     return _NUMBER.sub(_plain, _SIGNED.sub("minus ", text))
 

@@ -1,4 +1,4 @@
-"""Symbols that are said, marks that are only pauses, and the plain form that every text is brought to."""
+"""Symbols that are spoken, marks that are only pauses, and the plain form of a text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NUMBERED_TAG: Final = re.compile(r"(?i)<\s*(image|video|audio)[ _]?(\d{1,2})\s*
 _PLACEHOLDER: Final = re.compile(rf"(?i)<{_MEDIA}(?:[ _]?\d{{1,2}})?>")
 _NAMED_AS_WORD: Final = re.compile(r"\s*(?:(?:or|and|vs|versus|tags?|elements?|attributes?)\b|[.,;:?!])")
 _MATH_MODE: Final = re.compile(r"(?<![\w$])\$(?=[^\s$])([^$\n\\^_{}]{0,40}[^\s$\\^_{}])\$(?![\w$])")
-"""`$x$`: a formula of plain characters; two prices have a digit after the second sign."""
+"""`$x$`: a formula of plain characters. In two prices, a digit follows the second sign."""
 _BINARY_MINUS: Final = re.compile(r"(?<=[\w)%°$€£¥])[ ]?−[ ]?(?=\S)")
 
 
@@ -34,7 +34,7 @@ def _table(*rows: tuple[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
 
 
 _VARIABLE: Final = "[abcnpqtuvwxyzα-ω]"
-"""Letters that stand for a number; none that is a unit."""
+"""Letters of variables, without letters of units."""
 _BESIDE_DIGITS: Final = _table(
     (r"(?<=\d)\s?[x×]\s?(?=\d)", " by "),
     (r"(?<=\d)\s?\*\s?(?=\d)", " times "),
@@ -96,7 +96,7 @@ _SILENT: Final = re.compile(r"[\"“”„«»*`~©®™<>\\/_#^¡¿]|(?<!\w)'|'
 
 
 def plain_characters(text: str) -> str:
-    """Typographic variants to one form: quotes, dashes, full-width characters, superscripts 2 and 3, runs of space."""
+    """Replace typographic variants: quotes, dashes, full-width characters, superscripts 2 and 3, runs of space."""
     text = re.sub(r"(?: ?\n ?)+", "\n", re.sub(r"[^\S\n]+", " ", text))  # first, as later rules are slow on long runs
     text = _VULGAR.sub(" ", text).replace("²", "^2").replace("³", "^3").replace("⁻", "^-").replace("∼", "~")
     text = _MATH_MODE.sub(r"\1", re.sub(r"º(?=[CF]\b)", "°", text))
@@ -106,10 +106,10 @@ def plain_characters(text: str) -> str:
 
 
 def without_tags(text: str) -> str:
-    """Without placeholders of media: `<|image_pad|>`, and `<image>` or `<image_1>` at the start or end of a line.
+    """Remove placeholders of media: `<|image_pad|>`, and `<image>` or `<image_1>` at the start or end of a line.
 
-    In the middle of a sentence a numbered one is said (`<image 2>` is "image 2"); any other one is a word of the
-    question (`What does the <video> element do?`) and stays: `limits` refuses it.
+    Inside a sentence a numbered placeholder is spoken (`<image 2>` is "image 2"). Other tags are words of the question
+    (`What does the <video> element do?`) and stay; `limits` refuses them.
     """
     text = _TEMPLATE_TAG.sub(" ", text)
     text = "\n".join(_without_outer_tags(line) for line in text.split("\n"))
@@ -138,17 +138,17 @@ def typed_tag(text: str) -> str | None:
 
 
 def end_lines(text: str) -> str:
-    """Line breaks as spaces; a line without an end mark before a capital or a digit becomes a sentence."""
+    """Replace line breaks before a capital or a digit by a full stop, unless the line has an end mark."""
     return re.sub(r"(?<=[^\s.,;:?!])\s*\n\s*(?=[A-Z0-9(])", ". ", text)
 
 
 def say_greek(text: str) -> str:
-    """A Greek letter that stands alone by its name."""
+    """Replace a Greek letter that stands alone by its name."""
     return _SINGLE_GREEK.sub(lambda found: f" {_GREEK[found[0]]} ", text)
 
 
 def say_symbols_beside_digits(text: str) -> str:
-    """`1920x1080` has "by", `5*3` "times", `#1` "number", `v1.2` "version": read while the digits are digits."""
+    """`1920x1080` has "by", `5*3` "times", `#1` "number", `v1.2` "version"; must run before digits become words."""
     return _replace(text, _BESIDE_DIGITS)
 
 
@@ -164,7 +164,7 @@ def _replace(text: str, table: tuple[tuple[re.Pattern[str], str], ...]) -> str:
 
 
 def tidy(text: str) -> str:
-    """Brackets and dashes become commas, quotes vanish, space and doubled punctuation collapse."""
+    """Turn brackets and dashes into commas, remove quotes, collapse space and doubled punctuation."""
     text = _DASHES.sub(", ", text)
     text = _PAUSES.sub(lambda found: ". " if found[0].startswith((".", "…")) else ", ", text)
     text = _SILENT.sub(" ", text)
