@@ -10,7 +10,8 @@ from PIL import Image
 
 from earwise.data.derived import cache_folder
 from earwise.data.media import load_image, resolve
-from earwise.data.tsv import hallusion_place, read_tsv
+from earwise.data.tsv import read_tsv
+from earwise.data.tsv_layouts import hallusion_place
 from earwise.errors import InputError
 
 HUGE = b"BM" + struct.pack("<IHHIIiiHHIIiiII", 99, 0, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0) + bytes(40)

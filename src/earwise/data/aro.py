@@ -2,11 +2,11 @@
 
 Files (Yuksekgonul et al. 2023): `visual_genome_relation.json` and `visual_genome_attribution.json`, lists of
 `image_path`, `bbox_x`, `bbox_y`, `bbox_w`, `bbox_h`, `true_caption`, `false_caption` and `relation_name` or
-`attributes`; pictures in `images/`. MMAlign (arXiv 2503.00059) takes 300 of each and asks which caption is right; its
-wording, choice of cases and order of options are not published, so ours are seeded and written into the items.
+`attributes`; pictures in `images/`. MMAlign (arXiv 2503.00059) takes 300 of each and asks which caption is right. Its
+wording, choice of cases and order of options are not published, so ours are seeded and recorded in the items.
 
-A false caption of ARO has its two nouns swapped. Under a symmetric relation (`near`) it is as true as the right one, so
-these cases are left out, as ARO's own score leaves them out.
+A false caption of ARO swaps the two nouns of the true one. Under a symmetric relation (`near`) both are true, so these
+cases are left out, as in ARO's own score.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from typing import Any, Final, Literal
 
 from earwise.data.aro_relations import SYMMETRIC
 from earwise.data.derived import content_digest, derived_path, write_derived
-from earwise.data.media import load_image, resolve
+from earwise.data.fields import Fields
+from earwise.data.media import load_image
 from earwise.errors import InputError
 from earwise.io.files import found_file, parse_json, read_text
 from earwise.records import Item
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Draw:
-    """How MMAlign is made of an ARO file; see `read_aro`."""
+    """How the items of MMAlign are drawn from an ARO file; see `read_aro`."""
 
     count: int | None = DEFAULT_COUNT
     seed: int = 0
@@ -49,7 +50,7 @@ class Draw:
 
 
 PUBLISHED: Final = Draw()
-"""300 items of each file, as arXiv 2503.00059 has; the rest is our choice."""
+"""300 items of each file, as in arXiv 2503.00059; the rest is our choice."""
 
 
 def read_aro(
@@ -63,12 +64,12 @@ def read_aro(
 ) -> list[Item]:
     """Items of one ARO file: `count` cases drawn without replacement (all if there are fewer, or with None).
 
-    Cases of symmetric relations (`aro_relations.SYMMETRIC`) are not drawn unless `symmetric` says `keep`; the log says
-    how many were left out. The right caption is option A in exactly half of the items (rounded up), in seeded order.
-    `crop="box"` shows the box of the case, as ARO does, from a file of the cache (`derived`); `"full"` shows the whole
-    picture. The cluster is the picture, the kind is the relation, or the two attributes. Case number, seed, crop
-    and box stand in `meta`. Raises `InputError` naming file and case for a wrong structure, an empty or repeated
-    caption, a missing picture or a box outside of it.
+    Cases of symmetric relations (`aro_relations.SYMMETRIC`) are drawn only if `symmetric` is "keep"; the log has the
+    number of the others. The right caption is option A in exactly half of the items (rounded up), in seeded order.
+    `crop="box"` shows the box of the case, as ARO does, from the cache (`derived`); "full" shows the whole picture. The
+    cluster is the picture, the kind is the relation, or the two attributes; `meta` has case number, seed, crop and box.
+    Raises `InputError` naming file and case for a wrong structure, an empty or repeated caption, a missing picture or a
+    box outside of it.
     """
     path = Path(path)
     cases = load_cases(path)
@@ -92,14 +93,15 @@ def is_symmetric(type_: Type, case: object) -> bool:
 
 
 def check_case(path: Path, type_: Type, place: int, case: Case) -> tuple[str, ...]:
-    """Raise the `InputError` that `read_aro` would raise for this case, without writing a crop.
+    """Raise the `InputError` of `read_aro` for this case, without writing a crop.
 
-    Gives what of its picture is not shown as it is (`colours.to_rgb`).
+    Returns the changes that showing its picture makes (`colours.to_rgb`).
     """
     item = _item(path, type_, place, case, "A", "full", 0)
     assert item.image is not None
     (width, height), notes = _look(path.parent / item.image)
-    _check_box(path, f"case {place}", _box(path, f"case {place}", case), width, height)
+    fields = _fields(path, place, case)
+    _check_box(fields, _box(fields), width, height)
     return notes
 
 
@@ -110,7 +112,7 @@ def _look(picture: Path) -> tuple[tuple[int, int], tuple[str, ...]]:
 
 
 def load_cases(path: Path) -> list[Case]:
-    """The cases of an ARO file, unchecked; raises `InputError` if it is not a list of any."""
+    """The unchecked cases of an ARO file; raises `InputError` if it is not a list of cases."""
     if not found_file(path):
         raise InputError("ARO file not found", file=path)
     try:
@@ -125,84 +127,66 @@ def load_cases(path: Path) -> list[Case]:
 
 
 def _item(path: Path, type_: Type, place: int, case: Case, gold: str, crop: Crop, seed: int) -> Item:
-    record = f"case {place}"
-    right, wrong = (_text(path, record, case, key) for key in ("true_caption", "false_caption"))
+    fields = _fields(path, place, case)
+    right, wrong = fields.text("true_caption"), fields.text("false_caption")
     if right == wrong:
-        raise InputError("true and false caption are the same", file=path, record=record)
-    picture = _text(path, record, case, "image_path")
-    box = _box(path, record, case)
-    image = _picture(path, record, picture)
+        raise fields.error("true and false caption are the same")
+    picture, box = fields.text("image_path"), _box(fields)
+    image = _picture(fields, picture)
     return Item(
         id=f"mmalign_{type_}-{place}",
         source=f"mmalign_{type_}",
         question=QUESTION,
         answers=(gold,),
         choices=(right, wrong) if gold == "A" else (wrong, right),
-        image=_crop(path, record, image, box) if crop == "box" else image,
+        image=_crop(fields, image, box) if crop == "box" else image,
         cluster=picture,
-        kind=_kind(path, record, type_, case),
+        kind=_kind(fields, type_),
         meta={"case": place, "seed": seed, "crop": crop, "box": list(box), "picture": image},
     )
 
 
-def _value(path: Path, record: str, case: Case, key: str) -> Any:
-    if not isinstance(case, dict) or key not in case:
-        raise InputError(f"no {key!r}", file=path, record=record)
-    return case[key]
+def _fields(path: Path, place: int, case: object) -> Fields:
+    return Fields(path, f"case {place}", case if isinstance(case, dict) else {})
 
 
-def _text(path: Path, record: str, case: Case, key: str) -> str:
-    value = _value(path, record, case, key)
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{key!r} is not a text: {value!r}", file=path, record=record)
-    return value.strip()
-
-
-def _box(path: Path, record: str, case: Case) -> Box:
-    x, y, width, height = (_whole(path, record, case, key) for key in ("bbox_x", "bbox_y", "bbox_w", "bbox_h"))
+def _box(fields: Fields) -> Box:
+    x, y, width, height = (fields.whole(key) for key in ("bbox_x", "bbox_y", "bbox_w", "bbox_h"))
     return x, y, width, height
 
 
-def _check_box(path: Path, record: str, box: Box, picture_width: int, picture_height: int) -> None:
+def _check_box(fields: Fields, box: Box, picture_width: int, picture_height: int) -> None:
     x, y, width, height = box
     if width <= 0 or height <= 0 or x < 0 or y < 0 or x >= picture_width or y >= picture_height:
         size = f"{picture_width}x{picture_height}"
-        what = f"box {list(box)} (x, y, w, h) lies outside of the {size} picture"
-        raise InputError(what, file=path, record=record)
+        raise fields.error(f"box {list(box)} (x, y, w, h) lies outside of the {size} picture")
 
 
-def _whole(path: Path, record: str, case: Case, key: str) -> int:
-    value = _value(path, record, case, key)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError(f"{key!r} is not a whole number: {value!r}", file=path, record=record)
-    return value
-
-
-def _kind(path: Path, record: str, type_: Type, case: Case) -> str:
+def _kind(fields: Fields, type_: Type) -> str:
     if type_ == "relation":
-        return _text(path, record, case, "relation_name")
-    attributes = _value(path, record, case, "attributes")
+        return fields.text("relation_name")
+    attributes = fields.value("attributes")
     if not isinstance(attributes, list) or not all(isinstance(name, str) for name in attributes):
-        raise InputError(f"'attributes' is not a list of texts: {attributes!r}", file=path, record=record)
+        raise fields.error(f"'attributes' is not a list of texts: {attributes!r}")
     return "_".join(attributes)
 
 
-def _picture(path: Path, record: str, name: str) -> str:
-    """`name` relative to the file's folder: in `images/`, where ARO keeps its pictures, or directly beside the file."""
-    for relative in (f"images/{name}", name):
-        if resolve(path.parent, relative, file=path, record=record).is_file():
-            return relative
-    raise InputError(f"picture {name!r} not found beside it or in images/", file=path, record=record)
+def _picture(fields: Fields, name: str) -> str:
+    """`name` relative to the file's folder: in `images/`, as in ARO, or directly beside the file."""
+    found = fields.media(f"images/{name}", name)
+    if found is None:
+        raise fields.error(f"picture {name!r} not found beside it or in images/")
+    return found
 
 
-def _crop(path: Path, record: str, image: str, box: Box) -> str:
+def _crop(fields: Fields, image: str, box: Box) -> str:
     """Write the box of `image` as PNG to the cache, once."""
-    source = path.parent / image
+    source = fields.path.parent / image
     target = derived_path("crops", content_digest(source), box, ending=".png")
     if target.is_file():
         return str(target)
     picture = load_image(source)
-    _check_box(path, record, box, picture.width, picture.height)
+    _check_box(fields, box, picture.width, picture.height)
     x, y, width, height = box
     # Boxes may reach a pixel beyond the border; Pillow would fill that with black.
     cropped = picture.crop((x, y, min(x + width, picture.width), min(y + height, picture.height)))

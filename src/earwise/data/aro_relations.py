@@ -1,7 +1,7 @@
-"""Relations that the evaluation of ARO (Yuksekgonul et al. 2023) leaves out of its score and calls symmetric.
+"""Relations that ARO's own evaluation (Yuksekgonul et al. 2023) calls symmetric and leaves out of its score.
 
-Under some of them the swapped caption is as true as the right one (`near`, `next to`); others have few cases. The list
-is taken whole, so that what is drawn here is what is scored there.
+Under some of them both captions are true (`near`, `next to`); others have few cases. This is the whole list, so that
+the same cases are drawn here as are scored there.
 """
 
 from __future__ import annotations

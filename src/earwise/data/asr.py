@@ -1,8 +1,8 @@
-"""Transcribed recordings: what every ASR corpus becomes, whatever its files look like.
+"""Transcribed recordings, the common form of all ASR corpora.
 
-The readers (`asr_folders`, `asr_manifests`, `asr_datasets`) give `Utterance`s; `transcription_item` turns one into the
-item that ears are aligned on. A clip of it exists already: where the recording lies is in `Item.audio` and
-`Item.meta["recording"]`, so that it is cut out, not spoken.
+The readers (`asr_folders`, `asr_manifests`, `asr_datasets`) return `Utterance`s; `transcription_item` makes the items
+that ears are aligned on. `Item.audio` and `Item.meta["recording"]` say where the recording is, so that the clip is cut
+out instead of spoken.
 """
 
 from __future__ import annotations
@@ -24,42 +24,42 @@ from earwise.errors import InputError
 from earwise.records import Item
 
 INSTRUCTION: Final = "Repeat the speech:"
-"""Typed before the words that are to be repeated."""
+"""Typed before the speech."""
 
 RECORDING: Final = "recording"
-"""Key of `Item.meta`: how the item's clip is cut out of its recording."""
+"""Key of `Item.meta`: where the item's clip is in its recording."""
 
 MOST_S: Final = 1e9
-"""No recording has more seconds: 30 years."""
+"""Limit of a recording: 30 years."""
 
 DIFFERENCE_S: Final = 0.1
-"""A file may be so much longer or shorter than its manifest says: MP3 files are padded, and times rounded."""
+"""Allowed difference between a file and its manifest: MP3 files are padded, and times rounded."""
 
 OTHER_LENGTH: Final = "the file is longer or shorter than the manifest says"
 ENDS_EARLY: Final = "the file ends before the manifest's part of it"
 TOO_LONG: Final = f"longer than {MAX_CLIP_S} s"
 
 Long = Literal["drop", "cut"]
-"""What happens to a recording that is longer than a model can hear."""
+"""Treatment of a recording that is too long for a model."""
 Answer = Literal["words", "written"]
-"""What is to be written down: lower-case words without punctuation, or the transcript as it is."""
+"""The transcription target: lower-case words without punctuation, or the original transcript."""
 
 
 class Recording(BaseModel):
-    """What part of an item's audio file is its clip, and who speaks."""
+    """The part of an item's audio file that is its clip, and the speaker."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     offset_s: float = Field(default=0.0, ge=0)
     duration_s: float | None = Field(default=None, gt=0)
-    """To the end of the file when absent."""
+    """None: to the end of the file."""
     channel: int | None = Field(default=None, ge=0)
-    """The mean of all channels when absent."""
+    """None: the mean of all channels."""
     speaker: str = ""
 
     @property
     def is_whole_file(self) -> bool:
-        """Whether nothing is cut off and no channel is chosen."""
+        """Whether the clip is the whole file with all channels."""
         return self.offset_s == 0 and self.duration_s is None and self.channel is None
 
 
@@ -68,35 +68,35 @@ class Utterance:
     """One transcribed recording of a corpus."""
 
     record: str
-    """Where it stands in its file, for messages: `line 7`, `cut a-1`."""
+    """Its place in the corpus, for messages: `line 7`, `cut a-1`."""
     text: str
     audio: str
     """Path of the file, relative to the corpus's audio folder."""
     recording: Recording
     seconds: float | None = None
-    """Length, as the corpus says; read from the file's header when absent."""
+    """Length by the corpus; None: read from the file's header."""
     file_seconds: float | None = None
-    """Length of the whole file, where the corpus says it."""
+    """Length of the whole file by the corpus, if given."""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The utterances of one corpus, with what was left out while it was read."""
+    """The utterances of one corpus, and the records that were left out."""
 
     file: Path
-    """The file or folder that messages name."""
+    """The file or folder for messages."""
     audio: Path
-    """Folder that audio paths start from."""
+    """Folder of the audio paths."""
     utterances: Sequence[Utterance]
     drops: Drops
     fetch: Callable[[Utterance], None] | None = None
-    """Puts the audio of an utterance into the folder, where it is not there from the start."""
+    """Writes an utterance's audio into the folder, if it is not there from the start."""
 
 
 def recording_of(item: Item, file: str | Path) -> Recording | None:
-    """How the clip of `item` is cut out of its recording; None for an item that is to be spoken.
+    """Where the clip of `item` is in its recording; None for an item that must be spoken.
 
-    Raises `InputError` naming `file` and the item if its `meta` holds something else.
+    Raises `InputError` naming `file` and the item if its `meta` is invalid.
     """
     if RECORDING not in item.meta:
         return None
@@ -109,20 +109,20 @@ def recording_of(item: Item, file: str | Path) -> Recording | None:
 
 
 def words(text: str) -> str:
-    """The words of a transcript as an ear would write them: lower case, no punctuation, one form of each letter."""
+    """The words of a transcript: lower case, no punctuation, one form of each letter."""
     return " ".join(words_of(text))
 
 
 def transcription_item(
     utterance: Utterance, *, id: str, source: str, media: str, answer: Answer = "words", instruction: str = INSTRUCTION
 ) -> Item:
-    """The item that asks to write `utterance` down; its audio is found under the folder `media`."""
-    said = utterance.text if answer == "written" else words(utterance.text)
+    """The item that asks for the transcript of `utterance`; its audio is in the folder `media`."""
+    target = utterance.text if answer == "written" else words(utterance.text)
     return Item(
         id=id,
         source=source,
         question=utterance.text,
-        answers=(said,),
+        answers=(target,),
         audio=f"{media}/{utterance.audio}",
         cluster=utterance.recording.speaker or id,
         kind=source,
@@ -132,10 +132,10 @@ def transcription_item(
 
 
 def fit_into_30_s(utterance: Utterance, seconds: float, long: Long) -> Utterance | None:
-    """`utterance` if it can be heard as a whole, else what `long` makes of it: nothing, or its first 30 s.
+    """`utterance` if it is short enough, else nothing or its first 30 s, by `long`.
 
-    A cut keeps as many of the transcript's words as the share of the time that is kept, rounded down: the corpus does
-    not say when which word is spoken, so one or two at the end may be wrong.
+    A cut keeps the same share of words as of time, rounded down. The corpus has no times of words, so one or two at the
+    end may be wrong.
     """
     if seconds <= MAX_CLIP_S:
         return utterance
@@ -148,12 +148,12 @@ def fit_into_30_s(utterance: Utterance, seconds: float, long: Long) -> Utterance
 
 
 def match_file(utterance: Utterance, file_seconds: float) -> Utterance | str:
-    """`utterance` as it is heard in its file of `file_seconds`, or why it cannot be: its words are not what is there.
+    """`utterance` with its file of `file_seconds`, or the reason why the two do not match.
 
     A part that covers the whole file becomes the whole file, which need not be cut.
     """
-    said, cut = utterance.file_seconds, utterance.recording
-    if said is not None and abs(said - file_seconds) > DIFFERENCE_S:
+    listed, cut = utterance.file_seconds, utterance.recording
+    if listed is not None and abs(listed - file_seconds) > DIFFERENCE_S:
         return OTHER_LENGTH
     if cut.offset_s >= file_seconds or cut.offset_s + (cut.duration_s or 0.0) > file_seconds + ROUNDED_S:
         return ENDS_EARLY
@@ -164,7 +164,7 @@ def match_file(utterance: Utterance, file_seconds: float) -> Utterance | str:
 
 
 def header_seconds(path: Path) -> float | None:
-    """Length of an audio file as its header says; None if it cannot be read."""
+    """Length of an audio file by its header; None if it cannot be read."""
     try:
         return float(soundfile.info(os.fsencode(path)).duration)
     except (soundfile.LibsndfileError, OSError):
@@ -174,7 +174,7 @@ def header_seconds(path: Path) -> float | None:
 def check_cut(
     file: Path, record: str, *, offset_s: Any = 0.0, duration_s: Any = None, channel: Any = None, speaker: Any = ""
 ) -> Recording:
-    """A cut as a manifest gives it. Raises `InputError` naming file and record for a time or channel that cannot be."""
+    """A manifest's cut. Raises `InputError` naming file and record for an invalid time or channel."""
     for name, value in (("offset", offset_s), ("duration", duration_s)):
         if value is not None and number_of_seconds(name, value, file, record) < 0:
             raise InputError(f"the {name} is negative: {value:g} s", file=file, record=record)
@@ -191,7 +191,7 @@ def check_cut(
 
 
 def number_of_seconds(name: str, value: Any, file: Path, record: str) -> float:
-    """`value` if it is a time of either sign; raises `InputError` naming it as `name`, the file and the record."""
+    """`value` as a time of either sign; raises `InputError` with its `name`, the file and the record."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not -MOST_S <= value <= MOST_S:
         raise InputError(f"the {name} {value!r} is not a number of seconds", file=file, record=record)
     return float(value)
@@ -200,7 +200,7 @@ def number_of_seconds(name: str, value: Any, file: Path, record: str) -> float:
 def inside(audio: Path, path: str, file: Path, record: str) -> str:
     """`path` relative to the folder `audio`. Raises `InputError` naming file and record if it leads out of it.
 
-    Manifests often hold absolute paths: those that lie inside the folder are as good as relative ones.
+    Absolute paths, which manifests often have, are accepted if they are inside the folder.
     """
     given = PurePosixPath(path)
     if given.is_absolute():

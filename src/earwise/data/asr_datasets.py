@@ -1,7 +1,6 @@
-"""ASR corpora as Hugging Face audio data sets on disk, as `Dataset.save_to_disk` writes them.
+"""ASR corpora as Hugging Face audio data sets on disk, written by `Dataset.save_to_disk`.
 
-The package `datasets` is needed only here. Audio is taken as the bytes it is stored as and decoded by soundfile, so
-that no other decoder has to be installed.
+Only this module needs the package `datasets`. soundfile decodes the stored audio, so no other decoder is needed.
 """
 
 from __future__ import annotations
@@ -23,45 +22,45 @@ _SPEAKERS: Final = ("speaker_id", "speaker", "client_id")
 
 
 def dataset_files(path: Path) -> list[Path]:
-    """The small files that say what a data set holds: its fingerprints stand in them."""
+    """The small files that describe a data set and contain its fingerprints."""
     return sorted(itertools.chain(path.rglob("state.json"), path.rglob("dataset_info.json")))
 
 
 def read_dataset(path: str | Path, extracted: str | Path, *, split: str | None = None) -> Corpus:
     """A data set on disk with one audio column and a text column.
 
-    Audio that is stored inside is written to the folder `extracted`, as it is, when `Corpus.fetch` asks for it. Audio
-    that is stored beside it, as paths, must lie inside `path`.
+    `Corpus.fetch` writes audio that is stored in the data set to the folder `extracted`, unchanged. Audio that is
+    stored as paths must be inside `path`.
 
-    Raises `InputError` naming the folder and the row for what is no such data set, an unknown split, no audio or text
-    column, and a path that leads out of the folder; rows without a text or without audio are left out and counted.
+    Raises `InputError` naming the folder and the row for another kind of folder, an unknown split, a missing audio or
+    text column, and a path that leads out of the folder; rows without text or audio are left out and counted.
     """
     path, extracted = Path(path), Path(extracted)
     rows = _open(path, split)
     audio, text, speaker = _columns(path, rows)
-    # One row that has audio tells where all of it is.
+    # The first row with audio shows how all of it is stored.
     sounds = (row[audio] for row in rows if row[audio])
     stored = next((sound["bytes"] is not None for sound in sounds), False)
-    # Without its audio, a row is a few words: the whole list is read at once, the audio when it is needed.
+    # Without its audio, a row is a few words, so the whole list is read at once.
     light = rows.remove_columns([audio]) if stored else rows
     drops = Drops()
     utterances = []
     for number, row in enumerate(light):
-        if not (said := str(row[text] or "").strip()):
+        if not (transcript := str(row[text] or "").strip()):
             drops.add("no text", f"row {number}")
             continue
         if not stored and not (row[audio] or {}).get("path"):
             drops.add("no audio", f"row {number}")
             continue
         file = f"{number:08d}.audio" if stored else inside(path, str(row[audio]["path"]), path, f"row {number}")
-        who = "" if speaker is None or row[speaker] is None else str(row[speaker])
-        utterances.append(Utterance(f"row {number}", said, file, Recording(speaker=who)))
+        name = "" if speaker is None or row[speaker] is None else str(row[speaker])
+        utterances.append(Utterance(f"row {number}", transcript, file, Recording(speaker=name)))
     root = extracted if stored else path
     return Corpus(path, root, utterances, drops, _Extractor(rows, audio, extracted) if stored else None)
 
 
 class _Extractor:
-    """Writes the stored audio of one utterance, once."""
+    """Writes the stored audio of an utterance, once."""
 
     def __init__(self, rows: datasets.Dataset, column: str, folder: Path) -> None:
         self._rows, self._column, self._folder = rows, column, folder
@@ -70,7 +69,7 @@ class _Extractor:
         file = self._folder / utterance.audio
         if not file.exists():
             sound = self._rows[int(file.stem)][self._column] or {}
-            # A row without audio gives an empty file, which is then counted as not readable.
+            # A row without audio gives an empty file, which is later counted as unreadable.
             write_bytes_atomic(file, sound.get("bytes") or b"")
 
 
@@ -82,7 +81,7 @@ def _open(path: Path, split: str | None) -> datasets.Dataset:
         raise InputError("reading this needs the package 'datasets'", file=path, remedy=remedy) from None
     if not dataset_files(path):
         raise InputError("not a Hugging Face data set on disk", file=path, remedy="save it with save_to_disk")
-    found = datasets.load_from_disk(str(path))  # Arrow files: nothing in them is executed
+    found = datasets.load_from_disk(str(path))  # reads Arrow files, executes nothing
     if isinstance(found, datasets.DatasetDict):
         if split not in found:
             what = f"no split {split!r}" if split else "no split is named"

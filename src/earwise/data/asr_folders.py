@@ -1,4 +1,4 @@
-"""ASR corpora as folders: LibriSpeech (and LibriTTS-like trees of the same form) and Common Voice."""
+"""ASR corpora as folders: LibriSpeech (and trees of the same form, such as LibriTTS) and Common Voice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ENDINGS: Final = (".flac", ".wav", ".mp3", ".ogg", ".opus")
 
 
 def librispeech_files(path: Path) -> list[Path]:
-    """The transcript files below `path`, in the order of their names; raises `InputError` if there are none."""
+    """The transcript files below `path`, sorted; raises `InputError` if there are none."""
     files = sorted(path.rglob("*.trans.txt"))
     if not files:
         raise InputError("no transcripts", file=path, remedy="LibriSpeech has READER/CHAPTER/*.trans.txt")
@@ -25,7 +25,7 @@ def librispeech_files(path: Path) -> list[Path]:
 def read_librispeech(path: str | Path) -> Corpus:
     """`READER/CHAPTER/READER-CHAPTER.trans.txt` with lines `READER-CHAPTER-NUMBER TEXT`, and audio files beside it.
 
-    Raises `InputError` naming file and line for a line without a text; audio that is missing is left out and counted.
+    Raises `InputError` naming file and line for a line without a text; missing audio is left out and counted.
     """
     path = Path(path)
     drops = Drops()
@@ -48,7 +48,7 @@ def _chapter(root: Path, file: Path, drops: Drops) -> Iterator[Utterance]:
 
 
 def common_voice_file(path: Path, split: str) -> Path:
-    """The file that lists a split; raises `InputError` naming the splits that are there."""
+    """The file that lists a split; raises `InputError` naming the existing splits."""
     file = path / f"{split}.tsv"
     if not file.is_file():
         there = ", ".join(sorted(each.stem for each in path.glob("*.tsv"))) or "no .tsv file"
@@ -59,8 +59,8 @@ def common_voice_file(path: Path, split: str) -> Path:
 def read_common_voice(path: str | Path, split: str = "validated") -> Corpus:
     """`SPLIT.tsv` with the columns `client_id`, `path` and `sentence`, and the audio in `clips/`.
 
-    Raises `InputError` naming file and line for missing columns, a short line and a path that leaves `clips/`; audio
-    that is missing and empty sentences are left out and counted.
+    Raises `InputError` naming file and line for missing columns, a short line and a path that leaves `clips/`; missing
+    audio and empty sentences are left out and counted.
     """
     root = Path(path)
     file = common_voice_file(root, split)

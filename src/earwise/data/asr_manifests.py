@@ -1,6 +1,4 @@
-"""ASR corpora as manifests: Lhotse cuts, Lhotse supervisions with their recordings, and NeMo. Plain or gzipped JSON
-lines.
-"""
+"""ASR corpora as manifests in plain or gzipped JSON lines: Lhotse cuts, Lhotse supervisions with recordings, NeMo."""
 
 from __future__ import annotations
 
@@ -18,13 +16,11 @@ Row = Mapping[str, Any]
 
 
 def read_nemo(path: str | Path, audio: str | Path | None = None) -> Corpus:
-    """A NeMo manifest: lines of `{"audio_filepath", "duration", "text"}`, with an `offset` where a part begins.
+    """A NeMo manifest: lines of `{"audio_filepath", "duration", "text"}` and, for a part of a file, `offset`.
 
-    As NeMo does, `duration` seconds are read from `offset`, or from the beginning, on.
-
-    `audio` is the folder that paths start from, by default the manifest's. Raises `InputError` naming file and line for
-    a broken line, a missing key, a negative duration or offset, and a path that leads out of the folder; missing audio
-    and empty texts are left out and counted.
+    `audio` is the folder of the paths, by default the manifest's. Raises `InputError` naming file and line for a broken
+    line, a missing key, a negative duration or offset, and a path that leads out of the folder; missing audio and empty
+    texts are left out and counted.
     """
     path, drops = Path(path), Drops()
     root = Path(audio) if audio is not None else path.parent
@@ -41,9 +37,9 @@ def _nemo(path: Path, root: Path, row: Row, where: str, drops: Drops) -> Utteran
 def read_lhotse(path: str | Path, audio: str | Path | None = None, recordings: str | Path | None = None) -> Corpus:
     """A Lhotse manifest of cuts, or of supervisions with the manifest of their `recordings`.
 
-    `audio` is the folder that paths start from, by default the manifest's. Raises as `read_nemo` does. Left out and
-    counted are cuts that are mixed of several or have no recording, recordings whose source is not one file (a source
-    of type `command` is never run), and recordings that Lhotse would change on reading, unless it only resamples them.
+    `audio` is the folder of the paths, by default the manifest's. Raises as `read_nemo`. Mixed cuts, cuts without a
+    recording, recordings from several files or a `command` (which is never run), and recordings that Lhotse would
+    transform other than by resampling are left out and counted.
     """
     path, drops = Path(path), Drops()
     root = Path(audio) if audio is not None else path.parent
@@ -62,7 +58,7 @@ def read_lhotse(path: str | Path, audio: str | Path | None = None, recordings: s
 def _supervisions(
     path: Path, row: Row, known: Mapping[str, Row], where: str, drops: Drops
 ) -> Iterator[tuple[float, Row, Row]]:
-    """(start of the cut, recording, supervision) of everything that is said in a row."""
+    """(start of the cut, recording, supervision) of every supervision in a row."""
     if "recording_id" in row:  # a supervision
         recording = known.get(str(row["recording_id"]))
         if recording is None:
@@ -74,8 +70,8 @@ def _supervisions(
         start = check_cut(path, where, offset_s=row.get("start"), duration_s=row.get("duration")).offset_s
         supervisions = row.get("supervisions") or ()
         for supervision in supervisions:
-            said = _object(supervision, "supervision", path, where)
-            yield start, _object(row["recording"], "recording", path, where), {"channel": row.get("channel"), **said}
+            own = _object(supervision, "supervision", path, where)
+            yield start, _object(row["recording"], "recording", path, where), {"channel": row.get("channel"), **own}
         if not supervisions:
             drops.add("a cut without a transcript", where)
     elif "supervisions" in row:
@@ -142,14 +138,11 @@ def _needed(row: Row, key: str, path: Path, where: str) -> Any:
     return row[key]
 
 
-def _parsed(line: str, path: Path, number: int) -> Row:
-    try:
-        return parse_object(line)
-    except ValueError as error:
-        raise InputError(str(error), file=path, record=f"line {number}") from None
-
-
 def _lines(path: Path) -> Iterator[tuple[str, Row]]:
-    """Line number and object of each line that is not blank."""
+    """The record name and the object of each line that is not blank."""
     for number, line in text_lines(path):
-        yield f"line {number}", _parsed(line, path, number)
+        try:
+            row = parse_object(line)
+        except ValueError as error:
+            raise InputError(str(error), file=path, record=f"line {number}") from None
+        yield f"line {number}", row

@@ -1,8 +1,8 @@
-"""What the header of an audio file promises against what is there.
+"""Detection of truncated audio files by their headers.
 
-libsndfile shortens a file to what is there without a word, so a truncated one would keep its whole transcript. Checked
-are WAV, RF64, W64, AIFF and its kin, AU, CAF, NIST SPHERE and Ogg. FLAC and MP3 tell their own length, against which
-the decoded samples are counted. Formats without a length in their header (PVF, IRCAM, raw) cannot be checked.
+libsndfile silently shortens a truncated file, which would then keep its whole transcript. This module checks WAV, RF64,
+W64, AIFF and related formats, AU, CAF, NIST SPHERE and Ogg. For FLAC and MP3, `media` counts the decoded samples.
+Formats without a length in their header (PVF, IRCAM, raw) cannot be checked.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 _UNKNOWN: Final = 2**32 - 1
-"""A length of 32 bits that was not known when the header was written; RF64 has it in another place."""
+"""The 32-bit length of a file whose length was unknown at first; RF64 stores the real one elsewhere."""
 _GUID_RIFF: Final = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 _GUID_DATA: Final = bytes.fromhex("64617461f3acd3118cd100c04f8edb8a")
 _LAST_PAGE: Final = 4
@@ -23,7 +23,7 @@ _FIELD: Final = re.compile(rb"^(sample_count|channel_count|sample_n_bytes) -i (\
 
 
 def what_is_missing(path: Path) -> str | None:
-    """What a truncated audio file lacks, for its message; None for a whole one and for a format that is not checked."""
+    """The missing part of a truncated audio file, for a message; None for a whole file or an unchecked format."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         check = _check_for(stream.read(16))
@@ -41,7 +41,7 @@ def _check_for(head: bytes) -> Callable[[BinaryIO, int], str | None] | None:
 
 
 def _wav(stream: BinaryIO, size: int) -> str | None:
-    """RIFF, its big-endian form, and RF64 or BW64, where a chunk `ds64` has the lengths that need 64 bits."""
+    """RIFF, its big-endian form, and RF64 or BW64, whose chunk `ds64` has the 64-bit lengths."""
     order = ">" if stream.read(12)[:4] == b"RIFX" else "<"
     long_data = None
     while len(head := stream.read(8)) == 8:
@@ -73,7 +73,7 @@ def _w64(stream: BinaryIO, size: int) -> str | None:
 
 
 def _iff(stream: BinaryIO, size: int) -> str | None:
-    """AIFF and AIFF-C (`SSND`), 8SVX (`BODY`): chunks with lengths of 32 bits, the greater byte first."""
+    """AIFF and AIFF-C (`SSND`), 8SVX (`BODY`): chunks with big-endian 32-bit lengths."""
     stream.seek(12)
     while len(head := stream.read(8)) == 8:
         length, there = struct.unpack(">I", head[4:])[0], size - stream.tell()
@@ -102,14 +102,14 @@ def _caf(stream: BinaryIO, size: int) -> str | None:
         if length > there:
             return _promised(head[:4], length, there)
         found = found or head[:4] == b"data"
-        if length < 0:  # to the end of the file, which the format allows for the samples
+        if length < 0:  # the samples reach to the end of the file, which the format allows
             return None
         stream.seek(length, os.SEEK_CUR)
     return None if found else "the header has no data chunk"
 
 
 def _nist(stream: BinaryIO, size: int) -> str | None:
-    """The header is text, its length on the second line; only samples that are not compressed have a known size."""
+    """The header is text with its length on the second line; only uncompressed samples have a known size."""
     text = stream.read(1024)
     lines = text.split(b"\n", 2)
     if len(lines) < 3 or not lines[1].strip().isdigit():
@@ -123,7 +123,7 @@ def _nist(stream: BinaryIO, size: int) -> str | None:
 
 
 def _ogg(stream: BinaryIO, size: int) -> str | None:
-    """Pages follow one another to the end of the file, and the last one of each stream says that it is the last."""
+    """Pages follow one another to the end of the file; the last page of each stream is marked."""
     open_streams: set[bytes] = set()
     while len(head := stream.read(27)) == 27 and head[:4] == b"OggS":
         table = stream.read(head[26])

@@ -1,6 +1,6 @@
-"""What a benchmark's file holds, against what it should: hash, counts, rows that cannot be read, rows to doubt.
+"""The audit of a benchmark's file: hash, counts, unreadable rows, doubtful rows.
 
-Unlike a reader, which stops at the first bad row, an audit names them all. It writes nothing.
+A reader stops at the first bad row; an audit names them all. It writes nothing.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from earwise.records import Item
 
 @dataclass(frozen=True)
 class FileAudit:
-    """What a file holds. `expected` has an entry for each count whose right value is known."""
+    """The result of an audit. `expected` has the known counts."""
 
     path: Path
     size_bytes: int
     md5: str
     sha256: str
     expected_md5: str | None = None
-    """None where none is known, or the file is somebody's own."""
+    """None if it is unknown, or the file is the user's own."""
     counts: Mapping[str, int] = field(default_factory=dict)
     expected: Mapping[str, int] = field(default_factory=dict)
     items: Sequence[Item] = ()
@@ -37,11 +37,11 @@ class FileAudit:
 
 
 def audit_public_file(benchmark: str, public: PublicFile, path: str | Path, *, own: bool = False) -> FileAudit:
-    """Read all of `path`, the `public` file of `benchmark`, and name everything that is wrong with it.
+    """Read all of `path`, the `public` file of `benchmark`, and find all errors.
 
-    Images are decoded to their last line. With `own` the file is somebody's own in the public format: neither hash nor
-    counts are expected. Hashes and size of a folder are those of the files that list its records, one after the other.
-    Raises `InputError` only for a file that is not there.
+    Images are fully decoded. An `own` file is the user's, in the public format: neither hash nor counts are expected.
+    Hashes and size of a folder are those of the files that list its records, in order. Raises `InputError` only for a
+    missing file.
     """
     path = Path(path)
     if not public.there(path):
@@ -81,9 +81,9 @@ def _hashes(files: Sequence[Path]) -> tuple[str, str]:
 
 
 def _repeated(items: Sequence[Item], *, one_answer: bool) -> list[Finding]:
-    """Options that an item has twice, and questions that are asked twice about one image or sound.
+    """Repeated options of an item, and repeated questions about one image or sound.
 
-    With `one_answer`, options of the same text are one answer to the benchmark's scorers; else only one is right.
+    With `one_answer`, scorers take options with the same text as one answer; else only one of them is right.
     """
     findings, asked = [], dict[tuple[object, ...], Item]()
     for item in items:

@@ -1,4 +1,4 @@
-"""What an audit says of MELD and IEMOCAP beside what it says of every file: known defects, counts, transcripts."""
+"""The audit of MELD and IEMOCAP: known defects, counts, transcripts."""
 
 from __future__ import annotations
 
@@ -78,19 +78,19 @@ IEMOCAP_COUNTS: Final[Mapping[str, int]] = {
     left_out("oth"): 3,
     left_out("dis"): 2,
 }
-"""All five sessions: 10,039 turns, of which 5,531 are of the four classes."""
+"""All five sessions: 10,039 turns, 5,531 of them in the four classes."""
 
 _CLIP: Final = re.compile(r"(dia\d+_utt\d+)\.(?:mp4|wav)")
 
 
 def read_every_session(path: Path, *, refuse: Refuse | None = None) -> list[Item]:
-    """The items of those of IEMOCAP's sessions that are there; raises `InputError` if none is."""
+    """The items of all existing sessions of IEMOCAP; raises `InputError` if there are none."""
     return read_iemocap(path, sessions=_sessions(path), refuse=refuse)
 
 
 def meld_extras(path: Path, items: Sequence[Item], findings: list[Finding], num_rows: int) -> dict[str, int]:
-    """Rows of each emotion and dialogues, with clip or without, clips that no row names, and what is known to be wrong
-    with the release: among the `findings` that there are, known defects become warnings.
+    """Counts of dialogues, of rows by emotion (with or without clip) and of clips without a row. Known defects among
+    the `findings` become warnings.
     """
     split = split_of(path)
     known = [clip for defect, clip in (ABSENT, UNPLAYABLE) if defect == split]
@@ -109,7 +109,7 @@ def meld_extras(path: Path, items: Sequence[Item], findings: list[Finding], num_
 
 
 def iemocap_extras(path: Path, items: Sequence[Item], findings: list[Finding], num_rows: int) -> dict[str, int]:
-    """Items of each session, turns that are left out by label, and what is amiss with the transcripts."""
+    """Counts of items by session and of left-out turns by label; findings about transcripts."""
     drops = Drops()
     sessions = _sessions(path)
     read_iemocap(path, sessions=sessions, refuse=lambda _: None, drops=drops)
@@ -151,7 +151,7 @@ def _encoding(files: Sequence[Path]) -> Iterator[Finding]:
 
 
 def _long(folder: Path, items: Sequence[Item]) -> Iterator[Finding]:
-    """Sounds that ears hear the first part of. Those that cannot be read at all are named elsewhere."""
+    """Warnings of sounds that are too long to be heard whole. Unreadable sounds are found elsewhere."""
     for item in items:
         try:
             seconds = _seconds(folder, item)

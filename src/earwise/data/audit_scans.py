@@ -1,4 +1,4 @@
-"""How an audit reads each form of file: every record that cannot be used is named, not only the first."""
+"""How an audit reads each format of file: it names every unusable record, not only the first."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from earwise.errors import InputError
 from earwise.records import Item
 
 Extras = Callable[[Path, Sequence[Item], list[Finding], int], Mapping[str, int]]
-"""Of path, items, findings and the number of rows: what else of a file there is to count, and to find."""
+"""A function of path, items, findings and number of rows: returns further counts, and adds findings."""
 NOTHING_KNOWN: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class ReadSounds(Protocol):
-    """Reads a benchmark of sounds; `refuse` is called with every record that cannot be used."""
+    """A reader of a sound benchmark; it calls `refuse` with every unusable record."""
 
     def __call__(self, path: Path, *, refuse: Refuse | None = None) -> list[Item]:
         """The items of the file at `path`."""
 
 
 def nothing_else(path: Path, items: Sequence[Item], findings: list[Finding], rows: int) -> Mapping[str, int]:
-    """The extras of a file of which there is nothing else to say."""
+    """The extras of a file without any."""
     return {}
 
 
 def yes_answers(items: Iterable[Item]) -> int:
-    """How many gold answers say yes."""
+    """Number of gold answers that are yes."""
     return sum(item.answers[0].strip().lower() == "yes" for item in items)
 
 
 def explained(error: InputError) -> str:
-    """What is wrong, and its remedy."""
+    """An error with its remedy."""
     return error.what + (f" ({error.remedy})" if error.remedy else "")
 
 
@@ -52,8 +52,8 @@ def table_scan(
     known: Mapping[str, str] = NOTHING_KNOWN,
     extras: Extras = nothing_else,
 ) -> Scan:
-    """The scan of a TSV file. `known` are defects of the public file by index: each is a warning. Images are decoded to
-    their last line.
+    """The scan of a TSV file; images are fully decoded. `known` are defects of the public file by index; they are
+    warnings.
     """
 
     def scan_table(path: Path, findings: list[Finding]) -> tuple[list[Item], dict[str, int]]:
@@ -94,7 +94,7 @@ def cases_scan(type_: Type) -> Scan:
                 findings.append(Finding("row", "error", f"case {place}", explained(error)))
         broken = len(findings) > before
         counts = {"cases": len(cases), "symmetric, not drawn": sum(is_symmetric(type_, case) for case in cases)}
-        # A broken case may be among those that are drawn, so nothing can be drawn before it is mended.
+        # A broken case could be among the drawn ones, so nothing is drawn.
         items = [] if broken else read_aro(path, type_, crop="full")
         counts |= _pictures(changed, findings)
         return items, counts | {"items": len(items), "gold A": sum(item.answers[0] == "A" for item in items)}
@@ -103,8 +103,8 @@ def cases_scan(type_: Type) -> Scan:
 
 
 def sounds_scan(read: ReadSounds, extras: Extras = nothing_else, *, folder: bool = False) -> Scan:
-    """The scan of a file, or `folder`, of questions about sounds: items are counted by kind and difficulty, sounds and
-    videos are read to their end.
+    """The scan of a file, or `folder`, of questions about sounds. It counts items by kind and difficulty, and checks
+    sounds and videos to their end.
     """
 
     def scan_sounds(path: Path, findings: list[Finding]) -> tuple[list[Item], dict[str, int]]:
@@ -122,7 +122,7 @@ def sounds_scan(read: ReadSounds, extras: Extras = nothing_else, *, folder: bool
 
 
 def _pictures(changed: Iterable[tuple[str, str]], findings: list[Finding]) -> dict[str, int]:
-    """How many records show a picture that is not shown as it is, by what is done with it; each becomes a finding."""
+    """Number of records by each change of their picture; each record becomes a finding."""
     changed = list(changed)
     findings += [Finding("picture", "warning", record, f"a {what}") for record, what in changed]
     return dict(Counter(what for _, what in changed))
@@ -134,12 +134,12 @@ def _odd(item: Item) -> Sequence[object]:
 
 
 def _record(error: InputError, folder: bool) -> str:
-    """The record that is refused, with its file if that is one of several."""
+    """The refused record, with its file if there are several."""
     return f"{Path(error.file).name}: {error.record}" if folder and error.file else str(error.record)
 
 
 def _media(folder: Path, items: Sequence[Item]) -> Iterator[Finding]:
-    """Sounds that cannot be decoded to their end, and videos that are shorter than they say or lack a stream."""
+    """Sounds that cannot be fully decoded, and videos that are truncated or lack a stream."""
     first_of: dict[str, Item] = {}
     for item in items:
         for media in filter(None, (item.audio, item.video)):

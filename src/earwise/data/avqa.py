@@ -1,9 +1,9 @@
 """AVQA (Yang et al., ACM MM 2022): questions about videos with four options, `train_qa.json` and `val_qa.json`.
 
 A record has `id`, `video_name`, `question_text`, `question_type`, `question_relation`, `multi_choice` (four texts) and
-`answer`, the place of the right one from 0. The validation file is what is tested on; the test file has no answers.
-SightSound-R1 (arXiv 2509.15661, section 3) trains on AVQA: the student hears the sound of the video and is asked about
-"the audio" where the file says "the video".
+`answer`, the place of the right text from 0. Tests use the validation file; the test file has no answers. SightSound-R1
+(arXiv 2509.15661, section 3) trains on AVQA: the student hears the sound of the video, and its question says "the
+audio" where the file says "the video".
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from earwise.data.choices import LETTERS
 from earwise.data.drops import Drops
-from earwise.data.fields import Fields, Refuse, missing, read_each
+from earwise.data.fields import Fields, Refuse, read_each
 from earwise.records import Item
 
 TYPES: Final = ("Which", "Come From", "Happening", "Where", "Why", "Before Next", "When", "Used For")
@@ -27,18 +27,18 @@ _VIDEO: Final = re.compile(r"\bvideo(s?)\b", re.IGNORECASE)
 def read_avqa(
     path: str | Path, *, wording: Wording = "audio", refuse: Refuse | None = None, drops: Drops | None = None
 ) -> list[Item]:
-    """Items of an AVQA file; `wording` "audio" asks about the audio, "video" leaves the questions as they are.
+    """Items of an AVQA file; `wording` "audio" asks about the audio, "video" keeps the questions.
 
-    Videos are `videos/VIDEO_NAME.mp4` beside the file. A sound of its own, `audios/VIDEO_NAME.wav`, is used where it
-    is there; else the item's sound is that of its video. The cluster is the video, the kind is the question's type.
-    `refuse` and `drops` as in `fields.read_each`. Raises `InputError` naming file and record for missing fields, media
-    and types, and for an answer without an option.
+    Videos are `videos/VIDEO_NAME.mp4` beside the file. The sound is `audios/VIDEO_NAME.wav` if it exists, else that of
+    the video. The cluster is the video, the kind is the question's type. `refuse` and `drops` as in `fields.read_each`.
+    Raises `InputError` naming file and record for missing fields and media, unknown types, and an answer without an
+    option.
     """
     return read_each(Path(path), partial(_item, wording=wording), refuse=refuse, drops=drops)
 
 
 def about_the_audio(question: str) -> str:
-    """`question` with "audio" for every word "video", in the same letter case."""
+    """`question` with "audio" for every "video", in the same letter case."""
     return _VIDEO.sub(lambda found: _like(found[0], "audio" + found[1].lower()), question)
 
 
@@ -55,10 +55,7 @@ def _item(fields: Fields, wording: Wording) -> Item:
     if kind not in TYPES:
         raise fields.error(f"unknown question type {kind!r}", f"known: {', '.join(TYPES)}")
     name, question = fields.text("video_name"), fields.text("question_text")
-    video = fields.media(f"videos/{name}.mp4")
-    audio = fields.media(f"audios/{name}.wav")
-    if video is None and audio is None:
-        raise missing(fields, f"videos/{name}.mp4")
+    video, audio = fields.video_and_sound([f"videos/{name}.mp4"], [f"audios/{name}.wav"])
     return Item(
         id=f"avqa-{fields.name('id')}",
         source="avqa",

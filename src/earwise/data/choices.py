@@ -1,7 +1,7 @@
 """Option letters of multiple-choice items, and the form of their gold answer.
 
-Convention everywhere: `Item.question` holds no options, `Item.choices` holds their texts in order, and
-`Item.answers[0]` is the letter of the right one.
+The convention for all items: `Item.question` contains no options, `Item.choices` has their texts in order, and
+`Item.answers[0]` is the letter of the right option.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ LETTERS: Final = string.ascii_uppercase
 
 
 def option_letters(choices: Sequence[str]) -> str:
-    """The letters of `choices`, e.g. `"ABC"` for three; raises `InputError` beyond 26 options."""
+    """The letters of `choices`, for example `"ABC"`; raises `InputError` for more than 26 options."""
     if len(choices) > len(LETTERS):
         raise InputError(f"{len(choices)} options, but letters reach only to Z", remedy="use at most 26 options")
     return LETTERS[: len(choices)]
 
 
 def gold_letter(gold: str, choices: Sequence[str]) -> str | None:
-    """The letter that `gold` means: a letter of `choices` or, failing that, the exact text of exactly one choice.
+    """The letter for `gold`: a letter of `choices` or, failing that, the exact text of exactly one choice; else None.
 
-    Returns None when `gold` is neither. A letter wins over a text, so that ("B", "A") with gold "A" means the first
-    option only if files say so by letter.
+    A letter wins over a text: with the choices ("B", "A"), the gold answer "A" means the first option.
     """
     letters = option_letters(choices)
     if len(gold) == 1 and gold in letters:

@@ -1,7 +1,7 @@
 """Pictures of every mode of Pillow as 8-bit RGB, the way a viewer shows them.
 
-Pillow's own `convert("RGB")` cuts deep pictures off at 255, which makes them white or black, and drops transparency,
-which shows the colour that happens to lie beneath it, usually black.
+Pillow's own `convert("RGB")` clips deep pictures at 255, which makes them white or black, and drops transparency, which
+shows the hidden colour beneath it, usually black.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ TRANSPARENT: Final = "transparent picture, shown on white"
 SEVERAL: Final = "picture of several frames or pages, of which the first is shown"
 
 _DEPTHS: Final = (1, 8, 10, 12)
-"""Bits of samples that are often stored in wider ones. What they hold would be nearly black at the full 16 bits."""
+"""Usual bits of samples in wider types. At the full 16 bits, such pictures would be nearly black."""
 
 
 def to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
-    """A loaded picture of any mode as RGB, and what of it is not shown as it is: `DEEP`, `TRANSPARENT`.
+    """A loaded picture of any mode as RGB, and the changes that this makes: `DEEP`, `TRANSPARENT`.
 
-    Transparent pictures are laid on white. Grey samples of more than 8 bits are scaled by the full range of their
-    type, 65,535; by 1, 8, 10 or 12 bits where all of them fit in so few; by their own range where they are negative or
-    wider than 16 bits. Float samples up to 1 are shares of white; wider ones are scaled as whole numbers are.
+    Transparent pictures are shown on white. Grey samples of more than 8 bits are scaled by 1, 8, 10 or 12 bits if all
+    of them fit, else by 16 bits, or by their own range if they are negative or wider than 16 bits. Float samples up to
+    1 are shares of white; other float samples are scaled like whole numbers.
 
     Raises `InputError` for samples that are NaN or infinite.
     """
@@ -47,15 +47,15 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
 
 
 def has_several_frames(image: Image.Image) -> bool:
-    """Whether an opened picture has more to show than is shown; the second picture of a stereo photograph is none."""
+    """Whether an opened picture has several frames or pages, other than the pair of a stereo photograph."""
     try:
         return image.format != "MPO" and getattr(image, "n_frames", 1) > 1
-    except (OSError, EOFError, SyntaxError, ValueError):  # so Pillow reports a later frame that is broken
+    except (OSError, EOFError, SyntaxError, ValueError):  # a later frame is broken
         return True
 
 
 def _grey(image: Image.Image) -> Image.Image:
-    """A picture of one deep channel in 8 bits; its one transparent value, where it has one, as alpha."""
+    """A picture of one deep channel in 8 bits; its transparent value, if any, becomes alpha."""
     samples = np.asarray(image).astype(np.float64)
     low, high = float(samples.min()), float(samples.max())
     if not np.isfinite(low) or not np.isfinite(high):
@@ -80,16 +80,16 @@ def _to_8_bits(samples: npt.NDArray[np.float64], low: float, high: float, *, sha
 def _from_lab(image: Image.Image) -> Image.Image:
     lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
     shown = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-    assert shown is not None  # None only where a picture is changed in place
+    assert shown is not None  # None only for a change in place
     return shown
 
 
 def _with_alpha(image: Image.Image) -> Image.Image:
-    if image.mode in ("La", "RGBa"):  # premultiplied: Pillow converts each only to its own plain form
+    if image.mode in ("La", "RGBa"):  # premultiplied: Pillow converts them only to LA and RGBA
         image = image.convert("LA" if image.mode == "La" else "RGBA")
     colour: Any = image.info.get("transparency")
     if image.mode == "RGB" and isinstance(colour, tuple) and max(colour) > 255:
-        # A PNG with 16 bits a channel names its transparent colour in 16 bits; Pillow has read the upper 8.
+        # A PNG with 16 bits per channel has a 16-bit transparent colour; Pillow has read the upper 8 bits of samples.
         image = image.copy()
         image.info["transparency"] = tuple(value >> 8 for value in colour)
     return image.convert("RGBA")

@@ -1,12 +1,11 @@
-"""CoTA, the reasoning data of Audio-Reasoner (arXiv 2503.02318), and the format in which its answers are written.
+"""CoTA, the reasoning data of Audio-Reasoner (arXiv 2503.02318), and the format of its answers.
 
     <THINK> <PLANNING> .. </PLANNING> <CAPTION> .. </CAPTION> <REASONING> .. </REASONING>
     <SUMMARY> .. </SUMMARY> </THINK> <RESPONSE> .. </RESPONSE>
 
-A record is one sound, one question and one such answer, in either of the forms that ms-swift takes, by which
-Audio-Reasoner was trained: `{"messages": [{"role": "user", "content": "<audio>What ..?"}, {"role": "assistant",
-"content": ..}], "audios": [PATH]}`, with or without a system message, or `{"query": .., "response": .., "audios":
-[PATH]}`.
+A record is one sound, one question and one answer in either format of ms-swift, with which Audio-Reasoner was trained:
+`{"messages": [{"role": "user", "content": "<audio>What ..?"}, {"role": "assistant", "content": ..}], "audios":
+[PATH]}`, with or without a system message, or `{"query": .., "response": .., "audios": [PATH]}`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from earwise.data.drops import Drops
-from earwise.data.json_records import JsonRecords, Place, scan_records
+from earwise.data.json_records import accepted_records
 from earwise.data.media import resolve
 from earwise.errors import InputError
 from earwise.records import Item
@@ -33,12 +32,12 @@ _MARKS: Final = (
     "<RESPONSE>",
     "</RESPONSE>",
 )
-"""Every tag, in the one order that is right."""
+"""All tags in the required order."""
 _TAG: Final = re.compile(r"\s*<audio>\s*")
 
 
 class Outcome(StrEnum):
-    """How an answer was parsed, each with its `reason`; only `OK` has blocks."""
+    """The outcome of parsing an answer; only `OK` has blocks."""
 
     OK = "ok"
     DOUBLED = "doubled"
@@ -49,7 +48,7 @@ class Outcome(StrEnum):
 
     @property
     def reason(self) -> str:
-        """What the outcome means, in words."""
+        """The outcome in words."""
         return _REASONS[self]
 
 
@@ -65,7 +64,7 @@ _REASONS: Final = {
 
 @dataclass(frozen=True)
 class Parsed:
-    """What an answer says, each block stripped; all None unless the outcome is ok."""
+    """The blocks of an answer, stripped; all None unless the outcome is ok."""
 
     outcome: Outcome
     planning: str | None = None
@@ -76,10 +75,10 @@ class Parsed:
 
 
 def parse_cota(text: str) -> Parsed:
-    """Parse one answer. Tags are written exactly so, in upper case; text between blocks hides nothing and is allowed.
+    """Parse one answer. Tags must be in upper case; text between blocks is allowed.
 
-    The first of these that holds decides: a tag stands twice (doubled), a block is opened and not closed after that
-    (unclosed), a tag is not there (missing), tags are in another order (disordered), a block is blank (empty).
+    The first failure decides: a tag occurs twice (doubled), an opened block is not closed (unclosed), a tag is absent
+    (missing), tags are in another order (disordered), a block is blank (empty).
     """
     if any(text.count(mark) > 1 for mark in _MARKS):
         return Parsed(Outcome.DOUBLED)
@@ -98,41 +97,32 @@ def parse_cota(text: str) -> Parsed:
 
 
 def is_cota(text: str) -> bool:
-    """Whether `text` is meant to be in this format, well formed or not."""
+    """Whether `text` has tags of this format, well formed or not."""
     return any(mark in text for mark in ("<THINK>", "</THINK>", "<RESPONSE>", "</RESPONSE>"))
 
 
 class CotaFile:
-    """The usable records of a file, each read when it is asked for: one item whose answer is all that stands there.
+    """The usable records of a file, each a tuple of one item with the whole answer; each is read on access.
 
-    Opening reads the file once. What cannot be used is left out and counted in `drops`: an answer that breaks the
-    format, by its outcome, no sound or several, a sound that is missing.
+    Opening reads the file once. Records with a badly formatted answer, without exactly one sound, or with a missing
+    sound file are left out and counted in `drops`.
 
     Args:
         path: a JSON array, or one JSON object per line.
-        audio: folder that sounds' paths start from.
-        name: begins the ids of the items, and is their `source`.
-        media: the folder of sounds as items name it.
+        audio: folder of the sound paths.
+        name: the items' `source`, and the beginning of their ids.
+        media: the sound folder in the items' paths.
 
-    Raises `InputError` naming file and record for what is no record of this kind, a path that leaves the folder, and
-    for a file without any usable record.
+    Raises `InputError` naming file and record for a record of another format or a path that leaves the folder, and for
+    a file without a usable record.
     """
 
     def __init__(self, path: str | Path, audio: str | Path, name: str = "cota", media: str = "") -> None:
         self.path, self.audio = Path(path), Path(audio)
         self.drops = Drops()
         self._name, self._media = name, media
-        self._numbers: list[int] = []
-        places: list[Place] = []
-        for number, (place, record) in enumerate(scan_records(self.path)):
-            asked = _Asked.parse(number, record, self.path)
-            if (reason := self._why_not(asked)) is not None:
-                self.drops.add(reason, asked.record)
-                continue
-            self._numbers.append(number)
-            places.append(place)
-        self._records = JsonRecords(self.path, places)
-        if not places:
+        self._numbers, self._records = accepted_records(self.path, self._accepts)
+        if not self._numbers:
             raise InputError(f"no usable record: {next(self.drops.lines(), 'no records')}", file=self.path)
 
     def __len__(self) -> int:
@@ -152,8 +142,14 @@ class CotaFile:
         )
         return (item,)
 
+    def _accepts(self, number: int, record: dict[str, Any]) -> bool:
+        asked = _Asked.parse(number, record, self.path)
+        reason = self._why_not(asked)
+        if reason is not None:
+            self.drops.add(reason, asked.record)
+        return reason is None
+
     def _why_not(self, asked: _Asked) -> str | None:
-        """Why a record is left out; None if it is not."""
         if len(asked.sounds) != 1:
             return "several sounds" if asked.sounds else "no sound"
         if not asked.question:
@@ -167,17 +163,17 @@ class CotaFile:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A record, taken apart."""
+    """A parsed record."""
 
     record: str
-    """What the record is called in messages."""
+    """The record's name in messages."""
     question: str
     answer: str
     sounds: tuple[str, ...]
 
     @classmethod
     def parse(cls, number: int, record: dict[str, Any], path: Path) -> _Asked:
-        """Raises `InputError` naming file and record if it has neither form."""
+        """Raises `InputError` naming file and record if it has neither format."""
         named = f"record {number}" + (f" ({record['id']})" if "id" in record else "")
         question, answer = _talk(record)
         sounds = record.get("audios")
@@ -190,16 +186,16 @@ class _Asked:
 
 
 def _talk(record: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Question and answer of a record; None for what is not a text."""
+    """Question and answer of a record; None for values that are not texts."""
     turns = record.get("messages")
     if turns is None:
-        said = [record.get("query"), record.get("response")]
+        texts = [record.get("query"), record.get("response")]
     elif isinstance(turns, list) and all(isinstance(turn, dict) for turn in turns):
-        spoken = [turn for turn in turns if turn.get("role") != "system"]
-        if [turn.get("role") for turn in spoken] != ["user", "assistant"]:
+        dialogue = [turn for turn in turns if turn.get("role") != "system"]
+        if [turn.get("role") for turn in dialogue] != ["user", "assistant"]:
             return None, None
-        said = [turn.get("content") for turn in spoken]
+        texts = [turn.get("content") for turn in dialogue]
     else:
         return None, None
-    question, answer = (text if isinstance(text, str) else None for text in said)
+    question, answer = (text if isinstance(text, str) else None for text in texts)
     return question, answer

@@ -1,11 +1,10 @@
-"""Where files go that are made out of data: pictures out of tables, crops, frames and sounds of videos.
+"""The cache of files that are made from data: pictures from tables, crops, frames and sounds of videos.
 
-Never beside the data, which may be read-only and belongs to somebody else, but into the cache: the folder that the
-environment variable EARWISE_CACHE names, else `earwise` in the user's cache folder. Everything there can be deleted
-whenever no run is at work; it is made again.
+The cache is the folder in the environment variable EARWISE_CACHE, or else `earwise` in the user's cache folder. It is
+not beside the data, which may be read-only. It can be deleted when no run is active; its files are made again.
 
-Files are named by the content that they are made from, so a changed input has another name and never gives an old
-file. They are written in one step, so several processes may make the same one at a time.
+Files are named by the content of their input, so a changed input never gives an old file. They are written in one step,
+so several processes can make the same file at the same time.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ from earwise.work.store import write_bytes_atomic
 
 VARIABLE: Final = "EARWISE_CACHE"
 _FORM: Final = 1
-"""Counted up when the same input begins to give other files."""
+"""Increased when the same input gives other files."""
 
 
 def cache_folder() -> Path:
-    """The cache; it need not exist yet. Raises `InputError` where there is no home folder to put it into."""
+    """The cache, which may not exist yet. Raises `InputError` if there is no home folder for it."""
     if named := os.environ.get(VARIABLE):
         return Path(named).absolute()
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA")
     else:
         base = os.environ.get("XDG_CACHE_HOME")
-    if base and Path(base).is_absolute():  # as the XDG specification has it: a relative one is ignored
+    if base and Path(base).is_absolute():  # the XDG specification ignores relative paths
         return Path(base) / "earwise"
     try:
         home = Path.home()
@@ -43,26 +42,26 @@ def cache_folder() -> Path:
 
 
 def is_derived(path: str | Path) -> bool:
-    """Whether an absolute path leads into the cache."""
+    """Whether an absolute path is in the cache."""
     path = Path(path)
     return path.is_absolute() and ".." not in path.parts and path.is_relative_to(cache_folder())
 
 
 def derived_path(kind: str, content: str, *choices: object, ending: str = "") -> Path:
-    """Where the file or folder is that is made from `content` (a digest) by `choices`.
+    """The path of the file or folder that is made from an input.
 
     Args:
         kind: folder of the cache: `images`, `crops`, `frames`, `sounds`, `media`.
-        content: hex SHA-256 of what it is made from.
-        choices: everything else that decides what it holds.
-        ending: of its name, with the dot.
+        content: hex SHA-256 of the input.
+        choices: everything else that the result depends on.
+        ending: file name ending, with the dot.
     """
     name = hashlib.sha256(repr((_FORM, content, choices)).encode()).hexdigest()[:32]
     return cache_folder() / kind / f"{name}{ending}"
 
 
 def content_digest(path: Path) -> str:
-    """Hex SHA-256 of a file's content, which is read again only if the file has changed since."""
+    """Hex SHA-256 of a file's content, cached until the file changes."""
     state = path.stat()
     return _digest(path.absolute(), state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
@@ -74,7 +73,7 @@ def _digest(path: Path, *state: int) -> str:
 
 
 def write_derived(path: Path, content: bytes) -> None:
-    """Write a file of the cache in one step; raises `InputError` that says how to name another cache."""
+    """Write a file of the cache in one step; raises `InputError` with the remedy for a full cache."""
     try:
         write_bytes_atomic(path, content)
     except InputError as error:
@@ -82,6 +81,6 @@ def write_derived(path: Path, content: bytes) -> None:
 
 
 def cannot_write(error: InputError) -> InputError:
-    """`error`, that a file of the cache cannot be written, with its remedy."""
+    """A write error of the cache, with its remedy."""
     remedy = f"this is the cache: make room, or name another folder in {VARIABLE}"
     return InputError(error.what, file=error.file, record=error.record, remedy=remedy)

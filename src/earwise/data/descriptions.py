@@ -1,4 +1,4 @@
-"""Descriptions of sounds: what a text model is shown in their place (`descriptions.jsonl`, one line per item)."""
+"""Descriptions of sounds, which replace the sounds for text models (`descriptions.jsonl`, one line per item)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ FILE = "descriptions.jsonl"
 
 
 class Description(Record):
-    """The sound of one item as text, and whose words they are."""
+    """The sound of one item as text, and the source of the text."""
 
     item: NonEmpty
     text: NonEmpty
     source: NonEmpty
-    """A model and how it was asked, a transcript with tags, the caption of a chain."""
+    """A model and its prompt, a transcript with tags, the caption of a chain."""
 
     @property
     def key(self) -> str:
@@ -25,5 +25,5 @@ class Description(Record):
 
 
 def read_descriptions(path: Path) -> dict[str, str]:
-    """Text by item id. Raises `InputError` for a missing file, a broken line and an item that is described twice."""
+    """Text by item id. Raises `InputError` for a missing file, a broken line and an item with two descriptions."""
     return {description.item: description.text for description in read_jsonl(path, Description)}

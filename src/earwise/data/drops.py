@@ -1,4 +1,4 @@
-"""What is left out while data are read: counted by reason, each record named."""
+"""Records that readers leave out, by reason."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ from collections.abc import Iterator
 
 
 class Drops:
-    """Counts of what was left out, by reason. Reasons are few and fixed; what differs from record to record is in the
-    example.
-    """
+    """Left-out records by reason. Reasons are few and fixed; the first record of a reason serves as an example."""
 
     def __init__(self) -> None:
         self._records: dict[str, list[str]] = {}
 
     def add(self, reason: str, record: str) -> None:
-        """Count one more record that was left out for `reason`."""
+        """Count a record that was left out for `reason`."""
         self._records.setdefault(reason, []).append(record)
 
     def __len__(self) -> int:
-        """How many records were left out."""
         return sum(map(len, self._records.values()))
 
     def __getitem__(self, reason: str) -> int:
@@ -26,12 +23,12 @@ class Drops:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Records left out, by reason."""
+        """Number of left-out records by reason."""
         return {reason: len(records) for reason, records in self._records.items()}
 
     @property
     def records(self) -> dict[str, list[str]]:
-        """The records that were left out, by reason."""
+        """Left-out records by reason."""
         return {reason: list(records) for reason, records in self._records.items()}
 
     def lines(self) -> Iterator[str]:

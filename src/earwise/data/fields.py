@@ -1,4 +1,4 @@
-"""Fields of the records of a JSON file, checked one by one: what is wrong is named with its file and record."""
+"""Checked fields of records; errors name the file and the record."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from earwise.errors import InputError
 from earwise.records import Item
 
 ODD: Final = "odd"
-"""Key of `Item.meta`: what was put right in the record, for the audit."""
+"""Key of `Item.meta`: corrections of the record, for the audit."""
 
 Refuse = Callable[[InputError], None]
-"""Told of a record that cannot be used."""
+"""Called with the error of an unusable record."""
 
 
 class Fields:
@@ -27,7 +27,7 @@ class Fields:
     def __init__(self, path: Path, record: str, values: dict[str, Any]) -> None:
         self.path, self.record, self.values = path, record, values
         self.odd: list[str] = []
-        """What was put right while the record was read; it stands in the item's `meta` under `ODD`."""
+        """Corrections of the record; they are in the item's `meta` under `ODD`."""
 
     def error(self, what: str, remedy: str | None = None) -> InputError:
         """An error about this record."""
@@ -35,30 +35,36 @@ class Fields:
 
     def text(self, key: str) -> str:
         """A text that is not blank, without outer spaces."""
-        value = self._value(key)
+        value = self.value(key)
         if not isinstance(value, str) or not value.strip():
             raise self.error(f"{key!r} is not a text: {value!r}")
         return value.strip()
 
     def name(self, key: str) -> str:
-        """A text or a whole number, as text: what records are called by."""
-        value = self._value(key)
+        """A text or a whole number, as text."""
+        value = self.value(key)
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else self.text(key)
 
+    def whole(self, key: str) -> int:
+        """A whole number."""
+        value = self.value(key)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.error(f"{key!r} is not a whole number: {value!r}")
+        return value
+
     def optional(self, key: str) -> str:
-        """A text, a whole number or a list of texts as one text; empty where the record has none."""
+        """A text, a whole number or a list of texts as one text; empty if the record has none."""
         value = self.values.get(key)
         if value is None or value == "":
             return ""
         return "; ".join(self._texts(key)) if isinstance(value, list) else self.name(key)
 
     def options(self, key: str, *, blanks: Literal["end", "any"] = "any") -> tuple[str, ...]:
-        """Two texts or more, as many as there are letters at most.
+        """At least two texts, and at most as many as there are letters.
 
-        Blank options cannot be chosen and are left out: all of them, or, where the gold one is told by its place, those
-        at the end.
+        Blank options are left out: all of them or, if the gold option is given by its place, only those at the end.
         """
-        value = self._value(key)
+        value = self.value(key)
         listed = list(value) if isinstance(value, list) else value
         while isinstance(listed, list) and (place := _blank(listed, blanks)) is not None:
             del listed[place]
@@ -70,7 +76,7 @@ class Fields:
         return texts
 
     def _texts(self, key: str) -> tuple[str, ...]:
-        return self._check_texts(key, self._value(key))
+        return self._check_texts(key, self.value(key))
 
     def _check_texts(self, key: str, value: Any) -> tuple[str, ...]:
         if not isinstance(value, list) or not all(isinstance(text, str) and text.strip() for text in value):
@@ -79,15 +85,13 @@ class Fields:
 
     def place(self, key: str, options: tuple[str, ...]) -> int:
         """The place of an option, from 0."""
-        value = self._value(key)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self.error(f"{key!r} is not a whole number: {value!r}")
+        value = self.whole(key)
         if not 0 <= value < len(options):
             raise self.error(f"{key!r} is option {value} of {len(options)}", "options count from 0")
         return value
 
     def place_of_text(self, key: str, options: tuple[str, ...]) -> int:
-        """The place, from 0, of the first option whose text the field has; options with one text are one answer."""
+        """The place, from 0, of the first option with the field's text."""
         text = self.text(key)
         if text not in options:
             raise self.error(f"{key!r} {text!r} is not among the options {list(options)}")
@@ -101,27 +105,38 @@ class Fields:
         return text
 
     def media(self, *paths: str) -> str | None:
-        """The first of `paths`, relative to the file's folder, that is there."""
+        """The first of `paths`, relative to the file's folder, that exists."""
         there = (
             path for path in paths if resolve(self.path.parent, path, file=self.path, record=self.record).is_file()
         )
         return next(there, None)
 
     def sound(self, key: str) -> str:
-        """The path of a sound, relative to the file's folder; raises `MissingMedia` unless it is there."""
+        """The path of a sound, relative to the file's folder; raises `MissingMedia` if it does not exist."""
         path = self.text(key).removeprefix("./")
         if self.media(path) is None:
-            raise missing(self, path)
+            raise self._missing(path)
         return path
 
-    def _value(self, key: str) -> Any:
+    def video_and_sound(self, videos: Sequence[str], sounds: Sequence[str]) -> tuple[str | None, str | None]:
+        """The first existing path of each kind; raises `MissingMedia` if there is neither."""
+        video, sound = self.media(*videos), self.media(*sounds)
+        if video is None and sound is None:
+            raise self._missing(videos[0])
+        return video, sound
+
+    def _missing(self, path: str) -> MissingMedia:
+        return MissingMedia(f"file {path!r} not found beside it", file=self.path, record=self.record)
+
+    def value(self, key: str) -> Any:
+        """A value of any form."""
         if key not in self.values:
             raise self.error(f"no {key!r}")
         return self.values[key]
 
 
 def _blank(options: list[Any], blanks: Literal["end", "any"]) -> int | None:
-    """The place of a blank option, counted from the end."""
+    """The place of the last blank option, or of a blank one at the end."""
     for place in range(len(options) - 1, -1, -1):
         if options[place] is None or (isinstance(options[place], str) and not options[place].strip()):
             return place
@@ -131,12 +146,7 @@ def _blank(options: list[Any], blanks: Literal["end", "any"]) -> int | None:
 
 
 class MissingMedia(InputError):
-    """A record names a sound or a video that is not there."""
-
-
-def missing(fields: Fields, path: str) -> MissingMedia:
-    """The error for media that were looked for at `path` in vain."""
-    return MissingMedia(f"file {path!r} not found beside it", file=fields.path, record=fields.record)
+    """A record names a sound or a video that does not exist."""
 
 
 def read_each(
@@ -146,12 +156,12 @@ def read_each(
 
     Args:
         path: the file.
-        make: the item of a record; raises `InputError` for one that cannot be used.
-        refuse: told of every such record; None to raise the first error.
-        drops: where records are counted whose media are missing; None to treat them as any other error.
+        make: makes an item from a record; raises `InputError` for an unusable record.
+        refuse: called with every such error; None to raise the first one.
+        drops: counts records with missing media; None to treat them as other errors.
 
-    An id that stands again is numbered, `ID#2`: the scripts of these benchmarks score every record of a file. Raises
-    `InputError` for a file that cannot be read as a whole and for one without records.
+    A repeated id gets a number, `ID#2`, because the scripts of these benchmarks score every record of a file. Raises
+    `InputError` for a file that cannot be read, and for a file without records.
     """
     records = (Fields(path, f"record {number}", values) for number, (_, values) in enumerate(scan_records(path)))
     return make_each(path, records, make, refuse=refuse, drops=drops, number_ids=True)
@@ -166,10 +176,9 @@ def make_each(
     drops: Drops | None = None,
     number_ids: bool = False,
 ) -> list[Item]:
-    """`read_each` for records that were taken out of the file or folder `path` in whatever way.
+    """`read_each` for given records of the file or folder `path`.
 
-    Without `number_ids`, an id that stands twice is an error. `make` gives None for a record that is no part of what is
-    asked for, and counts it itself.
+    Without `number_ids`, a repeated id is an error. `make` returns None for a record that it leaves out itself.
     """
     items: dict[str, Item] = {}
     fields = None
@@ -198,7 +207,7 @@ def make_each(
 
 
 def _numbered(item: Item, fields: Fields, items: Mapping[str, Item]) -> Item:
-    """`item` under the first number that makes its id a new one."""
+    """`item` with the first free number after its id."""
     again = next(id_ for number in count(2) if (id_ := f"{item.id}#{number}") not in items)
     fields.odd.append(f"its id stands again: {item.id}")
     return item.model_copy(update={"id": again})

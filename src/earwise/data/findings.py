@@ -1,4 +1,4 @@
-"""What an audit has to say."""
+"""The findings of an audit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Level = Literal["error", "warning"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing wrong (`error`) or to be doubted (`warning`) about a record or, where that is empty, the whole file."""
+    """An error or a doubt (`warning`) about a record or, if `record` is empty, the whole file."""
 
     check: str
     level: Level

@@ -1,15 +1,15 @@
 """IEMOCAP (Busso et al., 2008): dialogues of ten actors in five sessions, turns of the four usual classes.
 
-The release is a folder, `IEMOCAP_full_release`, that holds in each `SessionN`
+The release is a folder, `IEMOCAP_full_release`, with these files in each `SessionN`:
 
-- `dialog/EmoEvaluation/DIALOGUE.txt`: for every turn a line `[START - END]<tab>TURN<tab>EMOTION<tab>[V, A, D]`, among
-  lines of the single annotators, which are not read,
+- `dialog/EmoEvaluation/DIALOGUE.txt`: for every turn a line `[START - END]<tab>TURN<tab>EMOTION<tab>[V, A, D]`; other
+  lines are of single annotators and ignored,
 - `sentences/wav/DIALOGUE/TURN.wav`,
 - `dialog/transcriptions/DIALOGUE.txt`: lines `TURN [START-END]: WORDS`; others (`M: Yeah.`) belong to no turn.
 
-As the field does, excitement is merged with happiness, which gives 5,531 turns: angry, happy, neutral and sad. Turns
-with another label, or with none that most annotators agreed on, are left out and counted. Each session has two actors
-of its own, so what is tested is a session that nothing was trained on: the fifth unless a recipe says otherwise.
+As is usual, excitement is merged with happiness, which gives 5,531 turns: angry, happy, neutral and sad. Turns with
+another label, or without a majority label, are left out and counted. Each session has two actors of its own, so tests
+use a session that is absent from training: by default the fifth.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ log = logging.getLogger(__name__)
 SESSIONS: Final = (1, 2, 3, 4, 5)
 
 TEST: Final = (5,)
-"""What is tested unless somebody says otherwise; the other four are trained on."""
+"""Sessions for tests by default; the other four are for training."""
 
 MERGED: Final[Mapping[str, str]] = {"exc": "hap"}
-"""Labels that count as a class of another name."""
+"""Labels that are merged into another class."""
 
 LEFT_OUT: Final[Mapping[str, str]] = {
     "xxx": "annotators disagree",
@@ -48,11 +48,11 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "dis": "disgust",
     "oth": "other",
 }
-"""Labels of turns that are no part of the four classes."""
+"""Labels outside of the four classes."""
 
 _TURN: Final = re.compile(r"\[\s*-?[\d.]+\s*-\s*[\d.]+\s*\]\s+(\S+)\s+(\S+)\s+\[[^\]]*\]")
 _SPEAKER: Final = re.compile(r"_([FM])\w+")
-"""What follows the dialogue's name in that of a turn: who of the two speaks."""
+"""The part of a turn's name after the dialogue's, with the speaker."""
 _SAID: Final = re.compile(r"(\S+)\s+\[[^\]]*\]:\s*(.*)")
 
 
@@ -65,12 +65,11 @@ def read_iemocap(
 ) -> list[Item]:
     """Items of some sessions: which of the four emotions does the speaker express?
 
-    Paths of sounds begin with the release's own folder: they are relative to the folder that holds `path`. The kind is
-    the class (`ang`, `hap`, `neu`, `sad`), the cluster the dialogue; `meta` has transcript, speaker, session, and the
-    label as it is annotated. `refuse` as in `fields.read_each`; `drops` as there, and where turns are counted that are
-    left out because of their label, which otherwise is logged. Raises `InputError` naming file and line for a session
-    that is not there, a turn's line in another form or of another dialogue, an unknown label, a turn that is there
-    twice, and a missing sound.
+    Sound paths are relative to the folder that contains `path`. The kind is the class (`ang`, `hap`, `neu`, `sad`), the
+    cluster the dialogue; `meta` has transcript, speaker, session and the annotated label. `refuse` and `drops` as in
+    `fields.read_each`; `drops` also counts turns with other labels, which are logged without it. Raises `InputError`
+    naming file and line for a missing session, a turn's line in another form or of another dialogue, an unknown label,
+    a repeated turn, and a missing sound.
     """
     release = Path(path).absolute()
     counted = Drops() if drops is None else drops
@@ -83,9 +82,9 @@ def read_iemocap(
 
 
 def evaluations(path: str | Path, session: int) -> list[Path]:
-    """The files that list the turns of a session, one for each dialogue; raises `InputError` if there are none.
+    """The files with the turns of a session, one for each dialogue; raises `InputError` if there are none.
 
-    Hidden files, which archives made on a Mac hold beside each file, are none of them.
+    Hidden files, which archives from a Mac contain beside each file, are ignored.
     """
     folder = Path(path) / f"Session{session}" / "dialog" / "EmoEvaluation"
     files = sorted(file for file in folder.glob("*.txt") if not file.name.startswith("."))
@@ -96,27 +95,27 @@ def evaluations(path: str | Path, session: int) -> list[Path]:
 
 
 def listing_files(path: str | Path, sessions: Sequence[int]) -> list[Path]:
-    """Every file that says what some sessions hold: turns, and their words where they are there."""
+    """All files that list the turns of some sessions, and the transcriptions that exist."""
     turns = [(session, file) for session in sessions for file in evaluations(path, session)]
     words = [transcription(path, session, file.stem) for session, file in turns]
     return [*(file for _, file in turns), *(file for file in words if file.is_file())]
 
 
 def transcription(path: str | Path, session: int, dialogue: str) -> Path:
-    """The file that holds the words of a dialogue."""
+    """The file with the words of a dialogue."""
     return Path(path) / f"Session{session}" / "dialog" / "transcriptions" / f"{dialogue}.txt"
 
 
 @dataclass(frozen=True)
 class Words:
-    """What is said in a dialogue: words by turn, and how many lines belong to no turn."""
+    """The words of a dialogue by turn, and the number of lines without a turn."""
 
     by_turn: Mapping[str, str]
     loose: int
 
 
 def read_words(path: Path) -> Words:
-    """The words of a dialogue; none where the file is not there."""
+    """The words of a dialogue; empty for a missing file."""
     if not path.is_file():
         return Words({}, 0)
     lines = [line.strip() for line in read_legacy_text(path).text.splitlines() if line.strip()]
@@ -126,10 +125,10 @@ def read_words(path: Path) -> Words:
 
 def _records(release: Path, session: int) -> Iterator[Fields]:
     for file in evaluations(release, session):
-        said = read_words(transcription(release, session, file.stem)).by_turn
+        words = read_words(transcription(release, session, file.stem)).by_turn
         for number, line in enumerate(read_legacy_text(file).text.splitlines(), start=1):
             if line.startswith("["):
-                yield Fields(file, f"line {number}", {"line": line.strip(), "session": session, "said": said})
+                yield Fields(file, f"line {number}", {"line": line.strip(), "session": session, "words": words})
 
 
 def _item(fields: Fields, release: Path, drops: Drops) -> Item | None:
@@ -160,7 +159,7 @@ def _item(fields: Fields, release: Path, drops: Drops) -> Item | None:
         cluster=dialogue,
         kind=kind,
         meta={
-            "transcript": fields.values["said"].get(turn, ""),
+            "transcript": fields.values["words"].get(turn, ""),
             "speaker": f"Ses{session:02}{speaker[1]}",
             "session": session,
             "label": label,
@@ -169,5 +168,5 @@ def _item(fields: Fields, release: Path, drops: Drops) -> Item | None:
 
 
 def left_out(label: str) -> str:
-    """The reason for which turns of this label are left out."""
+    """The reason why turns of this label are left out."""
     return f"labelled {label} ({LEFT_OUT[label]}), none of the four classes"

@@ -15,8 +15,8 @@ from earwise.work.store import read_jsonl, write_jsonl
 def read_items(path: str | Path) -> list[Item]:
     """Read and check an item file; a gold answer given as the text of a choice becomes its letter.
 
-    Raises `InputError` naming the file and the line or the item for: a line that is not an `Item`, a duplicate id, an
-    empty question, a gold answer that is not among the choices, a missing media file, a file without items.
+    Raises `InputError` naming the file and the line or the item for a line that is not an `Item`, a duplicate id, an
+    empty question, a gold answer that is not among the choices, a missing media file, and a file without items.
     """
     path = Path(path)
     items = [check_item(item, path) for item in read_jsonl(path, Item)]
@@ -31,7 +31,7 @@ def write_items(path: str | Path, items: Iterable[Item]) -> None:
 
 
 def check_item(item: Item, file: Path) -> Item:
-    """`item`, its gold answer as a letter if it has choices; `file` holds it and its media paths start from there."""
+    """`item` with its gold answer as a letter if it has choices. Its media paths are relative to `file`."""
     for name, text in (("id", item.id), ("source", item.source), ("cluster", item.cluster)):
         if not text.strip():
             raise InputError(f"blank {name}", file=file, record=item.id if name != "id" else f"{item.question[:60]!r}")

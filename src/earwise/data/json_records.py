@@ -1,12 +1,12 @@
 """Large JSON files, record by record: an array of objects, or one object per line.
 
-The file is never held as a whole. One pass finds where each record begins and ends; a record is then read on its own.
+The whole file is never in memory. One pass finds where each record begins and ends; records are then read one by one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -22,14 +22,14 @@ _decode = json.JSONDecoder().raw_decode
 
 
 class Place(NamedTuple):
-    """Where a record lies in its file, in bytes."""
+    """Where a record is in its file, in bytes."""
 
     start: int
     stop: int
 
 
 class JsonRecords:
-    """The records of a file at some of its places, read one at a time."""
+    """The records at some places of a file, read on access."""
 
     def __init__(self, path: Path, places: Sequence[Place]) -> None:
         self.path, self._places = path, places
@@ -46,9 +46,9 @@ class JsonRecords:
 
 
 def scan_records(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
-    """Every record of a file with its place, in the order of the file.
+    """Every record of a file with its place, in order.
 
-    Raises `InputError` naming file and record for a missing file, a broken or truncated record and one that is not an
+    Raises `InputError` naming file and record for a missing file, and for a record that is broken, truncated or not an
     object.
     """
     for number, (place, raw) in enumerate(_scan(path)):
@@ -61,9 +61,15 @@ def scan_records(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
         yield place, record
 
 
+def accepted_records(path: Path, accept: Callable[[int, dict[str, Any]], bool]) -> tuple[list[int], JsonRecords]:
+    """The records for which `accept(number, record)` is true, and their numbers in the file."""
+    taken = [(number, place) for number, (place, record) in enumerate(scan_records(path)) if accept(number, record)]
+    return [number for number, _ in taken], JsonRecords(path, [place for _, place in taken])
+
+
 def parse_object(text: str) -> dict[str, Any]:
-    """The JSON object that `text` is. Raises `ValueError` saying what it is instead: broken, of another kind, or with
-    half a character in it (a surrogate without its partner), which could not be written again.
+    """The JSON object in `text`. Raises `ValueError` with the reason if it is broken, another value, or contains half a
+    character (a surrogate without its partner), which could not be written again.
     """
     value = parse_json(text)
     if not isinstance(value, dict):
@@ -79,8 +85,7 @@ def parse_object(text: str) -> dict[str, Any]:
 def _scan(path: Path) -> Iterator[tuple[Place, bytes]]:
     """Place and bytes of every value between the brackets, or on the lines, of a file.
 
-    Bytes are taken as Latin-1 to find where values end: one character is one byte then, and what the structure of JSON
-    consists of is the same in UTF-8.
+    The bytes are decoded as Latin-1, where one character is one byte. JSON's structure has the same bytes in UTF-8.
     """
     number, offset, text = 0, 0, ""
     with open_file(path) as file:
@@ -120,7 +125,7 @@ def _scan(path: Path) -> Iterator[tuple[Place, bytes]]:
 
 
 def _value(text: str, at: int) -> int | ValueError:
-    """Where the value that begins at `at` ends; what is wrong with it if it does not end in `text`."""
+    """The end of the value that begins at `at`, or the error if it does not end in `text`."""
     try:
         return int(_decode(text, at)[1])
     except RecursionError:
@@ -130,7 +135,7 @@ def _value(text: str, at: int) -> int | ValueError:
 
 
 def _may_go_on(error: ValueError, text: str) -> bool:
-    """Whether more of the file may mend a value; otherwise all of the file would be read to find that it does not."""
+    """Whether more text could complete the value; if not, reading on would read the whole file in vain."""
     if not isinstance(error, json.JSONDecodeError):
         return False
     return error.msg.startswith("Unterminated string") or error.pos >= len(text) - _LONGEST_WORD

@@ -1,6 +1,7 @@
-"""Text files that once were Windows-1252, as those of MELD and IEMOCAP: an apostrophe is the byte 0x92 there.
+"""Text files with Windows-1252 characters, such as those of MELD and IEMOCAP.
 
-Converted as if it were Latin-1, that byte becomes the control character U+0092, which no text has on purpose.
+Some editions were converted to UTF-8 as if they were Latin-1. An apostrophe, byte 0x92, is then the control character
+U+0092, which no text contains on purpose.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ _MEANT: Final = {code: bytes([code]).decode("cp1252") for code in range(0x80, 0x
 
 
 class LegacyText(NamedTuple):
-    """What a file says, and how many of its characters were not stored as UTF-8 would have them."""
+    """A file's text, and how many of its characters were not stored as proper UTF-8."""
 
     text: str
     mended: int
 
 
 def read_legacy_text(path: Path) -> LegacyText:
-    """Read a file as UTF-8, with control characters as the Windows-1252 characters that they stand for; a file that is
-    no UTF-8 is read as Windows-1252 from end to end. Line ends stay as they are.
+    """Read a file as UTF-8, with control characters replaced by their Windows-1252 characters; other files are read as
+    Windows-1252. Line ends do not change.
 
-    Raises `InputError` naming a file that is missing, or neither of the two.
+    Raises `InputError` naming a file that is missing or has neither encoding.
     """
     raw = read_bytes(path, MAX_WHOLE_BYTES)
     refuse_wide(raw, path)

@@ -1,7 +1,7 @@
-"""LLaVA-style conversations become items: llava-1.5-mix-665k and everything written like it.
+"""Reader of conversations in the format of llava-1.5-mix-665k.
 
 A record is `{"id", "image", "conversations": [{"from": "human", "value": "<image>What ...?"}, {"from": "gpt", ...}]}`;
-without `image` it is text only. Each question with its answer becomes one `Item`; the items of a record keep their
+without `image` it is text only. Each question with its answer becomes one `Item`. The items of a record keep their
 order and share `meta["conversation"]`, so that they can be shown as one dialogue.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from earwise.data.drops import Drops
-from earwise.data.json_records import JsonRecords, Place, scan_records
+from earwise.data.json_records import accepted_records
 from earwise.data.media import resolve
 from earwise.data.meta import CONVERSATION as CONVERSATION
 from earwise.data.meta import TYPED as TYPED
@@ -23,7 +23,7 @@ from earwise.errors import InputError
 from earwise.records import Item
 
 Spoken = Literal["all", "first", "last"] | float
-"""Which questions of a conversation are spoken; a number is the share of questions, drawn by seed."""
+"""The spoken questions of a conversation; a number is the share of questions, drawn by seed."""
 
 _SIDES: Final = {"human": "human", "user": "human", "gpt": "gpt", "assistant": "gpt", "system": "system"}
 _TAG: Final = re.compile(r"\s*<image>\s*")
@@ -31,53 +31,42 @@ _TAG: Final = re.compile(r"\s*<image>\s*")
 
 @dataclass(frozen=True)
 class LlavaOptions:
-    """How a file of conversations is read."""
+    """Options of a file of conversations."""
 
     name: str = "llava"
-    """Begins the ids of the items, and is their `source`."""
+    """The items' `source`, and the beginning of their ids."""
     media: str = ""
-    """Folder of the images as items name it; empty if they are relative to the item file."""
+    """The image folder in the items' paths; empty if the paths are relative to the item file."""
     text_only: bool = True
-    """Whether records without an image are kept."""
+    """Whether to keep records without an image."""
     max_turns: int | None = None
-    """Questions of a conversation that are kept, from the first one on."""
+    """How many questions of a conversation are kept, from the first one."""
     spoken: Spoken = "all"
     seed: int = 0
-    """Of the draws of spoken questions."""
+    """Seed of the draws of spoken questions."""
 
 
 class LlavaFile:
-    """The usable conversations of a file, each read when it is asked for: the items of one record.
+    """The usable conversations of a file, as tuples of items; each is read on access.
 
-    Opening reads the file once. A record that cannot be used is left out and counted in `drops`: its image is missing,
-    it has several, its tags and images do not agree. A question without an answer ends its conversation.
+    Opening reads the file once. Records with a missing image, several images, or tags that do not match the image are
+    left out and counted in `drops`. A question without an answer ends its conversation.
 
     Args:
         path: a JSON array, or one JSON object per line.
-        images: folder that image paths start from.
-        options: what is kept, and which questions are spoken.
+        images: folder of the image paths.
+        options: options of reading.
 
-    Raises `InputError` naming file and record for what is no conversation: one that begins with the assistant, two
-    turns of one side in a row, missing keys, an image path that leaves the folder; and for a file without any usable
-    record.
+    Raises `InputError` naming file and record for a record that is not a conversation (it begins with the assistant,
+    one side has two turns in a row, keys are missing, or an image path leaves the folder), and for a file without a
+    usable record.
     """
 
     def __init__(self, path: str | Path, images: str | Path, options: LlavaOptions = LlavaOptions()) -> None:
         self.path, self.images, self.options = Path(path), Path(images), options
         self.drops = Drops()
-        self._numbers: list[int] = []
-        places: list[Place] = []
-        for number, (place, record) in enumerate(scan_records(self.path)):
-            talk = _Talk.parse(number, record, self.path)
-            if (reason := self._why_not(talk)) is not None:
-                self.drops.add(reason, talk.record)
-                continue
-            if self._is_cut(talk):
-                self.drops.add("end of a conversation, from a turn without text or answer on", talk.record)
-            self._numbers.append(number)
-            places.append(place)
-        self._records = JsonRecords(self.path, places)
-        if not places:
+        self._numbers, self._records = accepted_records(self.path, self._accepts)
+        if not self._numbers:
             raise InputError(f"no usable conversation: {next(self.drops.lines(), 'no records')}", file=self.path)
 
     def __len__(self) -> int:
@@ -86,8 +75,16 @@ class LlavaFile:
     def __getitem__(self, index: int) -> tuple[Item, ...]:
         return self._items(_Talk.parse(self._numbers[index], self._records[index], self.path))
 
+    def _accepts(self, number: int, record: dict[str, Any]) -> bool:
+        talk = _Talk.parse(number, record, self.path)
+        reason = self._why_not(talk)
+        if reason is not None:
+            self.drops.add(reason, talk.record)
+        elif self._is_cut(talk):
+            self.drops.add("end of a conversation, from a turn without text or answer on", talk.record)
+        return reason is None
+
     def _why_not(self, talk: _Talk) -> str | None:
-        """Why a whole record is left out; None if it is not."""
         if talk.several:
             return "several images or a video"
         if talk.image is None and not self.options.text_only:
@@ -109,7 +106,7 @@ class LlavaFile:
         return None if talk.turns() else "no question with an answer"
 
     def _is_cut(self, talk: _Talk) -> bool:
-        """Whether a question is lost that the limit on turns would have kept."""
+        """Whether an unusable turn removes a question that the limit on turns would keep."""
         wanted = len(talk.questions) if self.options.max_turns is None else self.options.max_turns
         return len(talk.turns()) < min(wanted, len(talk.questions))
 
@@ -139,11 +136,11 @@ class LlavaFile:
 
 @dataclass(frozen=True)
 class _Talk:
-    """A record, taken apart."""
+    """A parsed record."""
 
     number: int
     record: str
-    """What the record is called in messages."""
+    """The record's name in messages."""
     image: str | None
     several: bool
     system: bool
@@ -152,7 +149,7 @@ class _Talk:
 
     @classmethod
     def parse(cls, number: int, record: dict[str, Any], path: Path) -> _Talk:
-        """Raises `InputError` naming file and record if it is no conversation."""
+        """Raises `InputError` naming file and record if it is not a conversation."""
         named = f"record {number}" + (f" ({record['id']})" if "id" in record else "")
         sides = _sides(record.get("conversations"), path, named)
         system = sides[0][0] == "system"
@@ -174,7 +171,7 @@ class _Talk:
         return cls(number, named, images[0] if images else None, several, system, (*questions,), (*answers,))
 
     def turns(self) -> list[tuple[str, str]]:
-        """Questions with their answers, up to the first one that lacks either."""
+        """Questions with their answers, up to the first one without a text or an answer."""
         turns = []
         for question, answer in zip(self.questions, self.answers, strict=False):
             text = _TAG.sub(" ", question).strip()
@@ -185,7 +182,7 @@ class _Talk:
 
 
 def _sides(turns: Any, path: Path, named: str) -> list[tuple[str, str]]:
-    """Who says what, turn by turn."""
+    """(side, text) of each turn."""
     if not isinstance(turns, list) or not turns:
         raise InputError("no list of 'conversations'", file=path, record=named, remedy="give LLaVA's form")
     sides = []
@@ -199,10 +196,10 @@ def _sides(turns: Any, path: Path, named: str) -> list[tuple[str, str]]:
 
 
 def spoken_turns(count: int, spoken: Spoken, seed: int, conversation: str) -> frozenset[int]:
-    """Which of the `count` questions of a conversation are spoken: never none.
+    """Numbers of the spoken questions among the `count` questions of a conversation; there is at least one.
 
-    With a share, each question is drawn by the seed and the conversation's name; where none is drawn, the one that came
-    closest is spoken.
+    With a share, each question is drawn by the seed and the conversation's name. If no question is drawn, the one with
+    the smallest draw is spoken.
     """
     if spoken == "all":
         return frozenset(range(count))

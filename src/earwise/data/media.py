@@ -1,4 +1,4 @@
-"""Audio and image files in and out. What is wrong with a file is found here and named in one line."""
+"""Reading and writing of audio and image files. Errors of a file are one line with its name."""
 
 from __future__ import annotations
 
@@ -27,24 +27,23 @@ from earwise.records import SAMPLE_RATE_HZ
 from earwise.work.store import write_bytes_atomic
 
 MAX_CLIP_S: Final = 30
-"""Longest clip that can be heard, in seconds: the window of Whisper's encoder."""
+"""Longest clip in seconds: the window of Whisper's encoder."""
 
 ROUNDED_S: Final = 0.05
-"""A part may end so much later than its recording: manifests give times in few digits."""
+"""A part may end this much later than its recording, because manifests round times."""
 
 BEYOND_S: Final = 1.0
-"""So much more than what is asked for is read of a longer sound."""
+"""How much more than the requested part of a longer sound is read."""
 
 SILENCE_PEAK: Final = 1e-4
-"""A waveform whose half peak-to-peak amplitude stays below this (-80 dB of full scale, about 3 steps of 16 bits) is
-silent; peak-to-peak, so that a constant offset does not count as sound."""
-
+"""Half peak-to-peak amplitude (-80 dB of full scale, about 3 steps of 16 bits) below which a waveform is silent. A
+constant offset does not count as sound."""
 
 LONGEST_NAME: Final = 255
-"""Bytes of a file's name that a file system takes."""
+"""Limit of file systems for a file's name, in bytes."""
 
 LONGEST_PATH: Final = 4095
-"""Bytes of a whole path that the system takes."""
+"""Limit of the system for a path, in bytes."""
 
 
 def resolve(
@@ -52,10 +51,9 @@ def resolve(
 ) -> Path:
     """`relative` inside `folder`.
 
-    The check is lexical: a symbolic link inside the folder is followed, because data folders link to shared images.
-    The one absolute path that is taken is that of a file which a reader has put into the cache (`derived`). Raises
-    `InputError` for any other, for one that climbs out with `..` and one that no file can have; it names `file` and
-    `record`, which hold the path, or else the folder.
+    The check is lexical: symbolic links inside the folder are followed, because data folders link to shared images.
+    Absolute paths are accepted only in the cache (`derived`). Raises `InputError` for other absolute paths, for paths
+    with `..` and for paths that are too long; it names `file` and `record`, which contain the path, or the folder.
     """
     if is_derived(relative):
         return Path(relative)
@@ -83,26 +81,26 @@ def load_audio(
 ) -> Waveform:
     """Read an audio file, or a part of it, as mono 16 kHz float32.
 
-    Channels are averaged, or one is chosen; then resampled with soxr HQ to exactly `resampled_length` samples. Of what
-    is longer than `at_most_s`, little more than so many seconds are read and returned. Raises `InputError` naming the
-    file when it is missing, empty, not audio, truncated (the header promises more than there is), ends before the part
-    does, silent after mixing down, holds a value that is not finite, or is too large (`check_sound_size`).
+    Channels are averaged, or one is chosen; then resampled with soxr HQ to exactly `resampled_length` samples. Of a
+    longer sound, little more than `at_most_s` seconds are read and returned. Raises `InputError` naming a file that is
+    missing, empty, not audio, truncated (shorter than its header says), ends before the part, is silent after mixing
+    down, has values that are not finite, or is too large (`check_sound_size`).
     """
     path = Path(path)
-    _require_content(path, "audio")
+    require_content(path, "audio")
     if (missing := what_is_missing(path)) is not None:
         raise _truncated(path, missing)
     try:
         with soundfile.SoundFile(os.fsencode(path)) as stream:  # a name need not be UTF-8
             rate_hz = stream.samplerate
             start, promised = _part(path, stream, offset_s, duration_s)
-            if at_most_s is not None:  # What follows the last sample that is wanted shapes it when it is resampled.
+            if at_most_s is not None:  # Resampling the last sample needs the samples after it.
                 promised = min(promised, math.ceil((at_most_s + BEYOND_S) * rate_hz))
             check_sound_size(promised, stream.channels, rate_hz, path)
             if start:
                 stream.seek(start)
             samples = stream.read(promised, dtype="float32", always_2d=True)
-            # What libsndfile itself notes of a few more formats; its notes begin with the file's name and length.
+            # libsndfile's own notes cover a few more formats; they begin with the file's name and length.
             if "truncated" in stream.extra_info.rpartition("Length :")[2]:
                 raise _truncated(path, "it ends before its header says")
     except soundfile.LibsndfileError as error:
@@ -120,7 +118,7 @@ def load_audio(
 
 
 def check_sound_size(frames: int, channels: int, rate_hz: float, path: Path) -> None:
-    """Raise `InputError` for a sound that is too long to be decoded at once, or has a rate that no recorder uses."""
+    """Raise `InputError` for a sound that is too long to be decoded at once, or has an implausible rate."""
     check_rate(rate_hz, path)
     if frames > 0 and max(frames * channels, frames / rate_hz * SAMPLE_RATE_HZ) > MAX_SAMPLES:
         what = f"too long to be decoded at once: {frames / rate_hz:,.0f} s of {channels} channels at {rate_hz:,} Hz"
@@ -128,14 +126,14 @@ def check_sound_size(frames: int, channels: int, rate_hz: float, path: Path) -> 
 
 
 def check_rate(rate_hz: float, path: Path) -> None:
-    """Raise `InputError` for a sample rate that no recorder uses: a second of it may be of any size."""
+    """Raise `InputError` for an implausible sample rate, with which a second could have any size."""
     low, high = RATES_HZ
     if not low <= rate_hz <= high:
         raise InputError(f"a sample rate of {rate_hz:,} Hz, not {low:,} to {high:,}", file=path, remedy="resample it")
 
 
 def _part(path: Path, stream: soundfile.SoundFile, offset_s: float, duration_s: float | None) -> tuple[int, int]:
-    """First frame and number of frames of a part; times of manifests are rounded, so it may end a little late."""
+    """First frame and number of frames of a part. Manifests round times, so a part may end slightly after the file."""
     start = round(offset_s * stream.samplerate)
     stop = stream.frames if duration_s is None else start + round(duration_s * stream.samplerate)
     if start >= stream.frames > 0 or stop > stream.frames + ROUNDED_S * stream.samplerate:
@@ -145,7 +143,7 @@ def _part(path: Path, stream: soundfile.SoundFile, offset_s: float, duration_s: 
 
 
 def check_waveform(samples: Waveform, path: str | Path) -> None:
-    """Raise `InputError` naming `path` if `samples` are not a usable mono waveform (empty, not finite or silent)."""
+    """Raise `InputError` naming `path` unless `samples` are a usable mono waveform (not empty, finite, not silent)."""
     if samples.ndim != 1:
         raise InputError(f"a waveform has one dimension, this one has shape {samples.shape}", file=path)
     if samples.size == 0:
@@ -158,21 +156,20 @@ def check_waveform(samples: Waveform, path: str | Path) -> None:
 
 
 def load_image(path: str | Path, notes: list[str] | None = None) -> Image.Image:
-    """Read a whole image as RGB, turned upright by its EXIF tag: deep ones scaled to 8 bits, transparent ones on white.
+    """Read a whole image as upright RGB, with deep images scaled to 8 bits and transparent ones on white.
 
-    Of an animation or a document the first frame or page is read. `notes` as in `decode_image`. Raises `InputError`
-    naming the file when it is missing, empty, not an image, truncated, larger than `limits.MAX_PIXELS`, or of samples
-    that are not finite.
+    Only the first frame or page of a file is read. `notes` as in `decode_image`. Raises `InputError` naming a file that
+    is missing, empty, not an image, truncated, larger than `limits.MAX_PIXELS`, or has samples that are not finite.
     """
     path = Path(path)
-    _require_content(path, "image")
+    require_content(path, "image")
     return decode_image(path, path, notes)
 
 
 def decode_image(source: Path | BinaryIO, path: Path, notes: list[str] | None = None) -> Image.Image:
     """As `load_image`, from a file or an open stream of bytes; errors name `path`.
 
-    What of the picture is not shown as it is (`colours.to_rgb`, several frames) is added to `notes`.
+    `notes` gets the changes that showing the picture makes (`colours.to_rgb`, several frames).
     """
     with opened_picture(source, path) as image:
         if notes is not None and has_several_frames(image):
@@ -185,7 +182,7 @@ def decode_image(source: Path | BinaryIO, path: Path, notes: list[str] | None = 
 
 
 def to_int16(samples: Waveform) -> npt.NDArray[np.int16]:
-    """16-bit form of `samples`: times 32768, rounded half to even, clipped. Reading it back divides by 32768."""
+    """`samples` times 32768, rounded half to even, clipped to 16 bits. Reading divides by 32768."""
     return np.clip(np.rint(samples.astype(np.float64) * 32768), -32768, 32767).astype(np.int16)
 
 
@@ -195,9 +192,9 @@ def waveform_sha256(samples: Waveform) -> str:
 
 
 def save_wav(path: str | Path, samples: Waveform) -> None:
-    """Write `samples` as a mono 16-bit 16 kHz WAV file: complete or not at all; folders are made.
+    """Write `samples` as a mono 16-bit 16 kHz WAV file, complete or not at all; makes folders.
 
-    `load_audio` gives back the samples to within half a 16-bit step. Raises `InputError` if they are unusable.
+    `load_audio` returns the samples to within half a 16-bit step. Raises `InputError` if they are unusable.
     """
     path = Path(path)
     check_waveform(samples, path)
@@ -211,7 +208,8 @@ def save_wav(path: str | Path, samples: Waveform) -> None:
     write_bytes_atomic(path, content.getvalue())
 
 
-def _require_content(path: Path, kind: str) -> None:
+def require_content(path: Path, kind: str) -> None:
+    """Raise `InputError` for a missing or empty file; `kind` is `audio`, `image` or `video`."""
     if not found_file(path):
         raise InputError(f"{kind} file not found", file=path)
     if path.stat().st_size == 0:
@@ -219,7 +217,7 @@ def _require_content(path: Path, kind: str) -> None:
 
 
 def _refuse_truncated(path: Path, rate_hz: int, there: int, promised: int) -> None:
-    """Raise `InputError` for a file that has fewer frames than it says, or is thought to have by its size."""
+    """Raise `InputError` for a file with fewer frames than its header says, or than its size lets expect."""
     if promises_its_length(path):
         raise _truncated(path, f"{promised} frames promised, {there} there")
     if promised - there > ROUNDED_S * rate_hz:
@@ -228,8 +226,8 @@ def _refuse_truncated(path: Path, rate_hz: int, there: int, promised: int) -> No
 
 
 def promises_its_length(path: Path) -> bool:
-    """Whether a sound file says how long it is: an MP3 file without any of the headers that count its frames does not,
-    and its length is a guess from its size.
+    """Whether a sound file states its length. An MP3 file may lack the headers that count frames; its length is then
+    only estimated from its size.
     """
     with path.open("rb") as stream:
         head = stream.read(10)

@@ -2,8 +2,8 @@
 
 A split is a table `train_sent_emo.csv`, `dev_sent_emo.csv` or `test_sent_emo.csv` with the columns `Utterance` (the
 transcript), `Speaker`, `Emotion`, `Sentiment`, `Dialogue_ID`, `Utterance_ID` and others, and a folder of clips
-`dia{Dialogue_ID}_utt{Utterance_ID}.mp4`; both numbers begin anew in each split. Apostrophes of the tables are control
-characters in some editions (`legacy_text`).
+`dia{Dialogue_ID}_utt{Utterance_ID}.mp4`. Both numbers start again in each split. Some editions of the tables have
+control characters as apostrophes (`legacy_text`).
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from typing import Final
 from earwise.data.choices import LETTERS
 from earwise.data.drops import Drops
 from earwise.data.emotions import MELD, QUESTION
-from earwise.data.fields import Fields, MissingMedia, Refuse, make_each, missing
+from earwise.data.fields import Fields, MissingMedia, Refuse, make_each
 from earwise.data.legacy_text import read_legacy_text
 from earwise.data.video import check_video
 from earwise.errors import InputError
 from earwise.records import Item
 
 COLUMNS: Final = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")
-"""Columns that are read; a table may have more."""
+"""The required columns; a table may have more."""
 
 CLIPS: Final[Mapping[str, str]] = {
     "train": "train_splits",
     "dev": "dev_splits_complete",
     "test": "output_repeated_splits_test",
 }
-"""Split -> folder of its clips as it is published."""
+"""Split -> folder of its clips in the release."""
 
 ABSENT: Final = ("dev", "dia110_utt7")
-"""Has a row, and no clip in the release (MELD issues 22 and 27)."""
+"""A row without a clip in the release (MELD issues 22 and 27)."""
 UNPLAYABLE: Final = ("train", "dia125_utt3")
-"""Its clip in the release has no index of its frames, so that nothing can play it (MELD issue 39)."""
+"""A clip without an index of its frames in the release, which cannot be played (MELD issue 39)."""
 
 
 def read_meld(path: str | Path, *, refuse: Refuse | None = None, drops: Drops | None = None) -> list[Item]:
     """Items of one split: which of the seven emotions does the speaker express?
 
-    Clips are in one of `clip_folders` beside the table. A sound of its own, a WAV file of the clip's name, is used
-    where it is there; else the item's sound is that of its video. The kind is the emotion, the cluster the dialogue;
-    `meta` has transcript, speaker and sentiment. `refuse` and `drops` as in `fields.read_each`; the one clip that is
-    published broken counts as missing if it is. Raises `InputError` naming file and line for a table that is none,
-    missing columns and clips, an unknown emotion, numbers that are none, and a clip that has two rows.
+    Clips are in one of `clip_folders` beside the table. The sound is a WAV file with the clip's name if it exists, else
+    that of the video. The kind is the emotion, the cluster the dialogue; `meta` has transcript, speaker and sentiment.
+    `refuse` and `drops` as in `fields.read_each`; the clip that is broken in the release counts as missing. Raises
+    `InputError` naming file and line for an unreadable table, missing columns and clips, unknown emotions, invalid
+    numbers, and a clip with two rows.
     """
     path = Path(path)
     folders = clip_folders(path)
@@ -55,13 +55,14 @@ def read_meld(path: str | Path, *, refuse: Refuse | None = None, drops: Drops | 
 
 
 def split_of(path: Path) -> str:
-    """What a table holds, by its name: `train` for `train_sent_emo.csv`."""
+    """The split of a table, from its name: `train` for `train_sent_emo.csv`."""
     return path.stem.removesuffix("_sent_emo")
 
 
 def clip_folders(path: Path) -> list[str]:
-    """Where the clips of a table may be, relative to its folder: under their published name, also inside a folder of
-    the split's name, as the archives unpack; or in that folder itself. Those that are there; the first name if none is.
+    """The folders of a table's clips, relative to its own; the published name if none exists.
+
+    They have the published name, also inside a folder of the split's name, as the archives unpack; or the split's name.
     """
     split = split_of(path)
     published = CLIPS.get(split, f"{split}_splits")
@@ -70,7 +71,7 @@ def clip_folders(path: Path) -> list[str]:
 
 
 def rows(path: Path) -> Iterator[Fields]:
-    """The rows of a table as they stand there; raises `InputError` for a table that cannot be read."""
+    """The unchecked rows of a table; raises `InputError` for a table that cannot be read."""
     reader = csv.reader(io.StringIO(read_legacy_text(path).text, newline=""), strict=True)
     try:
         header = next(reader, [])
@@ -93,10 +94,8 @@ def _item(fields: Fields, folders: Sequence[str]) -> Item:
         raise fields.error(f"unknown emotion {emotion!r}", f"known: {', '.join(MELD)}")
     dialogue = f"dia{_number(fields, 'Dialogue_ID')}"
     clip, split = f"{dialogue}_utt{_number(fields, 'Utterance_ID')}", split_of(fields.path)
-    video = fields.media(*(f"{folder}/{clip}.mp4" for folder in folders))
-    audio = fields.media(*(f"{folder}/{clip}.wav" for folder in folders))
-    if video is None and audio is None:
-        raise missing(fields, f"{folders[0]}/{clip}.mp4")
+    videos, sounds = ([f"{folder}/{clip}.{ending}" for folder in folders] for ending in ("mp4", "wav"))
+    video, audio = fields.video_and_sound(videos, sounds)
     if (split, clip) == UNPLAYABLE and audio is None and video is not None:
         _require_playable(fields, video)
     return Item(

@@ -1,10 +1,10 @@
-"""Keys of `Item.meta` that are read outside the format that brings them."""
+"""Keys of `Item.meta` that other packages read."""
 
 from __future__ import annotations
 
 from typing import Final
 
 CONVERSATION: Final = "conversation"
-"""What the items of one conversation have in common."""
+"""The name of an item's conversation."""
 TYPED: Final = "typed"
-"""True for a question that is typed under every view, also under one that speaks."""
+"""True for a question that is typed under every view, spoken views included."""

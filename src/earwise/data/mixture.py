@@ -1,8 +1,7 @@
-"""Weighted mixtures of several sources in one order that the seed alone decides.
+"""Weighted mixtures of several sources in one order that depends only on the seed.
 
-The whole order is laid down before anything is read, as two small arrays. So a mixture is read as a stream, from any
-position on, and what comes after a position does not depend on who read what before it: the state of a reader is one
-integer.
+The whole order is computed in advance, as two small arrays. So a mixture can be read as a stream from any position, and
+the state of a reader is one integer.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Source(Protocol[T_co]):
-    """Anything with a length whose entries are read one at a time."""
+    """Anything with a length and entries that are read one at a time."""
 
     def __len__(self) -> int: ...
 
@@ -29,12 +28,12 @@ class Source(Protocol[T_co]):
 
 
 WhenExhausted = Literal["leave", "stop", "repeat"]
-"""What happens when a source has been read to its end: it leaves and the others go on in their proportion; the mixture
-ends; or it begins again in a new order."""
+"""What happens at the end of a source: it leaves and the others continue in their proportion; the mixture ends; or the
+source repeats in a new order."""
 
 
 class Draw(NamedTuple):
-    """Entry number `entry` of source number `source`, which was read to its end `again` times before."""
+    """Entry number `entry` of source number `source`, in round number `again`, from 0."""
 
     source: int
     entry: int
@@ -43,7 +42,7 @@ class Draw(NamedTuple):
 
 @dataclass(frozen=True)
 class Order:
-    """The draws of a mixture: for each position the source, and how many draws of that source come before it."""
+    """The draws of a mixture: for each position the source, and the number of earlier draws of that source."""
 
     sources: npt.NDArray[np.int32]
     turns: npt.NDArray[np.int64]
@@ -60,27 +59,27 @@ def mixture_order(
     exhausted: WhenExhausted = "leave",
     length: int | None = None,
 ) -> Order:
-    """Which source is drawn from at each position.
+    """The source of each position.
 
     Draw `j` of source `k` happens at time `(j + u) / share_k`, with `u` uniform in [0, 1) and drawn from the seed, and
-    the draws of all sources are sorted by time. At any time the draws of a source are within one of its share of the
-    time, so at any position within `1 + share_k * (number of sources - 2)` of its share of the position, as long as no
-    source has left.
+    the draws of all sources are sorted by time. At any time the number of draws of a source is within one of its share
+    of the time. So at any position it is within `1 + share_k * (number of sources - 2)` of its share of the position,
+    as long as no source has left.
 
     Args:
-        sizes: entries of each source.
-        weights: of the draws; they need not sum to 1.
-        seed: of the order.
-        exhausted: what happens when a source has been read to its end.
-        length: draws; all that the sources give when absent.
+        sizes: number of entries of each source.
+        weights: weights of the sources; they need not sum to 1.
+        seed: seed of the order.
+        exhausted: what happens at the end of a source.
+        length: number of draws; None for all.
 
-    Raises `InputError` for a source without entries or of weight 0, for `repeat` without a length, and where the
-    sources end before `length`.
+    Raises `InputError` for a source without entries or of weight 0, for `repeat` without a length, and if the sources
+    end before `length`.
     """
     _check(sizes, weights, exhausted, length)
     share = np.asarray(weights, dtype=np.float64) / sum(weights)
     counts = [
-        # Until so many are drawn in all, each source may be a draw behind, and the time that much ahead.
+        # Each source may be one draw behind its share, which moves the time of the last draw by the number of sources.
         size if exhausted != "repeat" else int(np.ceil(part * ((length or 0) + len(sizes)))) + 1
         for size, part in zip(sizes, share, strict=True)
     ]
@@ -118,8 +117,7 @@ def _check(sizes: Sequence[int], weights: Sequence[float], exhausted: WhenExhaus
 class Mixture(Generic[T]):
     """Several sources as one sequence in a seeded order; see `mixture_order` for the arguments.
 
-    Each source is permuted anew in each round. Entries are read from their source when they are asked for, and nothing
-    is kept.
+    Each source has a new order in each round. Entries are read on access and not kept.
     """
 
     def __init__(
@@ -140,7 +138,7 @@ class Mixture(Generic[T]):
         return len(self._order)
 
     def draw(self, position: int) -> Draw:
-        """What stands at `position`."""
+        """The draw at `position`."""
         source, turn = int(self._order.sources[position]), int(self._order.turns[position])
         again, place = divmod(turn, len(self._sources[source]))
         return Draw(source, int(self._permutation(source, again)[place]), again)
@@ -150,11 +148,11 @@ class Mixture(Generic[T]):
         return self._sources[source][entry]
 
     def stream(self, position: int = 0) -> Iterator[T]:
-        """The entries from `position` on. A reader that stopped before `position` goes on here as if it had not."""
+        """The entries from `position` on, for example for a resumed reader."""
         return (self[place] for place in range(position, len(self)))
 
     def _permutation(self, source: int, again: int) -> npt.NDArray[np.int64]:
-        """Order of a source in round `again`; one round per source is kept, as positions are read in order."""
+        """Order of a source in round `again`. One round per source is kept, because positions are read in order."""
         known = self._permutations.get(source)
         if known is None or known[0] != again:
             rng = np.random.default_rng([self._seed, source, again + 1])

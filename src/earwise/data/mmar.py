@@ -1,7 +1,7 @@
 """MMAR (Ma et al. 2025): 1,000 multiple-choice questions about real recordings, many of them mixtures.
 
 `MMAR-meta.jsonl` has `id`, `audio_path`, `question`, `choices`, `answer` (the text of a choice), `modality` and, for
-breakdowns, `category`, `sub-category` and `language`; `url` says which recording the sound was cut from.
+breakdowns, `category`, `sub-category` and `language`; `url` is the recording that the sound was cut from.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def read_mmar(path: str | Path, *, refuse: Refuse | None = None, drops: Drops | 
     """Items of an MMAR file. The kind is the modality; the cluster is the recording that the sound was cut from.
 
     `refuse` and `drops` as in `fields.read_each`. Raises `InputError` naming file and record for missing fields and
-    sounds, an unknown modality, and an answer that is not one of the choices. Blank choices are left out (four
-    records of the public file end in one).
+    sounds, an unknown modality, and an answer that is not one of the choices. Blank choices are left out (four records
+    of the public file end in one).
     """
     return read_each(Path(path), _item, refuse=refuse, drops=drops)
 

@@ -2,8 +2,8 @@
 
 `mmau-test-mini.json` has `id`, `audio_id` (`./test-mini-audios/ID.wav`), `question`, `choices`, `answer` (the text of a
 choice), `task` and, for breakdowns, `category`, `sub-category` and `difficulty`. The answers of the full test are not
-published. Release v05.15.25 changed about a quarter of the questions of the first one, which had 143 wrong answers: a
-result must name the release.
+published. Release v05.15.25 changed about a quarter of the questions of the first release, which had 143 wrong answers,
+so a result must name its release.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ def read_mmau(
 ) -> list[Item]:
     """Items of an MMAU file, with the release and the first 12 digits of the file's SHA-256 in `meta`.
 
-    Sounds are where `audio_id` says, relative to the file. The kind is the task, the cluster is the sound. With `task`,
-    only the items of that task; the other records are checked all the same. `refuse` and `drops` as in
-    `fields.read_each`. Raises `InputError` naming file and record for missing fields and sounds, an unknown task, and
-    an answer that is not one of the choices; and for a file without items of `task`. A choice that stands twice is one
-    answer (16 gold ones of the public file do), and its first letter counts.
+    `audio_id` is relative to the file. The kind is the task, the cluster is the sound. With `task`, only the items of
+    that task are returned; the other records are also checked. `refuse` and `drops` as in `fields.read_each`. Raises
+    `InputError` naming file and record for missing fields and sounds, an unknown task, and an answer that is not one of
+    the choices; and for a file without items of `task`. A repeated choice is one answer (16 gold answers of the public
+    file are), and its first letter counts.
     """
     path = Path(path)
     if not found_file(path):

@@ -1,10 +1,9 @@
 """MUSIC-AVQA (Li et al., CVPR 2022): questions about music videos with answers from a closed vocabulary.
 
 Files `avqa-train.json`, `avqa-val.json` and `avqa-test.json` exist in two editions, in the folders `json` (test: 9,185
-questions, 55 of their ids twice) and `json_update` (9,129); results must say which. A record has `video_id`,
+questions, 55 of their ids twice) and `json_update` (9,129); results must name the edition. A record has `video_id`,
 `question_id`, `type` (a list written as text, `["Audio", "Counting"]`), `question_content` with slots such as
-`<Object>`, `templ_values` (a list written as text: what fills the slots, from left to right) and `anser`, which is so
-misspelt in the files.
+`<Object>`, `templ_values` (a list written as text, the values of the slots from left to right) and `anser` (sic).
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from earwise.data.drops import Drops
-from earwise.data.fields import Fields, Refuse, missing, read_each
+from earwise.data.fields import Fields, Refuse, read_each
 from earwise.data.printed_lists import printed_list
 from earwise.records import Item
 
@@ -29,10 +28,10 @@ CELLS: Final = (
     "Audio-Visual Comparative",
     "Audio-Visual Temporal",
 )
-"""Modality and type of a question: the nine numbers that are reported."""
+"""Modality and type of a question. Results report these nine numbers."""
 
 SUFFIX: Final = " Answer the question using a single word or phrase."
-"""The files ask for no format, and no evaluation kit has an agreed one."""
+"""The files request no format, and evaluation kits do not agree on one."""
 
 Edition = Literal["json_update", "json", "other"]
 _TEST_SIZES: Final[dict[int, Edition]] = {9129: "json_update", 9185: "json"}
@@ -40,22 +39,22 @@ _SLOT: Final = re.compile(r"<[^<>]+>")
 
 
 def read_music_avqa(path: str | Path, *, refuse: Refuse | None = None, drops: Drops | None = None) -> list[Item]:
-    """Items of a MUSIC-AVQA file, questions filled in.
+    """Items of a MUSIC-AVQA file, with the slots of questions filled.
 
-    Videos are `videos/VIDEO_ID.mp4` beside the file; a sound of its own is `audios/VIDEO_ID.wav`. The cluster is the
+    Videos are `videos/VIDEO_ID.mp4` beside the file; separate sounds are `audios/VIDEO_ID.wav`. The cluster is the
     video, the kind is one of `CELLS`. `refuse` and `drops` as in `fields.read_each`. Raises `InputError` naming file
-    and record for missing fields and media, an unknown cell, and as many values as there are not slots.
+    and record for missing fields and media, an unknown cell, and different numbers of values and slots.
     """
     return read_each(Path(path), _item, refuse=refuse, drops=drops)
 
 
 def edition(num_records: int) -> Edition:
-    """Which edition of the test file has so many records; other files cannot be told apart by their size."""
+    """The edition of a test file with this number of records; the sizes of other files do not tell."""
     return _TEST_SIZES.get(num_records, "other")
 
 
 def fill(question: str, values: list[str]) -> str:
-    """`question` with its slots filled from left to right; raises `ValueError` unless there is one value for each.
+    """`question` with its slots filled from left to right; raises `ValueError` unless there is one value for each slot.
 
     `Is the <Object> in the video always playing?` with `["violin"]` is `Is the violin in the video always playing?`
     """
@@ -76,9 +75,7 @@ def _item(fields: Fields) -> Item:
     except ValueError as error:
         raise fields.error(str(error)) from None
     name = fields.text("video_id")
-    video, audio = fields.media(f"videos/{name}.mp4"), fields.media(f"audios/{name}.wav")
-    if video is None and audio is None:
-        raise missing(fields, f"videos/{name}.mp4")
+    video, audio = fields.video_and_sound([f"videos/{name}.mp4"], [f"audios/{name}.wav"])
     return Item(
         id=f"music_avqa-{fields.name('question_id')}",
         source="music_avqa",
@@ -94,7 +91,7 @@ def _item(fields: Fields) -> Item:
 
 
 def _list(fields: Fields, key: str) -> list[str]:
-    """A list of texts that stands in the file as text, `'["violin"]'`."""
+    """A list of texts that is written as text, `'["violin"]'`."""
     written = fields.text(key)
     value = printed_list(written)
     if value is None or not all(isinstance(text, str) for text in value):

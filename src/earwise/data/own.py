@@ -1,7 +1,7 @@
-"""Benchmark files of one's own, read as `[evaluate.own.NAME]` of a recipe says: a TSV table, or JSON records.
+"""A user's own benchmark files, as `[evaluate.own.NAME]` of a recipe describes them: a TSV table, or JSON records.
 
-Rows that cannot be asked although nothing about them is wrong (no image, several images) are left out and counted.
-Everything else that is wrong is an error with file and row.
+Correct rows that cannot be asked (no image, several images) are left out and counted. All other problems are errors
+with file and row.
 """
 
 from __future__ import annotations
@@ -23,40 +23,38 @@ from earwise.recipe.evaluate import Own
 from earwise.records import Item
 
 Refuse = Callable[[InputError], None]
-NO_IMAGE: Final = "no image"
 SEVERAL: Final = "several images"
 
 
 @dataclass
 class OwnFile:
-    """What a file holds."""
+    """The content of a file."""
 
     items: list[Item] = field(default_factory=list)
     left_out: Drops = field(default_factory=Drops)
     odd: list[tuple[str, str]] = field(default_factory=list)
-    """Rows that are read although they are odd, and what is odd about each."""
+    """Odd rows that are still read, and their oddness."""
     pictures: list[tuple[str, str]] = field(default_factory=list)
-    """Rows whose image is not shown as it is, where images are decoded."""
+    """Rows whose image changes when it is shown, if images are decoded."""
 
 
 def read_own(name: str, own: Own, refuse: Refuse | None = None, *, write_images: bool = True) -> OwnFile:
-    """All of the file of benchmark `name`; media paths of its items are relative to the file's folder.
+    """The whole file of benchmark `name`; media paths of its items are relative to the file's folder.
 
-    `refuse` is called with every row that cannot be used; None to raise the first error. Without `write_images` every
-    image is decoded in place of being written to the cache. Raises `InputError` naming the file for one that is not
-    there, lacks a column or has no items.
+    `refuse` is called with every unusable row; None raises the first error. Without `write_images`, images are decoded
+    instead of written to the cache. Raises `InputError` naming a file that is missing, lacks a column or has no items.
     """
     source = OwnSource(name, own)
     if not found_file(source.path):
         raise InputError(f"no file for benchmark {name!r}", file=source.path, remedy=f"mend evaluate.own.{name}.file")
-    found, told = OwnFile(), refuse or _raise
+    found, report = OwnFile(), refuse or _raise
 
     def judge(error: InputError) -> None:
         if isinstance(error, LeftOut | SeveralImages):
             reason = SEVERAL if isinstance(error, SeveralImages) else error.what
             found.left_out.add(reason, str(error.record))
         else:
-            told(InputError(error.what, file=error.file, record=error.record, remedy=error.remedy or source.remedy))
+            report(InputError(error.what, file=error.file, record=error.record, remedy=error.remedy or source.remedy))
 
     if own.read_as == "tsv":
         scan = scan_tsv(
@@ -73,7 +71,7 @@ def read_own(name: str, own: Own, refuse: Refuse | None = None, *, write_images:
 
 
 def _completed(item: Item, own: Own) -> Item:
-    """`item` with the recipe's suffix and kind where it has none of its own."""
+    """`item` with the recipe's kind if it has none, and the suffix apart from the question."""
     question, asked = split_suffix(item.question)
     suffix = asked or item.suffix
     return item.model_copy(update={"question": question, "suffix": suffix, "kind": item.kind or own.kind})
@@ -84,7 +82,7 @@ def _raise(error: InputError) -> None:
 
 
 def odd_lines(found: OwnFile) -> Sequence[str]:
-    """One line for each kind of oddness, with its first row."""
+    """One line for each kind of odd row, with the first such row."""
     lines = list(found.left_out.lines())
     if found.odd:
         record, what = found.odd[0]

@@ -1,4 +1,4 @@
-"""Records of a JSON file of one's own: one object per line, or an array of them."""
+"""Records of a user's own JSON file: one object per line, or an array of objects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from earwise.data.choices import LETTERS, gold_letter
+from earwise.data.choices import gold_letter
 from earwise.data.fields import Fields, make_each
 from earwise.data.json_records import scan_records
 from earwise.data.own_rows import asked, check_media, on_its_own_line
@@ -18,7 +18,7 @@ from earwise.records import Item
 
 
 def read_records(source: OwnSource, refuse: Callable[[InputError], None]) -> list[Item]:
-    """The items of the file; `refuse` is called with every record that cannot be used."""
+    """The items of the file; `refuse` is called with every unusable record."""
     records = [
         Fields(source.path, f"record {number}", values) for number, (_, values) in enumerate(scan_records(source.path))
     ]
@@ -61,7 +61,7 @@ def _optional(fields: Fields, column: str) -> str:
 
 
 def _path(fields: Fields, column: str) -> str:
-    """What a field names, also as a list of one."""
+    """The path in a field, which may be a list of one."""
     value = fields.values.get(column) if column else None
     if isinstance(value, list) and len(value) > 1:
         what = f"{len(value)} images in one record; one is supported"
@@ -74,14 +74,11 @@ def _choices(source: OwnSource, fields: Fields) -> tuple[str, ...]:
     given: Any = fields.values.get(column) if column else None
     if given in (None, [], ""):
         return source.own.choices
-    choices = fields.options(column)
-    if len(choices) > len(LETTERS):
-        raise fields.error(f"{len(choices)} options, letters reach only to Z")
-    return choices
+    return fields.options(column)
 
 
 def _answers(fields: Fields, column: str) -> tuple[str, ...]:
-    """One accepted answer, or a list of them; numbers are answers, too."""
+    """The accepted answers, from one value or a list of texts and numbers."""
     value = fields.values.get(column)
     listed = value if isinstance(value, list) else [value]
     if not listed or any(one is None or (isinstance(one, str) and not one.strip()) for one in listed):

@@ -1,4 +1,4 @@
-"""Rows of a TSV table of one's own, under the names that VLMEvalKit has for their columns."""
+"""Rows of a user's own TSV table, under VLMEvalKit's column names."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from earwise.errors import InputError
 from earwise.records import Item
 
 _LISTS: Final = frozenset({"relaxed", "choice"})
-"""Scorings whose gold answers may print a list that is one answer."""
+"""Scorings in which a printed list can be one gold answer."""
 
 
 class LeftOut(InputError):
-    """A row that is no part of what is asked: it is counted, and nothing about it is wrong."""
+    """A correct row that cannot be asked; it is counted."""
 
 
 def own_layout(source: OwnSource) -> Layout:
-    """How the table is read."""
+    """The layout of the table."""
     own = source.own
     return Layout(
         source.name,
@@ -44,12 +44,12 @@ def own_suffix(source: OwnSource) -> str:
 
 
 def on_its_own_line(suffix: str) -> str:
-    """An answer-format request as it follows a question."""
+    """A suffix with its own leading space or newline."""
     return suffix if not suffix or suffix[0].isspace() else f"\n{suffix}"
 
 
 def asked(hint: str, question: str) -> str:
-    """The question, after its hint if it has one."""
+    """The question after its hint, if it has one."""
     return f"{hint}\n{question}" if hint else question
 
 
@@ -74,7 +74,7 @@ def _named(source: OwnSource, row: Row) -> Row:
 
 
 def _options(source: OwnSource, row: Row) -> Sequence[str]:
-    """The texts of a row's options, blank ones at the end left out."""
+    """The texts of a row's options, without blank ones at the end."""
     column = source.columns["choices"]
     if not column:
         options = [row.get(letter, "").strip() for letter in LETTERS] if source.own.columns.choices is None else []
@@ -106,6 +106,6 @@ def _finished(source: OwnSource, item: Item, row: Row) -> Item:
 
 
 def check_media(source: OwnSource, name: str, record: str) -> None:
-    """Raise `InputError` unless there is a file of this name, relative to the folder of the benchmark's file."""
+    """Raise `InputError` if this file, relative to the folder of the benchmark's file, does not exist."""
     if not resolve(source.path.parent, name, file=source.path, record=record).is_file():
         raise InputError(f"file {name!r} not found beside it", file=source.path, record=record)

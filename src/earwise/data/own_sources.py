@@ -1,4 +1,4 @@
-"""Where a benchmark file of one's own keeps what: its columns by the names that the format has for them."""
+"""The columns of a user's own benchmark file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "jsonl": {**_SHARED, "id": "id", "answer": "answers", "choices": "choices", "image_path": "", "kind": "kind"},
 }
-"""Format -> what is read -> its column, unless a recipe says otherwise: those of VLMEvalKit, and an item's fields."""
+"""The default column of each field, by format: those of VLMEvalKit, and an item's fields."""
 
 NEEDED: Final = ("id", "question", "answer")
 
@@ -45,19 +45,19 @@ class OwnSource:
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The benchmark's file."""
         return Path(self.own.file)
 
     @property
     def columns(self) -> dict[str, str]:
-        """What is read -> its column; an empty text where nothing is read."""
+        """The column of each field; empty for a field that is not read."""
         chosen = {what: getattr(self.own.columns, what) for what in DEFAULTS["tsv"]}
         known = DEFAULTS[self.own.read_as or "tsv"]
         return {what: known[what] if column is None else column for what, column in chosen.items()}
 
     @property
     def required(self) -> tuple[str, ...]:
-        """Columns that the file must have: those that every question needs, and those that the recipe names."""
+        """Columns that the file must have: those of every question, and those that the recipe names."""
         named = [what for what in self.columns if getattr(self.own.columns, what)]
         if self.own.split is not None:
             named.append("split")
@@ -65,11 +65,11 @@ class OwnSource:
 
     @property
     def remedy(self) -> str:
-        """What helps with a row that cannot be used."""
+        """The remedy for an unusable row."""
         return f"mend the row or take it out, or name other columns in [evaluate.own.{self.name}.columns]"
 
     def check_columns(self, there: Iterable[str]) -> None:
-        """Raise `InputError` for the columns that a file with those `there` lacks."""
+        """Raise `InputError` if a file with the columns `there` lacks a required column."""
         there = list(there)
         for what in NEEDED:
             if not self.columns[what]:

@@ -1,6 +1,6 @@
-"""The parts of a mixture: whatever its format, a part is a sequence of conversations, each a tuple of items.
+"""The parts of a mixture. A part of any format is a sequence of conversations, each a tuple of items.
 
-Opening a part reads what lists its records; media are only looked at when a conversation is asked for.
+Opening a part reads the list of its records; media are read when a conversation is accessed.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ PartSettings = TalkPart | AsrPart
 
 
 class Part(Source[tuple[Item, ...]], Protocol):
-    """A source of conversations: the items of each; none, if only now it is seen to be unusable, which is counted."""
+    """A source of conversations. A conversation without items turned out to be unusable on access, which is counted."""
 
     drops: Drops
-    """What was left out so far."""
+    """Records that were left out so far."""
 
 
 @dataclass(frozen=True)
 class OpenPart:
-    """A part that is ready to be read, and the folder that its media are found in."""
+    """An opened part, and the folder of its media."""
 
     name: str
     conversations: Part
@@ -70,14 +70,14 @@ class OpenPart:
 
 
 def part_name(settings: PartSettings) -> str:
-    """What begins the ids of the part's items."""
+    """The beginning of the ids of the part's items."""
     return settings.name or settings.format
 
 
 def part_files(settings: PartSettings) -> tuple[Path, ...]:
-    """The files that say what a part holds; its media, which may be hundreds of gigabytes, are not among them.
+    """The files that list a part's records, without its media, which may be hundreds of gigabytes.
 
-    Raises `InputError` if there is no such thing.
+    Raises `InputError` if the part's path does not exist.
     """
     path = Path(settings.path)
     if not path.exists():
@@ -98,14 +98,14 @@ def part_files(settings: PartSettings) -> tuple[Path, ...]:
 
 
 def open_part(settings: PartSettings, *, media: str, extracted: Path, seed: int = 0, instruction: str = "") -> OpenPart:
-    """Read what lists a part's records.
+    """Read the list of a part's records.
 
     Args:
-        settings: which part.
-        media: folder of its media as its items name it.
-        extracted: where audio goes that is stored inside the part's files.
-        seed: of which questions are spoken.
-        instruction: typed before the words that are to be written down.
+        settings: the part.
+        media: the media folder in the items' paths.
+        extracted: folder for audio that is stored inside the part's files.
+        seed: seed of the draw of spoken questions.
+        instruction: text before the words to be transcribed.
     """
     name = part_name(settings)
     match settings:
@@ -153,7 +153,7 @@ def read_corpus(settings: AsrPart, extracted: Path) -> Corpus:
 
 
 class Transcriptions:
-    """An ASR corpus as items to write down. Raises `InputError` if nothing of it can be used."""
+    """An ASR corpus as transcription items. Raises `InputError` if no recording is usable."""
 
     def __init__(self, corpus: Corpus, settings: AsrPart, media: str, instruction: str) -> None:
         self.drops = corpus.drops
@@ -168,7 +168,7 @@ class Transcriptions:
 
     def __getitem__(self, index: int) -> tuple[Item, ...]:
         number, listed = self._usable[index]
-        utterance = self._as_it_is_heard(listed)
+        utterance = self._matched(listed)
         if utterance is None:
             return ()
         name = part_name(self._settings)
@@ -182,8 +182,8 @@ class Transcriptions:
         )
         return (item,)
 
-    def _as_it_is_heard(self, utterance: Utterance) -> Utterance | None:
-        """An utterance, compared with its file; None if it cannot be used, which is counted."""
+    def _matched(self, utterance: Utterance) -> Utterance | None:
+        """The utterance as its file has it; None, and counted, if it is unusable."""
         if self._corpus.fetch is not None:
             self._corpus.fetch(utterance)
         seconds = header_seconds(self._corpus.audio / utterance.audio)
@@ -199,7 +199,7 @@ class Transcriptions:
         return matched
 
     def _fit(self, utterance: Utterance) -> Utterance | None:
-        """What is left of an utterance as far as the corpus itself tells."""
+        """The usable part of an utterance by the corpus's own data."""
         if not words(utterance.text):
             self.drops.add("no words in the transcript", utterance.record)
             return None
@@ -215,7 +215,7 @@ class Transcriptions:
 
 
 class ReadyItems:
-    """Items that have been read, their media found under another name. Raises `InputError` if there is none."""
+    """Items in memory, with new ids and media paths. Raises `InputError` if there are none."""
 
     def __init__(self, items: Sequence[Item], drops: Drops, name: str, media: str, instruction: str = "") -> None:
         if not items:

@@ -1,4 +1,4 @@
-"""Pictures are opened here, whatever they come from: what is wrong with one is an `InputError` that names its file."""
+"""Opening of pictures from files and bytes. Errors are an `InputError` with the file's name."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from earwise.io.limits import MAX_PIXELS
 
 @contextmanager
 def opened_picture(source: Path | BinaryIO, path: Path) -> Iterator[Image.Image]:
-    """A picture whose header has been read, to be decoded in the block; errors of both name `path`.
+    """A picture with its header read, for decoding in the block; errors of both name `path`.
 
-    Raises `InputError` for what is no picture, is broken or truncated, or has more than `MAX_PIXELS` pixels, which are
-    not decoded.
+    Raises `InputError` for a file that is not a picture, is broken or truncated, or has more than `MAX_PIXELS` pixels.
     """
     try:
         with warnings.catch_warnings():
-            # Pillow only warns from its own limit on, and refuses from twice of it on; ours is below both.
+            # Pillow warns above its own limit and refuses above twice this limit; ours is lower.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(source) as image:
                 if image.width * image.height > MAX_PIXELS:
@@ -34,9 +33,9 @@ def opened_picture(source: Path | BinaryIO, path: Path) -> Iterator[Image.Image]
         raise InputError("not an image", file=path, remedy="use a PNG, JPEG or WebP file") from None
     except Image.DecompressionBombError:
         raise _too_large(path, "") from None
-    except InputError as error:  # also of what the block makes of the picture
+    except InputError as error:  # also from the block
         raise InputError(error.what, file=path, remedy=error.remedy) from None
-    except (OSError, SyntaxError, ValueError, RuntimeError, struct.error) as error:  # so Pillow reports broken data
+    except (OSError, SyntaxError, ValueError, RuntimeError, struct.error) as error:  # Pillow's errors of broken data
         raise InputError(f"broken or truncated image: {error}", file=path, remedy="fetch the file again") from None
 
 

@@ -1,6 +1,6 @@
-"""Lists that public files hold as text: as Python prints them, `['a', 'b']`, or NumPy and pandas, `['a' 'b']`.
+"""Lists in public files, printed by Python, `['a', 'b']`, or by NumPy and pandas, `['a' 'b']`.
 
-Python reads NumPy's form as one text, because texts that stand side by side are joined; so it is taken apart here.
+Python itself would join the neighbouring texts of NumPy's form, so this module has its own parser.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _TOKEN: Final = re.compile(
 _ARRAY: Final = re.compile(r"(?:np\.|numpy\.)?array\((.*?)(?:,\s*dtype=[\w.<>|'\"]+)?\s*\)", re.DOTALL)
 _SCALAR: Final = re.compile(rf"""np\.\w+\(('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|{_NUMBER}|True|False)\)""", re.DOTALL)
 _MOST: Final = 100
-"""Brackets within one another; deeper ones are no list of anything."""
+"""Limit of nested brackets."""
 
 
 def printed_list(text: str) -> list[Any] | None:
-    """The list that `text` prints, by Python or by NumPy, never executed; None if it is none, or one cut short (`...`).
+    """The list in `text`, which is never executed; None if `text` is not a list, or one cut short (`...`).
 
-    Elements are texts, numbers, True, False, None and lists. They are separated by commas, or all by spaces and line
-    breaks; both in one list is None, for Python joins texts that have no comma between them. `array([...],
-    dtype=object)` and `np.str_('a')` mean what is inside.
+    Elements are texts, numbers, True, False, None and lists. They are separated either by commas or by space; a list
+    with both gives None, because Python joins texts without a comma. `array([...], dtype=object)` and `np.str_('a')`
+    stand for their content.
     """
     text = text.strip()
     if whole := _ARRAY.fullmatch(text):
@@ -40,22 +40,22 @@ def printed_list(text: str) -> list[Any] | None:
     found: list[Any] = []
     try:
         end = _read(_without_scalars(text), 0, found, 0)
-    except (ValueError, SyntaxError):  # what a literal of another form raises
+    except (ValueError, SyntaxError):  # an invalid literal
         return None
     return found if end else None
 
 
 def python_list(text: str) -> list[Any] | None:
-    """The list that `text` is as a Python literal, texts without a comma between them joined, as kits read it."""
+    """The list in `text` as a Python literal, with neighbouring texts joined, as evaluation kits read it."""
     try:
         value = ast.literal_eval(text)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # all of them can come of a wrong literal
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
     return value if isinstance(value, list) else None
 
 
 def _without_scalars(text: str) -> str:
-    """`np.str_('a')` as `'a'`, wherever it stands between elements and not inside a text."""
+    """Replace `np.str_('a')` by `'a'` between elements, but not inside a text."""
     if "np." not in text:
         return text
     outside = re.compile(rf"""{_SCALAR.pattern}|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
@@ -63,9 +63,9 @@ def _without_scalars(text: str) -> str:
 
 
 def _read(text: str, at: int, into: list[Any], depth: int) -> int:
-    """Read the list that begins at `at`; gives the place after it, 0 where it is not one.
+    """Read the list that begins at `at`; returns the place after it, or 0 if it is invalid.
 
-    The outermost list must be all that there is.
+    The outermost list must end the text.
     """
     if depth > _MOST:
         return 0

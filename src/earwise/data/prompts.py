@@ -1,4 +1,4 @@
-"""The text of an item's query, made in one place for typed and for spoken queries."""
+"""The text of an item's query, for typed and for spoken queries."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from earwise.records import Item
 
 
 def query_text(item: Item, suffix: bool = False) -> str:
-    """The query of `item` as one text: question, then options, then (if asked) the answer-format request.
+    """The query of `item` as one text: question, options and, with `suffix`, the answer-format request.
 
     `Which sentence is right?` with two choices becomes
     `Which sentence is right? Option A: the dog chases the cat. Option B: the cat chases the dog.`
-    Every option ends with a full stop unless it brings its own end mark, which makes speech pause between options. The
-    suffix keeps the space or newline that separates it in its file; without one a space is put in.
+    An option without an end mark gets a full stop, so that speech pauses between options. A suffix without its own
+    leading space or newline gets a space.
     """
     parts = [item.question]
     for letter, choice in zip(option_letters(item.choices), item.choices, strict=True):

@@ -1,4 +1,4 @@
-"""Resampling to a length that can be said in advance."""
+"""Resampling to a length that is known in advance."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ def resampled_length(num_samples: int, rate_hz: int) -> int:
 def to_16_khz(samples: Waveform, rate_hz: int) -> Waveform:
     """Mono `samples` at `rate_hz` as 16 kHz: exactly `resampled_length(len(samples), rate_hz)` samples, within [-1, 1].
 
-    soxr at its HQ quality. It may overshoot full scale by a little; the whole waveform is then scaled to peak 1, so
-    that nothing is clipped.
+    soxr at its HQ quality may overshoot full scale slightly; the waveform is then scaled to peak 1 to avoid clipping.
     """
     if rate_hz != SAMPLE_RATE_HZ:
         samples = resample(samples, rate_hz, SAMPLE_RATE_HZ, resampled_length(len(samples), rate_hz))
@@ -30,6 +29,6 @@ def to_16_khz(samples: Waveform, rate_hz: int) -> Waveform:
 
 
 def resample(samples: Waveform, from_hz: float, to_hz: float, length: int) -> Waveform:
-    """`samples` resampled by `to_hz / from_hz`, then cut or padded with zeros to `length` (a sample or two at most)."""
+    """`samples` resampled by `to_hz / from_hz`, then cut or zero-padded by at most a sample or two to `length`."""
     resampled = soxr.resample(samples, from_hz, to_hz, quality="HQ")[:length]
     return np.pad(resampled, (0, length - len(resampled))).astype(np.float32, copy=False)

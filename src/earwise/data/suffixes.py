@@ -1,8 +1,7 @@
 """Answer-format requests at the end of public benchmark questions ("Please answer yes or no.").
 
-A benchmark asks for a format so that its scorer can read the answer. Whether that request is spoken, typed or left out
-changes exact-match scores, so readers keep it apart from the question (`Item.suffix`). Import order is data <- speech,
-therefore the table lives here and speech uses it too.
+A benchmark asks for a format so that its scorer can read the answer. Exact-match scores depend on whether this request
+is spoken, typed or left out, so readers keep it apart from the question (`Item.suffix`).
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ SUFFIX_FORMS: Final[tuple[str, ...]] = (
     # LLaVA-style detail requests that ask for a length, not for content
     r"(?:Please )?answer (?:briefly|concisely|in one sentence)",
 )
-"""Regular expressions of one request each, without surrounding space and closing full stop. The first letter must be a
-capital ("Can you answer yes or no." is a question), the rest matches in any case."""
+"""One regular expression for each request, without surrounding space and final full stop. The first letter must be a
+capital ("Can you answer yes or no." is a question); the rest matches in any case."""
 
 
 def _any_case_after_first(form: str) -> str:
@@ -42,11 +41,10 @@ _TAIL: Final = re.compile(
 
 
 def split_suffix(question: str) -> tuple[str, str]:
-    r"""Split `question` into the question proper and the answer-format requests that end it.
+    r"""Split `question` into the question itself and the answer-format requests at its end.
 
-    Nothing is lost: the two parts joined give `question` back, so the suffix starts with its own space or newline
-    (`"\nAnswer the question using a single word or phrase."`). The suffix is empty when there is none, and a text that
-    is nothing but a request stays a question.
+    The two parts joined are `question`, so the suffix starts with its own space or newline
+    (`"\nAnswer the question using a single word or phrase."`). A text that is only a request stays a question.
     """
     found = _TAIL.search(question)
     if found is None:

@@ -1,9 +1,9 @@
-"""The TSV files of VLMEvalKit become items: MME, HallusionBench, RealWorldQA, TextVQA, ChartQA, DocVQA, InfographicVQA.
+"""Reader of VLMEvalKit's TSV files: MME, HallusionBench, RealWorldQA, TextVQA, ChartQA, DocVQA, InfographicVQA.
 
-Columns: `index`, `question`, `answer`, an image (`image`: base64, or the index of the row that has it; else
-`image_path`), and as the benchmark needs `category`, `split`, `A`, `B`, `C`, ... Odd rows are read as VLMEvalKit reads
-them: short ones are filled up, marks of quotation that are not closed in their field are dropped, and rows without an
-image are left out; each is counted and named.
+Columns are `index`, `question`, `answer`, an image (`image`: base64, or the index of the row that has it; or
+`image_path`) and, for some benchmarks, `category`, `split`, `A`, `B`, `C`, ... Odd rows are read as in VLMEvalKit, and
+reported: short rows are filled up, quotation marks that are not closed in their field are dropped, and rows without an
+image are left out.
 """
 
 from __future__ import annotations
@@ -22,50 +22,46 @@ from earwise.data.printed_lists import printed_list
 from earwise.data.suffixes import split_suffix
 from earwise.data.tsv_images import LINE, Row, TsvImages, cell, row_name
 from earwise.data.tsv_layouts import CHOICE_SUFFIX, LAYOUTS, Layout
-from earwise.data.tsv_layouts import hallusion_place as hallusion_place
 from earwise.errors import InputError, about
 from earwise.io.files import found_file, open_text
 from earwise.records import Item
 
 MAX_FIELD_CHARS: Final = 512 * 1024 * 1024
-"""Largest field that is read; base64 images of documents pass the csv module's own limit of 131,072."""
-
+"""Limit of a field. Base64 images of documents exceed the csv module's own limit of 131,072."""
 
 SAID_NOTHING: Final = " "
-"""Stands for the answer of an annotator who gave none; an item's answers are not empty, and scorers strip it."""
+"""The answer of an annotator without one. Answers of items must not be empty; scorers strip this one."""
 
 log = logging.getLogger(__name__)
 
-
 Refuse = Callable[[str, InputError], None]
-"""Told of every row that cannot be read: its index (empty if the row cannot be told by it) and what is wrong."""
+"""Called with the index (or "") and the error of every unreadable row."""
 
 
 @dataclass
 class Scan:
-    """What a file holds. Records are named as messages name them."""
+    """The content of a file. Records have the names of messages."""
 
     items: list[Item] = field(default_factory=list)
     text_only: int = 0
-    """Rows of HallusionBench that ask without a picture."""
+    """Number of text-only rows of HallusionBench."""
     without_image: list[str] = field(default_factory=list)
-    """Rows that lack the image they should have: left out."""
+    """Left-out rows whose image is missing."""
     short: list[tuple[str, str]] = field(default_factory=list)
-    """Rows with fewer fields than the header, and what of them is missing."""
+    """Rows with fewer fields than the header, and the numbers of fields."""
     pictures: list[tuple[str, str]] = field(default_factory=list)
-    """Rows whose image is not shown as it is, and why; found only where images are decoded."""
+    """Rows whose image changes when it is shown, and how; only if images are decoded."""
 
 
 def read_tsv(
     path: str | Path, layout: str | Layout, *, split: str | None = None, known_defects: Mapping[str, str] | None = None
 ) -> list[Item]:
-    """Read `path` as a table of `layout` (or a key of `LAYOUTS`); only rows of `split` if one is named.
+    """Read `path` as a table of `layout` (or a key of `LAYOUTS`), or only its rows of `split`.
 
-    `known_defects` maps an index to what is wrong with that row of the public file: if the row is indeed refused, it is
-    left out and the log says so. So are rows without image; nothing else is ever left out. The cluster is the image
-    named by its content, unless the layout says otherwise.
-    Raises `InputError` naming the file and the row for missing columns, too many fields, a duplicate index, broken
-    base64, an empty question or answer, and options lost (a gold letter without its option).
+    `known_defects` maps the index of a row of the public file to its defect. If such a row is refused, it is left out
+    and logged, as are rows without an image. The cluster is the image, unless the layout sets another one. Raises
+    `InputError` naming the file and the row for missing columns, too many fields, a duplicate index, broken base64, an
+    empty question or answer, and a gold letter without its option.
     """
     known = known_defects or {}
 
@@ -92,10 +88,10 @@ def read_tsv(
 
 
 def scan_tsv(path: Path, layout: Layout, split: str | None, refuse: Refuse, *, write_images: bool = True) -> Scan:
-    """The items of all rows that `refuse` was not told of, and what is odd about the file.
+    """The items of all rows that are not passed to `refuse`, and the file's oddities.
 
-    With `write_images` off, every image is decoded to its last line instead of being written; items then name files
-    that are not there. Raises `InputError` for a file that cannot be read as a whole.
+    Without `write_images`, images are decoded instead of written, and items name files that do not exist. Raises
+    `InputError` for an unreadable file.
     """
     if not found_file(path):
         raise InputError(f"{layout.name} file not found", file=path)
@@ -107,7 +103,7 @@ def scan_tsv(path: Path, layout: Layout, split: str | None, refuse: Refuse, *, w
             continue
         try:
             index = _new_index(row, rows, path)
-            # The image is written at once and its text forgotten: whole files are far larger than memory may be.
+            # The image is written now and its text dropped, because whole files can be larger than memory.
             image = images.store(row)
         except InputError as error:
             refuse("", error)
@@ -128,12 +124,12 @@ def scan_tsv(path: Path, layout: Layout, split: str | None, refuse: Refuse, *, w
 
 
 def _is_text_only(row: Row, images: TsvImages) -> bool:
-    """Whether a row of HallusionBench asks without a picture: its index says so, or it brings none."""
+    """Whether a row of HallusionBench has no picture, or an index of a text-only question."""
     if cell(row, "image"):
         return False
     parts = row["index"].strip().split("_")
-    asked_in_words = len(parts) >= 6 and parts[2] == "0"  # CATEGORY_SUBCATEGORY_INPUT_...: 0 is text only
-    return asked_in_words or not images.path_is_there(row)
+    text_only = len(parts) >= 6 and parts[2] == "0"  # CATEGORY_SUBCATEGORY_INPUT_...
+    return text_only or not images.path_is_there(row)
 
 
 def _new_index(row: Row, rows: Mapping[str, Row], path: Path) -> str:
@@ -145,16 +141,13 @@ def _new_index(row: Row, rows: Mapping[str, Row], path: Path) -> str:
 
 
 def _rows(path: Path, layout: Layout, refuse: Refuse, short: list[tuple[str, str]]) -> Iterator[Row]:
-    """Rows as dictionaries; the key `LINE` holds the number of the line on which the row ends.
-
-    Rows with too few fields are filled up and added to `short`.
-    """
+    """Rows as dictionaries, with the number of their last line under `LINE`; short ones are added to `short`."""
     limit = csv.field_size_limit(MAX_FIELD_CHARS)
     before = 0
     try:
         with open_text(path, newline="") as stream:
             lines = _Lines(stream)
-            reader = csv.reader(lines, delimiter="\t")  # not strict: a quotation mark inside a field is no error
+            reader = csv.reader(lines, delimiter="\t")  # not strict: a quotation mark inside a field is allowed
             header = next(reader, [])
             _require_columns(header, layout, path)
             before = reader.line_num
@@ -184,7 +177,7 @@ def _rows(path: Path, layout: Layout, refuse: Refuse, short: list[tuple[str, str
 
 
 class _Lines:
-    """The lines of a file, and whether somebody has asked for one more: the csv module does not say so."""
+    """The lines of a file, and whether a line after the last one was requested, which the csv module does not show."""
 
     def __init__(self, stream: Iterable[str]) -> None:
         self._lines, self.ended = iter(stream), False
@@ -203,7 +196,7 @@ class _Lines:
 def _what_is_wrong(fields: Sequence[str], header: Sequence[str]) -> str | None:
     if len(fields) > len(header):
         return f"{len(fields)} fields where the header has {len(header)}"
-    # A whole row inside of a field: its tabs were taken for text because a quotation mark stood open.
+    # A whole row inside of a field: after an open quotation mark, its tabs were read as text.
     if any("\n" in field and field.count("\t") >= len(header) - 1 for field in fields):
         return "a quotation mark is not closed in its row, and the next rows are taken for its text"
     return None
@@ -276,7 +269,7 @@ def _choices(path: Path, row: Row) -> tuple[str, ...]:
 
 
 def _parse_list(text: str, path: Path, row: Row) -> tuple[str, ...]:
-    """Elements of a printed list, as strings."""
+    """Elements of a printed list, as texts."""
     value = printed_list(text)
     if value is None or not all(isinstance(element, str | int | float) for element in value):
         raise InputError(f"not a list of answers: {text[:60]}", file=path, record=row_name(row))

@@ -1,6 +1,6 @@
-"""The images of one TSV file of VLMEvalKit: base64 of any wrapping, a reference to another row, or a path.
+"""The images of one TSV file of VLMEvalKit: base64 text, a reference to another row, or a path.
 
-What stands in the table goes to the cache (`derived`), named by its content, so that reading again writes nothing.
+Images in the table go to the cache (`derived`) under a name from their content, so that reading again writes nothing.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from earwise.io.files import found_file, read_bytes
 Row = dict[str, str]
 
 LINE: Final = ""
-"""Key of a row's line number; no column of these files is without a name."""
+"""Key of a row's line number; real columns have a name."""
 
 LONGEST_INDEX: Final = 64
 """An `image` field of at most this many characters is the index of another row (the convention of VLMEvalKit)."""
 
 _NOTHING: Final = frozenset({"nan", "none", "null", "n/a", "na", "<na>", "#n/a"})
-"""How tables write that a cell has no value, in lower case, as pandas reads them."""
+"""Spellings of an empty cell, in lower case, as pandas reads them."""
 _DATA_URL: Final = re.compile(r"data:image/[\w.+-]+;base64,")
 
 
 def row_name(row: Row) -> str:
-    """What a row is called in messages."""
+    """The row's name in messages."""
     return f"line {row[LINE]} index {row['index']!r}"
 
 
 def cell(row: Row, column: str) -> str:
-    """What stands in a cell that may hold no value; empty where it does."""
+    """The text of a cell; empty for a missing value."""
     text = row.get(column, "").strip()
     return "" if text.lower() in _NOTHING else text
 
@@ -49,10 +49,10 @@ class SeveralImages(InputError):
 
 
 class TsvImages:
-    """The images of the TSV file at `path`: written once each, found again by the index of their row.
+    """The images of the TSV file at `path`: each is written once, and found again by the index of its row.
 
-    With `write` off, every image is decoded to its last line instead, and `notes` says by row what of it is not shown
-    as it is (`colours.to_rgb`).
+    Without `write`, every image is fully decoded instead, and `notes` has the changes that showing it makes
+    (`colours.to_rgb`), by row.
     """
 
     def __init__(self, path: Path, *, write: bool) -> None:
@@ -60,10 +60,9 @@ class TsvImages:
         self.notes: list[tuple[str, str]] = []
 
     def store(self, row: Row) -> str:
-        """What stands for the row's image afterwards: `=PATH` of a file, the index of another row, or nothing.
+        """The row's image as `=PATH` of a file, the index of another row, or "" for a row without an image.
 
-        Nothing is for a row whose cell `image` is empty and that names no file either. Raises `InputError` naming file
-        and row for what is no image, several of them, or a file that is not there.
+        Raises `InputError` naming file and row for a value that is not an image, several images, or a missing file.
         """
         field = cell(row, "image")
         if not field:
@@ -80,8 +79,8 @@ class TsvImages:
         return "=" + self._keep(content, row)
 
     def of(self, index: str, rows: Mapping[str, Row]) -> str:
-        """Path of the image of row `index`, over as many references as there are: relative to the file, or absolute in
-        the cache. Raises `InputError` naming the row for references that lead nowhere or in a circle.
+        """Path of the image of row `index`, through all references: relative to the file, or absolute in the cache.
+        Raises `InputError` naming the row for references that lead nowhere or in a circle.
         """
         seen = {index}
         image = rows[index]["image"]
@@ -94,7 +93,7 @@ class TsvImages:
         return image[1:]
 
     def path_is_there(self, row: Row) -> bool:
-        """Whether the row names something that is there; `store` refuses what is no file."""
+        """Whether the row names an existing path; `store` refuses it if it is not a file."""
         name = cell(row, "image_path")
         return bool(name) and not name.startswith("[") and (self._path.parent / name).exists()
 
@@ -116,7 +115,7 @@ class TsvImages:
             if not found_file(path):
                 raise InputError(f"image file {name!r} not found")
         if Path(name).is_absolute():
-            # Such a path is good on one machine only: what is there is kept as if it stood in the table.
+            # Absolute paths are valid on one machine only, so the image is kept as if it were in the table.
             return "=" + self._keep(read_bytes(path), row)
         if not self._write_files:
             self._check(path, row)

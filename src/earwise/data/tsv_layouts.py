@@ -1,4 +1,4 @@
-"""What is particular to each of VLMEvalKit's TSV files that `tsv` reads."""
+"""The layouts of VLMEvalKit's TSV files."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from earwise.records import Item
 
 ONE_WORD: Final = "\nAnswer the question using a single word or phrase."
 CHOICE_SUFFIX: Final = "\nPlease select the correct answer from the options above."
-"""What VLMEvalKit adds to a question with options."""
+"""VLMEvalKit's suffix of questions with options."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a benchmark's TSV file must have, beyond index, question, answer and an image."""
+    """The layout of a benchmark's TSV file, beyond index, question, answer and an image."""
 
     name: str
-    """Source of its items, and what their ids begin with."""
+    """The items' source, and the beginning of their ids."""
     columns: tuple[str, ...] = ()
     listed_answers: bool = False
-    """The answer field is a Python list of accepted answers."""
+    """Whether the answer field is a Python list of accepted answers."""
     kind: str = "category"
-    """Column that results are broken down by."""
+    """Column by which results are broken down."""
     suffix: str = ""
-    """The answer-format request that VLMEvalKit adds to a question; one that is in the file counts instead."""
+    """VLMEvalKit's answer-format request; a request in the file wins."""
     text_only_rows: bool = False
-    """Rows without an image are asked by other benchmarks, not by this one: they are expected, and left out."""
+    """Whether rows without an image are expected; other benchmarks ask them, so they are left out."""
     letters_need_options: bool = False
-    """A gold answer that is a single letter means an option, so its row must have options."""
+    """Whether a gold answer of a single letter means an option, which the row must have."""
     cluster: Callable[[str, str, str], str] | None = None
-    """Of kind, image and index: what is resampled together, where that is not the image."""
+    """The unit of resampling, from kind, image and index; None: the image."""
     check: Callable[[Sequence[str]], None] | None = None
     """What raises `InputError` for a header that lacks a column, where other columns than VLMEvalKit's are needed."""
     needs_image: bool = True
     row: Callable[[Row], Row] | None = None
-    """What gives a row the names of VLMEvalKit, where the file has others."""
+    """Renames the columns of a row to VLMEvalKit's names."""
     finish: Callable[[Item, Row], Item] | None = None
-    """What an item takes from its row that these files do not have."""
+    """Adds values of the row that these files do not have."""
 
 
 def hallusion_place(index: str) -> tuple[str, str, str]:
-    """Set, figure and question that an index of HallusionBench names.
+    """Set, figure and question in an index of HallusionBench, `CATEGORY_SUBCATEGORY_INPUT_SET_FIGURE_QUESTION`.
 
-    The index reads `CATEGORY_SUBCATEGORY_INPUT_SET_FIGURE_QUESTION`. Raises `InputError` for another form.
+    Raises `InputError` for an index of another form.
     """
     parts = index.split("_")
     if len(parts) < 6:
@@ -56,12 +56,12 @@ def hallusion_place(index: str) -> tuple[str, str, str]:
 
 
 def _pair(kind: str, image: str, index: str) -> str:
-    """The two questions that MME asks about an image of a category."""
+    """The two questions of MME about an image of a category."""
     return f"{kind}/{image}"
 
 
 def _set(kind: str, image: str, index: str) -> str:
-    """The set of HallusionBench, which holds all figures and questions that are counted together."""
+    """The set of HallusionBench, whose figures and questions are counted together."""
     return f"{kind}/{hallusion_place(index)[0]}"
 
 

@@ -1,6 +1,6 @@
-"""Silent frames and sound out of video files, with PyAV. What is wrong with a file is found here and named in one line.
+"""Frames and sounds of video files, with PyAV. Errors of a file are one line with its name.
 
-Frames and sounds are written once, to the cache (`derived`), named by the video's content.
+Frames and sounds are written once, to the cache (`derived`), under a name from the video's content.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from PIL import Image
 
 from earwise.data.colours import to_rgb
 from earwise.data.derived import cannot_write, content_digest, derived_path, write_derived
-from earwise.data.media import check_sound_size, check_waveform, save_wav
+from earwise.data.media import check_sound_size, check_waveform, require_content, save_wav
 from earwise.data.resample import Waveform, to_16_khz
 from earwise.errors import InputError
-from earwise.io.files import found_file
 from earwise.io.limits import MAX_PIXELS
 
 MISSING_S: Final = 0.5
-"""A stream may end so much earlier than its header says: headers round, and count what players cut off."""
+"""A stream may end this much earlier than its header says: headers round, and count frames that players cut off."""
 
 _QUALITY: Final = 95
 
@@ -36,10 +35,10 @@ Stream = Literal["video", "audio"]
 
 @dataclass(frozen=True)
 class FrameChoice:
-    """Which frames of a video are shown: `count` of them, or `fps` per second but `count` at most.
+    """The choice of a video's frames: `count` frames, or `fps` per second but at most `count`.
 
-    The video is cut into equal parts, and the frame that is seen in the middle of each is taken. `longest_side` scales
-    larger frames down, in pixels.
+    The frames are those visible in the middle of equal parts of the video. `longest_side`, in pixels, scales larger
+    frames down.
     """
 
     count: int = 8
@@ -51,7 +50,7 @@ class FrameChoice:
             raise InputError(f"no frames can be taken: count {self.count}, fps {self.fps}")
 
     def times(self, duration_s: float) -> list[float]:
-        """When the frames are shown, in seconds from the start."""
+        """Times of the frames, in seconds from the start."""
         number = self.count
         if self.fps is not None:
             number = max(1, min(number, round(self.fps * duration_s)))
@@ -59,10 +58,10 @@ class FrameChoice:
 
 
 def read_frames(path: str | Path, choice: FrameChoice = FrameChoice()) -> list[Image.Image]:
-    """The chosen frames as RGB pictures, turned upright. A video with fewer frames shows some of them again.
+    """The chosen frames as upright RGB pictures. A video with fewer frames repeats some of them.
 
-    Raises `InputError` naming the file when it is missing, empty, not a video, without a picture stream, of zero
-    frames, broken or truncated.
+    Raises `InputError` naming a file that is missing, empty, not a video, without a picture stream or frames, broken or
+    truncated.
     """
     path = Path(path)
     start_s, stop_s = _extent(path, "video")
@@ -70,7 +69,7 @@ def read_frames(path: str | Path, choice: FrameChoice = FrameChoice()) -> list[I
     pictures: list[Image.Image] = []
     shown: av.VideoFrame | None = None
     for frame in _video_frames(path):
-        # A frame is seen until the next one comes.
+        # A frame is visible until the next one.
         while shown is not None and len(pictures) < len(wanted) and (frame.time or 0.0) > wanted[len(pictures)]:
             pictures.append(_picture(shown, choice))
         if len(pictures) == len(wanted):
@@ -84,8 +83,8 @@ def read_frames(path: str | Path, choice: FrameChoice = FrameChoice()) -> list[I
 def read_sound(path: str | Path) -> Waveform:
     """The sound of a video as mono 16 kHz float32: channels averaged, resampled to exactly `resampled_length` samples.
 
-    Raises `InputError` naming the file when it is missing, empty, not a video, without a sound stream, broken,
-    truncated or silent.
+    Raises `InputError` naming a file that is missing, empty, not a video, without a sound stream, broken, truncated or
+    silent.
     """
     path = Path(path)
     _extent(path, "audio")
@@ -102,8 +101,8 @@ def read_sound(path: str | Path) -> Waveform:
 
 
 def check_video(path: str | Path, *, sound: bool = True) -> None:
-    """Raise the `InputError` for a file without pictures, without `sound` where that is asked for, or shorter than it
-    promises. Nothing is decoded.
+    """Raise `InputError` for a truncated file or one without pictures or, with `sound`, without sound. Nothing is
+    decoded.
     """
     _extent(Path(path), "video")
     if sound:
@@ -111,7 +110,7 @@ def check_video(path: str | Path, *, sound: bool = True) -> None:
 
 
 def sound_seconds(path: str | Path) -> float:
-    """How long the sound of a video is; raises `InputError` as `read_sound` does. Nothing is decoded."""
+    """Length of a video's sound; raises `InputError` as `read_sound`. Nothing is decoded."""
     start_s, stop_s = _extent(Path(path), "audio")
     return stop_s - start_s
 
@@ -119,7 +118,7 @@ def sound_seconds(path: str | Path) -> float:
 def frame_files(path: str | Path, choice: FrameChoice = FrameChoice()) -> list[Path]:
     """`read_frames` as JPEG files of the cache, written once for each content of the video."""
     path = Path(path)
-    _require_content(path)
+    require_content(path, "video")
     folder = derived_path("frames", content_digest(path), choice)
     done = folder / "frames.json"
     files = _whole(folder, done)
@@ -135,7 +134,7 @@ def frame_files(path: str | Path, choice: FrameChoice = FrameChoice()) -> list[P
 
 
 def _whole(folder: Path, done: Path) -> list[Path] | None:
-    """The frames that were written to `folder`; None unless all of them are there."""
+    """The frames in `folder`; None unless all of them exist."""
     try:
         count = json.loads(done.read_bytes())["frames"]
     except (OSError, ValueError):
@@ -147,7 +146,7 @@ def _whole(folder: Path, done: Path) -> list[Path] | None:
 def sound_file(path: str | Path) -> Path:
     """`read_sound` as a 16-bit WAV file of the cache, written once for each content of the video."""
     path = Path(path)
-    _require_content(path)
+    require_content(path, "video")
     file = derived_path("sounds", content_digest(path), ending=".wav")
     if not file.is_file():
         samples = read_sound(path)
@@ -159,7 +158,7 @@ def sound_file(path: str | Path) -> Path:
 
 
 def _extent(path: Path, kind: Stream) -> tuple[float, float]:
-    """When the pictures or the sound begin and end, in seconds, by the packets that are really there."""
+    """Start and end of the pictures or the sound, in seconds, by the packets in the file."""
     start_s, stop_s = float("inf"), 0.0
     with _opened(path) as container:
         stream = _first(container, kind, path)
@@ -174,7 +173,7 @@ def _extent(path: Path, kind: Stream) -> tuple[float, float]:
     if start_s == float("inf"):
         what = "the video has no frames" if kind == "video" else "the video's sound has no samples"
         raise InputError(what, file=path, remedy="fetch it again")
-    start_s = max(start_s, 0.0)  # what lies before 0 is not shown
+    start_s = max(start_s, 0.0)  # players skip everything before 0
     if stop_s - start_s < promised_s - MISSING_S:
         what = f"truncated {kind}: {promised_s:.2f} s promised, {stop_s - start_s:.2f} s there"
         raise InputError(what, file=path, remedy="fetch it again")
@@ -204,9 +203,9 @@ def _audio_frames(path: Path) -> Iterator[AudioFrame]:
 
 
 def _opened(path: Path) -> InputContainer:
-    _require_content(path)
+    require_content(path, "video")
     try:
-        return av.open(str(path), metadata_errors="replace")  # titles of old files are in any encoding
+        return av.open(str(path), metadata_errors="replace")  # titles of old files can have any encoding
     except av.FFmpegError as error:
         what = f"not readable as video: {error.strerror}"
         raise InputError(what, file=path, remedy="fetch it again: it may be truncated") from None
@@ -232,13 +231,6 @@ def _picture(frame: av.VideoFrame, choice: FrameChoice) -> Image.Image:
     if choice.longest_side is not None:
         picture.thumbnail((choice.longest_side, choice.longest_side))
     return picture
-
-
-def _require_content(path: Path) -> None:
-    if not found_file(path):
-        raise InputError("video file not found", file=path)
-    if path.stat().st_size == 0:
-        raise InputError("video file is empty (0 bytes)", file=path, remedy="fetch it again")
 
 
 def _broken(path: Path, error: av.FFmpegError) -> InputError:

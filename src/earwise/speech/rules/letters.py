@@ -95,7 +95,7 @@ _VOWEL: Final = re.compile(r"[AEIOUYaeiouy]")
 
 
 def say_acronyms(text: str) -> str:
-    """`DVDs` is "D V D's", `USA` "U S A", `STOP` "stop"; Roman numerals stay. A text all in capitals is read as words."""
+    """`DVDs` is "D V D's", `USA` "U S A", `STOP` "stop"; Roman numerals stay. Words of a text in capitals are read."""
     if not _HAS_LOWER.search(text) and len(text.split()) > 3:
         return _CAPITALS.sub(lambda found: _shouted(found[0]), text)
     return _CAPITALS.sub(_acronym, text)
