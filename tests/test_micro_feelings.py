@@ -18,11 +18,12 @@ from earwise.micro.build import vocabulary_words
 from earwise.micro.feelings.corpus import RELEASE
 from earwise.micro.feelings.lab import FeelingsLabSize, write_feelings_lab
 from earwise.micro.feelings.speaking import Actor
-from earwise.micro.feelings.utterances import Utterance, ask_word, draw_utterance, split_of
+from earwise.micro.feelings.utterances import Utterance, ask_word, draw_utterance
 from earwise.micro.feelings.words import FEELINGS, VERB_OF, VERBS
 from earwise.micro.sounds.chains import event_of
 from earwise.micro.sounds.questions import Question
 from earwise.micro.sounds.words import SOUND_VOCABULARY
+from earwise.micro.splits import split_by
 from earwise.micro.tokenizer import build_tokenizer
 from earwise.models.shipped import SHIPPED
 from earwise.planning.data import look
@@ -90,7 +91,7 @@ def test_no_sentence_is_in_two_splits():
     by_split = {
         split: {draw_utterance(split, rng, 0.4).text for _ in range(200)} for split in ("train", "validation", "test")
     }
-    assert {split: {split_of(text) for text in texts} for split, texts in by_split.items()} == {
+    assert {split: {split_by(text) for text in texts} for split, texts in by_split.items()} == {
         split: {split} for split in by_split
     }
 

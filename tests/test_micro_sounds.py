@@ -6,7 +6,7 @@ import pytest
 
 from earwise.data.media import load_audio
 from earwise.data.video import FrameChoice, frame_files, read_frames, sound_file
-from earwise.micro.sounds.chains import chain_of, claims_true, event_of, left_out, parse_chain, target
+from earwise.micro.sounds.chains import chain_of, event_of, parse_chain, target
 from earwise.micro.sounds.files import write_mp4
 from earwise.micro.sounds.pictures import COLORS, draw_frames
 from earwise.micro.sounds.questions import FORMS, TEXTS, Question, ask
@@ -222,12 +222,6 @@ def test_chains_are_read_back_and_split_by_the_general_rule():
     assert [event_of(claim) for claim in sentences(chain)] == list(HEARD)
     assert parse("<think> " + chain + " </think> <answer> bell </answer>").reasoning == chain
     assert target(chain, "bell") == render(chain, "bell")
-
-
-def test_claims_are_held_against_the_truth_one_by_one():
-    claims = ["bell at one .", "bell at two", "horn at one .", "dog at two .", "dog dog at two ."]
-    assert claims_true(claims, HEARD) == [True, False, False, True, False]
-    assert left_out(claims, HEARD) == [Event(3, "bell"), Event(5, "drum")]
 
 
 def test_all_words_are_in_a_small_vocabulary():

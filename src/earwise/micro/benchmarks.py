@@ -1,7 +1,7 @@
-"""Micro benchmarks in the public files' own formats, so that the loaders of the real ones read them.
+"""Micro benchmarks in the formats of the public files, for the same readers.
 
 TSV files follow VLMEvalKit (index, base64 image, question, answer, ...), ARO files follow Yuksekgonul et al. 2023
-(true and false caption with a box). Every picture comes from the test split and serves one benchmark.
+(true and false caption with a box). Every picture comes from the test split and is used by one benchmark.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ MME_CATEGORIES: dict[str, Check] = {
     "color": questions.color_check,
     "OCR": questions.reading_check,
 }
-"""Category of MME -> its question, asked once with answer yes and once with answer no per picture."""
+"""Category of MME -> its question. Each picture has one with answer yes and one with answer no."""
 
 SHARES = {"mme": 0.30, "realworldqa": 0.15, "textvqa": 0.15, "chartqa": 0.15, "relation": 0.125, "attribution": 0.125}
-"""Share of the test pictures that each benchmark gets."""
+"""Each benchmark's share of the test pictures."""
 
 ANNOTATORS = 10
 """Answers per question in TextVQA; here they all agree."""
 
 
 class _Source:
-    """Fresh test pictures, drawn and rendered from one random source."""
+    """New test pictures from one random source."""
 
     def __init__(self, rng: random.Random, seen: set[Picture]) -> None:
         self.rng, self.seen = rng, seen
@@ -62,7 +62,7 @@ class _Source:
         return base64.b64encode(self.png(picture)).decode("ascii")
 
     def about(self, form: Callable[[Scene, random.Random], T | None]) -> tuple[Scene, T]:
-        """A scene that allows a question of this form, with the question."""
+        """A scene that allows a question of this form, and the question."""
         while True:
             scene = self.scene()
             made = form(scene, self.rng)
@@ -73,7 +73,7 @@ class _Source:
 def write_benchmarks(folder: Path, images: int, rng: random.Random, seen: set[Picture]) -> None:
     """Write `MME.tsv`, `RealWorldQA.tsv`, `TextVQA_VAL.tsv`, `ChartQA_TEST.tsv` and the two ARO files into `folder`.
 
-    `images` test pictures are shared out by `SHARES`; pictures in `seen` are not used again.
+    `SHARES` divides the `images` test pictures; pictures in `seen` are not used again.
     """
     folder.mkdir(parents=True, exist_ok=True)
     source = _Source(rng, seen)
@@ -117,7 +117,7 @@ def _textvqa(source: _Source, images: int) -> Iterable[Row]:
 
 
 def _chartqa(source: _Source, images: int) -> Iterable[Row]:
-    """Half of the questions look one value up (`test_augmented`), half compare (`test_human`), as in ChartQA."""
+    """Half of the questions read one value (`test_augmented`), half compare (`test_human`), as in ChartQA."""
     for number in range(images):
         chart = source.chart()
         split, forms = (("test_augmented", ("height",)), ("test_human", ("extreme", "compare")))[number % 2]

@@ -28,13 +28,12 @@ from earwise.micro.weights import draw_weights, stop_at_turn_end, text_sizes
 from earwise.micro.words import VOCABULARY
 
 Vocabulary = Literal["scenes", "sounds", "feelings"]
-"""Vocabulary of the laboratory of pictures; of the laboratory of sounds, with reasoning; or of the laboratory of
-feelings, a superset of that of sounds."""
+"""The laboratory whose words a model has: pictures, sounds (with reasoning), or feelings (a superset of sounds)."""
 
 _STD = [0.3, 0.3, 0.3]
 _BACKGROUND: dict[Vocabulary, float] = {"scenes": 0.9, "sounds": 0.2, "feelings": 0.2}
-"""Brightness of most of a picture, from black to white, which is subtracted. Otherwise it dominates the vision tower's
-input: with 0.9 for frames of the laboratory of sounds a viewer learned nothing in 900 steps."""
+"""Brightness of most of a picture, from 0 to 1, which is subtracted so that it does not dominate the vision tower's
+input. With 0.9 for frames of the laboratory of sounds, a viewer learned nothing in 900 steps."""
 
 
 def write_tiny(
@@ -62,10 +61,9 @@ def write_tiny(
 ) -> Path:
     """Write a checkpoint with random weights that `from_pretrained` loads, and return its folder.
 
-    Works for all families at any size; the defaults suit tests: a model is built in milliseconds. A picture of
-    `image_size` pixels becomes (image_size / 16)^2 tokens: 16 of a scene's 64 pixels, 4 of a frame's 32. A family uses
-    only the sizes of its modules: Qwen2-Audio those of hearing, or of the `tower` that it starts from; a text model
-    none of these; the others those of vision.
+    With the default sizes, for tests, a model is built in milliseconds. A picture of `image_size` pixels becomes
+    (image_size / 16)^2 tokens: 16 for a scene of 64 pixels, 4 for a frame of 32. A family uses only the sizes of its
+    modules; Qwen2-Audio uses those of the `tower` that it starts from, if there is one.
     """
     words, reasoning = vocabulary_words(vocabulary)
     decoder = {
@@ -131,9 +129,9 @@ def build_internvl(
 ) -> tuple[InternVLForConditionalGeneration, PreTrainedTokenizerFast, GotOcr2ImageProcessorPil]:
     """An InternVL with a Qwen2 language model, its tokenizer and image processor; the defaults are the shipped base.
 
-    Two by two patches of 8 x 8 pixels are merged after the vision tower, as in the published models, so an image of
+    Two by two patches of 8 x 8 pixels are merged after the vision tower, as in the published models. So an image of
     64 x 64 pixels becomes 16 tokens, one for each cell of a scene's grid. `image_size` is the height and width of a
-    tile in pixels, `image_mean` the brightness of most of it, from 0 to 1; `words` and `reasoning` are those of
+    tile in pixels, `image_mean` its usual brightness, from 0 to 1; `words` and `reasoning` are those of
     `build_tokenizer`.
     """
     tokenizer = build_tokenizer("internvl", words, reasoning=reasoning)

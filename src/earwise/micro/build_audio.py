@@ -20,7 +20,7 @@ from earwise.micro.weights import draw_weights, stop_at_turn_end, text_sizes
 from earwise.micro.words import VOCABULARY
 
 WhisperWeights = tuple[dict[str, Any], Mapping[str, Tensor]]
-"""The configuration and the weights of a Whisper encoder, as `models.whisper.read_encoder` gives them."""
+"""Configuration and weights of a Whisper encoder, from `models.whisper.read_encoder`."""
 
 
 def build_qwen2_audio(
@@ -42,10 +42,9 @@ def build_qwen2_audio(
 ) -> tuple[Qwen2AudioForConditionalGeneration, PreTrainedTokenizerFast, WhisperFeatureExtractor]:
     """A Qwen2-Audio with a Qwen2 language model, its tokenizer and its feature extractor.
 
-    The tower has the published table of 1,500 positions, so that 30 s fit, filled with Whisper's sinusoids; one token
-    is 40 ms. With `tower` it starts as this Whisper encoder, with its sizes, as Qwen2-Audio itself started: the modules
-    and their names are the same, and so is a state before two are pooled into one token. `words` and `reasoning` are
-    those of `build_tokenizer`.
+    The tower has the published table of 1,500 positions (30 s) with Whisper's sinusoids; one token is 40 ms. With
+    `tower` it starts as this Whisper encoder, with its sizes, as Qwen2-Audio itself did: modules and names are the
+    same. `words` and `reasoning` are those of `build_tokenizer`.
     """
     tokenizer = build_tokenizer("qwen2_audio", words, reasoning=reasoning)
     sizes: dict[str, Any] = {

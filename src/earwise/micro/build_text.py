@@ -22,7 +22,7 @@ def build_causal_lm(
     words: Sequence[str] = VOCABULARY,
     reasoning: bool = False,
 ) -> tuple[Qwen3ForCausalLM, PreTrainedTokenizerFast]:
-    """A Qwen3 and its own tokenizer, which shares its words with those of the families that see or hear.
+    """A Qwen3 and its tokenizer, which shares its words with the families that see or hear.
 
     `words` and `reasoning` are those of `build_tokenizer`.
     """

@@ -1,4 +1,4 @@
-"""A bitmap alphabet for the signs: lower-case names, upper-case forms, 5 x 7 pixels each."""
+"""A bitmap alphabet for the signs, 5 x 7 pixels: the keys are lower-case, the glyphs upper-case."""
 
 from __future__ import annotations
 
@@ -48,4 +48,4 @@ _BITS = {
 GLYPHS: dict[str, np.ndarray] = {
     name: np.array([[bit == "1" for bit in row] for row in rows.split()]) for name, rows in _BITS.items()
 }
-"""Character -> boolean array (7, 5), true where there is ink."""
+"""Character -> boolean array (7, 5), true for ink."""

@@ -8,26 +8,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from earwise.data.asr import INSTRUCTION
 from earwise.micro.benchmarks import write_benchmarks
 from earwise.micro.questions import Turn, ask, scan
-from earwise.micro.scenes import Picture, Split, draw_picture, png_bytes, render
+from earwise.micro.scenes import Picture, draw_picture, png_bytes, render
+from earwise.micro.splits import Split
 from earwise.micro.words import VOCABULARY
 from earwise.records import Item
 from earwise.work.store import write_jsonl
-
-REPEAT_INSTRUCTION = "Repeat the speech:"
-"""Typed before the words that are to be repeated: alignment by transcription, and the copy turns of the base model."""
 
 REPEATS = 200
 """Strings in the benchmark `repeat`."""
 
 FORMAT_REQUEST = "Please answer yes or no."
-"""Closes every question of MME's public file; some transcription items end with it, so that it too can be spoken."""
+"""The end of every question of MME's public file. Some transcription items have it, so that ears learn to hear it."""
 
 
 @dataclass(frozen=True)
 class LabSize:
-    """How much to write. Items = pictures x turns; benchmarks have about 1.3 items per test picture."""
+    """Amounts to write. There are pictures x turns items; benchmarks have about 1.3 items per test picture."""
 
     train_images: int = 1_700
     validation_images: int = 100
@@ -35,11 +34,11 @@ class LabSize:
     turns_per_image: int = 6
     transcribe_items: int = 6_000
     random_share: float = 0.4
-    """Share of the transcription items that are random strings of words; the others are questions of every kind."""
+    """Share of random strings of words among the transcription items; the others are questions of every kind."""
     random_words: int = 24
-    """Words in the longest random string; a question has at most 24."""
+    """Words of the longest random string; a question has at most 24."""
     emphasis: Mapping[str, float] = field(default_factory=dict)
-    """Kinds of questions about training and validation scenes, with the factor on their frequency."""
+    """Factors on the frequency of kinds of questions about training and validation scenes."""
 
 
 def write_lab(folder: Path, *, seed: int = 0, size: LabSize = LabSize(), label_noise: float = 0.0) -> None:
@@ -47,10 +46,10 @@ def write_lab(folder: Path, *, seed: int = 0, size: LabSize = LabSize(), label_n
 
     Files: `train.jsonl` (house annotator), `train_other.jsonl` (the same ids and questions, the other annotator's
     answers, a share `label_noise` of them wrong), `validation.jsonl`, `scan.jsonl` (one `scan` per training picture,
-    with which a base model learns to see), `transcribe.jsonl` (text only), `images/`, and in `benchmarks/` beside the
-    public formats (see `benchmarks`) two item files: `questions.jsonl`, every kind of question about a fifth as many
-    test pictures, and `repeat.jsonl`, strings that `transcribe.jsonl` does not have.
-    Scenes of different splits are disjoint, whatever their seeds: what a picture shows decides its split.
+    from which a base model learns to see), `transcribe.jsonl` (text only) and `images/`. `benchmarks/` has files in
+    public formats (see `benchmarks`) and two item files: `questions.jsonl`, every kind of question about a fifth as
+    many test pictures, and `repeat.jsonl`, strings that are not in `transcribe.jsonl`. Scenes of different splits are
+    disjoint for all seeds.
     """
     benchmarks = folder / "benchmarks"
     for place in (folder, benchmarks):
@@ -91,7 +90,7 @@ def _write_pictures(
     seen: set[Picture],
     emphasis: Mapping[str, float] = {},
 ) -> tuple[list[tuple[Item, Turn]], list[Item]]:
-    """Write `NAME.jsonl` and its pictures; returns the items with the turns they were made from, and the scans."""
+    """Write `NAME.jsonl` and its pictures; returns the items with their turns, and the scans."""
     written, scans = [], []
     for index in range(images):
         picture = draw_picture(split, rng, seen)
@@ -118,7 +117,7 @@ def _item(source: str, cluster: str, number: str, turn: Turn) -> Item:
 
 
 def _other_answers(written: list[tuple[Item, Turn]], label_noise: float, rng: random.Random) -> Iterator[Item]:
-    """The other annotator's items; a wrong label is the answer that such a question got about another picture."""
+    """The other annotator's items. A wrong label is the answer to a similar question about another picture."""
     answers: dict[tuple[str, str], list[str]] = {}
     for _, turn in written:
         answers.setdefault(_sort(turn), []).append(turn.other)
@@ -136,9 +135,8 @@ def _sort(turn: Turn) -> tuple[str, str]:
 def _repeat_items(
     written: list[tuple[Item, Turn]], name: str, size: LabSize, rng: random.Random, heard: set[str]
 ) -> Iterator[Item]:
-    """Words to repeat: questions of every kind, one in ten of them with a format request, and random strings of the
-    vocabulary, so that hearing cannot lean on grammar. They are asked as they are written and answered as an ear would
-    write them. None is in `heard`, the words of the files written before; all join it.
+    """Words to repeat: questions of every kind, one in ten with a format request, and random strings of the vocabulary,
+    so that ears cannot rely on grammar. The words of each differ from those in `heard`, and are added to it.
     """
     strings: list[tuple[str, str]] = []
     words: list[str] = []
@@ -162,5 +160,5 @@ def _repeat_items(
             answers=(words[index],),
             cluster=f"{name}-{index:06d}",
             kind=kind,
-            instruction=REPEAT_INSTRUCTION,
+            instruction=INSTRUCTION,
         )

@@ -1,9 +1,9 @@
 """Questions about a picture, each with the answers of two annotators.
 
-The *house* annotator answers in the base model's style: briefly. The *other* annotator is right as well, but with
-another wording ("yes it is", "it is at the top left", things of a description in reverse order), as data from elsewhere
-does. Every asker takes a picture and a random source and returns a `Turn`, or None where the picture allows no such
-question. Yes and no, option A and option B are drawn with equal chance.
+The *house* annotator answers briefly, in the base model's style. The *other* annotator is also right, but words answers
+differently ("yes it is", "it is at the top left", things of a description in reverse order), like data from another
+source. Every asker takes a picture and a random source and returns a `Turn`, or None if the picture allows no such
+question. Yes and no, option A and option B are equally likely.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from earwise.micro.scenes import Chart, Picture, Scene, Thing
 from earwise.micro.words import COLORS, COLUMNS, DIGITS, LETTERS, ROWS, SHAPES, SIGN_WORDS, number, plural
 
-RELATIONS = ("left of", "right of", "above", "below")
 _OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 _PLACES = tuple(f"{row} {column}" for row in ROWS for column in COLUMNS)
 
@@ -26,16 +25,15 @@ class Turn:
 
     kind: str
     form: str
-    """Questions of one kind and form have answers of one sort, so that each answer is a plausible wrong answer to the
-    others."""
+    """Questions of one kind and form have interchangeable answers: each is a plausible wrong answer to the others."""
     question: str
-    """Without the options, where there are choices."""
+    """The question without its options."""
     answer: str
-    """Of the house annotator."""
+    """Answer of the house annotator."""
     other: str
-    """Of the other annotator."""
+    """Answer of the other annotator."""
     choices: tuple[str, ...] = ()
-    """Option texts in order, where the answer is an option letter."""
+    """Option texts in order, if the answer is an option letter."""
 
     @property
     def text(self) -> str:
@@ -48,8 +46,8 @@ Asker = Callable[[Scene, random.Random], Turn | None]
 
 
 def ask(picture: Picture, rng: random.Random, count: int, emphasis: Mapping[str, float] = {}) -> list[Turn]:
-    """`count` different questions about a picture, kinds drawn by their weights; about a scene, those that `emphasis`
-    names so many times as often as else.
+    """`count` different questions about a picture, with kinds drawn by their weights. `emphasis` multiplies the
+    frequency of kinds of questions about scenes.
     """
     asked: dict[str, Turn] = {}
     most = max(1.0, *emphasis.values()) if emphasis else 1.0
@@ -66,7 +64,9 @@ def _ask_scene(scene: Scene, rng: random.Random) -> Turn | None:
 
 
 def existence(scene: Scene, rng: random.Random, truth: bool | None = None) -> Turn:
-    """Is there a red circle? A "no" names a thing that shares its colour or its shape with one that is there."""
+    """Is there a red circle? For "no", the question names a thing that shares its colour or its shape with an existing
+    one.
+    """
     truth = rng.random() < 0.5 if truth is None else truth
     present = {thing.name for thing in scene.things}
     if truth:
@@ -100,7 +100,7 @@ def count_check(scene: Scene, rng: random.Random, truth: bool | None = None) -> 
 
 
 def color_open(scene: Scene, rng: random.Random) -> Turn | None:
-    """What color is the star? Asked only where one thing has that shape."""
+    """What color is the star? Only if one thing has that shape."""
     alone = [thing for thing in scene.things if _shapes(scene).count(thing.shape) == 1]
     if not alone:
         return None
@@ -123,7 +123,7 @@ def color_check(scene: Scene, rng: random.Random, truth: bool | None = None) -> 
 
 
 def shape_open(scene: Scene, rng: random.Random) -> Turn | None:
-    """Which shape is red? Asked only where one thing has that colour."""
+    """Which shape is red? Only if one thing has that colour."""
     alone = [thing for thing in scene.things if _colors(scene).count(thing.color) == 1]
     if not alone:
         return None
@@ -144,7 +144,7 @@ def place_open(scene: Scene, rng: random.Random) -> Turn:
 
 
 def thing_at(scene: Scene, rng: random.Random) -> Turn:
-    """What is at the top left? Sometimes nothing is."""
+    """What is at the top left? Sometimes it is nothing."""
     by_place = {thing.place: thing.name for thing in scene.things}
     place = rng.choice(sorted(by_place)) if rng.random() < 0.8 else rng.choice(_PLACES)
     name = by_place.get(place, "nothing")
@@ -335,7 +335,6 @@ def _yes_no(truth: bool) -> str:
 
 
 def _there_are(total: int, group: str) -> str:
-    """`there are two circles`, `there is one circle`."""
     return f"there is one {group.removesuffix('s')}" if total == 1 else f"there are {number(total)} {group}"
 
 
@@ -348,13 +347,13 @@ def _shapes(scene: Scene) -> list[str]:
 
 
 def _unique(scene: Scene) -> list[Thing]:
-    """Things that colour and shape together identify."""
+    """Things with a unique pair of colour and shape."""
     names = [thing.name for thing in scene.things]
     return [thing for thing in scene.things if names.count(thing.name) == 1]
 
 
 def _refer(scene: Scene, thing: Thing, rng: random.Random, *, article: bool = True) -> str:
-    """Name a thing by its shape if that is unique, half of the time also with its colour."""
+    """A thing's shape if that is unique, but half of the time with its colour."""
     short = _shapes(scene).count(thing.shape) == 1 and rng.random() < 0.5
     return ("the " if article else "") + (thing.shape if short else thing.name)
 

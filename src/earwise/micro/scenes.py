@@ -1,38 +1,34 @@
-"""What a picture of the laboratory shows, and how it is drawn: 64 x 64 pixels, everything from a seed.
+"""Pictures of the laboratory, 64 x 64 pixels, drawn from a seed.
 
 A `Scene` has two to four coloured shapes on a 3 x 3 grid and a printed sign under them; a `Chart` has three or four
-coloured columns. Which split a picture belongs to is a function of what it shows, so that no two splits, of whatever
-seed, ever share a scene.
+coloured columns.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import random
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 import numpy as np
 from PIL import Image
 
 from earwise.micro.glyphs import GLYPH_HEIGHT, GLYPH_WIDTH, GLYPHS
+from earwise.micro.splits import Split, split_by
 from earwise.micro.words import COLORS, COLUMNS, DIGITS, ROWS, SHAPES, SIGN_WORDS
-
-Split = Literal["train", "validation", "test"]
 
 IMAGE_SIZE = 64
 """Height and width of every picture in pixels."""
 CELL = 16
 """Height and width of a grid cell in pixels. The grid starts at the top left corner, so that a cell is exactly one
-image token of the shipped model: what is spread over several tokens is much harder to find."""
+image token of the shipped model. A thing that is spread over several tokens is much harder to find."""
 LETTER = 8
-"""Height and width in pixels that a character takes on a sign, and of a unit of a chart."""
+"""Height and width in pixels of a character on a sign, and of a unit of a chart."""
 MAX_COLUMN = 6
 """Height of the tallest chart column, in units."""
 CHART_SHARE = 0.12
-"""Share of pictures that are charts, unless one or the other is asked for."""
+"""Share of charts among pictures of either kind."""
 
 _SIGN_TOP = 56
 _RGB = {
@@ -46,7 +42,7 @@ _RGB = {
 
 @dataclass(frozen=True, order=True)
 class Thing:
-    """One coloured shape in a cell of the grid; orders as one reads: row by row, left to right."""
+    """One coloured shape in a cell of the grid. Things order row by row, from left to right."""
 
     row: int
     column: int
@@ -55,12 +51,12 @@ class Thing:
 
     @property
     def place(self) -> str:
-        """The cell in words, e.g. `top left`."""
+        """The cell in words, for example `top left`."""
         return f"{ROWS[self.row]} {COLUMNS[self.column]}"
 
     @property
     def name(self) -> str:
-        """Colour and shape, e.g. `red star`."""
+        """Colour and shape, for example `red star`."""
         return f"{self.color} {self.shape}"
 
 
@@ -84,13 +80,12 @@ Picture = Scene | Chart
 
 
 def split_of(picture: Picture) -> Split:
-    """The split that a picture belongs to, decided by what it shows: 70 % train, 10 % validation, 20 % test."""
-    bucket = hashlib.sha256(repr(picture).encode()).digest()[0] % 10
-    return "train" if bucket < 7 else "validation" if bucket < 8 else "test"
+    """The split of a picture; no two splits share a scene."""
+    return split_by(repr(picture))
 
 
 def sample_scene(rng: random.Random) -> Scene:
-    """A random scene in which at least two things can be named by colour and shape."""
+    """A random scene with at least two things that have a unique pair of colour and shape."""
     colors = rng.sample(COLORS, rng.randint(2, len(COLORS)))
     shapes = rng.sample(SHAPES, rng.randint(2, len(SHAPES)))
     while True:
@@ -111,7 +106,9 @@ def sample_chart(rng: random.Random) -> Chart:
 
 
 def draw_picture(split: Split, rng: random.Random, seen: set[Picture], *, chart: bool | None = None) -> Picture:
-    """A picture of `split` that is not in `seen`, which it joins; a chart, a scene, or either (`CHART_SHARE`)."""
+    """A picture of `split` that is not in `seen`, and is added to it: a chart, a scene or, with None, either
+    (`CHART_SHARE`).
+    """
     while True:
         is_chart = rng.random() < CHART_SHARE if chart is None else chart
         picture = sample_chart(rng) if is_chart else sample_scene(rng)
@@ -148,7 +145,7 @@ def printed(sign: tuple[str, ...]) -> str:
 
 @cache
 def _shape_mask(shape: str, radius: int, down: int, right: int) -> np.ndarray:
-    """Where a shape has ink in its cell: boolean (16, 16)."""
+    """The ink of a shape in its cell: boolean (16, 16)."""
     center = (CELL - 1) / 2
     y, x = np.mgrid[0:CELL, 0:CELL].astype(float)
     y, x = y - center - down, x - center - right

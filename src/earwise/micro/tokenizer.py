@@ -1,11 +1,11 @@
 """A word-level tokenizer with ChatML tokens, as a fast Hugging Face tokenizer.
 
 Text is lower-cased and punctuation is dropped, because a spoken question has neither. So a decoded answer is plain
-words that every scorer reads. One vocabulary serves all model families, whose processors look for different names of
-the image tokens.
+words that every scorer reads. One vocabulary serves all model families, whose processors need different names of the
+image tokens.
 
-A model that reasons also writes full stops, where its claims end, and the tags of the think/answer format. They are
-words of their own, not special tokens: decoding keeps them.
+A model that reasons also writes full stops after its claims, and the tags of the think/answer format. They are ordinary
+tokens, so decoding keeps them.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ CHAT_TEMPLATE = (
 )
 
 Family = Literal["internvl", "qwen2_vl", "qwen2_audio", "causal_lm"]
-"""`causal_lm` neither sees nor hears: a text model, which has the special tokens of a conversation only."""
+"""`causal_lm` is a text model, which needs only the special tokens of a conversation."""
 
 REASONING: Final = ("<think>", "</think>", "<answer>", "</answer>", ".")
 """Tokens of a chain of reasoning other than words."""
 
 _IMAGE_PART = {"internvl": "<IMG_CONTEXT>", "qwen2_vl": "<|vision_start|><|image_pad|><|vision_end|>"}
 _AUDIO_PART = "Audio {{ sounds.number }}: <|audio_bos|><|AUDIO|><|audio_eos|>\n"
-"""As in the published Qwen2-Audio; its digits are dropped like all others."""
+"""As in the published Qwen2-Audio; the normaliser drops its digits."""
 _ROLES = ("system", "user")
 _INTERNVL = {
     "start_image_token": "<img>",
@@ -67,7 +67,7 @@ _SPECIAL = (
     "<|vision_end|>",
 )
 _OF_A_TURN = ("<|im_end|>", "<|im_start|>")
-"""The first special token is that of all families, the second is not: as published models of one vocabulary differ."""
+"""As in published models of one vocabulary, all families share the id of the first token, but not of the second."""
 
 _AUDIO_WORD = "audio"
 _AUDIO = ("<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>")
@@ -76,12 +76,14 @@ _AUDIO = ("<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>")
 def build_tokenizer(
     family: Family = "internvl", words: Sequence[str] = VOCABULARY, *, reasoning: bool = False
 ) -> PreTrainedTokenizerFast:
-    """The laboratory's tokenizer for one family, of these `words`; token ids are the same for all families that get the
-    same arguments, but that without `reasoning` only a family that hears has the audio tokens, behind all others. A
-    text model (`causal_lm`) shares the words and the token that ends a turn, and has its own few special tokens then.
+    """The laboratory's tokenizer for one family, with these `words`.
 
-    With `reasoning`, the text of a chain (`REASONING`) is tokens too; without it, and for a text model, that is dropped
-    as punctuation.
+    Token ids are the same for all families with the same arguments, with two exceptions. Without `reasoning`, only a
+    family that hears has the audio tokens, after all others. A text model (`causal_lm`) shares only the words and the
+    token that ends a turn.
+
+    With `reasoning`, the marks of a chain (`REASONING`) are tokens, too; otherwise, and for a text model, they are
+    dropped as punctuation.
     """
     hears = reasoning or family == "qwen2_audio"
     reads = family == "causal_lm"

@@ -1,7 +1,7 @@
-"""Weights of tiny checkpoints, drawn with a standard deviation of fan_in^-0.5, and what their configurations share.
+"""Weights and shared configuration of tiny checkpoints.
 
-Hugging Face's default of 0.02 fits a width of thousands; at a width of 128 it leaves every layer's output close to zero
-and training stalls for thousands of steps.
+Weights have a standard deviation of fan_in^-0.5. Hugging Face's default of 0.02 suits widths of thousands; at a width
+of 128, every layer's output is then close to zero and training stalls for thousands of steps.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def text_sizes(
 def draw_weights(model: PreTrainedModel, seed: int) -> None:
     """Draw every matrix from N(0, 1 / fan_in); norms, biases and layer scales keep their constants.
 
-    A token embedding has a fan-in of one. Matrices that write into the language model's residual stream are shrunk by
-    (2 x layers)^-0.5 more, so that it keeps its scale and the embeddings stay legible in it.
+    A token embedding has a fan-in of one. Matrices that write into the language model's residual stream are scaled by a
+    further (2 x layers)^-0.5, so that the stream keeps its scale and the embeddings stay visible in it.
     """
     generator = torch.Generator().manual_seed(seed)
     depth = model.config.get_text_config().num_hidden_layers
@@ -55,7 +55,7 @@ def draw_weights(model: PreTrainedModel, seed: int) -> None:
 
 
 def stop_at_turn_end(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Greedy answers that end where the chat template ends a turn."""
+    """Set greedy answers that end where the chat template ends a turn."""
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, do_sample=False
     )

@@ -1,8 +1,8 @@
-"""The words of the laboratory: all questions, answers and signs consist of these.
+"""The words of the laboratory's questions, answers and signs.
 
-Two rules chose them. A small model must learn them in minutes, so there are fewer than 200. A listener must tell them
-apart, so nothing that can stand in the same place of a sentence sounds alike (a bar of a chart is a "column", because
-"bar" rhymes with "star"; a sign "says" and never "reads", because that is "red" to a speech engine).
+They follow two rules. A small model must learn them in minutes, so there are fewer than 200. A listener must
+distinguish them, so words for the same place of a sentence sound different (a bar of a chart is a "column", because
+"bar" rhymes with "star"; a sign "says" and never "reads", which a speech engine can read as "red").
 """
 
 from __future__ import annotations

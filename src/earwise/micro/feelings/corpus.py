@@ -1,4 +1,4 @@
-"""Emotional speech as a session of IEMOCAP: turns of dialogues between two voices, in the release's own files."""
+"""Emotional speech as a session of IEMOCAP: dialogues between two voices, in the files of the release."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from earwise.work.store import write_atomic
 RELEASE: Final = "IEMOCAP_full_release"
 SESSION: Final = 5
 TURNS: Final = 5
-"""In a dialogue."""
+"""Turns of a dialogue."""
 
 _LABEL: Final[dict[str, str]] = {word: label for label, word in IEMOCAP.items()}
 _RATING: Final[dict[Feeling, str]] = {
@@ -28,7 +28,7 @@ _RATING: Final[dict[Feeling, str]] = {
     "neutral": "[3.0000, 3.0000, 3.0000]",
     "sad": "[2.0000, 2.0000, 2.0000]",
 }
-"""Valence, activation and dominance, which no reader here uses."""
+"""Valence, activation and dominance; the readers ignore them."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def write_session(folder: Path, seed: int, count: int, neutral_words: float) -> 
         dialogue = f"Ses{SESSION:02}{'FM'[number % 2]}_impro{number:04}"
         (place / "sentences" / "wav" / dialogue).mkdir(parents=True, exist_ok=True)
         cast = random.Random(f"{seed}/{dialogue}").sample(actor.voices, 2)
-        labels, said, start = [], [], 0.0
+        labels, transcript, start = [], [], 0.0
         for index in range(turns):
             turn = f"{dialogue}_{'FM'[index % 2]}{index:03}"
             rng = random.Random(f"{seed}/{turn}")
@@ -61,16 +61,16 @@ def write_session(folder: Path, seed: int, count: int, neutral_words: float) -> 
             stop = start + len(samples) / SAMPLE_RATE_HZ
             feeling = utterance.feeling
             labels.append(f"[{start:.4f} - {stop:.4f}]\t{turn}\t{_LABEL[feeling]}\t{_RATING[feeling]}")
-            said.append(f"{turn} [{start:08.4f}-{stop:08.4f}]: {utterance.text}")
+            transcript.append(f"{turn} [{start:08.4f}-{stop:08.4f}]: {utterance.text}")
             spoken.append(Spoken(turn, utterance, voice, audio))
             start = stop
         _write(place / "dialog" / "EmoEvaluation" / f"{dialogue}.txt", labels)
-        _write(place / "dialog" / "transcriptions" / f"{dialogue}.txt", said)
+        _write(place / "dialog" / "transcriptions" / f"{dialogue}.txt", transcript)
     return spoken
 
 
 def _dialogues(count: int) -> Iterator[int]:
-    """Turns of each dialogue; the last one may be short."""
+    """The number of turns of each dialogue; the last one may be shorter."""
     for first in range(0, count, TURNS):
         yield min(TURNS, count - first)
 

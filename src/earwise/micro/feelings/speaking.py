@@ -1,36 +1,35 @@
-"""The sound of a feeling: pitch, range of pitch, rate and loudness of a voice, with random variation.
+"""The sound of a feeling: pitch, pitch range, rate and loudness of a voice, with random variation.
 
-The distributions overlap, and voices differ in pitch by nature, so that no single number reveals a feeling.
+The distributions overlap, and voices have different pitches, so that no single number reveals a feeling.
 """
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
 from earwise.data.media import Waveform
 from earwise.micro.feelings.utterances import Utterance
 from earwise.micro.feelings.words import Feeling
-from earwise.micro.sounds.guards import UNSTEADY
+from earwise.micro.sounds.guards import Side, steady_voices
 from earwise.micro.sounds.sounding import HOME
 from earwise.records import SAMPLE_RATE_HZ
 from earwise.speech.espeak import EspeakEngine
-from earwise.speech.voices import split_voices, variant
 
 TRAIN_VOICES: Final = 48
 TEST_VOICES: Final = 10
-"""Voices of the test items; their variants are not among those of the training items, whatever the seed, nor among the
-speakers that the shipped encoder `whisper-micro` has heard, from which a student's hearing may start."""
+"""Voices of the test items. They share no variant with the training items, for any seed, or with the training speakers
+of the shipped encoder `whisper-micro`, from which a student may start."""
 
 LEVEL: Final = 0.05
 """Root mean square of speech with normal loudness, relative to a full scale of 1."""
 PEAK: Final = 0.9
-"""Highest absolute sample of speech; it takes precedence over the loudness."""
+"""Largest absolute sample of speech; it takes precedence over the loudness."""
 MARGIN_S: Final = (0.03, 0.2)
-"""Noise before and after the speech: least and most."""
+"""Shortest and longest noise before and after the speech."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Manner:
     pitch: float
     """espeak's scale, 0 to 99; 50 is the voice's own."""
     pitch_range: float
-    """espeak's scale, 0 to 99: how far pitch moves; 50 is the voice's own."""
+    """espeak's scale of pitch movement, 0 to 99; 50 is the voice's own."""
     gain_db: float
 
 
@@ -56,16 +55,14 @@ SPREAD: Final = Manner(18, 9, 18, 2.5)
 
 
 class Actor:
-    """Says utterances in the voices of one side, `train` or `test`."""
+    """Speaks utterances in the voices of one side."""
 
-    def __init__(self, side: Literal["train", "test"]) -> None:
+    def __init__(self, side: Side) -> None:
         self._engine = EspeakEngine()
-        steady = [voice for voice in self._engine.voices() if variant(voice) not in UNSTEADY]
-        train, test = split_voices(steady, TRAIN_VOICES, TEST_VOICES)
-        self.voices = train if side == "train" else test
+        self.voices = steady_voices(self._engine, side, TRAIN_VOICES, TEST_VOICES)
 
     def say(self, utterance: Utterance, rng: random.Random, voice: str | None = None) -> tuple[Waveform, str]:
-        """16 kHz samples of `utterance` in `voice` or a random one, with a little noise around it; and the voice."""
+        """16 kHz samples of `utterance` in `voice` or a random voice, with a little noise around it; and the voice."""
         voice, manner = voice or rng.choice(self.voices), draw_manner(utterance.feeling, rng)
         noise = np.random.default_rng(rng.getrandbits(64))
         spoken = self._engine.speak(
@@ -76,7 +73,7 @@ class Actor:
 
 
 def draw_manner(feeling: Feeling, rng: random.Random) -> Manner:
-    """A manner of `feeling`, within the limits of the engine."""
+    """A random manner of `feeling`, within the limits of the engine."""
     middle = MANNERS[feeling]
 
     def near(name: str, low: float, high: float) -> float:
@@ -88,7 +85,7 @@ def draw_manner(feeling: Feeling, rng: random.Random) -> Manner:
 
 
 def _in_noise(spoken: Waveform, gain_db: float, before: int, after: int, rng: np.random.Generator) -> Waveform:
-    """`spoken` at its loudness in white noise as loud as that of the laboratory of sounds."""
+    """`spoken` at its loudness, in white noise as loud as in the laboratory of sounds."""
     gain = LEVEL * 10 ** (gain_db / 20) / float(np.sqrt(np.mean(spoken**2)))
     gain = min(gain, PEAK / float(np.abs(spoken).max()))
     mixed = rng.standard_normal(before + len(spoken) + after) * rng.uniform(*HOME.noise)

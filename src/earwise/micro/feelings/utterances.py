@@ -1,20 +1,18 @@
 """Utterances: words, and a feeling drawn independently of them.
 
-Most words are neutral, or suggest another feeling than the voice (contrary), and some suggest the same (fitting), by
-chance. A reader is misled exactly as often as the shares say. Which split an utterance belongs to is a function of its
-words, so that no two splits, of whatever seed, share a sentence.
+Most words are neutral or suggest another feeling than the voice (contrary); some suggest the same feeling (fitting), by
+chance. The split of an utterance depends only on its words, so that no two splits share a sentence.
 """
 
 from __future__ import annotations
 
-import hashlib
 import random
 from dataclasses import dataclass
 from typing import Literal
 
 from earwise.micro.feelings.words import FEELINGS, OBJECTS, SUBJECTS, VERB_OF, VERBS, Feeling
 from earwise.micro.sounds.questions import OPTIONS
-from earwise.micro.sounds.world import Split
+from earwise.micro.splits import Split, split_by
 
 Words = Literal["fitting", "contrary", "neutral"]
 """Relation of words and voice."""
@@ -28,7 +26,7 @@ class Utterance:
     verb: str
     thing: str
     feeling: Feeling
-    """In the voice."""
+    """The feeling in the voice."""
 
     @property
     def text(self) -> str:
@@ -49,7 +47,7 @@ class Utterance:
 
 
 def draw_utterance(split: Split, rng: random.Random, neutral_words: float, *, fitting: bool = False) -> Utterance:
-    """An utterance of `split`: a share `neutral_words` has neutral words, the words of the others suggest any of three
+    """An utterance of `split`. A share `neutral_words` has neutral words; the words of the others suggest any of three
     feelings.
 
     With `fitting`, the feeling is that of the words, which teaches a reader their meaning.
@@ -59,14 +57,8 @@ def draw_utterance(split: Split, rng: random.Random, neutral_words: float, *, fi
         said: Feeling = "neutral" if rng.random() < neutral_words else rng.choice(emotional)
         feeling = said if fitting else rng.choice(FEELINGS)
         one = Utterance(rng.choice(SUBJECTS), rng.choice(VERBS[said]), rng.choice(OBJECTS), feeling)
-        if split_of(one.text) == split:
+        if split_by(one.text) == split:
             return one
-
-
-def split_of(text: str) -> Split:
-    """The split of a sentence: 70 % train, 10 % validation, 20 % test."""
-    bucket = hashlib.sha256(text.encode()).digest()[0] % 10
-    return "train" if bucket < 7 else "validation" if bucket < 8 else "test"
 
 
 @dataclass(frozen=True)
@@ -81,7 +73,7 @@ class WordQuestion:
 
 
 def ask_word(utterance: Utterance, rng: random.Random) -> WordQuestion:
-    """What was done, or to what: the options are words of one kind, so that only hearing tells."""
+    """What was done, or to what? The options are words of one kind, so that the answer must be heard."""
     if rng.random() < 0.5:
         right, known = utterance.verb, tuple(VERB_OF)
         form: Literal["verb", "thing"] = "verb"

@@ -1,8 +1,7 @@
-"""The words of the laboratory of feelings: those of the laboratory of sounds, and the words of its utterances and
-questions.
+"""The words of the laboratory of feelings: those of the laboratory of sounds, and of its utterances and questions.
 
-An utterance has subject, verb and object: `they lost the keys`. Only the verb suggests a feeling. No two words for the
-same place sound alike.
+An utterance has subject, verb and object: `they lost the keys`. Only the verb suggests a feeling. Words for the same
+place sound different.
 """
 
 from __future__ import annotations
@@ -51,4 +50,4 @@ FEELING_VOCABULARY: Final[tuple[str, ...]] = tuple(
         ]
     )
 )
-"""All words, in the order of their token ids: those of the laboratory of sounds have the ids that they have there."""
+"""All words, in the order of their token ids. Words of the laboratory of sounds have the same ids as there."""

@@ -1,7 +1,7 @@
-"""The sound laboratory's benchmarks in the public files' own formats: AVQA, MMAU and MUSIC-AVQA.
+"""The sound laboratory's benchmarks in the formats of the public files: AVQA, MMAU and MUSIC-AVQA.
 
 AVQA is the training domain. MMAU's three tasks are the shifted domain (`sound`) and the two guards (`music`, `speech`).
-MUSIC-AVQA asks about the instruments in AVQA's clips, in that benchmark's cells and closed vocabulary.
+MUSIC-AVQA asks about the instruments in AVQA's clips, with that benchmark's cells and closed vocabulary.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import random
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from earwise.data.media import save_wav
 from earwise.micro.sounds.clips import Clip, Group, chain_line, questions_about, write_clips, write_lines
@@ -21,13 +21,16 @@ from earwise.micro.sounds.words import INSTRUMENTS, NUMBERS
 from earwise.micro.sounds.world import Shares, kinds_of, times
 from earwise.work.store import write_atomic
 
+if TYPE_CHECKING:
+    from earwise.micro.feelings.utterances import WordQuestion
+
 AVQA_TYPES: Final[dict[Kind, str]] = {
     "existence": "Which",
     "order": "Before Next",
     "count": "Happening",
     "comparison": "When",
 }
-"""Question type of AVQA under which each kind of question is filed; four types, so that results fall apart by kind."""
+"""Question type of AVQA for each kind of question; results are reported by type."""
 
 MMAU_SOUNDS: Final = "test-mini-audios"
 """Folder of MMAU's sounds."""
@@ -40,20 +43,23 @@ def write_benchmarks(folder: Path, seed: int, clips: int, questions: int, shares
 
     Args:
         folder: the folder `benchmarks`.
-        seed: of the clips.
-        clips: clips of AVQA, of MMAU's sounds, and of each guard.
-        questions: about each clip; guards have one.
-        shares: of what is seen only and heard only.
+        seed: seed of the clips.
+        clips: number of clips of AVQA, of MMAU's sounds, and of each guard.
+        questions: number of questions about each clip; guards have one.
+        shares: shares of things that are only seen or only heard.
 
     `truth.jsonl` has the true chain of every clip of AVQA and of MMAU's sounds under the item's cluster,
-    `visible.jsonl` what AVQA's videos show.
+    `visible.jsonl` the events that AVQA's videos show.
     """
     test = list(write_clips(folder, Group("test", clips, "test", shares), seed))
     write_json(folder / "val_qa.json", avqa_records(questions_about(test, questions)))
     write_json(folder / "avqa-test.json", _music_avqa(test))
     away = Group("away", clips, "test", shares, AWAY, audio=MMAU_SOUNDS, video=None)
     sounds = list(write_clips(folder, away, seed))
-    rows = [_mmau_sound(clip, key, question) for clip, key, question in questions_about(sounds, questions)]
+    rows = [
+        mmau_record(key, str(clip.audio), "sound", question.kind, question.form, question)
+        for clip, key, question in questions_about(sounds, questions)
+    ]
     write_json(folder / "mmau-test-mini.json", [*rows, *_mmau_guards(folder, seed, clips)])
     truth = [chain_line(clip.name, str(clip.audio), clip.scene.heard) for clip in test]
     truth += [chain_line(str(clip.audio), str(clip.audio), clip.scene.heard) for clip in sounds]
@@ -76,12 +82,12 @@ def avqa_records(asked: Iterable[tuple[Clip, str, Question]]) -> Iterator[Json]:
 
 
 def write_json(path: Path, records: Iterable[Json]) -> None:
-    """A JSON array, one record per line."""
+    """Write a JSON array with one record per line."""
     write_atomic(path, "[\n" + ",\n".join(map(json.dumps, records)) + "\n]\n")
 
 
 def guards(seed: int, side: str, count: int) -> Iterator[tuple[str, Guard]]:
-    """`count` items of each guard with names, in turn; `side` is `train` or `test`, which differ in their voices."""
+    """`count` items of each guard with names, in turn; the sides `train` and `test` have different voices."""
     speaker = Speaker("test" if side == "test" else "train")
     for index in range(count):
         for task, make in (("speech", speaker.ask), ("music", ask_melody)):
@@ -89,35 +95,34 @@ def guards(seed: int, side: str, count: int) -> Iterator[tuple[str, Guard]]:
             yield name, make(random.Random(f"{seed}/{name}"))
 
 
-def _mmau_sound(clip: Clip, key: str, question: Question) -> Json:
-    return _mmau(key, str(clip.audio), "sound", question.kind, question.form, question.text, question)
-
-
 def _mmau_guards(folder: Path, seed: int, count: int) -> Iterator[Json]:
     for name, guard in guards(seed, "test", count):
         audio = f"{MMAU_SOUNDS}/{name}.wav"
         save_wav(folder / audio, guard.samples)
-        yield _mmau(name, audio, guard.task, guard.form, guard.voice or guard.form, guard.text, guard)
+        yield mmau_record(name, audio, guard.task, guard.form, guard.voice or guard.form, guard)
 
 
-def _mmau(key: str, audio: str, task: str, category: str, sub: str, text: str, asked: Question | Guard) -> Json:
+def mmau_record(
+    key: str, audio: str, task: str, category: str, sub_category: str, asked: Question | Guard | WordQuestion
+) -> Json:
+    """A record of an MMAU file."""
     return {
         "id": key,
         "audio_id": f"./{audio}",
-        "question": text,
+        "question": asked.text,
         "choices": list(asked.options),
         "answer": asked.right,
         "dataset": "earwise",
         "task": task,
         "split": "test-mini",
         "category": category,
-        "sub-category": sub,
+        "sub-category": sub_category,
         "difficulty": "medium",
     }
 
 
 def _music_avqa(clips: Iterable[Clip]) -> Iterator[Json]:
-    """One question for each clip in which an instrument is heard, in four cells by turns where they can be asked."""
+    """One question for each clip with an instrument, from the four cells in turn, as far as the clip allows."""
     turn = 0
     for clip in clips:
         makers = [_MUSIC[(turn + step) % len(_MUSIC)] for step in range(len(_MUSIC))]
@@ -164,7 +169,7 @@ def _comparative(clip: Clip) -> _Asked | None:
 
 
 def _temporal(clip: Clip) -> _Asked | None:
-    """Clips of this domain have one event in a slot, so one instrument is first."""
+    """Clips of this domain have one event per slot, so exactly one instrument is first."""
     played = _played(clip)
     text = "Which instrument is heard first in the video?"
     return (["Audio-Visual", "Temporal"], text, [], played[0]) if len(played) > 1 else None
@@ -174,5 +179,5 @@ _MUSIC: Final[tuple[Callable[[Clip], _Asked | None], ...]] = (_existential, _cou
 
 
 def _played(clip: Clip) -> list[str]:
-    """Instruments that are heard, in order of time."""
+    """The heard instruments, in order of time."""
     return [kind for kind in kinds_of(clip.scene.heard) if kind in INSTRUMENTS]

@@ -1,4 +1,4 @@
-"""Clips on disk: a scene with its sound and, where asked for, its video, every one a function of its seed and name."""
+"""Clips on disk: a scene with sound files, videos or both. A clip depends only on its name and the seed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from earwise.micro.sounds.files import write_mp4
 from earwise.micro.sounds.pictures import draw_frames
 from earwise.micro.sounds.questions import Question, ask
 from earwise.micro.sounds.sounding import HOME, Conditions, sound_clip
-from earwise.micro.sounds.world import USUAL, Event, Scene, Shares, Split, draw_scene
+from earwise.micro.sounds.world import USUAL, Event, Scene, Shares, draw_scene
+from earwise.micro.splits import Split
 from earwise.records import Item
 from earwise.work.store import write_atomic
 
 
 @dataclass(frozen=True)
 class Group:
-    """Clips that are made alike."""
+    """Clips with the same settings."""
 
     name: str
     count: int
@@ -35,7 +36,7 @@ class Group:
     audio: str | None = "audios"
     """Folder of the WAV files; None for no sound files."""
     video: str | None = "videos"
-    """Folder of the MP4 files, which always have the sound too; None for no videos."""
+    """Folder of the MP4 files, which include the sound; None for no videos."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Clip:
     audio: str | None
     video: str | None
     rng: random.Random
-    """For what is asked about it."""
+    """The random source of its questions."""
 
 
 def write_clips(folder: Path, group: Group, seed: int) -> Iterator[Clip]:
@@ -71,16 +72,16 @@ def write_clips(folder: Path, group: Group, seed: int) -> Iterator[Clip]:
 
 
 def questions_about(clips: Iterable[Clip], count: int) -> Iterator[tuple[Clip, str, Question]]:
-    """Up to `count` questions about each clip, each with an id of its own."""
+    """Up to `count` questions about each clip, each with its own id."""
     for clip in clips:
         for number, question in enumerate(ask(clip.scene, clip.rng, count)):
             yield clip, f"{clip.name}-{number}", question
 
 
 def spelled_out(item: Item) -> Item:
-    """`item` with its options inside the question and the right one's text as the answer, as a word model needs it.
+    """`item` with its options inside the question and the right option's text as the answer, for a word-level model.
 
-    The text of the query stays what it was; `meta["choices"]` keeps the options.
+    The text of the query does not change; `meta["choices"]` keeps the options.
     """
     right = item.choices[LETTERS.index(item.answers[0])]
     meta = {**item.meta, "choices": list(item.choices)}
@@ -93,5 +94,5 @@ def chain_line(key: str, audio: str, events: Iterable[Event]) -> dict[str, str]:
 
 
 def write_lines(path: Path, records: Iterable[dict[str, str]]) -> None:
-    """One JSON object per line."""
+    """Write one JSON object per line."""
     write_atomic(path, "".join(json.dumps(record) + "\n" for record in records))

@@ -1,4 +1,4 @@
-"""A clip as a real MP4 file: frames in MPEG-4 at its best quality, every one a key frame, and sound in AAC."""
+"""Clips as real MP4 files: MPEG-4 at the best quality, with key frames only, and AAC sound."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from earwise.micro.sounds.world import SLOT_S
 from earwise.records import SAMPLE_RATE_HZ
 
 FRAMES_PER_S = Fraction(1) / Fraction(str(SLOT_S))
-"""3.125: one frame for each slot."""
+"""One frame per slot: 3.125."""
 
 _AAC_FRAME = 1024
 _AAC = {"flags": "+bitexact", "aac_coder": "fast"}

@@ -1,6 +1,6 @@
-"""The guards against forgetting while a student learns to reason about sounds: spoken words, and melodies.
+"""Two guard tasks, spoken words and melodies, which show what a student forgets while it learns to reason about sounds.
 
-The two guards share the clips' length with the laboratory's own sounds and nothing else.
+They have only the length of clips in common with the laboratory's own sounds.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from earwise.speech.voices import split_voices, variant
 
 Task = Literal["speech", "music"]
 TASKS: Final[tuple[Task, ...]] = ("speech", "music")
+Side = Literal["train", "test"]
 
 TRAIN_VOICES: Final = 32
 TEST_VOICES: Final = 8
-"""Voices of the test items; their variants are not among those of the training items, whatever the seed."""
+"""Voices of the test items. They share no variant with the training items, for any seed."""
 
 UNSTEADY: Final = frozenset({"Reed", "caleb"})
-"""Excluded variants, which vary from call to call: a clip must be a function of its seed."""
+"""Excluded variants, whose sound varies from call to call."""
 
 NOTES: Final = (2, 5)
-"""Fewest and most notes of a melody."""
+"""Smallest and largest number of notes of a melody."""
 _GAP_S: Final = {"fast": 0.16, "slow": 0.34}
 _RATES_WPM: Final = (140, 200)
 _PITCHES: Final = (35, 65)
@@ -43,7 +44,7 @@ class Guard:
 
     task: Task
     form: str
-    """What is asked: `word`, `contour`, `notes` or `tempo`."""
+    """The question's form: `word`, `contour`, `notes` or `tempo`."""
     text: str
     options: tuple[str, ...]
     right: str
@@ -51,17 +52,21 @@ class Guard:
     voice: str = ""
 
 
-class Speaker:
-    """Says words in the voices of one side, `train` or `test`."""
+def steady_voices(engine: EspeakEngine, side: Side, train: int, test: int) -> list[str]:
+    """The voices of one side when `train` and `test` voices are drawn, without `UNSTEADY` ones."""
+    steady = [voice for voice in engine.voices() if variant(voice) not in UNSTEADY]
+    return split_voices(steady, train, test)[0 if side == "train" else 1]
 
-    def __init__(self, side: Literal["train", "test"]) -> None:
+
+class Speaker:
+    """Speaks words in the voices of one side."""
+
+    def __init__(self, side: Side) -> None:
         self._engine = EspeakEngine()
-        steady = [voice for voice in self._engine.voices() if variant(voice) not in UNSTEADY]
-        train, test = split_voices(steady, TRAIN_VOICES, TEST_VOICES)
-        self.voices = train if side == "train" else test
+        self.voices = steady_voices(self._engine, side, TRAIN_VOICES, TEST_VOICES)
 
     def ask(self, rng: random.Random) -> Guard:
-        """One word in a random voice, pace and place; words too long for a clip are cut."""
+        """One word in a random voice, at a random rate and place; words too long for a clip are cut."""
         options = tuple(rng.sample(SPOKEN_WORDS, OPTIONS))
         word, voice = rng.choice(options), rng.choice(self.voices)
         noise = np.random.default_rng(rng.getrandbits(64))
@@ -109,7 +114,7 @@ def _melody(contour: str, gap_s: float, notes: int, rng: random.Random) -> Wavef
 
 
 def _with_noise(samples: Waveform, start: int, rng: np.random.Generator) -> Waveform:
-    """`samples` at the laboratory's level from `start` on, in the noise of its training domain."""
+    """`samples` at the laboratory's level from `start` on, in the noise of the training domain."""
     gain = min(LEVEL / float(np.sqrt(np.mean(samples**2))), PEAK / float(np.abs(samples).max()))
     mixed = background(HOME, rng)
     part = gain * samples[: CLIP_SAMPLES - start]

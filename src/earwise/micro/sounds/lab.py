@@ -34,11 +34,11 @@ from earwise.records import Item
 from earwise.work.store import write_jsonl
 
 WRITE_DOWN = "write down what you hear"
-"""Asks for the true chain of a sound."""
+"""Request for the true chain of a sound."""
 WRITE_WORDS = "Write down what is said:"
 """Typed before words to transcribe."""
 _RANDOM_WORDS = 6
-"""Words in the longest random string to transcribe."""
+"""Words of the longest random string to transcribe."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class SoundLabSize:
     train_clips: int = 2_000
     validation_clips: int = 200
     test_clips: int = 500
-    """Clips of the training domain, of the shifted one, and of each guard."""
+    """Clips of the training domain, of the shifted domain, and of each guard."""
     seen_clips: int = 2_000
     listen_clips: int = 2_000
     event_clips: int = 2_000
@@ -57,9 +57,9 @@ class SoundLabSize:
     """Training items of the guards: half speech, half music."""
     questions_per_clip: int = 3
     silent_share: float = 0.15
-    """Of the things, how many are seen and not heard."""
+    """Share of the things that are seen and not heard."""
     unseen_share: float = 0.10
-    """Of the things, how many are heard and not seen."""
+    """Share of the things that are heard and not seen."""
     read_clips: int = 2
     """Clips that exist only as text."""
 
@@ -72,17 +72,17 @@ def write_sound_lab(folder: Path, seed: int = 0, size: SoundLabSize = SoundLabSi
     - `train.jsonl`, `validation.jsonl`: sound and video, from `train_qa.json` and `validation_qa.json` in AVQA's format
     - `seen.jsonl`: video only, of clips in which everything seen is heard; answers are chains with the answer
     - `listen.jsonl`: sound only, answers without a chain
-    - `events.jsonl`: sound only, asks to write down everything that is heard
-    - `noted.jsonl`: of the sounds of `listen.jsonl`, first the request to write them down and then their questions
+    - `events.jsonl`: sound only, requests for the true chains
+    - `noted.jsonl`: for each sound of `listen.jsonl`, the request for its chain, then its questions
     - `read.jsonl`: text only, the true chain of a clip before or after the question, answers without a chain
     - `replay.jsonl`: training items of the guards, `speech` and `music`
-    - `transcribe.jsonl`: text only, words to write down as they are heard
+    - `transcribe.jsonl`: text only, words to transcribe
 
-    `descriptions.jsonl`: the sounds of `seen` as text, for a model that only reads.
+    `descriptions.jsonl`: the sounds of `seen` as text, for a text model.
 
-    Files of chains: `known.jsonl`, true chains of clips that serve nothing else; `truth.jsonl`, what is heard in every
-    clip of train and validation, by cluster; `visible.jsonl`, what is seen in them. `benchmarks/`: see `benchmarks`;
-    and `spoken.jsonl`, AVQA's questions with their options inside, to be asked by speech about the silent videos.
+    Files of chains: `known.jsonl`, true chains of clips without another use; `truth.jsonl`, the true chains of train
+    and validation, by cluster; `visible.jsonl`, the chains that their videos show. `benchmarks/`: see `benchmarks`; and
+    `spoken.jsonl`, AVQA's questions with their options inside, for spoken questions about the silent videos.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shares = Shares(size.silent_share, size.unseen_share)
@@ -114,7 +114,7 @@ def write_sound_lab(folder: Path, seed: int = 0, size: SoundLabSize = SoundLabSi
 
 
 def _write_avqa(folder: Path, group: Group, seed: int, questions: int) -> list[Clip]:
-    """`NAME_qa.json` with its media, and `NAME.jsonl`, what AVQA's reader makes of it, spelled out."""
+    """Write `NAME_qa.json` with its media, and `NAME.jsonl`, its items from AVQA's reader, spelled out."""
     clips = list(write_clips(folder, group, seed))
     asked = list(questions_about(clips, questions))
     path = folder / f"{group.name}_qa.json"
@@ -145,22 +145,22 @@ def question_item(clip: Clip, key: str, question: Question) -> Item:
 
 
 def _seen(asked: Iterable[tuple[Clip, str, Question]]) -> Iterator[Item]:
-    """Items whose answers are the chain of what is seen, with the answer that follows from it."""
+    """Items whose answers are the visible chain, with the answer that follows from it."""
     for clip, key, question in asked:
         answer = question.answer_for(clip.scene.seen)
-        assert answer is not None, "in these clips everything that is heard is seen"
+        assert answer is not None, "in these clips, every heard thing is seen"
         written = target(chain_of(clip.scene.seen), answer)
         yield question_item(clip, key, question).model_copy(update={"answers": (written,)})
 
 
 def _described(clip: Clip, key: str) -> Description:
-    """The transcript of a perfect checker, from which a text model learns to answer."""
+    """The transcript of a perfect checker, for training a text model."""
     return Description(item=key, text=chain_of(clip.scene.heard), source="what is true of it")
 
 
 def _transcribe(train: Sequence[Item], seed: int) -> Iterator[Item]:
-    """Words to write down: each question of `train` once, with its options, and as many random strings of words, so
-    that hearing cannot lean on grammar.
+    """Words to transcribe: each question of `train` once, with its options, and as many random strings of words, so
+    that ears cannot rely on grammar.
     """
     rng = random.Random(f"{seed}/transcribe")
     texts = list(dict.fromkeys(item.question for item in train))
@@ -178,7 +178,7 @@ def _transcribe(train: Sequence[Item], seed: int) -> Iterator[Item]:
 
 
 def events_item(clip: Clip) -> Item:
-    """Requests to transcribe a clip."""
+    """The request for the true chain of a clip."""
     return Item(
         id=clip.name,
         source="events",
@@ -191,7 +191,7 @@ def events_item(clip: Clip) -> Item:
 
 
 def _read(asked: Iterable[tuple[Clip, str, Question]]) -> Iterator[Item]:
-    """Questions that are answered from a chain that is typed, in turn before and after the question."""
+    """Questions with a typed chain, in turn before and after the question."""
     for number, (clip, key, question) in enumerate(asked):
         item, chain = question_item(clip, key, question), chain_of(clip.scene.heard)
         both = [item.question, chain] if number % 2 else [chain, item.question]
@@ -199,7 +199,7 @@ def _read(asked: Iterable[tuple[Clip, str, Question]]) -> Iterator[Item]:
 
 
 def _noted(asked: Iterable[tuple[Clip, str, Question]]) -> Iterator[Item]:
-    """For each clip, the request for a transcript, then its questions: a dialogue about the transcript."""
+    """For each clip, the request for its chain, then its questions: a dialogue about the chain."""
     for clip, group in itertools.groupby(asked, key=lambda one: one[0]):
         yield events_item(clip)
         yield from (question_item(*one) for one in group)

@@ -1,8 +1,8 @@
-"""The frames of a clip: 32 x 32 pixels, one for each slot. A thing is drawn in the frames in which it is active.
+"""The frames of a clip: 32 x 32 pixels, one for each slot. A thing is drawn in the frames of its active slots.
 
-The picture has 2 x 2 cells of 16 pixels. A cell is what a vision model of 8-pixel patches, merged 2 x 2, makes one
-token of, and each cell shows the time as well: a bar along its lower edge that grows from frame to frame. So a token
-tells what is there and when.
+The picture has 2 x 2 cells of 16 pixels. A cell becomes one token of a vision model with 8-pixel patches merged 2 x 2.
+Each cell also shows the time, as a bar along its lower edge that grows from frame to frame. So a token has both thing
+and time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FRAME_SIZE = 32
 CELL = 16
 """Height and width of a cell in pixels."""
 BAR = 2
-"""Height of the bar that tells the time, in pixels."""
+"""Height of the bar that shows the time, in pixels."""
 
 COLORS = {
     "bell": (240, 220, 40),
@@ -30,13 +30,13 @@ COLORS = {
     "siren": (60, 90, 250),
     "trumpet": (220, 60, 220),
 }
-"""Red, green and blue of each kind, 0 to 255."""
+"""RGB colour of each kind, 0 to 255."""
 
 _BAR_COLOR = (170, 170, 170)
 
 
 def draw_frames(scene: Scene, rng: np.random.Generator) -> np.ndarray:
-    """uint8 (6, 32, 32, 3). The ground's shade and small shifts of the things carry no meaning."""
+    """uint8 (6, 32, 32, 3). The shade of the background and small shifts of the things carry no meaning."""
     frames = np.full((SLOTS, FRAME_SIZE, FRAME_SIZE, 3), rng.integers(40, 71), dtype=np.uint8)
     for slot, frame in enumerate(frames):
         length = round(CELL * (slot + 1) / SLOTS)
@@ -59,7 +59,7 @@ def _cell(frame: np.ndarray, cell: int) -> np.ndarray:
 
 @cache
 def glyph(kind: str, down: int = 0, right: int = 0) -> np.ndarray:
-    """Where a thing has ink in its cell, above the bar: boolean (16, 16)."""
+    """The ink of a thing in its cell, above the bar: boolean (16, 16)."""
     y, x = np.mgrid[0:CELL, 0:CELL].astype(float)
     y, x = y - 6.5 - down, x - 7.5 - right
     far = np.maximum(abs(x), abs(y))

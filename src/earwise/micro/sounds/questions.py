@@ -1,7 +1,7 @@
 """Questions about a clip, each with four options of which one is right.
 
-The right option follows only from a list of events (`Question.answer_for`): from the heard events for the gold answer,
-and from the seen events for the answer to the silent video.
+`Question.answer_for` derives the answer from a list of events: the heard events give the gold answer, the seen events
+the answer for the silent video.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ TEXTS: Final[dict[Form, str]] = {
 
 @dataclass(frozen=True)
 class Question:
-    """One question with its options in order; `about` are the kinds that it names."""
+    """One question with its options in order; `about` are the kinds in its text."""
 
     kind: Kind
     form: Form
@@ -59,13 +59,13 @@ class Question:
         return TEXTS[self.form].format(*self.about)
 
     def answer_for(self, events: Sequence[Event]) -> str | None:
-        """The option that follows from `events`; None where no option does, or more than one."""
+        """The option that follows from `events`; None if there is not exactly one."""
         answer = _ANSWERS[self.form](sorted(events), self.about, self.options) if events else None
         return answer if answer in self.options else None
 
 
 def ask(scene: Scene, rng: random.Random, count: int) -> list[Question]:
-    """Up to `count` different questions about what is heard, of kinds in turn, from a random one on."""
+    """Up to `count` different questions about the heard events, of the kinds in turn, from a random one on."""
     kinds = rng.sample(list(FORMS), len(FORMS))
     asked: dict[tuple[Form, tuple[str, ...]], Question] = {}
     for turn in range(4 * count):
@@ -78,7 +78,7 @@ def ask(scene: Scene, rng: random.Random, count: int) -> list[Question]:
 
 
 def _ask(kind: Kind, scene: Scene, rng: random.Random) -> Question | None:
-    """A question of `kind`; None where the scene allows none of the form that was drawn."""
+    """A question of `kind`; None if the scene does not allow the drawn form."""
     form = rng.choice(FORMS[kind])
     about = _ABOUT[form](scene.heard, rng)
     if about is None:
@@ -98,7 +98,7 @@ def _ask(kind: Kind, scene: Scene, rng: random.Random) -> Question | None:
 
 
 def _gold(form: Form, heard: Sequence[Event], about: tuple[str, ...], rng: random.Random) -> str | None:
-    """The kind that is right."""
+    """The right kind."""
     if form == "heard":
         return rng.choice(kinds_of(heard))
     if form == "most" and len(kinds_of(heard)) < 2:
@@ -109,8 +109,8 @@ def _gold(form: Form, heard: Sequence[Event], about: tuple[str, ...], rng: rando
 def _options(form: Form, scene: Scene, about: tuple[str, ...], right: str, rng: random.Random) -> tuple[str, ...]:
     """The right kind and three distractors: plausible kinds first, then any.
 
-    A silent moving thing is plausible to a model that only watches. A thing that sounds at another time, or less often,
-    is plausible to a model that only recognises kinds.
+    A silent moving thing is plausible for a model that only sees. A thing that sounds at another time, or less often,
+    is plausible for a model that only recognises kinds.
     """
     heard = kinds_of(scene.heard)
     silent = [kind for kind in kinds_of(scene.seen) if kind not in heard]
@@ -123,7 +123,7 @@ def _options(form: Form, scene: Scene, about: tuple[str, ...], right: str, rng: 
         tempting, barred = others + silent, set(about)
         rng.shuffle(tempting)
     if form == "most":
-        tempting = [*others, *silent]  # all other heard kinds are options, so that recognising kinds does not suffice
+        tempting = [*others, *silent]  # recognising kinds does not suffice
     tempting = [kind for kind in tempting if kind not in about or form == "more"]
     rest = [kind for kind in KINDS if kind not in {right, *tempting, *barred}]
     return tuple([right, *tempting, *rng.sample(rest, len(rest))][:OPTIONS])
@@ -140,8 +140,8 @@ def _about_one_time(heard: Sequence[Event], rng: random.Random) -> tuple[str, ..
 
 
 def _about_times(heard: Sequence[Event], rng: random.Random) -> tuple[str, ...] | None:
-    """A heard kind. Every occurring count is equally likely, except that counts of one are mostly skipped: almost every
-    clip has a kind that is heard once, so the answer could be guessed.
+    """A heard kind. Every occurring count is equally likely, but counts of one are mostly skipped: almost every clip
+    has such a kind, so the answer could be guessed.
     """
     counts = times(heard)
     number = rng.choice(sorted(set(counts.values())))
@@ -200,7 +200,7 @@ def _beside(
     nearest: Callable[[list[int]], int],
     beyond: Callable[[int, int], bool],
 ) -> str | None:
-    """What sounds in the nearest slot beyond the only one of `kind`."""
+    """The kind in the nearest slot beyond the only event of `kind`."""
     own = [event.slot for event in events if event.kind == kind]
     slots = [event.slot for event in events if len(own) == 1 and beyond(event.slot, own[0])]
     return _single([event.kind for event in events if event.slot == nearest(slots)]) if slots else None

@@ -1,4 +1,4 @@
-"""The sound of a clip: its events in noise, under the conditions of the training domain or of the shifted one."""
+"""The sound of a clip: its events in noise, under the conditions of the training domain or of the shifted domain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from earwise.micro.sounds.world import CLIP_S, SLOT_S, Event
 from earwise.records import SAMPLE_RATE_HZ
 
 CLIP_SAMPLES = round(CLIP_S * SAMPLE_RATE_HZ)
-"""30,720 samples in every clip."""
+"""Length of every clip: 30,720 samples."""
 
 
 @dataclass(frozen=True)
@@ -21,23 +21,23 @@ class Conditions:
     """Recording conditions. Pairs are the bounds of uniform draws."""
 
     noise: tuple[float, float]
-    """Root mean square of the background, of a full scale of 1."""
+    """Root mean square of the background, relative to a full scale of 1."""
     color: float
     """Exponent of the background's power spectrum 1 / f^color: 0 is white, 1 is pink, 2 is brown."""
     gain_db: tuple[float, float]
-    """Of each event."""
+    """Gain of each event."""
     delay_s: tuple[float, float]
-    """Of each event against the start of its slot."""
+    """Delay of each event after the start of its slot."""
     overlap: float
-    """Share of the things one event of which falls into the slot of another thing."""
+    """Share of the things with one event in the slot of another thing."""
 
 
 HOME = Conditions(noise=(0.004, 0.01), color=0.0, gain_db=(-2.0, 2.0), delay_s=(0.0, 0.03), overlap=0.0)
 """The training domain."""
 
 AWAY = Conditions(noise=(0.006, 0.018), color=0.5, gain_db=(-5.0, 2.0), delay_s=(-0.02, 0.05), overlap=0.25)
-"""The shifted domain: louder noise of another colour, distant, shifted and overlapping events. The timbres are the
-same."""
+"""The shifted domain: louder noise of another colour, and distant, shifted and overlapping events of the same timbres.
+"""
 
 
 def sound_clip(events: Sequence[Event], conditions: Conditions, rng: np.random.Generator) -> Waveform:
@@ -56,7 +56,7 @@ def background(conditions: Conditions, rng: np.random.Generator) -> Waveform:
     noise = rng.standard_normal(CLIP_SAMPLES)
     if conditions.color:
         spectrum = np.fft.rfft(noise)
-        # Below 60 Hz a small ear hears nothing, and the steep spectra would put all their power there.
+        # Small ears hear nothing below 60 Hz, where steep spectra would have all their power.
         hertz = np.maximum(np.fft.rfftfreq(CLIP_SAMPLES, 1 / SAMPLE_RATE_HZ), 60)
         noise = np.fft.irfft(spectrum / hertz ** (conditions.color / 2), CLIP_SAMPLES)
     return (noise * (rng.uniform(*conditions.noise) / noise.std())).astype(np.float32)

@@ -1,7 +1,7 @@
 """The sound of each kind: 0.26 s of tone, harmonics, noise, sweep or pulses, with random variation.
 
-Pitch varies by 6 % either way and carries no meaning. The kinds differ in where their energy is and in how it moves, so
-that they stay apart in noise.
+Pitch varies by up to 6 % and carries no meaning. The kinds differ in the place and the movement of their energy, so
+that they are distinct in noise.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from earwise.records import SAMPLE_RATE_HZ
 EVENT_S = 0.26
 """Length of an event in seconds; a slot is longer."""
 LEVEL = 0.12
-"""Root mean square of an event before its gain, of a full scale of 1."""
+"""Root mean square of an event before its gain, relative to a full scale of 1."""
 PEAK = 0.8
-"""Highest absolute sample of an event before its gain; it takes precedence over `LEVEL`."""
+"""Largest absolute sample of an event before its gain; it takes precedence over `LEVEL`."""
 
 _SAMPLES = round(EVENT_S * SAMPLE_RATE_HZ)
 _TIME = np.arange(_SAMPLES) / SAMPLE_RATE_HZ
@@ -34,13 +34,13 @@ def sound_of(kind: str, rng: np.random.Generator) -> Waveform:
 
 
 def _bell(rng: np.random.Generator, pitch: float) -> _Floats:
-    """Partials that are no harmonics, dying away."""
+    """Inharmonic partials that decay."""
     partials = ((1.0, 1.0, 0.10), (2.76, 0.7, 0.06), (4.07, 0.5, 0.04))
     return sum((amp * np.exp(-_TIME / decay) * _tone(1450 * pitch * ratio) for ratio, amp, decay in partials), _zeros())
 
 
 def _bird(rng: np.random.Generator, pitch: float) -> _Floats:
-    """Two quick sweeps upwards."""
+    """Two quick upward sweeps."""
     within = (_TIME % 0.13) / 0.13
     return _sweep((2700 + 2300 * within) * pitch) * np.sin(np.pi * np.clip(within / 0.8, 0, 1))
 
@@ -52,7 +52,7 @@ def _clock(rng: np.random.Generator, pitch: float) -> _Floats:
 
 
 def _dog(rng: np.random.Generator, pitch: float) -> _Floats:
-    """Two barks: a falling voice with a rough edge."""
+    """Two barks: a falling, rough voice."""
     within = np.clip((_TIME % 0.14) / 0.10, 0, 1)
     base = (520 - 220 * within) * pitch
     voice = sum((np.exp(-(((k * 400 - 1000) / 700) ** 2)) * _sweep(k * base) for k in range(1, 7)), _zeros())
@@ -60,26 +60,26 @@ def _dog(rng: np.random.Generator, pitch: float) -> _Floats:
 
 
 def _drum(rng: np.random.Generator, pitch: float) -> _Floats:
-    """A low thump and the skin's noise."""
+    """A low thump with noise of the skin."""
     thump = _sweep((75 + 90 * np.exp(-_TIME / 0.03)) * pitch) * np.exp(-_TIME / 0.09)
     smooth = np.convolve(rng.standard_normal(_SAMPLES), np.full(24, 1 / 24), mode="same")
     return thump + smooth * np.exp(-_TIME / 0.02)
 
 
 def _flute(rng: np.random.Generator, pitch: float) -> _Floats:
-    """Almost a pure tone, with breath."""
+    """Almost a pure tone, with breath noise."""
     tone = _tone(820 * pitch) + 0.12 * _tone(1640 * pitch)
     return (tone + 0.04 * rng.standard_normal(_SAMPLES)) * np.clip(_TIME / 0.05, 0, 1)
 
 
 def _siren(rng: np.random.Generator, pitch: float) -> _Floats:
-    """A tone with odd harmonics that climbs and comes down again."""
+    """A tone with odd harmonics that rises and falls."""
     base = (450 + 900 * (1 - np.abs(2 * _TIME / EVENT_S - 1))) * pitch
     return _sweep(base) + 0.4 * _sweep(3 * base) + 0.2 * _sweep(5 * base)
 
 
 def _trumpet(rng: np.random.Generator, pitch: float) -> _Floats:
-    """Many strong harmonics of a low note, held."""
+    """A held low note with many strong harmonics."""
     return sum((k**-0.4 * _tone(k * 290 * pitch) for k in range(1, 16)), _zeros()) * np.clip(_TIME / 0.02, 0, 1)
 
 
@@ -109,5 +109,5 @@ def _zeros() -> _Floats:
 
 
 def _edges(rise_s: float, fall_s: float) -> _Floats:
-    """A fade in and out, against clicks."""
+    """A fade in and out, to avoid clicks."""
     return np.clip(np.minimum(_TIME / rise_s, (EVENT_S - _TIME) / fall_s), 0, 1)

@@ -1,26 +1,23 @@
-"""The words of the sound laboratory: all questions, answers, claims and speech consist of these.
-
-A word is one token of the laboratory's tokenizer, so there are few of them, and no two kinds of things share one.
-"""
+"""The words of the sound laboratory's questions, answers, claims and speech. Each word is one token."""
 
 from __future__ import annotations
 
 from earwise.micro.words import DIGITS, LETTERS, SIGN_WORDS
 
 KINDS = ("bell", "bird", "clock", "dog", "drum", "flute", "siren", "trumpet")
-"""Things that sound; `timbres` has the sound of each and `frames` its picture."""
+"""Things that sound; `timbres` has their sounds and `pictures` their pictures."""
 
 INSTRUMENTS = ("drum", "flute", "trumpet")
-"""Of `KINDS`, those in the closed vocabulary of MUSIC-AVQA."""
+"""The `KINDS` in the closed vocabulary of MUSIC-AVQA."""
 
 NUMBERS = DIGITS
 """Words for 0 to 9: slots count from one."""
 
 CONTOURS = ("rising", "falling", "level", "waving")
-"""How a melody goes."""
+"""Shapes of melodies."""
 
 TEMPOS = ("fast", "slow")
-"""How quickly the notes of a melody follow each other."""
+"""Speeds of melodies."""
 
 SPOKEN_WORDS = SIGN_WORDS
 """Words of the speech task: they differ by more than one phoneme."""
@@ -39,4 +36,4 @@ using video voice what when which with word write yes you first or sentence sent
 SOUND_VOCABULARY: tuple[str, ...] = tuple(
     dict.fromkeys([*KINDS, *NUMBERS, *LETTERS, *CONTOURS, *TEMPOS, *SPOKEN_WORDS, *sorted(set(_GRAMMAR.split()))])
 )
-"""All words, in the order of their token ids; fewer than 200. `END` and the tags are tokens of the tokenizer itself."""
+"""All words, in the order of their token ids. `END` and the tags are separate tokens of the tokenizer."""

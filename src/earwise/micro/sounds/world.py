@@ -1,22 +1,19 @@
 """The events of a clip: things that sound in slots of time, some of them only seen, some of them only heard.
 
-A clip lasts 1.92 s: six slots of 0.32 s. A vision teacher hallucinates things that move in silence (`heard` is false),
-and cannot know things outside the picture (`seen` is false). The split of a clip is a function of its sounds, so that
-no two splits share a sequence of sounds, for any seeds.
+A clip lasts 1.92 s: six slots of 0.32 s. A vision teacher hallucinates sounds of silent things (`heard` is false), and
+cannot know things outside the picture (`seen` is false).
 """
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from earwise.micro.sounds.words import KINDS
-
-Split = Literal["train", "validation", "test"]
+from earwise.micro.splits import Split, split_by
 
 SLOTS = 6
 """Slots of time in a clip; the video has one frame for each."""
@@ -25,9 +22,9 @@ SLOT_S = 0.32
 CLIP_S = SLOTS * SLOT_S
 """Length of a clip in seconds."""
 CELLS = 4
-"""Places in the picture, hence the most things in a clip."""
+"""Places in the picture, and the largest number of things in a clip."""
 MOST_TIMES = 4
-"""Maximum number of times that a thing sounds, the largest answer."""
+"""Largest number of times that a thing sounds, which is the largest answer."""
 
 
 class Event(NamedTuple):
@@ -39,7 +36,7 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Thing:
-    """A thing with its cell of the picture (0 to 3, as one reads) and the slots in which it is active."""
+    """A thing with its cell of the picture (0 to 3, row by row) and its active slots."""
 
     kind: str
     cell: int
@@ -50,30 +47,30 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """A clip before it is drawn and sounded: two to four things of different kinds in different cells."""
+    """The content of a clip: two to four things of different kinds in different cells."""
 
     things: tuple[Thing, ...]
 
     @property
     def heard(self) -> tuple[Event, ...]:
-        """The truth about the sound, in order of time."""
+        """The true sounds, in order of time."""
         return _events(thing for thing in self.things if thing.heard)
 
     @property
     def seen(self) -> tuple[Event, ...]:
-        """What the silent video shows, in order of time."""
+        """The events of the silent video, in order of time."""
         return _events(thing for thing in self.things if thing.seen)
 
 
 @dataclass(frozen=True)
 class Shares:
-    """Shares of the things that are seen and not heard, and heard and not seen."""
+    """Shares of the things that are only seen, and only heard."""
 
     silent: float = 0.15
     unseen: float = 0.10
     honest: bool = False
-    """Whether unseen things are removed and every seen thing is heard. As much is seen as in other clips, so that other
-    clips look usual to a teacher trained on these."""
+    """Whether to remove unseen things and make every seen thing heard. The videos stay similar to those of other clips,
+    for a teacher that is trained on them."""
 
 
 USUAL = Shares()
@@ -86,21 +83,20 @@ def kinds_of(events: Iterable[Event]) -> list[str]:
 
 
 def times(events: Iterable[Event]) -> Counter[str]:
-    """How often each kind sounds."""
+    """The number of times that each kind sounds."""
     return Counter(event.kind for event in events)
 
 
 def split_of(heard: tuple[Event, ...]) -> Split:
-    """The split of a clip in which `heard` is heard: 70 % train, 10 % validation, 20 % test."""
-    bucket = hashlib.sha256(repr([tuple(event) for event in heard]).encode()).digest()[0] % 10
-    return "train" if bucket < 7 else "validation" if bucket < 8 else "test"
+    """The split of a clip; no two splits share a sequence of sounds."""
+    return split_by(repr([tuple(event) for event in heard]))
 
 
 def draw_scene(split: Split, rng: random.Random, shares: Shares = USUAL, overlap: float = 0.0) -> Scene:
-    """A scene of `split` in which something is heard and something is seen.
+    """A scene of `split` with something heard and something seen.
 
-    No two things are active in one slot, but for a share `overlap` of the things, one event of which moves into the
-    slot of another thing.
+    No two things are active in one slot, except for a share `overlap` of the things, which have one event in the slot
+    of another thing.
     """
     while True:
         scene = _draw(rng, shares, overlap)
@@ -127,7 +123,7 @@ def _draw(rng: random.Random, shares: Shares, overlap: float) -> Scene:
 
 
 def _counts(things: int, rng: random.Random) -> list[int]:
-    """How often each thing is active: once at least; half of the time one thing has all the rest."""
+    """The number of active slots of each thing: at least one; half of the time one thing has all the rest."""
     counts = [1] * things
     favourite = rng.randrange(things) if rng.random() < 0.5 else None
     for _ in range(rng.randint(0, SLOTS - things)):
