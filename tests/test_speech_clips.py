@@ -14,7 +14,6 @@ import soundfile
 from earwise.errors import InputError
 from earwise.recipe.speech import EspeakEngine as EspeakSettings
 from earwise.records import Clip, Item
-from earwise.speech import clips as clips_module
 from earwise.speech.cast import Cast, cast_of, draw_delivery
 from earwise.speech.clips import CLIPS, Drop, load_clip, make_clips, read_clips
 from earwise.speech.engine import open_engine
@@ -215,10 +214,10 @@ def test_a_broken_cached_file_is_spoken_again(tmp_path):
 
 
 def test_a_full_disk_is_one_clear_line_and_nothing_half_written(tmp_path, monkeypatch):
-    def full(path, samples):
+    def full(**_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(clips_module, "save_wav", full)
+    monkeypatch.setattr("earwise.work.store.tempfile.mkstemp", full)
     with pytest.raises(InputError, match=r"\.wav: cannot write: No space left on device .make room"):
         make_clips([item(1)], tmp_path, Beeper, **HOW)
     monkeypatch.undo()

@@ -1,1 +1,1 @@
-"""Public file formats become `Item`s here; media are loaded and checked; no other package parses a data file."""
+"""Readers of public file formats, and loading and checks of media. No other package parses data files."""

@@ -52,9 +52,7 @@ def table_scan(
     known: Mapping[str, str] = NOTHING_KNOWN,
     extras: Extras = nothing_else,
 ) -> Scan:
-    """The scan of a TSV file; images are fully decoded. `known` are defects of the public file by index; they are
-    warnings.
-    """
+    """The scan of a TSV file with fully decoded images. `known` defects, by index, become warnings."""
 
     def scan_table(path: Path, findings: list[Finding]) -> tuple[list[Item], dict[str, int]]:
         refused = 0

@@ -29,18 +29,13 @@ def own_layout(source: OwnSource) -> Layout:
         source.name,
         listed_answers=own.scoring not in _LISTS,
         kind="kind",
-        suffix=own_suffix(source),
+        suffix=on_its_own_line(own.suffix or ""),
         cluster=lambda kind, image, index: image or index,
         check=source.check_columns,
         needs_image=False,
         row=lambda row: _named(source, row),
         finish=lambda item, row: _finished(source, item, row),
     )
-
-
-def own_suffix(source: OwnSource) -> str:
-    """The recipe's answer-format request, on a line of its own."""
-    return on_its_own_line(source.own.suffix or "")
 
 
 def on_its_own_line(suffix: str) -> str:

@@ -101,9 +101,7 @@ def read_sound(path: str | Path) -> Waveform:
 
 
 def check_video(path: str | Path, *, sound: bool = True) -> None:
-    """Raise `InputError` for a truncated file or one without pictures or, with `sound`, without sound. Nothing is
-    decoded.
-    """
+    """Raise `InputError` for a truncated file, or one without pictures or, if set, `sound`. Nothing is decoded."""
     _extent(Path(path), "video")
     if sound:
         _extent(Path(path), "audio")

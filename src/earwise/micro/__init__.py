@@ -1,1 +1,1 @@
-"""The laboratory for a laptop: it writes pictures, questions, benchmarks and tiny model folders."""
+"""The laboratory for a laptop, which writes pictures, questions, benchmarks and tiny model folders."""

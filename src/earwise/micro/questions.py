@@ -46,9 +46,7 @@ Asker = Callable[[Scene, random.Random], Turn | None]
 
 
 def ask(picture: Picture, rng: random.Random, count: int, emphasis: Mapping[str, float] = {}) -> list[Turn]:
-    """`count` different questions about a picture, with kinds drawn by their weights. `emphasis` multiplies the
-    frequency of kinds of questions about scenes.
-    """
+    """`count` different questions about a picture. `emphasis` multiplies the frequency of kinds about scenes."""
     asked: dict[str, Turn] = {}
     most = max(1.0, *emphasis.values()) if emphasis else 1.0
     while len(asked) < count:
@@ -64,9 +62,7 @@ def _ask_scene(scene: Scene, rng: random.Random) -> Turn | None:
 
 
 def existence(scene: Scene, rng: random.Random, truth: bool | None = None) -> Turn:
-    """Is there a red circle? For "no", the question names a thing that shares its colour or its shape with an existing
-    one.
-    """
+    """Is there a red circle? With "no", the thing shares its colour or its shape with an existing one."""
     truth = rng.random() < 0.5 if truth is None else truth
     present = {thing.name for thing in scene.things}
     if truth:

@@ -106,9 +106,7 @@ def sample_chart(rng: random.Random) -> Chart:
 
 
 def draw_picture(split: Split, rng: random.Random, seen: set[Picture], *, chart: bool | None = None) -> Picture:
-    """A picture of `split` that is not in `seen`, and is added to it: a chart, a scene or, with None, either
-    (`CHART_SHARE`).
-    """
+    """A picture of `split` that is new to `seen`: a chart, a scene or, with None, either (`CHART_SHARE`)."""
     while True:
         is_chart = rng.random() < CHART_SHARE if chart is None else chart
         picture = sample_chart(rng) if is_chart else sample_scene(rng)

@@ -14,23 +14,9 @@ COLUMNS = ("left", "center", "right")
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 LETTERS = ("a", "b", "c", "d")
 SIGN_WORDS = (
-    "bakery",
-    "bridge",
-    "coffee",
-    "danger",
-    "doctor",
-    "garden",
-    "hotel",
-    "kitchen",
-    "market",
-    "museum",
-    "office",
-    "pizza",
-    "police",
-    "school",
-    "taxi",
-    "window",
-)
+    "bakery", "bridge", "coffee", "danger", "doctor", "garden", "hotel", "kitchen", "market", "museum", "office",
+    "pizza", "police", "school", "taxi", "window",
+)  # fmt: skip
 """Printed on the signs; at most seven letters, the width of a sign."""
 
 _GRAMMAR = """

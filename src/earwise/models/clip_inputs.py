@@ -28,9 +28,7 @@ class ClipInputs:
 
 
 def clip_inputs(view: Pass, embeds: Tensor, embed: nn.Module, ears: nn.Module | None) -> ClipInputs:
-    """The spoken questions of `view`, cut from its input embeddings (B, L, H), which `ears` made; `embed` embeds typed
-    tokens.
-    """
+    """The spoken questions of `view`, from its input embeddings (B, L, H); `embed` embeds typed tokens."""
     mark = 1 if isinstance(ears, Ears) and ears.markers is not None else 0
     return ClipInputs(
         speech=[embeds[clip.row, clip.start + mark : clip.stop - mark] for clip in view.spoken],

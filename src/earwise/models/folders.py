@@ -33,7 +33,7 @@ def check_model_folder(folder: Path, *, chat: bool = True) -> None:
     It reads `config.json` and the headers of all weights. For a `chat` model (not an encoder, a recogniser or a voice),
     it also reads tokenizer, chat template and processor configuration.
     """
-    config = _config(folder)
+    config = read_config(folder)
     if "auto_map" in config:
         return  # The folder has its own code, which may read any file; loading reports what to do.
     model_type = config["model_type"]
@@ -47,7 +47,7 @@ def check_model_folder(folder: Path, *, chat: bool = True) -> None:
 
 def check_tokenizer_folder(folder: Path) -> None:
     """Check only configuration and tokenizer of a model folder, as `check_model_folder`."""
-    _check_tokenizer(folder, _text_of(_config(folder)))
+    _check_tokenizer(folder, _text_of(read_config(folder)))
 
 
 def check_ears_folder(folder: Path) -> None:
@@ -76,8 +76,8 @@ def check_ears_folder(folder: Path) -> None:
             read_shapes(folder / "decoder" / str(name))
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    """The checked `config.json` of a model folder; it names a `model_type`."""
+def read_config(folder: Path) -> dict[str, Any]:
+    """The checked `config.json` of a model folder, which names a `model_type`; raises `InputError`."""
     remedy = "give a Hugging Face model folder"
     if not folder.is_dir():
         raise InputError("not a model folder" if folder.exists() else "no such folder", file=folder, remedy=remedy)

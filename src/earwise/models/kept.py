@@ -42,15 +42,13 @@ class Kept:
         return key in self._known
 
     def __deepcopy__(self, memo: object) -> Kept:
-        """Copies of a frozen module share what is kept."""
+        """Copies of a frozen module share one `Kept`."""
         return self
 
 
 @lru_cache(maxsize=4)
 def kept_by(digest: str, limit_bytes: int) -> Kept:
-    """The `Kept` of this process for modules whose weights have this `digest_of`, shared by training runs that begin
-    with equal weights.
-    """
+    """The `Kept` of all training runs of this process that begin with weights of this `digest_of`."""
     return Kept(limit_bytes)
 
 

@@ -5,7 +5,7 @@ Shapes: B samples, P prefix tokens, H width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from earwise.models.batch import Pass, joined
 from earwise.models.families.base import ImageInput
-from earwise.models.kept import T, digest_of, in_blocks, kept_by
+from earwise.models.kept import digest_of, in_blocks, kept_by
 
 if TYPE_CHECKING:
     from earwise.models.omni import OmniModel
@@ -40,8 +40,8 @@ class KeptPictures:
     def prefix(self, prefix: Pass) -> KeyValues:
         """As `OmniModel.prefix`."""
         rows = [prefix.row(number) for number in range(len(prefix.ids))]
-        keys = [("prefix", *row.ids[0].tolist(), *(image.digest for image in row.images)) for row in rows]
-        made = self._made(keys, rows, lambda row: row.ids.shape, self._of_rows)
+        keys = [(_precision(), *row.ids[0].tolist(), *(image.digest for image in row.images)) for row in rows]
+        made = in_blocks(self._kept, keys, rows, lambda row: row.ids.shape, self._of_rows)
         sides = [
             pad_sequence([side[0].transpose(0, 1) for side in same], batch_first=True).transpose(1, 2)
             for same in zip(*made, strict=True)
@@ -51,19 +51,8 @@ class KeptPictures:
     @torch.no_grad()
     def features(self, images: Sequence[ImageInput]) -> Tensor:
         """As `Family.encode_images`."""
-        keys = [("image", image.digest) for image in images]
-        made = self._made(keys, images, _shapes, self._of_images)
-        return torch.cat([features for (features,) in made])
-
-    def _made(
-        self,
-        keys: Sequence[tuple[Hashable, ...]],
-        values: Sequence[T],
-        shape: Callable[[T], object],
-        make: Callable[[Sequence[T]], Iterable[tuple[Tensor, ...]]],
-    ) -> list[tuple[Tensor, ...]]:
-        precision = "autocast" if torch.is_autocast_enabled("cpu") else "full"
-        return in_blocks(self._kept, [(precision, *key) for key in keys], values, shape, make)
+        keys = [("image", _precision(), image.digest) for image in images]
+        return torch.cat([features for (features,) in in_blocks(self._kept, keys, images, _shapes, self._of_images)])
 
     def _of_rows(self, rows: Sequence[Pass]) -> list[tuple[Tensor, ...]]:
         """For each row the keys and values of all layers in turn, each (1, heads, P, head width)."""
@@ -73,6 +62,10 @@ class KeptPictures:
     def _of_images(self, images: Sequence[ImageInput]) -> list[tuple[Tensor, ...]]:
         features = self._model.family.encode_images(images)
         return [(one.clone(),) for one in features.split([image.num_tokens for image in images])]
+
+
+def _precision() -> str:
+    return "autocast" if torch.is_autocast_enabled("cpu") else "full"
 
 
 def _shapes(image: ImageInput) -> object:

@@ -214,9 +214,7 @@ class LayoutBuilder:
                 answered = False
 
     def _close(self, draft: _Draft, text: str) -> str:
-        """Add the template's text up to the end-of-turn token, which the model must generate, to the response. Returns
-        the rest.
-        """
+        """Add the template's text up to the end-of-turn token to the response, and return the rest."""
         parts = self.family.words.split(text)
         stops = [n for n, (part, special) in enumerate(parts) if special and self._stops(part)]
         if not stops:

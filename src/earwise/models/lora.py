@@ -85,9 +85,7 @@ class Lora:
         return lora
 
     def save(self, folder: Path, whole: PreTrainedModel, *, base: str, revision: str | None) -> None:
-        """Write `adapter_config.json` and `adapter_model.safetensors` for `whole`, the model around the decoder, which
-        was loaded from `base`.
-        """
+        """Write `adapter_config.json` and `adapter_model.safetensors` for `whole`, the model around the decoder."""
         prefix, state = _prefix(whole, self.backbone), _state(self.backbone)
         save_tensors({f"{prefix}{name}": value for name, value in state.items()}, folder / _WEIGHTS)
         # The pattern includes the decoder's name, because a tower may have layers of the same names.

@@ -62,7 +62,7 @@ class OmniModel(nn.Module):
         self.ears: Hearing | None = family.hearing(ears)
         self.lora: Lora | None = None
         self.decoder: Decoder | None = None
-        """Only for a model whose decoder is, or was, fully trained."""
+        """Set if the decoder is, or was, fully trained."""
         self.aids = nn.ModuleDict()
         """Modules that terms train beside the model, by the term's name; saved with a checkpoint, not with the model.
         They run inside `forward`, so that DDP and FSDP2 see their gradients.
@@ -165,7 +165,7 @@ class OmniModel(nn.Module):
         if any(ask.wants.attention for ask in passes.values()) and self._checkpoints_gradients:
             raise EarwiseError("gradient checkpointing runs layers twice, attention terms read them once: turn one off")
         learns = any(ask.learn for ask in passes.values())
-        past = self._past(batch.prefix)
+        past = (self.kept or self).prefix(batch.prefix) if batch.prefix is not None else None
         states, seen = {}, Pictures()
         for name, view in batch.views.items():
             ask = passes.get(name, _PLAIN)
@@ -180,11 +180,6 @@ class OmniModel(nn.Module):
                 states[name] = found
         return states
 
-    def _past(self, prefix: Pass | None) -> KeyValues | None:
-        if prefix is None:
-            return None
-        return self.kept.prefix(prefix) if self.kept is not None else self.prefix(prefix)
-
     def prefix(self, prefix: Pass) -> KeyValues:
         """The keys and values of the tokens of `prefix`, without a gradient."""
         with torch.no_grad():
@@ -194,9 +189,7 @@ class OmniModel(nn.Module):
 
     @property
     def _checkpoints_gradients(self) -> bool:
-        """Whether gradient checkpointing is on; read from the modules, because the model's property has changed its
-        name.
-        """
+        """Whether gradient checkpointing is on, from the modules: the name of the model's property has changed."""
         return self.base.training and any(
             getattr(part, "gradient_checkpointing", False) for part in self.base.modules()
         )
@@ -305,9 +298,7 @@ class OmniModel(nn.Module):
 
 
 def _placed(embeds: Tensor, where: Tensor, features: Tensor) -> Tensor:
-    """`embeds` with (n, H) `features` at the n positions of the mask `where`. `masked_scatter` alone would drop extra
-    ones.
-    """
+    """`embeds` with (n, H) `features` at the n positions of the mask `where`."""
     if len(features) != (places := int(where.sum())):
         raise EarwiseError(f"{len(features)} features of images or clips for {places} places in the input")
     return embeds.masked_scatter(where[..., None], features.to(embeds.dtype))

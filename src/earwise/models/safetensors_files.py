@@ -42,7 +42,7 @@ def read_shapes(path: Path) -> Shapes:
         raise InputError("no such file", file=path, remedy=_AGAIN)
     try:
         size = path.stat().st_size
-        header = _header(path, size)
+        header, length = _header(path, size)
     except OSError as error:
         raise InputError(f"cannot read: {error.strerror}", file=path) from None
     places, shapes = [], {}
@@ -51,7 +51,7 @@ def read_shapes(path: Path) -> Shapes:
             shape, place = _tensor(name, entry, path)
             shapes[name] = shape
             places.append(place)
-    _check_places(sorted(places), size - 8 - _length(path), path)
+    _check_places(sorted(places), size - 8 - length, path)
     return shapes
 
 
@@ -83,12 +83,8 @@ def read_object(path: Path, *, most_bytes: int = 10_000_000) -> dict[str, Any]:
     return found
 
 
-def _length(path: Path) -> int:
-    with path.open("rb") as file:
-        return int(struct.unpack("<Q", file.read(8))[0])
-
-
-def _header(path: Path, size: int) -> dict[str, Any]:
+def _header(path: Path, size: int) -> tuple[dict[str, Any], int]:
+    """The header and its length in bytes."""
     with path.open("rb") as file:
         begin = file.read(8)
         if begin == b"version ":
@@ -107,7 +103,7 @@ def _header(path: Path, size: int) -> dict[str, Any]:
         raise InputError("is no safetensors file: its header is not JSON", file=path, remedy=_AGAIN) from None
     if not isinstance(header, dict):
         raise InputError("is no safetensors file: its header is no object", file=path, remedy=_AGAIN)
-    return header
+    return header, length
 
 
 def _tensor(name: str, entry: Any, path: Path) -> tuple[tuple[int, ...], _Place]:

@@ -31,9 +31,7 @@ def save_description(description: Mapping[str, Any], path: Path) -> None:
 
 
 def read_description(folder: Path, name: str = EARS) -> dict[str, Any]:
-    """Read what `save_description` wrote. The description of ears has `base` and `revision`, and `own` for a base that
-    hears natively.
-    """
+    """Read what `save_description` wrote: of ears, `base`, `revision` and, if they are the base's own, `own`."""
     if not (folder / name).is_file():
         raise InputError(f"no {name}", file=folder, remedy="give a folder that save_ears wrote")
     description: dict[str, Any] = json.loads((folder / name).read_text(encoding="utf-8"))

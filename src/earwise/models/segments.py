@@ -1,4 +1,4 @@
-"""Attention masks that hide independent turns from one another, as if each were asked alone.
+"""Attention masks that hide independent turns from one another.
 
 Shapes: B samples, L tokens.
 """
@@ -22,7 +22,7 @@ def segment_mask(mask: Tensor, segments: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def segment_masks(family: Family, mask: Tensor, segments: Tensor, dtype: torch.dtype) -> Tensor | dict[str, Tensor]:
-    """`segment_mask` for each kind of decoder layer. A sliding window counts only the shared tokens and the own turn.
+    """`segment_mask` for each kind of decoder layer. A sliding window counts only shared tokens and the own turn.
 
     Raises `EarwiseError` for layers with neither full nor sliding attention.
     """

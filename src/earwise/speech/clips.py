@@ -256,9 +256,7 @@ def _job_key(item: Item, how: Delivery, speak_suffix: bool, engine: str) -> str:
 
 
 def _forget_others(path: Path, model: type[Record], keys: set[str]) -> None:
-    """Delete a store with records outside of `keys`; the WAV files remain, so that wanted clips are listed again
-    quickly.
-    """
+    """Delete a store with records outside of `keys`; wanted clips are listed again from their WAV files."""
     if not path.exists():
         return
     with Store(path, model) as store:
@@ -289,7 +287,7 @@ class _Speaker:
             except InputError as error:
                 reason = f"{engine.name} with voice {how.voice}: {error.what}"
                 return Drop(item=item.id, text=item.question, reason=reason)
-            _save(self._folder / relative, samples)
+            save_wav(self._folder / relative, samples)
         if len(samples) > MAX_CLIP_S * SAMPLE_RATE_HZ:
             return Drop(item=item.id, text=item.question, reason=TOO_LONG)
         return Clip(
@@ -320,11 +318,3 @@ def _cached(path: Path) -> Waveform | None:
     except InputError as error:
         log.warning("%s, spoken again", error)
         return None
-
-
-def _save(path: Path, samples: Waveform) -> None:
-    try:
-        save_wav(path, samples)
-    except OSError as error:
-        remedy = "make room, then run again to continue"
-        raise InputError(f"cannot write: {error.strerror}", file=path, remedy=remedy) from error

@@ -86,9 +86,7 @@ def change_speed(samples: Waveform, speed: float) -> Waveform:
 
 
 def reverberate(samples: Waveform, rt60_s: float, rng: np.random.Generator) -> Waveform:
-    """`samples` in a room with reverberation time `rt60_s`, with the same length and energy; the tail is cut at the
-    end.
-    """
+    """`samples` in a room with reverberation time `rt60_s`, cut to their length and with the same energy."""
     response = room_response(rt60_s, rng)
     size = 1 << (len(samples) + len(response) - 2).bit_length()
     spectrum = np.fft.rfft(samples.astype(np.float64), size) * np.fft.rfft(response, size)

@@ -49,9 +49,7 @@ class Cut:
 
 
 def check_suffixes(items: Iterable[Item], file: str | Path) -> None:
-    """Raise `InputError` naming `file` and the first recorded item with an answer-format request, because no recording
-    speaks the request.
-    """
+    """Raise `InputError` for the first recorded item with an answer-format request, which is not in the recording."""
     for item in items:
         if RECORDING in item.meta and item.suffix.strip():
             what = f"its recording does not say its answer-format request {item.suffix.strip()!r}"

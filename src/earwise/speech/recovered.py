@@ -55,9 +55,7 @@ class RoundTrip:
         return " ".join(self._normalise(one_form(text)).split())
 
     def compare(self, question: str, spoken: str, heard: str) -> Recovery:
-        """Compare the spoken form of `question` with the transcript `heard`; the question's quoted strings are checked,
-        too.
-        """
+        """Compare the spoken form of `question` with the transcript `heard`, also for its quoted strings."""
         said, back = self.words(spoken), self.words(heard)
         reference, hypothesis = _joined(said), _joined(back)
         # A sign alone has a spoken form without a word; everything heard is then an error.

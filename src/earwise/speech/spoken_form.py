@@ -112,9 +112,7 @@ def spoken_form(text: str, choices: Sequence[str] = (), *, suffix: str = "") -> 
 
 
 def _settle(text: str, rules: tuple[Callable[[str], str], ...]) -> str:
-    """Apply all rules until nothing changes: a rule may leave text that an earlier rule can take, such as a plain
-    number.
-    """
+    """Apply all rules until nothing changes, because a rule may leave text for an earlier rule."""
     for _ in range(_MAX_PASSES):
         before = text
         for rule in rules:

@@ -1,1 +1,1 @@
-"""The micro laboratory of feelings: speech with the feeling in the voice, beside sounds with known truth."""
+"""The micro laboratory of feelings: speech with the feeling in the voice, and sounds with known truth."""

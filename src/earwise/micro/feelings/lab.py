@@ -224,9 +224,7 @@ def _write_benchmarks(folder: Path, seed: int, size: FeelingsLabSize) -> None:
 
 
 def _write_emotion(folder: Path, seed: int, size: FeelingsLabSize) -> dict[str, str]:
-    """Write a session of emotional speech, and `words.jsonl` with the feeling of each turn's words; descriptions by
-    sound.
-    """
+    """Write a session of emotional speech, and `words.jsonl` with the feeling of each turn's words."""
     spoken = write_session(folder, seed, size.test_utterances, size.neutral_words)
     truth = [
         {"id": f"iemocap-{one.name}", "words": one.utterance.words, "said": one.utterance.said, "voice": one.voice}

@@ -1,1 +1,1 @@
-"""The micro sound laboratory: short clips of sounding things, seen and heard, whose truth is known."""
+"""The micro sound laboratory: short clips of things that are seen and heard, with known truth."""

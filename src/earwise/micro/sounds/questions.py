@@ -80,7 +80,7 @@ def ask(scene: Scene, rng: random.Random, count: int) -> list[Question]:
 def _ask(kind: Kind, scene: Scene, rng: random.Random) -> Question | None:
     """A question of `kind`; None if the scene does not allow the drawn form."""
     form = rng.choice(FORMS[kind])
-    about = _ABOUT[form](scene.heard, rng)
+    about = _ABOUT[form](scene.heard, rng) if form in _ABOUT else ()
     if about is None:
         return None
     if kind == "count":
@@ -129,10 +129,6 @@ def _options(form: Form, scene: Scene, about: tuple[str, ...], right: str, rng: 
     return tuple([right, *tempting, *rng.sample(rest, len(rest))][:OPTIONS])
 
 
-def _about_nothing(heard: Sequence[Event], rng: random.Random) -> tuple[str, ...] | None:
-    return ()
-
-
 def _about_one_time(heard: Sequence[Event], rng: random.Random) -> tuple[str, ...] | None:
     """A kind that is heard once, so that its neighbour in time is unique."""
     once = [kind for kind, number in times(heard).items() if number == 1]
@@ -157,41 +153,9 @@ def _about_two(heard: Sequence[Event], rng: random.Random) -> tuple[str, ...] | 
     return rng.choice(pairs) if pairs else None
 
 
-def _answer_heard(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
-    return _single([kind for kind in kinds_of(events) if kind in options])
-
-
-def _answer_first(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
-    return _single([event.kind for event in events if event.slot == events[0].slot])
-
-
-def _answer_last(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
-    return _single([event.kind for event in events if event.slot == events[-1].slot])
-
-
-def _answer_after(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
-    return _beside(events, about[0], min, lambda slot, own: slot > own)
-
-
-def _answer_before(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
-    return _beside(events, about[0], max, lambda slot, own: slot < own)
-
-
-def _answer_things(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
-    return NUMBERS[len(kinds_of(events))]
-
-
-def _answer_times(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
-    return NUMBERS[times(events)[about[0]]]
-
-
-def _answer_most(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
+def _most(events: Sequence[Event], options: Sequence[str]) -> str | None:
     counts = {kind: number for kind, number in times(events).items() if kind in options}
     return _single([kind for kind, number in counts.items() if number == max(counts.values())])
-
-
-def _answer_more(events: Sequence[Event], about: tuple[str, ...], options: Sequence[str]) -> str | None:
-    return _answer_most(events, about, about)
 
 
 def _beside(
@@ -212,26 +176,22 @@ def _single(kinds: Sequence[str]) -> str | None:
 
 _About = Callable[[Sequence[Event], random.Random], tuple[str, ...] | None]
 _ABOUT: Final[dict[Form, _About]] = {
-    "heard": _about_nothing,
-    "first": _about_nothing,
-    "last": _about_nothing,
     "after": _about_one_time,
     "before": _about_one_time,
-    "things": _about_nothing,
     "times": _about_times,
-    "most": _about_nothing,
     "more": _about_two,
 }
+"""Draws the kinds that a question names; the other forms name none."""
 
 _Answer = Callable[[Sequence[Event], tuple[str, ...], Sequence[str]], str | None]
 _ANSWERS: Final[dict[Form, _Answer]] = {
-    "heard": _answer_heard,
-    "first": _answer_first,
-    "last": _answer_last,
-    "after": _answer_after,
-    "before": _answer_before,
-    "things": _answer_things,
-    "times": _answer_times,
-    "most": _answer_most,
-    "more": _answer_more,
+    "heard": lambda events, about, options: _single([kind for kind in kinds_of(events) if kind in options]),
+    "first": lambda events, about, options: _single([event.kind for event in events if event.slot == events[0].slot]),
+    "last": lambda events, about, options: _single([event.kind for event in events if event.slot == events[-1].slot]),
+    "after": lambda events, about, options: _beside(events, about[0], min, lambda slot, own: slot > own),
+    "before": lambda events, about, options: _beside(events, about[0], max, lambda slot, own: slot < own),
+    "things": lambda events, about, options: NUMBERS[len(kinds_of(events))],
+    "times": lambda events, about, options: NUMBERS[times(events)[about[0]]],
+    "most": lambda events, about, options: _most(events, options),
+    "more": lambda events, about, options: _most(events, about),
 }

@@ -24,6 +24,7 @@ from earwise.models.families.base import Family, ImageInput
 from earwise.models.families.causal_lm import CausalLM, is_causal_lm
 from earwise.models.families.generation import warn_of_ignored
 from earwise.models.families.own_ears import OwnEars, TrainedPart
+from earwise.models.folders import read_config
 from earwise.models.shipped import model_folder
 from earwise.recipe.model import FAMILIES as BUILT_IN
 from earwise.recipe.model import FAMILY_GROUP
@@ -139,14 +140,6 @@ def check_folder(folder: Path) -> None:
     """Raise `InputError` for a local folder without config or safetensors weights; other names are taken as hub ids."""
     if not folder.exists():
         return
-    if not folder.is_dir():
-        raise InputError("not a model folder", file=folder, remedy="give a Hugging Face model folder")
-    config = folder / "config.json"
-    if not config.is_file():
-        raise InputError("model folder without config.json", file=folder, remedy="give a Hugging Face model folder")
-    try:
-        json.loads(config.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"not JSON: {error}", file=config) from error
+    read_config(folder)
     if not any(folder.glob("*.safetensors")):
         raise InputError("model folder without weights", file=folder, remedy="it needs *.safetensors files")

@@ -238,9 +238,7 @@ class Family:
         return around[0], around[1]
 
     def hearing(self, ears: Ears | None) -> Ears | OwnEars | None:
-        """The modules that turn clips into embeddings: the given ears or, for a family that hears natively, its audio
-        tower.
-        """
+        """The modules that turn clips into embeddings: the given ears, or the base's own audio tower."""
         if self.hears and ears is not None:
             raise InputError(f"{self.name} hears by itself", file=self.tokenizer.name_or_path, remedy="leave out ears")
         return ears

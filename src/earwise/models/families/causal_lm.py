@@ -50,9 +50,7 @@ class CausalLM(Family):
         return cast(PreTrainedModel, self.model.base_model)
 
     def render(self, queries: Sequence[str], answers: Sequence[str], num_images: int) -> str:
-        """As in every family, but with messages as plain strings: templates of text models do not accept lists of
-        parts.
-        """
+        """As in every family, but with plain strings: templates of text models do not accept lists of parts."""
         assert num_images == 0
         messages: list[dict[str, Any]] = []
         for query, answer in zip(queries, answers, strict=True):

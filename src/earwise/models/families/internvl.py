@@ -37,9 +37,7 @@ class InternVL(Family):
 
     @cached_property
     def _has_processor(self) -> bool:
-        """Whether the checkpoint brings a video processor; without one, the model was not trained with its frame
-        labels.
-        """
+        """Whether the checkpoint has a video processor; without one, the model was not trained with frame labels."""
         base, revision = self.tokenizer.name_or_path, getattr(self.model.config, "_commit_hash", None)
         found = (
             cached_file(base, name, revision=revision, _raise_exceptions_for_missing_entries=False)

@@ -1,1 +1,1 @@
-"""How written things are said: one file per kind, each a few pure functions from text to text or number to words."""
+"""Rules of the spoken form: one file per kind of text, with pure functions from text to text or number to words."""

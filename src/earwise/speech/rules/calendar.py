@@ -8,19 +8,9 @@ from typing import Final
 from earwise.speech.rules.numbers import cardinal, ordinal, year
 
 MONTHS: Final = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
-)
+)  # fmt: skip
 _SHORT: Final = {month[:3]: month for month in MONTHS} | {"Sept": "September"}
 _MONTH: Final = r"(?P<month>" + "|".join((*MONTHS, *(f"{short}\\.?" for short in ("Sept", *_SHORT)))) + r")"
 _DAY: Final = r"(?P<day>0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?"
