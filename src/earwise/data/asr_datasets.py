@@ -60,8 +60,6 @@ def read_dataset(path: str | Path, extracted: str | Path, *, split: str | None =
 
 
 class _Extractor:
-    """Writes the stored audio of an utterance, once."""
-
     def __init__(self, rows: datasets.Dataset, column: str, folder: Path) -> None:
         self._rows, self._column, self._folder = rows, column, folder
 
@@ -96,7 +94,6 @@ def _open(path: Path, split: str | None) -> datasets.Dataset:
 
 
 def _columns(path: Path, rows: datasets.Dataset) -> tuple[str, str, str | None]:
-    """Names of the audio, text and speaker columns."""
     import datasets
 
     audio = [name for name, kind in rows.features.items() if isinstance(kind, datasets.Audio)]

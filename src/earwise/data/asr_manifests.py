@@ -139,7 +139,6 @@ def _needed(row: Row, key: str, path: Path, where: str) -> Any:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, Row]]:
-    """The record name and the object of each line that is not blank."""
     for number, line in text_lines(path):
         try:
             row = parse_object(line)

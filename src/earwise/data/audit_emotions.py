@@ -137,7 +137,6 @@ def _sessions(path: Path) -> list[int]:
 
 
 def _known(finding: Finding, clips: Sequence[str]) -> Finding:
-    """`finding`, as a warning if it is about one of `clips`."""
     if any(re.search(rf"\b{clip}\b", f"{finding.record} {finding.what}") for clip in clips):
         return replace(finding, check="known defect", level="warning")
     return finding

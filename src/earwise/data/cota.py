@@ -163,8 +163,6 @@ class CotaFile:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A parsed record."""
-
     record: str
     """The record's name in messages."""
     question: str

@@ -207,7 +207,6 @@ def make_each(
 
 
 def _numbered(item: Item, fields: Fields, items: Mapping[str, Item]) -> Item:
-    """`item` with the first free number after its id."""
     again = next(id_ for number in count(2) if (id_ := f"{item.id}#{number}") not in items)
     fields.odd.append(f"its id stands again: {item.id}")
     return item.model_copy(update={"id": again})

@@ -136,8 +136,6 @@ class LlavaFile:
 
 @dataclass(frozen=True)
 class _Talk:
-    """A parsed record."""
-
     number: int
     record: str
     """The record's name in messages."""
@@ -182,7 +180,6 @@ class _Talk:
 
 
 def _sides(turns: Any, path: Path, named: str) -> list[tuple[str, str]]:
-    """(side, text) of each turn."""
     if not isinstance(turns, list) or not turns:
         raise InputError("no list of 'conversations'", file=path, record=named, remedy="give LLaVA's form")
     sides = []

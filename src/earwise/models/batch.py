@@ -238,7 +238,6 @@ def _take(medium: Media, images: list[ImageInput], clips: list[Tensor], waveform
 
 
 def _heard(medium: Media, waveforms: _Waveforms) -> Tensor:
-    """(num_samples,) the heard part of an audio file."""
     if medium.heard == "silence":
         return torch.zeros(medium.num_samples)
     waveform = waveforms[medium.source]

@@ -55,7 +55,6 @@ class _Blocks(torch.autograd.Function):
 def _blocks(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, *others: Tensor
 ) -> list[tuple[Tensor | None, ...]]:
-    """Every tensor cut into the same blocks of clips."""
     _, heads, length, _ = query.shape
     clips = max(1, _SCORES // (heads * length * key.shape[2]))
     count = -(-len(query) // clips)

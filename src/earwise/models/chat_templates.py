@@ -128,7 +128,6 @@ def _compiled(template: str) -> jinja2.Template:
 
 
 def _tokens(folder: Path) -> dict[str, Any]:
-    """The special tokens by name, which templates may use."""
     path = folder / "tokenizer_config.json"
     config = read_object(path) if path.is_file() else {}
     plain = {name: value.get("content") if isinstance(value, dict) else value for name, value in config.items()}

@@ -92,7 +92,6 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def _check_ears(config: dict[str, Any], shapes: Shapes, folder: Path) -> None:
-    """Compare the sizes in `ears.json` with the weights."""
     file, encoder = folder / "ears.json", config.get("encoder")
     if not isinstance(encoder, dict) or not all(_is_count(config.get(key)) for key in ("width", "stack", "hidden")):
         raise InputError("does not describe ears", file=file, remedy="copy the whole folder")
@@ -120,7 +119,6 @@ def _is_count(value: object) -> bool:
 
 
 def _text_of(config: dict[str, Any]) -> dict[str, Any]:
-    """The part of a configuration that describes the language model."""
     inner = config.get("thinker_config")
     config = inner if isinstance(inner, dict) else config
     text = config.get("text_config")

@@ -55,8 +55,6 @@ class ImageAttention:
 
 
 class _Taken:
-    """Collects the layers of one pass."""
-
     def __init__(self, view: Pass, image_keys: Tensor, each_head: bool) -> None:
         self._rows, self._num_rows = _places(view.predicts)
         self._image, self._num_image = _places(image_keys)

@@ -259,7 +259,6 @@ class LayoutBuilder:
         draft.words.typed("description", f"{description.strip()}\n\n")
 
     def _audio(self, draft: _Draft, role: Role, sound: Sound, heard: Heard, record: str, remedy: str) -> None:
-        """Add placeholders for an audio file."""
         assert self.audio_tokens is not None
         try:
             count = self.audio_tokens(sound.num_samples)
@@ -369,7 +368,6 @@ def _identity(medium: Media) -> tuple[object, ...]:
 
 
 def _images(sample: Sample, context: Context) -> tuple[_Picture, ...]:
-    """The image if there is one, or the frames of the video."""
     if context == "video" and not sample.frames:
         raise InputError("the item has no video", record=sample.key, remedy="name its video, or take another view")
     if context == "video":

@@ -84,7 +84,6 @@ def read_object(path: Path, *, most_bytes: int = 10_000_000) -> dict[str, Any]:
 
 
 def _header(path: Path, size: int) -> tuple[dict[str, Any], int]:
-    """The header and its length in bytes."""
     with path.open("rb") as file:
         begin = file.read(8)
         if begin == b"version ":

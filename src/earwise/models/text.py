@@ -251,5 +251,4 @@ class RunningText(Generic[RoleT]):
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """Length of the common start of two sequences."""
     return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

@@ -130,15 +130,12 @@ def make_clips(
 
 @dataclass(frozen=True)
 class _Part:
-    """The jobs of one engine."""
-
     engine: Callable[[], SpeechEngine]
     opened: SpeechEngine
     jobs: list[_Job]
 
 
 def _share_out(items: Sequence[Item], casts: Sequence[Cast], seed: int, speak_suffix: bool) -> list[_Part]:
-    """The jobs of each cast."""
     parts = [_Part(cast.engine, cast.engine(), []) for cast in casts]
     for cast, part in zip(casts, parts, strict=True):
         _check_voices(cast.voices, part.opened)
@@ -152,13 +149,10 @@ def _share_out(items: Sequence[Item], casts: Sequence[Cast], seed: int, speak_su
 
 @dataclass(frozen=True)
 class _Stores:
-    """The two stores of a folder, open for writing."""
-
     clips: Store[Clip]
     dropped: Store[Drop]
 
     def missing(self, jobs: Iterable[J]) -> list[J]:
-        """The jobs without a record in either store."""
         return [job for job in jobs if job.key not in self.clips and job.key not in self.dropped]
 
     def keep(self, jobs: Sequence[_Job | Cut], results: Iterator[Clip | Drop], doing: str) -> None:
@@ -171,7 +165,6 @@ class _Stores:
 
 
 def _cuts(items: Sequence[Item], file: Path, perturbation: Perturb | None, seed: int) -> dict[str, Cut]:
-    """The cut of each recorded item, by its id."""
     recorded = {item.id: (item, recording) for item in items if (recording := recording_of(item, file)) is not None}
     return {
         name: Cut(item, recording, perturbation, draw_delivery(name, ["-"], (1, 1), (1, 1), seed).seed)
@@ -267,8 +260,6 @@ def _forget_others(path: Path, model: type[Record], keys: set[str]) -> None:
 
 
 class _Speaker:
-    """Makes a clip or a drop from a job."""
-
     def __init__(self, engine: SpeechEngine, folder: Path) -> None:
         self._engine, self._folder = engine, folder
 

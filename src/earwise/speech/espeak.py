@@ -142,7 +142,6 @@ def _voices() -> frozenset[str]:
 
 @functools.cache
 def _accents() -> dict[str, Path]:
-    """The voice file of each installed English accent."""
     found: dict[str, Path] = {}
     for path in sorted((_data() / "lang" / "gmw").glob("en*")):
         languages = re.findall(r"(?m)^language\s+(\S+)", path.read_text(encoding="utf-8"))
@@ -212,7 +211,6 @@ def _is_loaded(path: str) -> bool:
 def _synthesise(
     library: ctypes.CDLL, text: str, voice: str, rate: int, pitch: int, pitch_range: int | None, seed: int
 ) -> tuple[Waveform, int]:
-    """Samples in [-1, 1] and their rate in Hz, from a library in its initial state."""
     parts: list[bytes] = []
 
     @_Callback

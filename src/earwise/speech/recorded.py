@@ -69,8 +69,6 @@ def cut_all(cuts: Sequence[Cut], folder: Path, audio: Path, workers: Workers | N
 
 
 class _Cutter:
-    """Makes a clip or a drop from a cut."""
-
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 

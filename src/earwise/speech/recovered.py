@@ -77,7 +77,6 @@ class RoundTrip:
 
 
 def _joined(words: str) -> str:
-    """Join runs of single letters, and of numbers."""
     return _SPELLED.sub(lambda run: run.group().replace(" ", ""), words)
 
 

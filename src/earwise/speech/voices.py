@@ -57,7 +57,6 @@ def split_voices(
 
 
 def _by_draw(variants: Iterable[str], seed: int) -> list[str]:
-    """Variants in the order of the draw."""
     return sorted(variants, key=lambda name: _shuffled(name, seed))
 
 

@@ -112,7 +112,6 @@ def adapter_for(family: str, model_type: str, base: str) -> type[Family]:
 
 
 def _of_plugin(family: str, base: str) -> type[Family]:
-    """The adapter of an installed package."""
     adapter = plugins.found(FAMILY_GROUP, family)
     if adapter is None:
         known = ", ".join((*FAMILIES, *plugins.names(FAMILY_GROUP)))
