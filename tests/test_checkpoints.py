@@ -121,5 +121,5 @@ def test_a_loss_that_is_not_a_number_stops_the_training(base, tmp_path):
     case = Case(base, tmp_path)
     with torch.no_grad():
         case.model.ears.projector[1].weight.fill_(float("nan"))
-    with pytest.raises(EarwiseError, match="the loss is not a number after step 1"):
+    with pytest.raises(EarwiseError, match="the loss is not finite after step 1"):
         case.fit()

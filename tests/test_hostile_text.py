@@ -112,7 +112,7 @@ def test_an_error_while_a_batch_is_made_ends_the_training_and_names_the_item(err
         return collate_well(samples)
 
     objective.collate = collate_badly
-    with pytest.raises(EarwiseError, match=f"item-1: cannot be made ready for training: {error.__name__}") as raised:
+    with pytest.raises(EarwiseError, match=f"item-1: cannot be prepared for training: {error.__name__}") as raised:
         train(model, tiny_samples(tmp_path, 3), tmp_path, steps=3, objective=objective)
     assert not isinstance(raised.value, InputError)
 

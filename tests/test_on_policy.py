@@ -187,7 +187,7 @@ def test_stored_states_and_dialogues_are_refused_before_training(checkpoint, tmp
         shape = Shape(1, 1, frozenset({1}))
 
     within.teachers["other"].__class__ = Stored
-    with pytest.raises(InputError, match="other: stored states are of given answers"):
+    with pytest.raises(InputError, match="other: stored states belong to the given answers"):
         OnPolicyObjective(within, model, objective.settings, seed=SEED)
 
 

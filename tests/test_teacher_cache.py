@@ -171,7 +171,7 @@ def test_what_was_not_stored_is_refused(teacher, samples, tiny_checkpoints, tmp_
     """A sample, a view, a layer."""
     write_cache(teacher, samples[:1], VIEW, tmp_path, layers=(1,))
     stored = CachedTeacher(tmp_path)
-    with pytest.raises(InputError, match="of no use: not among them") as error:
+    with pytest.raises(InputError, match="no stored states for this item: not among them") as error:
         stored.collate(samples, VIEW)
     assert error.value.record == "item-1"
     with pytest.raises(InputError, match="holds states under 'description_text', not 'text_only'"):

@@ -34,7 +34,7 @@ _OPEN_SHARDS: Final = 64
 
 @dataclass
 class StoredBatch:
-    """States of some samples as they come from disk."""
+    """Stored states of some samples."""
 
     stored: Tensor
     """(S, N, H)"""
@@ -42,14 +42,16 @@ class StoredBatch:
     """(N,) the response tokens."""
 
     def to(self, device: torch.device | str) -> Self:
-        """Move everything to `device`."""
+        """Move the tensors to `device`."""
         self.stored, self.targets = self.stored.to(device), self.targets.to(device)
         return self
 
 
 class CachedTeacher:
-    """Reads a folder that `write_cache` filled. Every sample is laid out anew with the teacher's own tokenizer and must
-    be, token by token, what its states were computed from: stale states are an error, never used.
+    """Reads a folder that `write_cache` filled.
+
+    Every sample is laid out again with the teacher's own tokenizer. Its tokens must be those that the states were
+    computed from: stale states are an error.
 
     Args:
         folder: the cache.
@@ -72,12 +74,12 @@ class CachedTeacher:
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The teacher's words."""
+        """The teacher's tokenizer."""
         return self._family.tokenizer
 
     @property
     def shape(self) -> Shape:
-        """The teacher's decoder, and which of its layers are there."""
+        """The teacher's decoder, with the layers that are stored."""
         return Shape(self._family.depth, self._head.shape[1], frozenset(self.description.layers))
 
     @property
@@ -87,7 +89,7 @@ class CachedTeacher:
 
     @property
     def vocabulary(self) -> int:
-        """Rows of the head that are words."""
+        """Rows of the head that belong to tokens."""
         return min(len(self.tokenizer), len(self._head))
 
     @property
@@ -96,8 +98,10 @@ class CachedTeacher:
         return self._norm
 
     def collate(self, samples: Sequence[Sample], view: View) -> StoredBatch:
-        """States of `samples`. Raises `InputError` for another view than the stored one, for a sample whose states
-        were not stored, and for one that reads otherwise now than when they were.
+        """States of `samples`.
+
+        Raises `InputError` for another view than the stored one, and for a sample whose states are not stored or are
+        stale.
         """
         if view != self.description.view:
             what = f"holds states under {self.description.view!r}, not {view!r}"
@@ -117,10 +121,10 @@ class CachedTeacher:
         stale = sample.key in self._items
         what = "its description, question, template or response changed since" if stale else "not among them"
         remedy = "store the states of these items: what is there is kept"
-        raise InputError(f"stored states are of no use: {what}", file=self.folder, record=sample.key, remedy=remedy)
+        raise InputError(f"no stored states for this item: {what}", file=self.folder, record=sample.key, remedy=remedy)
 
     def _read(self, entry: StoredStates) -> Tensor:
-        """(S, N, H) states of one sample."""
+        """(S, N, H)"""
         path = self.folder / entry.shard
         try:
             if entry.shard not in self._shards:
@@ -135,7 +139,7 @@ class CachedTeacher:
         return states
 
     def lacks(self, wants: Wants) -> Lack | None:
-        """All but the layers that were stored, at the response tokens."""
+        """Everything but the stored layers at the response tokens."""
         if wants.attention is not None:
             return ANOTHER_MODEL
         if wants.audio or wants.inputs:
@@ -147,7 +151,9 @@ class CachedTeacher:
         return None
 
     def states(self, batch: TaughtBatch, wants: Wants) -> States:
-        """As the live teacher's. Layers that were not stored hold NaN; `lacks` names who would read them."""
+        """The same as a live teacher's. Layers that are not stored hold NaN; `lacks` reports the terms that would read
+        them.
+        """
         assert isinstance(batch, StoredBatch)
         hidden = batch.stored[-1]
         every = None
@@ -160,8 +166,8 @@ class CachedTeacher:
 def open_teacher(
     name: str, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu", revision: str | None = None
 ) -> Teacher:
-    """The teacher that a term names: stored states if `name` is a folder that holds some, else a model's folder or hub
-    id, which is loaded in `dtype`.
+    """The teacher that a term names: a folder of stored states, or a model (folder or hub id) that is loaded in
+    `dtype`.
     """
     if (Path(name) / DESCRIPTION).is_file():
         return CachedTeacher(Path(name), device)

@@ -1,7 +1,8 @@
-"""Checkpoints beside which a training may be killed: only a whole one is resumed from, and the last whole one stays.
+"""Checkpoints of a training run that may be killed at any time: it resumes from the newest complete one.
 
-`transformers.Trainer` writes a checkpoint file by file, and takes whatever folder has the highest number. Here a marker
-inside it, written last and removed first, says that a checkpoint is whole, and how large each of its files is.
+`transformers.Trainer` writes a checkpoint file by file, and resumes from the folder with the highest number. Here a
+marker file in the folder says that the checkpoint is complete, and how large each file is. It is written last and
+removed first.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ log = logging.getLogger(__name__)
 
 
 class Checkpoints(TrainerCallback):
-    """Marks the checkpoints in `folder` and keeps one of them."""
+    """Marks the checkpoints in `folder` as complete, and keeps only the newest."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def last(self) -> tuple[Path | None, int]:
-        """The newest whole checkpoint and its step; (None, 0) if there is none."""
+        """The newest complete checkpoint and its step; (None, 0) if there is none."""
         whole = [path.parent for path in self._folder.glob(f"checkpoint-*/{_WHOLE}") if _is_whole(path.parent)]
         newest = max(whole, key=_step, default=None)
         return newest, _step(newest) if newest is not None else 0
 
     def clear(self, keep: Path | None = None) -> None:
-        """Remove all checkpoints but `keep`, whole or not."""
+        """Remove all checkpoints except `keep`."""
         for path in self._folder.glob("checkpoint-*"):
             if path != keep:
                 (path / _WHOLE).unlink(missing_ok=True)
@@ -43,14 +44,14 @@ class Checkpoints(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> TrainerControl:
-        """Log what was summed up since the last log: a checkpoint does not hold it."""
+        """Log before a checkpoint is saved: the sums since the last log are not part of it."""
         control.should_log = control.should_log or control.should_save
         return control
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> TrainerControl:
-        """Mark the checkpoint that was just written; the ones before it are not needed any more."""
+        """Mark the new checkpoint and remove the older ones."""
         if state.is_world_process_zero:
             written = self._folder / f"checkpoint-{state.global_step}"
             _mark(written)
@@ -63,7 +64,7 @@ def _step(checkpoint: Path) -> int:
 
 
 def _mark(checkpoint: Path) -> None:
-    """Say that a checkpoint is whole, once all of it is on the disk."""
+    """Mark a checkpoint as complete, after its files are on the disk."""
     files, _, folders = listed(checkpoint)
     for name in (*files, *folders, ".."):
         sync(checkpoint / name)
@@ -72,13 +73,13 @@ def _mark(checkpoint: Path) -> None:
 
 
 def _is_whole(checkpoint: Path) -> bool:
-    """Whether every file of a marked checkpoint has the size that it had; the log says which one has not."""
+    """Whether every file of a marked checkpoint still has its size; a warning names the file that has not."""
     try:
         sizes = json.loads((checkpoint / _WHOLE).read_bytes() or b"{}")
         for name, size in sizes.items():
             if (checkpoint / name).stat().st_size != size:
                 raise ValueError(f"{name} has another size")
     except (ValueError, AttributeError, OSError) as error:
-        log.warning("%s: is damaged and not resumed from: %s", checkpoint, error)
+        log.warning("%s: this checkpoint is damaged and is not used: %s", checkpoint, error)
         return False
     return True

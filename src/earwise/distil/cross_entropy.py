@@ -1,4 +1,4 @@
-"""Cross entropy from hidden states, without ever holding the logits of more than a chunk of tokens.
+"""Cross entropy from hidden states. The logits of only one chunk of tokens exist at a time.
 
 Shapes: N tokens, H width, V vocabulary.
 """
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 CHUNK = 128
-"""Tokens whose logits exist at a time: 78 MiB of float32 at a vocabulary of 152,064."""
+"""Tokens per chunk: 78 MiB of float32 logits at a vocabulary of 152,064."""
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:

@@ -1,17 +1,17 @@
-"""Divergences between two next-token distributions, from hidden states and head weights, without the logits.
+"""Divergences between two next-token distributions, from hidden states and head weights, without the full logits.
 
-Notation, for one token: `T` is the teacher's distribution over the vocabulary, `S` the student's, both after the
-temperature; natural logarithms, so values are in nats.
+`T` is the teacher's distribution over the vocabulary at one token, `S` the student's, both after the temperature.
+Logarithms are natural; values are in nats.
 
 * `forward_kl`: `KL(T || S) = sum_v T(v) (log T(v) - log S(v))`
 * `reverse_kl`: `KL(S || T) = sum_v S(v) (log S(v) - log T(v))`
-* `jsd`: `a KL(T || M) + (1 - a) KL(S || M)` with `M = a T + (1 - a) S` and `a = teacher_share`, so that
-  `jsd / a -> KL(T || S)` as `a -> 0` and `jsd / (1 - a) -> KL(S || T)` as `a -> 1`. Generalised JSD, arXiv 2306.13649.
+* `jsd`: `a KL(T || M) + (1 - a) KL(S || M)` with `M = a T + (1 - a) S` and `a = teacher_share`, so that `jsd / a ->
+  KL(T || S)` as `a -> 0` and `jsd / (1 - a) -> KL(S || T)` as `a -> 1`. Generalised JSD, arXiv 2306.13649.
 
-`linear_divergence` walks over blocks of tokens. A block's logits are made tile by tile along the vocabulary, folded
-into a running logsumexp while the tile is still in cache, and kept for that block only, so that the gradient needs no
-second projection. Its memory does not grow with the number of tokens. `dense_divergence` is the same function written
-plainly: it is what tests and benches compare with.
+`linear_divergence` processes blocks of tokens. The logits of a block are computed in tiles along the vocabulary. Each
+tile is added to a running logsumexp while it is still in the cache. A block keeps its logits, so that its gradient
+needs no second projection. Memory does not grow with the number of tokens. `dense_divergence` is the plain definition,
+for tests and benchmarks.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ Kind = Literal["forward_kl", "reverse_kl", "jsd"]
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How much of the logits exists at a time: a token block in `workspace_bytes`, made `vocab_tile` words a step."""
+    """How many logits exist at a time: blocks of tokens in `workspace_bytes`, computed `vocab_tile` words at a time."""
 
     workspace_bytes: int
     vocab_tile: int
 
     @classmethod
     def for_device(cls, device: torch.device) -> Tiling:
-        """On a CPU, tiles that stay in its caches; elsewhere, blocks that fill the device."""
+        """Tiles that fit a CPU's caches, or blocks that fill an accelerator."""
         if device.type == "cpu":
             return cls(workspace_bytes=40 * 2**20, vocab_tile=4096)
         return cls(workspace_bytes=512 * 2**20, vocab_tile=16384)
 
     def block_tokens(self, vocab: int, dtype: torch.dtype) -> int:
-        """Tokens whose two rows of logits fit the workspace, in eights where there are that many; at least one."""
+        """Tokens whose two rows of logits fit the workspace, rounded down to a multiple of 8 if possible; at least 1."""
         tokens = self.workspace_bytes // (2 * vocab * dtype.itemsize)
         return max(1, tokens - tokens % 8 if tokens >= 8 else tokens)
 
@@ -65,17 +65,19 @@ def linear_divergence(
 
     Both sides' logits `hidden @ weight.T` are divided by `temperature`; the value is **not** multiplied by its square.
 
-    Everything is added up in float32 (float64 for float64 inputs), whatever the inputs' type and whether or not
-    autocast is on. Gradient flows to `student_hidden`, and to `student_weight` if it requires it; never to the teacher,
-    also where one weight serves both. With a frozen head the gradient is made in the forward pass, for three products
-    of the head's size in all, and backward only scales it; with a trainable one backward repeats the projections.
-    Equal inputs on both sides give a value and a gradient of exactly 0. A second-order gradient is an error.
+    Sums are in float32 (float64 for float64 inputs), whatever the type of the inputs and with or without autocast.
+    Gradient flows to `student_hidden`, and to `student_weight` if it requires a gradient. It never flows to the
+    teacher, even if both sides share one weight. With a frozen head, the forward pass computes the gradient too, with
+    three products of the head's size in all, and backward only scales it. With a trainable head, backward repeats the
+    projections. Equal inputs on both sides give a value and a gradient of exactly 0. A second-order gradient is an
+    error.
 
     Args:
         student_hidden: `(tokens, student width)`.
         teacher_hidden: `(tokens, teacher width)`.
         student_weight: `(vocabulary, student width)`.
-        teacher_weight: `(vocabulary, teacher width)`; pass the same tensor for self-distillation, it is then read once.
+        teacher_weight: `(vocabulary, teacher width)`. For self-distillation, pass the same tensor: it is then read
+            once.
         kind: Which divergence.
         temperature: Positive.
         teacher_share: The teacher's share of the mixture, in (0, 1); `jsd` only.
@@ -104,7 +106,7 @@ def dense_divergence(
     *,
     vocab_size: int | None = None,
 ) -> Tensor:
-    """What `linear_divergence` computes, by whole logits and autograd, in the inputs' own type. The reference."""
+    """The reference for `linear_divergence`: full logits and autograd, in the inputs' own type."""
     student, teacher = _cut(_Side(student_hidden, student_weight), _Side(teacher_hidden, teacher_weight), vocab_size)
     plan = _Plan(kind, temperature, teacher_share, Tiling.for_device(student_hidden.device))
     log_s = F.log_softmax(F.linear(*student) / plan.temperature, dim=-1)
@@ -133,13 +135,13 @@ class _Side(NamedTuple):
 
     @property
     def native(self) -> bool:
-        """Whether products are made of the operands as they are: a GPU multiplies bfloat16 and adds up in float32."""
+        """Whether operands are multiplied as they are: a GPU multiplies bfloat16 and accumulates in float32."""
         return self.weight.is_cuda and self.hidden.dtype == self.weight.dtype == torch.bfloat16
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """The options, checked."""
+    """The checked options."""
 
     kind: Kind
     temperature: float
@@ -165,7 +167,7 @@ class _Plan:
 
 
 def _cut(student: _Side, teacher: _Side, vocab_size: int | None) -> tuple[_Side, _Side]:
-    """Both sides with their heads cut to `vocab_size` rows; raises `InputError` where shapes do not fit together."""
+    """Both sides, with heads cut to `vocab_size` rows; raises `InputError` for shapes that do not fit together."""
     for name, (hidden, weight) in (("student", student), ("teacher", teacher)):
         if hidden.ndim != 2 or weight.ndim != 2 or hidden.shape[1] != weight.shape[1]:
             raise InputError(
@@ -189,7 +191,7 @@ def _cut(student: _Side, teacher: _Side, vocab_size: int | None) -> tuple[_Side,
 
 
 class _LinearDivergence(torch.autograd.Function):
-    """Frozen head: gradient in the forward pass, for a unit output gradient. Trainable head: recompute in backward."""
+    """Frozen head: forward computes the gradient for an output gradient of 1. Trainable head: backward recomputes."""
 
     @staticmethod
     def forward(
@@ -209,7 +211,7 @@ class _LinearDivergence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():  # only so with create_graph=True, whose graph would silently end here
+        if torch.is_grad_enabled():  # create_graph=True; its graph would silently end here
             raise RuntimeError("linear_divergence has no second-order gradient; use dense_divergence for it")
         if not ctx.head_grad:
             (unit,) = ctx.saved_tensors
@@ -223,7 +225,7 @@ class _LinearDivergence(torch.autograd.Function):
 
 
 class _Gradients(NamedTuple):
-    """Where gradients are added up, in float32 or wider. `scale` `(tokens, 1)` is the gradient of the output."""
+    """Accumulated gradients, in float32 or wider. `scale` `(tokens, 1)` is the gradient of the output."""
 
     hidden: Tensor
     weight: Tensor | None = None
@@ -239,7 +241,7 @@ def _zeros_like(tensor: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _walk(student: _Side, teacher: _Side, plan: _Plan, grads: _Gradients | None) -> Tensor:
-    """Values of all tokens, block by block; adds to `grads` on the way if there are any."""
+    """Values of all tokens, block by block; adds to `grads` if given."""
     dtype = torch.float32
     for tensor in (*student, *teacher):
         dtype = torch.promote_types(dtype, tensor.dtype)
@@ -258,9 +260,9 @@ def _walk(student: _Side, teacher: _Side, plan: _Plan, grads: _Gradients | None)
 
 
 def _project(sides: Tensor, student: _Side, teacher: _Side, plan: _Plan) -> Tensor:
-    """Fill `sides`, `(2, tokens, vocabulary)`, with both sides' logits over the temperature.
+    """Fill `sides`, `(2, tokens, vocabulary)`, with both sides' logits, divided by the temperature.
 
-    Returns their logsumexps, float64, `(2, tokens, 1)`. The running maximum keeps `exp` in range; sums in float64 keep
+    Returns their logsumexps, float64, `(2, tokens, 1)`. The running maximum keeps `exp` in range. Sums in float64 keep
     the total of many tiles exact.
     """
     peak = sides.new_full((*sides.shape[:2], 1), -math.inf)
@@ -282,7 +284,8 @@ def _project(sides: Tensor, student: _Side, teacher: _Side, plan: _Plan) -> Tens
 
 
 def _diverge(sides: Tensor, log_sums: Tensor, plan: _Plan) -> tuple[Tensor, Tensor | None]:
-    """Values `(tokens,)` of a block, from its logits. Leaves S in `sides[0]`, the gradient's main part in `sides[1]`.
+    """Values `(tokens,)` of a block, from its logits. Leaves S in `sides[0]` and the main part of the gradient in
+    `sides[1]`.
 
     The gradient with respect to the student's logits is that part minus `centre * S`, with `centre` `(tokens, 1)`.
     """
@@ -290,7 +293,8 @@ def _diverge(sides: Tensor, log_sums: Tensor, plan: _Plan) -> tuple[Tensor, Tens
     value, centre = torch.zeros_like(log_sums)
     for words in plan.tiles(sides.shape[2]):
         s, t = tile = sides[:, :, words]
-        # Subtracting the logits first is exact where both sides agree, and loses nothing to the size of the logsumexps.
+        # Logits are subtracted first: this is exact where both sides agree, and independent of the size of the
+        # logsumexps.
         log_ratio = (t - s).sub_(ratio_shift)
         tile.sub_(shifts).exp_()
         if plan.kind == "forward_kl":
@@ -304,7 +308,7 @@ def _diverge(sides: Tensor, log_sums: Tensor, plan: _Plan) -> tuple[Tensor, Tens
             value += plan.teacher_share * over_t.mul_(t).sum(-1, keepdim=True)
             torch.mul(over_s.mul_(1 - plan.teacher_share), s, out=t)
             centre += t.sum(-1, keepdim=True)
-    # S was made with a rounded logsumexp, so it sums to 1 only up to that rounding; a centre must know.
+    # S comes from a rounded logsumexp, so its sum is not exactly 1; the centre is corrected for this.
     centre *= (shifts[0] - log_sums[0]).exp()
     values = (value + centre).squeeze(-1).to(sides.dtype)
     return values, None if plan.kind == "forward_kl" else centre.to(sides.dtype)
@@ -313,8 +317,8 @@ def _diverge(sides: Tensor, log_sums: Tensor, plan: _Plan) -> tuple[Tensor, Tens
 def _log_over_mixture(log_ratio: Tensor, share: float) -> tuple[Tensor, Tensor]:
     """`log S - log M` and `log T - log M` from `log T - log S`, for `M = share T + (1 - share) S`.
 
-    This is logaddexp on the ratio: the larger of S and T is factored out, so nothing overflows and no probability is
-    summed before its logarithm is taken; equal distributions give exactly 0.
+    This is logaddexp on the ratio. The larger of S and T is factored out, so nothing overflows, and equal distributions
+    give exactly 0.
     """
     weight_of_smaller: Tensor | float = share
     if share != 0.5:
@@ -324,7 +328,7 @@ def _log_over_mixture(log_ratio: Tensor, share: float) -> tuple[Tensor, Tensor]:
 
 
 def _add_gradients(grads: _Gradients, sides: Tensor, centre: Tensor | None, student: _Side, plan: _Plan) -> None:
-    """Carry the gradient at the logits, as `_diverge` left it, to the hidden states and the head."""
+    """Propagate the gradient of the logits, as left by `_diverge`, to the hidden states and the head."""
     for words in plan.tiles(sides.shape[2]):
         s, grad = sides[:, :, words]
         if centre is not None:
@@ -341,7 +345,7 @@ def _add_gradients(grads: _Gradients, sides: Tensor, centre: Tensor | None, stud
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors are one piece of memory seen in one way; detaching and slicing make new objects of it."""
+    """Whether two tensors are the same memory with the same layout, even as different objects (detached, sliced)."""
     return a.data_ptr() == b.data_ptr() and (a.dtype, a.shape, a.stride()) == (b.dtype, b.shape, b.stride())
 
 
@@ -350,7 +354,7 @@ def _widen(operand: Tensor, dtype: torch.dtype, native: bool) -> Tensor:
 
 
 def _matmul(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
-    """`out = a @ b`, added up in the type of `out`, whether `b` was widened to that type or left in bfloat16."""
+    """`out = a @ b`, accumulated in the type of `out`, if `b` has this type or is bfloat16."""
     if b.dtype == out.dtype:
         return torch.mm(a.to(out.dtype), b, out=out)
     return torch.mm(a.to(b.dtype), b, out_dtype=out.dtype, out=out)

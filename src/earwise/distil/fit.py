@@ -1,4 +1,4 @@
-"""One training from start to end: resumes from its last checkpoint, shows progress, writes its numbers."""
+"""One training run from start to end: resumes from its last checkpoint, shows progress, writes its metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from earwise.work.ranks import process_rank
 
 
 class _Progress(TrainerCallback):
-    """Shows the steps that are done, and how long the rest will take."""
+    """Shows the completed steps and the time left."""
 
     def __init__(self, ticker: Ticker) -> None:
         self._ticker = ticker
@@ -48,13 +48,12 @@ def fit(
     save: Callable[[], None] = lambda: None,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> None:
-    """Train what requires a gradient in `model`; `folder` holds the checkpoint to resume from until the end.
+    """Train all parameters of `model` that require a gradient; `folder` holds the checkpoint until the end.
 
-    `save` writes the result before the last checkpoint goes, so that a kill between the two costs nothing. Of several
-    processes, all call this and the first one writes.
-    Raises `EarwiseError` when the loss stops being a number, when something that is trained has no gradient at the
-    first step that should give it one, and when the training ends before its last step; `InputError` for what FSDP2
-    cannot do.
+    `save` writes the result before the last checkpoint is removed, so that a kill in between loses nothing. With
+    several processes, each calls this and the first one writes.
+    Raises `EarwiseError` if the loss is not finite, if a trained part gets no gradient at the first step that should
+    give it one, or if training ends before its last step; `InputError` for what FSDP2 cannot do.
     """
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     if trainable == 0:
@@ -68,7 +67,7 @@ def fit(
     def on_log(step: int, numbers: dict[str, float]) -> None:
         metrics(step, **numbers)
         if not all(math.isfinite(value) for name, value in numbers.items() if name.startswith(("loss", "terms/"))):
-            raise EarwiseError(f"the loss is not a number after step {step}: try a lower lr or a longer warm-up")
+            raise EarwiseError(f"the loss is not finite after step {step}: try a lower lr or a longer warm-up")
 
     trainer = DistilTrainer(model, objective, schedule, training_arguments(settings, folder, seed), on_log)
     if trainer.is_fsdp_enabled and isinstance(objective, PartsObjective):

@@ -1,4 +1,4 @@
-"""The collapse guard: a policy that drifts, freezes or forgets how to answer is stopped in one line with the number."""
+"""The collapse guard stops a policy that drifts, loses its entropy or stops giving valid answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from earwise.recipe.terms import Guard
 class CollapseGuard:
     """Compares means over the last `window` steps with the bounds of `[...].guard`.
 
-    A resumed training begins with an empty window. Each process guards the completions that it drew itself.
+    A resumed training run begins with an empty window. Each process guards its own completions.
     """
 
     def __init__(self, settings: Guard) -> None:
@@ -20,7 +20,7 @@ class CollapseGuard:
         self._seen: deque[Mapping[str, float]] = deque(maxlen=settings.window)
 
     def __call__(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Take the numbers of the `step`-th step, from 1.
+        """Take the numbers of step `step`, counted from 1.
 
         Raises `EarwiseError` naming the number that is out of bounds, and the remedy.
         """

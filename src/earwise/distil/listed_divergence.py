@@ -1,17 +1,17 @@
-"""Divergences from a teacher of whom only some words are known: those that a server lists, and how likely they are.
+"""Divergences from a teacher behind a server, which lists only its most likely words with their log-probabilities.
 
-The outcomes at a token are its listed words and one more, the **rest**: every other word of the shared vocabulary
-together. With `T(o)` and `S(o)` the two sides' probabilities of an outcome, `S(rest)` 1 minus those of the listed,
+The outcomes at a token are the listed words and one more, the **rest**: all other words of the shared vocabulary
+together. `T(o)` and `S(o)` are the two sides' probabilities of outcome o; `S(rest)` is 1 minus the sum over listed
+words.
 
 * `forward_kl`: `sum_o T(o) (log T(o) - log S(o))`
 * `jsd`: `a KL(T || M) + (1 - a) KL(S || M)` with `M = a T + (1 - a) S` and `a = teacher_share`
 
-in nats. Putting words together never makes a divergence larger (the data processing inequality), so this is at most the
-divergence over all words, and equal to it where all are listed. What the student does within the rest is not taught.
+in nats. Merging words never increases a divergence (data processing inequality). So this is at most the divergence over
+all words, and equal to it if all are listed. The student learns nothing about words within the rest.
 
-Words that the student does not have are no outcomes: they are taken out of the teacher's distribution, which is then
-made to sum to 1, as the heads of a live teacher are cut before the softmax. Those of them that are not listed cannot be
-told from other words and stay in the rest.
+Listed words that the student does not have are removed and the teacher's distribution is renormalised, just as the head
+of a live teacher is cut before the softmax. Such words that are not listed stay in the rest.
 
 Shapes: N tokens, K listed words, H width, V vocabulary.
 """
@@ -31,12 +31,12 @@ ListedKind = Literal["forward_kl", "jsd"]
 
 
 class Listed(NamedTuple):
-    """What is known of a teacher's next-token distributions."""
+    """The listed part of a teacher's next-token distributions."""
 
     ids: Tensor
-    """(N, K) words, none twice in a row; -1 where fewer than K are listed."""
+    """(N, K) word ids, no duplicates in a row; -1 where fewer than K are listed."""
     logprobs: Tensor
-    """(N, K) nats; -inf beside -1."""
+    """(N, K) nats; -inf where the id is -1."""
 
 
 def listed_divergence(
@@ -51,16 +51,16 @@ def listed_divergence(
 ) -> Tensor:
     """(N,) nats; formulas at the top of this module.
 
-    Works through blocks of tokens, of whose logits one block exists at a time, in float32 (float64 for float64 inputs).
-    Gradient flows to `student_hidden`, and to `student_weight` if it requires it.
+    The logits of only one block of tokens exist at a time, in float32 (float64 for float64 inputs). Gradient flows to
+    `student_hidden`, and to `student_weight` if it requires a gradient.
 
     Args:
         student_hidden: (N, H).
         student_weight: (V, H) head.
-        listed: the teacher's.
-        kind: which divergence. The reverse KL is not among them: it is about every word that the student likes.
+        listed: the teacher's words.
+        kind: which divergence. The reverse KL is not available: it depends on every word that the student likes.
         teacher_share: the teacher's share of the mixture, in (0, 1); `jsd` only.
-        vocab_size: words that both models have: rows of the head, and listed words, from it on are left out.
+        vocab_size: number of words that both models have: rows of the head and listed words beyond it are left out.
         tiling: replaces the tiling chosen by device.
     """
     weight = student_weight[:vocab_size]
@@ -83,7 +83,7 @@ class _Outcomes(NamedTuple):
     """The teacher's side, in float64; each row of `listed` and `rest` sums to 1."""
 
     ids: Tensor
-    """(N, K), V where nothing is listed: one past the last word."""
+    """(N, K); V, one past the last word, where nothing is listed."""
     listed: Tensor
     """(N, K) probabilities, 0 where nothing is listed."""
     rest: Tensor
@@ -102,14 +102,14 @@ def _outcomes(listed: Listed, vocabulary: int) -> _Outcomes:
     complete = known.sum(1, keepdim=True) >= vocabulary
     rest = rest.where(~complete, 0.0)
     total = mass.sum(1, keepdim=True) + rest
-    # A list of words that the student lacks, one and all, says nothing: then all is rest, and the value 0.
+    # If the student has none of the listed words, the list says nothing: all is rest, and the value is 0.
     rest = rest.where(total > 0, 1.0)
     total = total.where(total > 0, 1.0)
     return _Outcomes(listed.ids.where(known, vocabulary), mass / total, rest / total)
 
 
 class _ListedDivergence(torch.autograd.Function):
-    """Frozen head: gradient in the forward pass, for a unit output gradient. Trainable head: recompute in backward."""
+    """Frozen head: forward computes the gradient for an output gradient of 1. Trainable head: backward recomputes."""
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, outcomes: _Outcomes, plan: _Plan) -> Tensor:
@@ -151,14 +151,14 @@ def _zeros_like(tensor: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _walk(hidden: Tensor, weight: Tensor, outcomes: _Outcomes, plan: _Plan, grads: _Gradients | None) -> Tensor:
-    """Values of all tokens, block by block; adds to `grads` on the way if there are any."""
+    """Values of all tokens, block by block; adds to `grads` if given."""
     dtype = torch.promote_types(torch.promote_types(hidden.dtype, weight.dtype), torch.float32)
     rows, tile = plan.tiling.block_tokens(len(weight), dtype), plan.tiling.vocab_tile
     values = hidden.new_zeros(len(hidden), dtype=dtype)
     for start in range(0, len(hidden), rows):
         block = slice(start, min(start + rows, len(hidden)))
         states = hidden[block].to(dtype)
-        # One column more than there are words: where rows that list fewer words put what they do not list.
+        # The extra last column takes the ids of rows that list fewer than K words.
         logits = states.new_empty(len(states), len(weight) + 1)
         for at in range(0, len(weight), tile):
             words = weight[at : at + tile].to(dtype)
@@ -179,10 +179,10 @@ def _walk(hidden: Tensor, weight: Tensor, outcomes: _Outcomes, plan: _Plan, grad
 
 
 def _diverge(logits: Tensor, outcomes: _Outcomes, plan: _Plan) -> tuple[Tensor, Tensor]:
-    """Values (tokens,) of a block and their gradient (tokens, V + 1) with respect to the logits, which are used up.
+    """Values (tokens,) of a block and their gradient (tokens, V + 1) with respect to the logits, which are overwritten.
 
-    With `g(o)` the derivative by `log S(o)` and `G` its sum, the gradient at a listed word is `g - S G`, and at a word
-    of the rest its share of the rest times `g(rest) - S(rest) G`.
+    Let `g(o)` be the derivative by `log S(o)` and `G` its sum. The gradient at a listed word is `g - S G`. At a word of
+    the rest it is the word's share of the rest times `g(rest) - S(rest) G`.
     """
     total = _log_sum(logits)
     log_listed = logits.gather(1, outcomes.ids).double() - total
@@ -201,7 +201,7 @@ def _diverge(logits: Tensor, outcomes: _Outcomes, plan: _Plan) -> tuple[Tensor, 
         values = (share * (torch.special.xlogy(t, t) - torch.special.xlogy(t, mixture)) + (1 - share) * own).sum(1)
         slopes = (1 - share) * own
     slopes_and_shares = slopes - s * slopes.sum(1, keepdim=True)
-    # Where nothing is left beside the listed words, there is no rest to share out.
+    # If all words are listed, the rest is empty.
     within = (logits - rest_sum.to(logits.dtype)).exp_().nan_to_num_(0.0)
     grad = within.mul_(slopes_and_shares[:, -1:].to(logits.dtype))
     grad.scatter_(1, outcomes.ids, slopes_and_shares[:, :-1].to(logits.dtype))
@@ -209,7 +209,7 @@ def _diverge(logits: Tensor, outcomes: _Outcomes, plan: _Plan) -> tuple[Tensor, 
 
 
 def _log_sum(logits: Tensor) -> Tensor:
-    """(tokens, 1) logsumexp, added up in float64 without a float64 copy; -inf where all are."""
+    """(tokens, 1) logsumexp, accumulated in float64 without a float64 copy; -inf where all inputs are."""
     peak = logits.amax(1, keepdim=True)
     shift = peak.nan_to_num(neginf=0.0)
     return (logits - shift).exp_().sum(1, keepdim=True, dtype=torch.float64).log_() + shift

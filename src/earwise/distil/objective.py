@@ -1,7 +1,7 @@
-"""An objective: the student's view, the terms, and the passes through which models they need.
+"""An objective: the student's view, the terms, and the passes that they need.
 
-A pass is named `TEACHER/VIEW`, the student's own `student/VIEW`. Passes of the student, of itself as teacher and of its
-snapshot share one base model and so one prefix; another model's passes are its own batch.
+Passes are named `TEACHER/VIEW`; the student's own is `student/VIEW`. Passes of the student, of itself as teacher and of
+its snapshot share one base model and so one prefix. Passes of another model are a batch of their own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class TrainBatch:
-    """What one micro-batch needs: the student's passes with those of its own weights, and other models' passes."""
+    """One micro-batch: the passes of the student's own weights, and those of other models."""
 
     own: ViewBatch
     others: dict[str, TaughtBatch]
@@ -48,7 +48,7 @@ class TrainBatch:
         return self.heard_by_student
 
     def to(self, device: torch.device | str) -> Self:
-        """Move everything to `device`; lets `Trainer` place a batch."""
+        """Move the tensors to `device`."""
         self.own.to(device)
         for part in self.others.values():
             part.to(device)
@@ -60,10 +60,10 @@ class Objective:
 
     Args:
         view: what the student sees.
-        terms: the losses; those of weight 0 are left out together with their passes.
+        terms: the losses. Terms of weight 0 are left out, and so are their passes.
         student: the model that learns.
-        teachers: other models by the name that terms use: whatever gives states for samples (`Teacher`).
-        share_prefix: compute tokens that the views have in common once, where that is exact.
+        teachers: other models, by the name that terms use.
+        share_prefix: compute the common tokens of the views once, where this is exact.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Objective:
                 self.aids[term.name] = aid.to(student.device)
 
     def _wants(self) -> dict[str, Wants]:
-        """What the terms read of each pass together. Raises `InputError` where a teacher cannot give it."""
+        """The union of what the terms read, by pass. Raises `InputError` if a teacher cannot give it."""
         every = {self.student_pass: Wants()}
         for term in self.terms:
             mine, theirs = term.wants(self.student_shape, self._shape(term))
@@ -113,7 +113,7 @@ class Objective:
         return every
 
     def _shared_vocabulary(self, name: str) -> int:
-        """How many words, from the first one on, the student and the teacher `name` have in common."""
+        """How many token ids, from 0 on, the student and the teacher `name` have in common."""
         teacher = self.teachers[name]
         common = shared_vocabulary(
             self.family.tokenizer, teacher.tokenizer, student_name="the student", teacher_name=name
@@ -124,14 +124,14 @@ class Objective:
         return self.teachers[term.teacher].shape if term.teacher in self.teachers else self.student_shape
 
     def save_aids(self, folder: Path) -> None:
-        """Write `TERM.safetensors` for each term that trained a module of its own; nothing where none did."""
+        """Write `TERM.safetensors` for each term that trained a module of its own."""
         for name, aid in self.aids.items():
-            path = folder / f"{name}.safetensors"  # The name of a part's term has that of its part before a slash.
+            path = folder / f"{name}.safetensors"  # a term of a part is named PART/TERM
             path.parent.mkdir(parents=True, exist_ok=True)
             save_file({k: v.contiguous() for k, v in aid.state_dict().items()}, path)
 
     def _snapshot(self, student: OmniModel) -> Hearing | None:
-        """A frozen copy of what is trained: of the ears alone while the base is frozen, else of the whole model."""
+        """A frozen copy of the trained weights: of the ears if the base is frozen, else of the whole model."""
         if not any(term.teacher == SNAPSHOT for term in self.terms):
             return None
         if student.base_is_frozen and student.ears is not None:
@@ -141,14 +141,14 @@ class Objective:
 
     @property
     def passes(self) -> list[tuple[str, View]]:
-        """(who, view) of every pass, the student's first, each once."""
+        """(model, view) of every pass without duplicates, the student's first."""
         taught = [(t.teacher, t.view) for t in self.terms if t.teacher is not None and t.view is not None]
         return [("student", self.view), *list(dict.fromkeys(taught))]
 
     def collate(self, samples: Sequence[Sample]) -> dict[str, TrainBatch]:
-        """A micro-batch for `DistilTrainer`: layouts of every pass as tensors.
+        """A micro-batch for `DistilTrainer`.
 
-        Raises `InputError` when a teacher reads the responses as other tokens than the student.
+        Raises `InputError` if a teacher's response tokens differ from the student's.
         """
         own, others = {}, {}
         for who, view in self.passes:
@@ -165,7 +165,7 @@ class Objective:
         return {"batch": TrainBatch(batch, others, len(targets), Heard(clips, int(student.audio_mask.sum())))}
 
     def _check_same_tokens(self, name: str, theirs: Tensor, mine: Tensor) -> None:
-        """Ids alone do not say that two models read the same: they must also be the same strings."""
+        """Compare token ids, and that each id is the same string for both models."""
         remedy = "teacher and student must share a tokenizer"
         if not torch.equal(theirs, mine):
             raise InputError(f"{name} splits the responses into other tokens than the student", remedy=remedy)
@@ -175,24 +175,23 @@ class Objective:
             raise InputError(f"a response holds {word!r}, which is no token of {name}", remedy=remedy)
 
     def losses(self, model: torch.nn.Module, batch: TrainBatch) -> dict[str, Tensor]:
-        """(N,) values of every term, unweighted, by its name."""
+        """(N,) unweighted values of every term, by name."""
         return self.values(self.states(model, batch))
 
     def states(self, model: torch.nn.Module, batch: TrainBatch) -> dict[str, States]:
-        """Every pass's states. `model` is the student, possibly inside a wrapper of its training engine."""
+        """States of every pass. `model` is the student, possibly wrapped by the training engine."""
         states: dict[str, States] = model(batch.own, dict(self._asks(batch.own)))
         for name, taught in batch.others.items():
             states[name] = self.teachers[name.rsplit("/", 1)[0]].states(taught, self.wants[name])
         return states
 
     def _asks(self, own: ViewBatch) -> Iterator[tuple[str, Ask]]:
-        """What is asked of each pass of the student's own weights."""
         for name in own.views:
             ears = self.snapshot_ears if name.startswith(f"{SNAPSHOT}/") else None
             yield name, Ask(self.wants[name], learn=name == self.student_pass, ears=ears)
 
     def values(self, states: dict[str, States]) -> dict[str, Tensor]:
-        """(N,) values of every term, unweighted."""
+        """(N,) unweighted values of every term."""
         family = self.family
         student = Side(states[self.student_pass], family.head_weight, family.vocabulary, family.final_norm)
         values = {}
@@ -208,7 +207,7 @@ class Objective:
 
 
 def _name_apart(terms: Sequence[Term]) -> None:
-    """Give the second term of one kind its number: names are what values, metrics and aids are found by."""
+    """Number the second and later terms of a kind: values, metrics and aids are found by name."""
     seen = Counter[str]()
     for term in terms:
         seen[term.name] += 1

@@ -1,9 +1,8 @@
-"""On-policy distillation: the student answers, and its teachers score the very tokens that it drew.
+"""On-policy distillation (GKD, arXiv 2306.13649): the student answers, and its teachers score the tokens that it drew.
 
-As in GKD (arXiv 2306.13649), a share of the answers is drawn and the others are given. An optimiser step begins with
-`begin`: each of its samples is chosen or not, by seed, and the chosen ones are answered under the student's view by the
-weights as they are then. What was drawn then takes the place of the given answer in every pass. The draw itself is not
-differentiated, as in GKD.
+A share of the samples is chosen by seed. At the beginning of each optimiser step (`begin`), the student answers the
+chosen samples under its own view, with its current weights. Its answer then replaces the given one in every pass.
+Sampling is not differentiated, as in GKD.
 
 Shapes: B samples, N response tokens of a micro-batch.
 """
@@ -35,21 +34,21 @@ _NUMBERS: Final = ("drawn", "length", "empty", "cut", "foreign")
 
 @dataclass
 class DrawnBatch:
-    """One micro-batch: samples, and from `begin` on their passes, with some answers drawn."""
+    """One micro-batch: samples, and after `begin` their passes, with some answers drawn by the student."""
 
     samples: list[Sample]
     passes: TrainBatch | None = None
     drawn: Tensor | None = None
-    """(N,) True at tokens that the student drew."""
+    """(N,) True at tokens drawn by the student."""
     num_responses: int = field(default=0)
     """N; set by `begin`."""
 
     def heard(self, term: str) -> Heard:
-        """What is heard of the samples, from `begin` on."""
+        """See `Hearing`; nothing before `begin`."""
         return self.passes.heard(term) if self.passes is not None else Heard(0, 0)
 
     def to(self, device: torch.device | str) -> Self:
-        """Move what is there already; `Trainer` places a batch before and after `begin`."""
+        """Move the tensors, if `begin` has made them: `Trainer` also calls this before `begin`."""
         if self.passes is not None and self.drawn is not None:
             self.passes.to(device)
             self.drawn = self.drawn.to(device)
@@ -57,21 +56,21 @@ class DrawnBatch:
 
 
 class OnPolicyObjective:
-    """An objective of which a share of the answers is the student's own.
+    """An objective in which the student itself answers a share of the samples.
 
-    A term counts on the answers that it names (`Term.answers`): `sft` on given ones only, as nobody should learn by
-    heart what it says anyway. Where a term does not count, its values are 0; the trainer divides by all tokens.
+    `Term.answers` says on which answers a term counts: `sft` on given answers only, because the student need not
+    imitate itself. Elsewhere the term's values are 0; the trainer divides by all tokens.
 
-    Logged are the share of samples that were `drawn`, and of these answers the `length` in tokens, the shares that are
-    `empty`, that the limit `cut`, and that hold a word which is `foreign` to a teacher: those samples keep their given
-    answer.
+    Metrics: `drawn`, the share of samples that the student answered; of these answers, the mean `length` in tokens and
+    the shares that are `empty`, `cut` by the token limit, or `foreign`: those hold a token that a teacher does not
+    have, and their samples keep the given answer.
 
     Args:
         objective: the terms and their passes.
         student: the model that learns.
-        settings: how many answers are drawn, and how.
-        seed: of the choices and the draws.
-        source: draws the answers; the student itself when absent.
+        settings: the share of drawn answers, and how they are sampled.
+        seed: of the choices and the sampling.
+        source: draws the answers; by default the student.
     """
 
     def __init__(
@@ -85,7 +84,7 @@ class OnPolicyObjective:
     ) -> None:
         for name, teacher in objective.teachers.items():
             if teacher.shape.stored is not None:
-                what = "stored states are of given answers, and on_policy draws new ones"
+                what = "stored states belong to the given answers, but on_policy draws new answers"
                 raise InputError(what, file=name, remedy="name the teacher's model in place of its states")
         self.objective, self.settings = objective, settings
         self._student, self._seed = student, seed
@@ -96,18 +95,20 @@ class OnPolicyObjective:
 
     @property
     def terms(self) -> list[Term]:
-        """What is summed."""
+        """The terms of the loss."""
         return self.objective.terms
 
     def check(self, samples: Sequence[Sample]) -> None:
-        """Raise `InputError` for the first sample that cannot be answered: before training, not within."""
+        """Raise `InputError` for the first sample that on-policy training cannot use."""
         for sample in samples:
             if len(sample.turns) != 1:
                 what = "on_policy draws answers to single questions, and this is a dialogue"
                 raise InputError(what, record=sample.key, remedy="read single turns, or train without on_policy")
 
     def collate(self, samples: Sequence[Sample]) -> dict[str, DrawnBatch]:
-        """A micro-batch for `DistilTrainer`. Nothing is answered yet: loaders prepare batches ahead of the weights."""
+        """A micro-batch for `DistilTrainer`, not answered yet: loaders prepare batches ahead, before the weights are
+        final.
+        """
         self.check(samples)
         return {"batch": DrawnBatch(list(samples))}
 
@@ -118,7 +119,7 @@ class OnPolicyObjective:
                 self._lay_out(batch, step, (number * world + rank) * len(batch.samples))
 
     def losses(self, model: nn.Module, batch: DrawnBatch) -> dict[str, Tensor]:
-        """(N,) values of every term, unweighted, by its name; 0 at tokens on which it does not count."""
+        """(N,) unweighted values of every term, by name; 0 at tokens on which the term does not count."""
         if batch.passes is None or batch.drawn is None:
             raise AssertionError("begin comes before losses")
         values = self.objective.losses(model, batch.passes)
@@ -129,7 +130,7 @@ class OnPolicyObjective:
         return values
 
     def drain(self) -> dict[str, tuple[float, float]]:
-        """Sum and count of every number since the last call."""
+        """See `Stepwise.drain`."""
         return self._meter.drain()
 
     def save_aids(self, folder: Path) -> None:
@@ -137,7 +138,7 @@ class OnPolicyObjective:
         self.objective.save_aids(folder)
 
     def _lay_out(self, batch: DrawnBatch, step: int, start: int) -> None:
-        """Passes of a micro-batch whose first sample is the step's `start`-th."""
+        """Make the passes of a micro-batch; its first sample is number `start` of the step."""
         shown, drawn = list(batch.samples), [False] * len(batch.samples)
         for place, completion in self._draw(batch.samples, step, start):
             foreign = max(completion.ids) >= self._known
@@ -152,7 +153,7 @@ class OnPolicyObjective:
         batch.to(self._student.device)
 
     def _draw(self, samples: Sequence[Sample], step: int, start: int) -> list[tuple[int, Completion]]:
-        """The chosen places among `samples`, each with what the student answers there."""
+        """(place, the student's answer) of the chosen samples."""
         chosen = [n for n in range(len(samples)) if chance_of(self._seed, step, start + n) < self.settings.share]
         if not chosen:
             return []
@@ -167,8 +168,8 @@ class OnPolicyObjective:
 
 
 def chance_of(seed: int, step: int, position: int) -> float:
-    """A number in [0, 1) for the sample at `position` of the global batch of optimiser step `step`: below the share, it
-    is answered by the student. Independent of the seed of the draw itself.
+    """A number in [0, 1) for the sample at `position` of a step's global batch: the student answers it if this is below
+    the share. Independent of the seed of the sampling.
     """
     digest = hashlib.sha256(f"on_policy/{seed}/{step}/{position}".encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48

@@ -1,8 +1,8 @@
-"""A training of several parts: items of several kinds in one batch, each kind under its own view and its own terms.
+"""A training run with several parts: each batch mixes kinds of items, and each kind has its own view and terms.
 
-A loss is the sum over parts of what each part's objective gives for its own samples, divided once by the response
-tokens of the whole optimiser step, as ever: what a part weighs follows from its share of the items and the length of
-their answers, and from the weights of its terms. A gradient is the sum of the parts' gradients.
+The loss is the sum over parts of what each part's objective gives for its own samples, divided once by the response
+tokens of the whole optimiser step. So a part's influence follows from its share of the items, the length of their
+answers and the weights of its terms.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from earwise.models.sample import Sample
 
 @dataclass
 class PartsBatch:
-    """One micro-batch: the passes of each part that has samples in it."""
+    """One micro-batch: passes by part, without parts that have no samples in it."""
 
     parts: dict[str, TrainBatch]
 
@@ -33,27 +33,27 @@ class PartsBatch:
         return sum(part.num_responses for part in self.parts.values())
 
     def responses_of(self, term: str) -> int:
-        """Response tokens of the part that `term` belongs to, so that its logged mean is over these."""
+        """Response tokens of the part that `term` belongs to."""
         part = self.parts.get(term.partition("/")[0])
         return part.num_responses if part is not None else 0
 
     def heard(self, term: str) -> Heard:
-        """What is heard of the part that `term` belongs to."""
+        """See `Hearing`: of the part that `term` belongs to."""
         part = self.parts.get(term.partition("/")[0])
         return part.heard(term) if part is not None else Heard(0, 0)
 
     def to(self, device: torch.device | str) -> Self:
-        """Move everything to `device`; lets `Trainer` place a batch."""
+        """Move the tensors to `device`."""
         for part in self.parts.values():
             part.to(device)
         return self
 
 
 class PartsObjective:
-    """Objectives of one student side by side, by the name of the part; each has its own view, terms and teachers.
+    """The objectives of one student by part; each has its own view, terms and teachers.
 
     Args:
-        parts: their terms are named `PART/TERM`. Samples say by `Sample.part` which one they belong to.
+        parts: objectives whose terms are named `PART/TERM`. `Sample.part` names the part of a sample.
     """
 
     def __init__(self, parts: Mapping[str, Objective]) -> None:
@@ -64,22 +64,22 @@ class PartsObjective:
 
     @property
     def terms(self) -> list[Term]:
-        """What is summed: the terms of all parts."""
+        """The terms of all parts."""
         return [term for objective in self.objectives.values() for term in objective.terms]
 
     def collate(self, samples: Sequence[Sample]) -> dict[str, PartsBatch]:
-        """A micro-batch for `DistilTrainer`; a part without samples in it has no passes."""
+        """A micro-batch for `DistilTrainer`."""
         mine = {name: [sample for sample in samples if sample.part == name] for name in self.objectives}
         assert sum(map(len, mine.values())) == len(samples), "a sample belongs to no part"
         return {"batch": PartsBatch({n: self.objectives[n].collate(some)["batch"] for n, some in mine.items() if some})}
 
     def losses(self, model: nn.Module, batch: PartsBatch) -> dict[str, Tensor]:
-        """Values of every term, unweighted, by its name: one per response token of its part."""
+        """Unweighted values of every term, by name, one per response token of its part."""
         values = {term.name: torch.zeros(0) for term in self.terms}
         for name, part in batch.parts.items():
             values |= self.objectives[name].losses(model, part)
         return values
 
     def save_aids(self, folder: Path) -> None:
-        """See `Objective.save_aids`: the student has those of all parts."""
+        """See `Objective.save_aids`: any part saves those of all parts, because the student holds them."""
         next(iter(self.objectives.values())).save_aids(folder)

@@ -1,10 +1,10 @@
-"""The objective of learning from reward: prompts are answered by the policy itself, and better answers become likelier.
+"""The objective of learning from reward: the policy answers prompts, and better answers become more likely.
 
-An optimiser step begins with `begin`: the prompts of all its micro-batches are answered by the weights as they are
-then. (`collate` is too early: a loader prepares batches ahead.) So the number of completions and of their tokens is
-known before the first loss, and the trainer can divide once by that of the whole step, as for every other objective.
+At the beginning of an optimiser step (`begin`), the current weights answer the prompts of all its micro-batches.
+(`collate` is too early: a loader prepares batches ahead.) So the number of completions and of their tokens is known
+before the first loss, and the trainer divides once by that of the whole step, as for every other objective.
 
-In training, too, a prompt is computed once for all its completions: they are independent turns behind it.
+All completions of a prompt share its computation in training, too: they are independent turns after it.
 
 Shapes: G completions of each prompt, R completions of a micro-batch, N their tokens.
 """
@@ -45,24 +45,24 @@ _ANSWERS_LOGGED: Final = 5
 
 
 class PolicyObjective:
-    """GRPO on prompts, and beside it optionally SFT on replayed samples.
+    """GRPO on prompts, and optionally SFT on replayed samples.
 
-    With the normaliser `completion`, a completion counts the mean of its tokens' losses, and a replayed sample the mean
-    of its tokens' losses times G, so that a prompt and a replayed sample weigh alike; the trainer divides by their
-    number times G. With `token`, every token counts alike and the trainer divides by the number of tokens.
+    With the normaliser `completion`, the loss of a completion is the mean over its tokens. That of a replayed sample is
+    the mean over its tokens times G, so that a prompt and a replayed sample weigh the same; the trainer divides by
+    their number times G. With `token`, every token counts the same and the trainer divides by the number of tokens.
 
-    Dropout is off, as it is when completions are drawn: otherwise the ratio would differ from 1 before any update.
+    Dropout is off, as it is during sampling: otherwise the ratio would differ from 1 before any update.
 
     Args:
         settings: of the term `grpo`.
-        student: the model that learns; what of it is trained must be settled (`Reference`).
+        student: the model that learns; `requires_grad` must be final (`Reference`).
         view: what it sees.
-        rewards: what completions are worth.
-        source: draws them.
-        seed: of the draws.
-        sft: the term of the replayed samples, and
-        replay: the parts that they belong to (`Sample.part`), each with its view; both or none.
-        answers: where some answers are logged in full.
+        rewards: of a completion.
+        source: draws the completions.
+        seed: of the sampling.
+        sft: the term of the replayed samples.
+        replay: the parts of the replayed samples (`Sample.part`), each with its view; both `sft` and `replay` or none.
+        answers: file in which some answers are logged in full.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class PolicyObjective:
         self._main = True
 
     def check(self, samples: Sequence[Sample]) -> None:
-        """Raise `InputError` for the first sample that cannot be answered or rewarded: before training, not within."""
+        """Raise `InputError` for the first sample that cannot be answered or rewarded."""
         for sample in samples:
             if len(sample.turns) != 1:
                 raise InputError("grpo learns from single questions, and this is a dialogue", record=sample.key)
@@ -108,15 +108,17 @@ class PolicyObjective:
                     reward.check(sample.turns[0].item)
 
     def _check_shards(self) -> None:
-        """Raise `InputError` for a student in shards beside replayed samples: FSDP2 gathers the shards of all processes
-        at every pass, and a process whose micro-batch has no replayed sample, or nothing else, makes one pass fewer.
+        """Raise `InputError` for a sharded student with replayed samples.
+
+        FSDP2 gathers the shards of all processes at every pass. A process whose micro-batch has no replayed sample, or
+        nothing else, makes one pass fewer.
         """
         if self._replay and any(isinstance(parameter, DTensor) for parameter in self._student.parameters()):
             what = "with replayed samples, processes make different numbers of passes, and FSDP2 needs the same"
             raise InputError(what, remedy="train with DDP, or without replayed parts")
 
     def collate(self, samples: Sequence[Sample]) -> dict[str, PolicyBatch]:
-        """A micro-batch for `DistilTrainer`: prompts laid out, nothing answered yet."""
+        """A micro-batch for `DistilTrainer`, not answered yet."""
         self.check(samples)
         asked = [place for place, sample in enumerate(samples) if sample.part not in self._replay]
         build = self._student.layouts.build
@@ -155,9 +157,9 @@ class PolicyObjective:
             batch.rollouts, batch.num_responses = rollouts, self._count(batch, rollouts)
 
     def losses(self, model: nn.Module, batch: PolicyBatch) -> dict[str, Tensor]:
-        """Unweighted values of every term by its name: `grpo` (R,) or (N,), `sft` one per replayed sample or token.
+        """Unweighted values of every term, by name: `grpo` (R,) or (N,), `sft` one per replayed sample or token.
 
-        `model` is the student, possibly inside a wrapper of its training engine.
+        `model` is the student, possibly wrapped by the training engine.
         """
         rollouts, training = batch.rollouts, model.training
         if rollouts is None:
@@ -181,7 +183,7 @@ class PolicyObjective:
         return losses
 
     def drain(self) -> dict[str, tuple[float, float]]:
-        """Sum and count of every number since the last call; and log some answers of the last step."""
+        """See `Stepwise.drain`; also logs some answers of the last step."""
         if self._answers is not None and self._main and self._step is not None:
             self._answers(self._step + 1, self._some_answers())
         return self._meter.drain()
@@ -197,7 +199,7 @@ class PolicyObjective:
         return replayed + (0 if rollouts.empty else sum(rollouts.lengths))
 
     def _roll(self, batch: PolicyBatch, step: int, start: int) -> Rollouts:
-        """Draw, reward and lay out the completions of a micro-batch whose first sample is the step's `start`-th."""
+        """Draw, reward and lay out the completions of a micro-batch; its first sample is number `start` of the step."""
         seeds = [seed_of(self._seed, step, start + place) for place in batch.places]
         group = self.settings.group
         drawn = self._source.draw(batch.prompts, seeds, group) if batch.prompts else []
@@ -230,7 +232,7 @@ class PolicyObjective:
         return Group(prompt, completions, values, scaled)
 
     def _refer(self, rollouts: Rollouts) -> None:
-        """Note the reference's log-probabilities, once for all updates on the same completions."""
+        """Compute the reference's log-probabilities, once for all updates on the same completions."""
         if self._reference is None or rollouts.reference is not None or POLICY not in rollouts.views.views:
             return
         with self._reference.swapped_in():
@@ -267,7 +269,7 @@ class PolicyObjective:
             self._add("kl", losses.kl.tolist())
 
     def _normalised(self, values: Tensor, lengths: Sequence[int]) -> Tensor:
-        """(R,) means over the tokens of each of R runs, or the (N,) values themselves."""
+        """(R,) means over each completion's tokens, or the (N,) values themselves."""
         if self.settings.normaliser == "token":
             return values
         return torch.stack([run.mean() for run in values.split(list(lengths))])
@@ -277,7 +279,7 @@ class PolicyObjective:
         self._meter.add(name, values)
 
     def _some_answers(self) -> list[dict[str, Any]]:
-        """The first answers to the first prompts of the step, one to each prompt before a second to any."""
+        """The first answers of the step: one to each prompt before a second to any."""
         groups = [group for _, rollouts in self._held for group in rollouts.drawn]
         places = [(n, group) for n in range(self.settings.group) for group in groups if n < len(group.completions)]
         return [
@@ -305,17 +307,17 @@ def policy_objective(
     source: RolloutSource | None = None,
     answers: Path | None = None,
 ) -> PolicyObjective:
-    """The objective of a training with a `grpo` term, for `fit`; all `samples` are checked first.
+    """The objective of a training run with a `grpo` term; all `samples` are checked first.
 
     Args:
-        terms: one `grpo`, and `sft` where samples are replayed.
-        student: the model that learns; call this when it is settled which of its parameters are trained.
+        terms: one `grpo`, and `sft` if samples are replayed.
+        student: the model that learns; its `requires_grad` must be final.
         view: what it sees.
         samples: all that the schedule can draw; the first answer of each item is its label.
-        seed: of the draws.
-        replay: parts whose samples are learned by `sft` instead of being answered, each with its view.
-        known: claims that a checker knows, for the rewards `claims` and `completeness`.
-        source: where completions come from; the student itself when absent.
+        seed: of the sampling.
+        replay: the parts whose samples `sft` learns instead of being answered, each with its view.
+        known: a checker's claims, for the rewards `claims` and `completeness`.
+        source: of completions; by default the student.
         answers: `samples.jsonl` in the stage's folder.
     """
     (grpo,) = (term for term in terms if isinstance(term, GrpoTerm))

@@ -1,4 +1,4 @@
-"""A micro-batch of learning from reward: prompts, what was answered to them, and both as tokens.
+"""A micro-batch of learning from reward: prompts and the completions drawn for them, as tokens.
 
 Shapes: R completions of a micro-batch, N their tokens.
 """
@@ -29,7 +29,7 @@ REPLAY: Final = "replay"
 
 @dataclass(frozen=True)
 class Group:
-    """The completions of one prompt, what each is worth, and its advantage."""
+    """The completions of one prompt, with their rewards and advantages."""
 
     prompt: Prompt
     completions: list[Completion]
@@ -38,22 +38,22 @@ class Group:
 
     @property
     def equal(self) -> bool:
-        """Whether no completion is better than another, so that nothing can be learned from them."""
+        """Whether all rewards are equal, so that nothing can be learned."""
         return not any(self.advantages)
 
 
 @dataclass
 class Rollouts:
-    """What a micro-batch learns from, for one or several updates."""
+    """The completions of a micro-batch, for one or several updates."""
 
     drawn: list[Group]
     learned: list[Group]
-    """Without those that are dropped. If all are, one of them stays, so that there is a graph."""
+    """Groups without the dropped ones. If all were dropped, one stays, so that there is a graph."""
     views: ViewBatch
     empty: bool = False
-    """Whether what is learned only stands there for the graph, with weight 0."""
+    """Whether `learned` has weight 0: it only provides a graph."""
     old: Tensor | None = None
-    """(N,) log-probabilities under the policy that drew the completions."""
+    """(N,) log-probabilities under the policy at the time of sampling."""
     reference: Tensor | None = None
     """(N,) log-probabilities under the reference."""
 
@@ -65,22 +65,22 @@ class Rollouts:
 
 @dataclass
 class PolicyBatch:
-    """One micro-batch: prompts to be answered, samples to be replayed, and from `begin` on the answers."""
+    """One micro-batch: prompts, replayed samples, and after `begin` the completions."""
 
     prompts: list[Prompt]
     replayed: list[Sample]
     replay_layouts: list[Layout]
     places: list[int]
-    """Of each prompt in the micro-batch, replayed samples counted."""
+    """Position of each prompt among all samples of the micro-batch."""
     size: int
     rollouts: Rollouts | None = None
     num_responses: int = field(default=0)
-    """Completions, or tokens, that the losses are divided by; set by `begin`."""
+    """Completions, or tokens, that the trainer divides by; set by `begin`."""
     view: View | None = None
     """What the student sees."""
 
     def heard(self, term: str) -> Heard:
-        """See `Hearing`: of the prompts, or of what is replayed beside them."""
+        """See `Hearing`: the prompts or the replayed samples."""
         name = POLICY if term == Grpo.name else REPLAY
         if self.rollouts is None or self.view is None or name not in self.rollouts.views.views:
             return Heard(0, 0)
@@ -89,16 +89,16 @@ class PolicyBatch:
         return Heard(sum(clips_of(sample, self.view) for sample in samples), positions)
 
     def to(self, device: torch.device | str) -> Self:
-        """Move what is there already; `Trainer` places a batch before and after `begin`."""
+        """Move the tensors, if `begin` has made them: `Trainer` also calls this before `begin`."""
         if self.rollouts is not None:
             self.rollouts.views.to(device)
         return self
 
 
 def completed(prompt: Layout, completions: Sequence[Sequence[int]]) -> Layout:
-    """`prompt` with several completions behind it as independent turns: each sees the prompt and itself.
+    """`prompt`, followed by completions as independent turns: each sees the prompt and itself.
 
-    The prompt's last token, which predicts the first one of every completion, begins each turn.
+    Each turn begins with the prompt's last token, which predicts the first token of the completion.
     """
     *shared, last = prompt.ids
     if prompt.media and prompt.media[-1].stop > len(shared):

@@ -1,8 +1,8 @@
-"""Whether a training reaches what it trains: a sound that is silently ignored is noticed at the first step, not in the
-results.
+"""Checks that gradients reach everything that is trained.
 
-A part of the model is *reached* once its gradient is not zero. It must be so in the first step that has something to
-teach it: of the ears, clips in the student's view and a loss of the terms that read this view.
+A sound that the model silently ignores is then found at the first step. A part of the model must have a non-zero
+gradient in the first step that can teach it. For the ears, this is a step with clips in the student's view and a loss
+of a term that reads this view.
 """
 
 from __future__ import annotations
@@ -21,40 +21,41 @@ from earwise.models.omni import OmniModel
 EARS: Final = "ears"
 DECODER: Final = "decoder"
 LEAST_LOSS: Final = 1e-6
-"""Below this, what a term says may be rounding: a student that equals its teacher has nothing to learn."""
+"""A smaller loss may be rounding: a student that equals its teacher has nothing to learn."""
 
 
 class Heard(NamedTuple):
-    """What of a micro-batch's sounds reaches the pass that a term learns from."""
+    """The clips of a micro-batch, and how much of them the pass of a term contains."""
 
     clips: int
-    """Clips and sounds that the samples have under the student's view."""
+    """Clips and sounds of the samples under the student's view."""
     positions: int
-    """Tokens of that pass that stand for them."""
+    """Tokens of the pass that represent clips."""
 
 
 @runtime_checkable
 class Hearing(Protocol):
-    """What a batch tells whose samples may be heard."""
+    """A batch whose samples may contain clips."""
 
     def heard(self, term: str) -> Heard:
-        """Of the samples that `term` counts on."""
+        """Of the samples that `term` learns from."""
 
 
 class Part(NamedTuple):
-    """Something that is trained."""
+    """A trained part of the model."""
 
     name: str
     parameters: list[nn.Parameter]
     reads: str
-    """What can teach it: `ears` clips, `decoder` any term that reads the decoder's states; else the term so named."""
+    """What can teach it: `ears` clips, `decoder` any term that reads the decoder's states, else the term of this name.
+    """
 
 
 def trained_parts(model: nn.Module) -> list[Part]:
-    """What of `model` is trained, each parameter in one part at most."""
+    """The trained parts of `model`, without overlap."""
     if not isinstance(model, OmniModel):
         return _trained((name, [*child.parameters()], DECODER) for name, child in model.named_children())
-    # The learned marks around a clip are no module, and not every term reads them.
+    # The learned marks around a clip are left out: not every term reads them.
     ears = [*model.ears.named_children()] if model.ears is not None else []
     parts = [(f"{EARS}.{name}", [*child.parameters()], EARS) for name, child in ears]
     parts += [(f"the module of {name}", [*aid.parameters()], name) for name, aid in model.aids.items()]
@@ -66,35 +67,36 @@ def trained_parts(model: nn.Module) -> list[Part]:
 
 
 class ReachCheck(TrainerCallback):
-    """Raises `EarwiseError` before the first update that would leave out something that is trained.
+    """Raises `EarwiseError` before the first update that leaves out something that is trained.
 
     Args:
-        model: what is trained.
+        model: the model that is trained.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._pending: list[Part] | None = None
-        """Parts that were not reached yet; found at the first step, as engines of several processes replace parameters
-        before it."""
+        """Parts without a gradient so far. Listed at the first step, because engines of several processes replace
+        parameters before it.
+        """
         self._taught: set[str] = set()
 
     @property
     def settled(self) -> bool:
-        """Whether everything was reached."""
+        """Whether every part has had a gradient."""
         return self._pending == []
 
     def see(self, batch: Any, terms: Sequence[Any], values: Mapping[str, Tensor]) -> None:
-        """Take note of what a micro-batch can teach.
+        """Note what a micro-batch can teach.
 
-        Raises `EarwiseError` where its samples have clips, and none of them has a place in what the model reads.
+        Raises `EarwiseError` if its samples have clips, but no token of the pass represents a clip.
         """
         for term in terms:
             heard = batch.heard(term.name) if isinstance(batch, Hearing) else Heard(0, 0)
             if heard.clips and not heard.positions:
                 raise EarwiseError(
-                    f"the samples of {term.name} have {heard.clips} clips, and no token of the model's input stands "
-                    "for any of them: what is heard would be ignored"
+                    f"the samples of {term.name} have {heard.clips} clips, but no token of the model's input stands "
+                    "for any of them: the sound would be ignored"
                 )
             if term.weight and float(values[term.name].detach().abs().sum()) > LEAST_LOSS:
                 self._taught.add(term.name)
@@ -107,7 +109,7 @@ class ReachCheck(TrainerCallback):
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> TrainerControl:
-        """Look at the gradients, until all parts were reached."""
+        """Check the gradients until every part has had one."""
         pending = trained_parts(self._model) if self._pending is None else self._pending
         if pending:
             taught, reached = self._of_all_processes(pending, args.device)
@@ -122,7 +124,7 @@ class ReachCheck(TrainerCallback):
         return control
 
     def _of_all_processes(self, pending: Sequence[Part], device: torch.device) -> tuple[list[bool], list[bool]]:
-        """Of each part whether the step can teach it, and whether it has a gradient, on any process."""
+        """For each part: whether the step can teach it, and whether it has a gradient, on any process."""
         taught = [part.reads in self._taught for part in pending]
         reached = [any(map(_has_gradient, part.parameters)) for part in pending]
         if torch.distributed.is_available() and torch.distributed.is_initialized():

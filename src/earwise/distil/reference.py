@@ -1,4 +1,4 @@
-"""The weights at the start of a training, swapped in for a moment: only what is trained is kept twice."""
+"""The weights at the start of a training run, swapped in for a moment. Only the trained weights are copied."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from earwise.errors import EarwiseError
 
 
 class Reference:
-    """A copy of the trained parameters of `model`, taken now.
+    """A copy of the trained parameters of `model`, taken now; the rest of the reference is the model itself.
 
-    Whatever is trained (ears, LoRA, a whole decoder), the rest of the reference is the model itself. Make it when
-    `requires_grad` is set as it will be trained. A training that resumes makes it before its checkpoint is read, so
-    that the reference stays the first one.
+    Create it when `requires_grad` is final. A resumed training run creates it before it reads its checkpoint, so that
+    the reference stays the original one.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -28,14 +27,14 @@ class Reference:
             raise EarwiseError("nothing is trained, so there is no reference: set requires_grad first")
 
     def check(self) -> None:
-        """Raise `EarwiseError` where other parameters are trained than those that were copied."""
+        """Raise `EarwiseError` if other parameters are trained than those that were copied."""
         trained = {name for name, p in self._model.named_parameters() if p.requires_grad}
         if other := sorted(trained ^ {*self._kept}):
             raise EarwiseError(f"{other[0]} was switched between trained and frozen after the reference was made")
 
     @contextmanager
     def swapped_in(self) -> Iterator[None]:
-        """Inside, the model is the reference and nothing has a gradient; the student's weights come back after it."""
+        """A context in which the model has the reference's weights and no gradients."""
         reshard(self._model)
         parameters = dict(self._model.named_parameters())
         own = {name: _kept_apart(parameters[name]) for name in self._kept}
@@ -54,14 +53,12 @@ class Reference:
 
 
 def _kept_apart(parameter: nn.Parameter) -> Tensor:
-    """The parameter's weights where swapping does not reach them: FSDP2 knows its shards by their memory, so they are
-    written over.
-    """
+    """The parameter's weights, safe from swapping: the shards of FSDP2 are overwritten in place, so they are copied."""
     return parameter.detach().clone() if isinstance(parameter, DTensor) else parameter.data
 
 
 def _placed_as(value: Tensor, parameter: nn.Parameter) -> Tensor:
-    """`value` on the parameter's device, and in shards where the parameter lies in some."""
+    """`value` on the parameter's device, sharded like the parameter."""
     if isinstance(parameter, DTensor) and not isinstance(value, DTensor):
         return laid_out_as(value, parameter)
     return value.to(parameter.device)

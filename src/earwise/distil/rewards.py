@@ -1,6 +1,6 @@
-"""Rewards of a completion: small functions of its text and its item, summed with their weights.
+"""Rewards: functions of a completion's text and its item, summed with weights.
 
-A reward that cannot apply to an item (no readable label, no known claims) is an error before it is ever a 0.
+A reward that cannot apply to an item (no readable label, no known claims) is an error, never a silent 0.
 """
 
 from __future__ import annotations
@@ -33,48 +33,48 @@ _CLOSE: Final = "</think>"
 
 @dataclass(frozen=True)
 class Known:
-    """What a checker knows of the sounds: by item id the claims that it confirms, and how chains become claims."""
+    """What a checker knows about the sounds: confirmed claims by item id, and how a chain is split into claims."""
 
     claims: Mapping[str, frozenset[str]]
     split: Splitter = sentences
 
     def of(self, item: Item) -> frozenset[str]:
-        """The claims about the item's sound, in the form of `describe.plain`. Raises `InputError` for one unknown."""
+        """The claims about the item's sound, as `describe.plain` writes them. Raises `InputError` for an unknown item."""
         if item.id not in self.claims:
             what = "the checker knows no claims about the sound of this item, so claims cannot be rewarded"
             raise InputError(what, record=item.id, remedy="leave the item out, or describe its sound first")
         return frozenset(map(plain, self.claims[item.id]))
 
     def stated(self, text: str) -> frozenset[str]:
-        """The claims that the reasoning of `text` states, in the form of `describe.plain`."""
+        """The claims in the reasoning of `text`, as `describe.plain` writes them."""
         return frozenset(map(plain, self.split(reasoning_of(text) or "")))
 
 
 def reasoning_of(text: str) -> str | None:
-    """What stands between the first `<think>` and the `</think>` after it, whatever follows; None if it is empty."""
+    """The text between the first `<think>` and the next `</think>`; None if it is empty."""
     _, opened, rest = text.partition(_OPEN)
     inside, closed, _ = rest.partition(_CLOSE)
     return (inside.strip() or None) if opened and closed else None
 
 
 class Reward(ABC):
-    """One reward. `name` is in metrics and samples."""
+    """One reward; `name` appears in metrics and logged samples."""
 
     name: str
     weight: float
 
     @abstractmethod
     def __call__(self, text: str, item: Item) -> float:
-        """The value of a completion `text` for `item`, usually in [0, 1]."""
+        """The reward of completion `text` for `item`, usually in [0, 1]."""
 
     def check(self, item: Item) -> None:  # noqa: B027 - most rewards apply to every item
         """Raise `InputError` if this reward cannot apply to `item`."""
 
 
 class Accuracy(Reward):
-    """1 where the answer of the text is the item's first answer, both in canonical form; else 0.
+    """1 if the text's answer is the item's first answer, both in canonical form; else 0.
 
-    The item's answer may itself stand in the think/answer format, as that of a taught chain does.
+    The item's answer may be in the think/answer format, like the answer of a taught chain.
     """
 
     name = "accuracy"
@@ -88,7 +88,7 @@ class Accuracy(Reward):
         return float(answer is not None and canonical(answer, item.choices) == self._label(item))
 
     def check(self, item: Item) -> None:
-        """The item's first answer must be readable."""
+        """Raise `InputError` unless the item's first answer is readable."""
         self._label(item)
 
     def _label(self, item: Item) -> str:
@@ -101,7 +101,7 @@ class Accuracy(Reward):
 
 
 class Format(Reward):
-    """1 where the text parses as one reasoning and one answer, without text outside where that is not allowed."""
+    """1 if the text parses as one reasoning and one answer, without text outside unless `stray` allows it; else 0."""
 
     name = "format"
 
@@ -116,7 +116,7 @@ class Format(Reward):
 
 
 class Reasoning(Reward):
-    """1 where there is a reasoning of enough words; Step-Audio-R1 found that thoughts shrink without such a reward."""
+    """1 if the reasoning has enough words, else 0. Step-Audio-R1 found that thoughts shrink without such a reward."""
 
     name = "reasoning"
 
@@ -130,7 +130,7 @@ class Reasoning(Reward):
 
 
 class Length(Reward):
-    """exp(-(w - mean)^2 / (2 std^2)) of the w words of the reasoning (AVRT, arXiv 2604.16617)."""
+    """exp(-(w - mean)^2 / (2 std^2)) for a reasoning of w words (AVRT, arXiv 2604.16617)."""
 
     name = "length"
 
@@ -144,10 +144,10 @@ class Length(Reward):
 
 
 class Claims(Reward):
-    """Of the claims that the reasoning states, each counted once, the share that the checker knows. Ours.
+    """Precision: the share of the distinct claims in the reasoning that the checker confirms. Ours.
 
-    A text without claims gets 0: saying nothing is not faithful. Precision alone rewards saying little; `Completeness`
-    is its counterpart.
+    A text without claims gets 0: saying nothing is not faithful. Precision alone rewards short texts; `Completeness` is
+    its counterpart.
     """
 
     name = "claims"
@@ -162,12 +162,12 @@ class Claims(Reward):
         return len(stated & known) / len(stated) if stated else 0.0
 
     def check(self, item: Item) -> None:
-        """The checker must have been asked about the item's sound."""
+        """Raise `InputError` unless the checker knows the item's sound."""
         self._known.of(item)
 
 
 class Completeness(Reward):
-    """Of the claims that the checker knows of the item's sound, the share that the reasoning states. Ours."""
+    """Recall: the share of the claims confirmed for the item's sound that the reasoning states. Ours."""
 
     name = "completeness"
 
@@ -181,7 +181,7 @@ class Completeness(Reward):
         return len(self._known.stated(text) & known) / len(known)
 
     def check(self, item: Item) -> None:
-        """There must be a claim that can be left out."""
+        """Raise `InputError` unless the checker confirms at least one claim."""
         self._of(item)
 
     def _of(self, item: Item) -> frozenset[str]:
@@ -192,7 +192,7 @@ class Completeness(Reward):
 
 
 def make_rewards(settings: Iterable[RewardSettings], known: Known | None = None) -> list[Reward]:
-    """The rewards that `settings` describe, in order. Raises `InputError` for those of claims where none are known."""
+    """The rewards that `settings` describe, in order. Raises `InputError` for rewards of claims without `known`."""
     return [_make(one, known) for one in settings]
 
 
@@ -214,7 +214,7 @@ def _make(settings: RewardSettings, known: Known | None) -> Reward:
 
 @dataclass(frozen=True)
 class Valued:
-    """What a completion is worth: the weighted sum, each reward by name, and whether an answer can be read at all."""
+    """The weighted sum of a completion's rewards, each reward by name, and whether its answer is valid."""
 
     total: float
     parts: dict[str, float]
@@ -224,8 +224,8 @@ class Valued:
 def value(text: str, item: Item, rewards: Sequence[Reward]) -> Valued:
     """Apply all `rewards` to one completion.
 
-    Where a format is rewarded, a text is valid if it parses; elsewhere if an answer can be read, which of an item with
-    choices must name one.
+    If a format is rewarded, a text is valid if it parses. Otherwise it is valid if its answer can be read and, for an
+    item with choices, names a choice.
     """
     parts = {reward.name: reward(text, item) for reward in rewards}
     if any(isinstance(reward, Format) for reward in rewards):

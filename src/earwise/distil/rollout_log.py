@@ -1,4 +1,4 @@
-"""What a training by reward tells: sums of numbers until they are logged, and some answers in full."""
+"""Logs of learning from reward: metrics summed between logs, and some answers in full."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from earwise.work.store import write_atomic
 
 
 class Meter:
-    """Sums and counts of named numbers. All names are there from the start, so that processes can add up theirs."""
+    """Sums and counts of named numbers. All names exist from the start, so that processes can add up theirs."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = list(names)
@@ -26,11 +26,11 @@ class Meter:
         self._held[name] = total, count
 
     def means(self) -> dict[str, float]:
-        """Of every number that was counted."""
+        """The mean of every number that was counted."""
         return {name: total / count for name, (total, count) in self._held.items() if count}
 
     def drain(self) -> dict[str, tuple[float, float]]:
-        """Sum and count of every number, counted or not; and begin anew."""
+        """Sum and count of every number, counted or not; then clear."""
         held = dict(self._held)
         self.clear()
         return held
@@ -53,9 +53,7 @@ class AnswerLog:
             file.write("".join(json.dumps({"step": step, **one}, ensure_ascii=False) + "\n" for one in answers))
 
     def rewind(self, step: int) -> None:
-        """Drop what lies beyond `step`, and a line that a killed process left unfinished: a resumed training writes it
-        anew.
-        """
+        """Drop the lines after `step`, and an incomplete last line: a resumed training run writes them again."""
         if self.path.exists():
             lines = self.path.read_text(encoding="utf-8").split("\n")[:-1]
             write_atomic(self.path, "".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= step))

@@ -1,4 +1,4 @@
-"""Where completions come from: the weights as they are now, or a server.
+"""Sources of completions: the student with its current weights, or a server.
 
 Shapes: B prompts, G completions of each.
 """
@@ -21,12 +21,12 @@ from earwise.traces.requests import Message, Request, Response, Sampling
 
 _PROMPT: Final = "prompt"
 _SEEDS: Final = 2**31
-"""Seeds stay below this: every server takes so many."""
+"""Every server accepts seeds below this."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A sample as the student sees it, up to where it begins to answer."""
+    """A sample as the student sees it, up to the beginning of its answer."""
 
     sample: Sample
     layout: Layout
@@ -42,33 +42,33 @@ class Completion:
     """One drawn answer."""
 
     ids: tuple[int, ...]
-    """Its tokens, never none; the one that ends the turn included where the policy chose to end it."""
+    """Its tokens, at least one, with the end-of-turn token if the policy ended the answer."""
     text: str
-    """What the ids say, without that token."""
+    """Its text, without the end-of-turn token."""
     ended: bool
-    """Whether the policy ended it; otherwise the token limit did."""
+    """Whether the policy ended it, not the token limit."""
 
 
 class RolloutSource(Protocol):
-    """Draws completions. The same prompts and seeds under the same weights bring the same completions."""
+    """Draws completions; the same for the same prompts, seeds and weights."""
 
     def draw(self, prompts: Sequence[Prompt], seeds: Sequence[int], group: int) -> list[list[Completion]]:
-        """`group` completions of each prompt, the i-th with seed `seeds[b] + i`; fewer where some could not be had."""
+        """`group` completions of each prompt, the i-th with seed `seeds[b] + i`; fewer if some requests failed."""
 
 
 def seed_of(seed: int, step: int, position: int) -> int:
-    """The first seed of the prompt at `position` of the global batch of optimiser step `step`.
+    """The first seed of the prompt at `position` of a step's global batch.
 
-    The position counts over accumulation and processes, so completions do not depend on how the batch is cut up.
+    The position counts over accumulation and processes, so completions do not depend on how the batch is divided.
     """
     digest = hashlib.sha256(f"{seed}/{step}/{position}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % _SEEDS
 
 
 class LocalRollouts:
-    """Completions by the student itself. Each prompt goes through it once, whatever `group` is.
+    """Completions by the student itself. Each prompt is computed once for all its completions.
 
-    Placeholders of media and padding are never drawn (`traces.local_sampling`), and nothing drops out.
+    Media placeholders and padding are never drawn (`traces.local_sampling`); dropout is off.
     """
 
     def __init__(self, model: OmniModel, *, max_tokens: int, temperature: float) -> None:
@@ -96,16 +96,16 @@ class LocalRollouts:
 class ServerRollouts:
     """Completions by a server, through `earwise.traces.client`.
 
-    The server's weights are those that it was started with, unless somebody puts the student's into it. So completions
-    are off-policy from the first update on, and nothing corrects for that: the ratio of the loss is taken to the
-    student's own log-probabilities before the update, as servers' are rounded, cut and of another tokenisation. Keep
-    trainings from a server short, and watch the KL.
+    The server keeps the weights that it was started with, unless somebody loads the student's. So completions are
+    off-policy from the first update on, and nothing corrects for that. The ratio of the loss uses the student's own
+    log-probabilities before the update, because a server's are rounded, truncated and use another tokenisation. Keep
+    such training runs short, and watch the KL.
 
-    Token ids are those of the text as the student's tokenizer splits it, special tokens as plain characters; they can
-    differ from those that the server drew.
+    Token ids are those of the text in the student's tokenizer, special tokens as plain characters. They can differ from
+    those that the server drew.
 
     Args:
-        client: what asks the server; its store makes a resumed training find the same completions.
+        client: asks the server; a resumed training run finds the same completions in its store.
         model: the student.
         prompt: how an item is shown to the server.
     """
@@ -123,7 +123,7 @@ class ServerRollouts:
         self._max_tokens, self._temperature = max_tokens, temperature
 
     def draw(self, prompts: Sequence[Prompt], seeds: Sequence[int], group: int) -> list[list[Completion]]:
-        """See `RolloutSource.draw`. What the server did not answer is left out; the objective counts it."""
+        """See `RolloutSource.draw`. Unanswered requests are left out; the objective counts them."""
         requests = [
             Request(prompt.item.id, self._prompt(prompt.item), Sampling(self._max_tokens, self._temperature, seed=seed),
                     group)

@@ -1,7 +1,7 @@
-"""Which samples a training sees, in which order: decided once, before it starts, from the seed alone.
+"""Which samples a training run sees in which order: decided by the seed, before it starts.
 
-Because the order does not depend on how the work is cut up, accumulation, several processes and a resumed run see the
-same global batches as one uninterrupted process.
+The order does not depend on how the work is divided. So accumulation, several processes and a resumed run see the same
+global batches as one uninterrupted process.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from torch.utils.data import Dataset
 from earwise.models.sample import Sample
 
 _MEGABATCH = 32
-"""Global batches that are sorted by length together: long enough to group well, short enough to stay random."""
+"""Global batches that are sorted by length together: enough to group well, few enough to stay random."""
 
 
 class Schedule(Dataset[Sample]):
-    """The samples of a whole training in the order in which they are drawn; iterate it sequentially."""
+    """The samples of a whole training run in drawing order; iterate it sequentially."""
 
     def __init__(self, samples: Sequence[Sample], order: Sequence[int]) -> None:
         self._samples = samples
@@ -32,16 +32,16 @@ class Schedule(Dataset[Sample]):
 
 
 def draw(num_samples: int, num_draws: int, seed: int) -> np.ndarray:
-    """(num_draws,) indices: permutation after permutation, so that each sample is drawn equally often up to one."""
+    """(num_draws,) indices: one permutation after another, so that counts per sample differ by at most one."""
     rng = np.random.default_rng(seed)
     rounds = -(-num_draws // num_samples)
     return np.concatenate([rng.permutation(num_samples) for _ in range(rounds)])[:num_draws]
 
 
 def draw_evenly(labels: Sequence[str], num_draws: int, seed: int) -> np.ndarray:
-    """(num_draws,) indices: each label is drawn equally often up to one, and so is each sample of a label.
+    """(num_draws,) indices: counts per label differ by at most one, and so do counts per sample of a label.
 
-    What a filter left few of is repeated in place of being rare.
+    A label with few samples is repeated instead of being rare.
     """
     names, label_of = np.unique(np.array(labels), return_inverse=True)
     drawn = draw(len(names), num_draws, seed)
@@ -53,7 +53,7 @@ def draw_evenly(labels: Sequence[str], num_draws: int, seed: int) -> np.ndarray:
 
 
 def mix(first: np.ndarray, second: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """`first` with a `share` of its entries, at seeded places, replaced by the entries of `second` in order."""
+    """`first` with a `share` of its entries replaced, at seeded places, by the entries of `second` in order."""
     count = min(round(share * len(first)), len(second))
     mixed = first.copy()
     places = np.sort(np.random.default_rng(seed).choice(len(first), count, replace=False))
@@ -62,11 +62,9 @@ def mix(first: np.ndarray, second: np.ndarray, share: float, seed: int) -> np.nd
 
 
 def braid(orders: Sequence[np.ndarray], counts: Sequence[int]) -> np.ndarray:
-    """Draws of several parts as one order in which every optimiser step has `counts[p]` draws of `orders[p]`, in their
-    order.
+    """Draws of several parts as one order: every optimiser step has the next `counts[p]` draws of each `orders[p]`.
 
-    Within a step the parts are spread evenly, so that a micro-batch of a step, or what one process gets of it, has
-    nearly its share of each.
+    Within a step the parts are spread evenly, so that each micro-batch and each process gets about its share of each.
     """
     places = np.concatenate([(np.arange(count) + 0.5) / count for count in counts])
     steps = np.concatenate([order.reshape(-1, count) for order, count in zip(orders, counts, strict=True)], axis=1)
@@ -74,9 +72,9 @@ def braid(orders: Sequence[np.ndarray], counts: Sequence[int]) -> np.ndarray:
 
 
 def repeat_batches(order: np.ndarray, batch: int, times: int) -> np.ndarray:
-    """`order` with each global batch of `batch` draws `times` times in a row: several steps on the same samples.
+    """`order` with each global batch of `batch` draws repeated `times` times in a row, cut to the length of `order`.
 
-    As long as `order`: what no longer fits is left out. Draws that fill no batch are an error.
+    Raises `ValueError` if the draws are no whole number of batches.
     """
     if len(order) % batch:
         raise ValueError(f"{len(order)} draws are no whole number of batches of {batch}")
@@ -84,8 +82,8 @@ def repeat_batches(order: np.ndarray, batch: int, times: int) -> np.ndarray:
 
 
 def group_by_length(order: np.ndarray, lengths: np.ndarray, batch: int, seed: int) -> np.ndarray:
-    """`order` rearranged so that each global batch of `batch` draws has samples of similar length; batches stay
-    shuffled.
+    """`order`, rearranged so that each global batch of `batch` draws has samples of similar length, in shuffled
+    batches.
 
     Only full batches are rearranged; `lengths` has one entry per sample.
     """
@@ -100,5 +98,5 @@ def group_by_length(order: np.ndarray, lengths: np.ndarray, batch: int, seed: in
 
 
 def shortest_first(order: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """`order` from short to long; draws of one length stay as they were."""
+    """`order` from short to long; draws of the same length keep their order."""
     return order[np.argsort(lengths[order], kind="stable")]

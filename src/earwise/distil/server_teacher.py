@@ -1,7 +1,7 @@
-"""A text teacher behind a server: of its distributions only the likeliest words are known (`distil.listed_divergence`).
+"""A text teacher behind a server, which gives only the most likely words of its distributions (`listed_divergence`).
 
-Every sample is laid out with the teacher's own tokenizer, and the server is given these token ids, so that nothing is
-cut anew: what it scores is, token by token, what the student answered, also where the student drew it.
+Every sample is laid out with the teacher's own tokenizer, and the server gets these token ids. So it scores exactly the
+response tokens of the student, including those that the student drew.
 
 Shapes: N response tokens, K listed words.
 """
@@ -45,13 +45,13 @@ class ListedBatch:
     """(N,) the response tokens."""
 
     def to(self, device: torch.device | str) -> Self:
-        """Move everything to `device`."""
+        """Move the tensors to `device`."""
         self.listed, self.targets = Listed(*(part.to(device) for part in self.listed)), self.targets.to(device)
         return self
 
 
 class ServerTeacher:
-    """A teacher that only `logits` can learn from. What the server scored once is in the scorer's store.
+    """A teacher for the term `logits` only. The scorer's store keeps every score, so nothing is scored twice.
 
     Args:
         scorer: asks the server.
@@ -66,12 +66,12 @@ class ServerTeacher:
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The teacher's words."""
+        """The teacher's tokenizer."""
         return self._family.tokenizer
 
     @property
     def shape(self) -> Shape:
-        """The teacher's decoder, of which no state is ever seen."""
+        """The teacher's decoder."""
         return shape_of(self._family)
 
     @property
@@ -81,19 +81,18 @@ class ServerTeacher:
 
     @property
     def vocabulary(self) -> int:
-        """Rows of the server's softmax that are words."""
+        """Rows of the server's softmax that belong to tokens."""
         return self._family.vocabulary
 
     @property
     def norm(self) -> nn.Module:
-        """Nothing: a server gives no states."""
+        """The identity: a server gives no states."""
         return nn.Identity()
 
     def prepare(self, samples: Sequence[Sample], view: View, say: Callable[[str], None]) -> None:
-        """Have all `samples` scored before the training, each once. Of several processes, all call this, and each asks
-        for its share.
+        """Have all `samples` scored before training. With several processes, each calls this and scores its share.
 
-        `say` is told how much of the probability the listed words have. Raises `InputError` as `Scorer.score`.
+        `say` receives how much probability the listed words cover. Raises `InputError` as `Scorer.score`.
         """
         share = samples[process_rank() :: process_count()]
         pieces = [piece for sample in share for piece in self._pieces(sample, self._layout(sample, view))]
@@ -108,7 +107,7 @@ class ServerTeacher:
             )
 
     def collate(self, samples: Sequence[Sample], view: View) -> ListedBatch:
-        """Scores of `samples`; those that are not in the store are asked for. Raises `InputError` as `Scorer.score`."""
+        """Scores of `samples`; asks for those that are not stored yet. Raises `InputError` as `Scorer.score`."""
         layouts = [self._layout(sample, view) for sample in samples]
         pieces = [piece for pair in zip(samples, layouts, strict=True) for piece in self._pieces(*pair)]
         rows = [self._row(words) for one in self._scorer.score(pieces) for words in one.listed]
@@ -116,7 +115,7 @@ class ServerTeacher:
         return ListedBatch(_padded(rows), torch.tensor(targets, dtype=torch.long))
 
     def lacks(self, wants: Wants) -> Lack | None:
-        """Everything but listed words."""
+        """Everything except listed words."""
         if wants == _LISTED:
             return None
         what = "reads hidden states, and a server gives log-probabilities only"
@@ -135,7 +134,7 @@ class ServerTeacher:
         return layout
 
     def _pieces(self, sample: Sample, layout: Layout) -> Iterator[Scoring]:
-        """What is sent of a layout: all of it, or each independent turn after what all turns see."""
+        """Requests for a layout: all of it, or each independent turn after the shared tokens."""
         starts = layout.starts or (0,)
         shown = layout.ids[: starts[0]]
         for start, stop in zip(starts, (*starts[1:], len(layout)), strict=True):
@@ -146,7 +145,7 @@ class ServerTeacher:
             yield Scoring(sample.key, ids, places, texts, self._settings.top_k, self._settings.reply)
 
     def _row(self, words: Sequence[tuple[Word, float]]) -> dict[int, float]:
-        """Listed words by id. A text that is no single word of the tokenizer is left in the rest."""
+        """Log-probabilities by token id. A text that is not a single token is left out, and so belongs to the rest."""
         row: dict[int, float] = {}
         for word, logprob in words:
             known = self._id(word) if isinstance(word, str) else word
@@ -155,7 +154,7 @@ class ServerTeacher:
         return row
 
     def _id(self, text: str) -> int | None:
-        """The only word with this text; None where there is none, or several."""
+        """The only token with this text; None if there is none, or several."""
         if not self._texts:
             for number in range(len(self.tokenizer)):
                 own = str(self.tokenizer.decode([number]))
@@ -164,7 +163,6 @@ class ServerTeacher:
 
 
 def _padded(rows: Sequence[dict[int, float]]) -> Listed:
-    """Rows of different lengths as tensors."""
     longest = max(map(len, rows), default=0)
     ids = torch.full((len(rows), longest), -1, dtype=torch.long)
     logprobs = torch.full((len(rows), longest), -math.inf, dtype=torch.float64)
@@ -176,8 +174,8 @@ def _padded(rows: Sequence[dict[int, float]]) -> Listed:
 
 @contextmanager
 def open_server_teacher(settings: TeacherServer, folder: Path) -> Iterator[ServerTeacher]:
-    """The teacher that a table of a recipe names. Its scores are kept in `folder`, found again by what was asked: they
-    serve every training that shows the same tokens to a server's model of this name.
+    """The teacher behind a server. Its scores are stored in `folder`, and serve every training run that shows the same
+    tokens to a model of this name.
     """
     server = Server(
         settings.base_url,
@@ -197,5 +195,5 @@ def open_server_teacher(settings: TeacherServer, folder: Path) -> Iterator[Serve
 
 
 def _is_of(path: Path, name: str) -> bool:
-    """Whether a file is `own_file` of some process, and not of a model whose name begins alike."""
+    """Whether `path` is `own_file(name)` of some process, and not of a model whose name begins with `name`."""
     return re.fullmatch(rf"{re.escape(name)}(@\d+)?\.jsonl", path.name) is not None

@@ -1,10 +1,10 @@
-"""FSDP2 as `accelerate` does it, fitted to what is trained here: a large frozen base with something small added to it.
+"""FSDP2 through `accelerate`, adapted to a large frozen base with small trained parts.
 
-Each decoder layer is one unit, gathered when it runs; everything else that lies in the model is one more unit. The head
-and the embeddings stay whole in every process: losses are computed from the head's weight, outside of the model's own
+Each decoder layer is one unit, gathered when it runs; the rest of the model is one more unit. The head and the
+embeddings stay whole in every process, because losses are computed from the head's weight outside of the model's
 forward pass.
 
-Checkpoints hold whole tensors, as those of one process do, so that a training can be resumed on another number of
+Checkpoints hold whole tensors, as those of one process do. So a training run can be resumed on another number of
 processes, with or without FSDP2.
 """
 
@@ -26,12 +26,12 @@ from earwise.errors import InputError
 from earwise.models.omni import OmniModel
 
 _TOGETHER: Final = "begin_together"
-"""Name of a method that does nothing, but counts as a forward pass of the whole model."""
+"""A method that does nothing, registered as a forward pass of the whole model."""
 
 
 def allow_on_cpus(state: AcceleratorState) -> None:
-    """Take FSDP on CPUs where the launcher asks for it: `accelerate` knows it on accelerators alone, and would train
-    with DDP without a word.
+    """Use FSDP on CPUs if the launcher asks for it: `accelerate` supports it on accelerators only, and would silently
+    use DDP.
     """
     if state.distributed_type is DistributedType.MULTI_CPU and parse_flag_from_env("ACCELERATE_USE_FSDP"):
         state.fsdp_plugin = FullyShardedDataParallelPlugin()
@@ -47,14 +47,14 @@ def shard_base(plugin: FullyShardedDataParallelPlugin, model: nn.Module) -> None
     if not isinstance(model, OmniModel) or any(
         p.requires_grad for part in _kept_whole(model) for p in part.parameters()
     ):
-        remedy = "train it without FSDP: small models are what is trained whole"
-        raise _refused("FSDP2 shards a frozen base, and here all of the model is trained", remedy)
+        remedy = "train it without FSDP: only small models are trained as a whole"
+        raise _refused("FSDP2 shards a frozen base, but here the whole model is trained", remedy)
     plugin.auto_wrap_policy = transformer_auto_wrap_policy
     layers = cast(nn.ModuleList, model.family.backbone.layers)
     plugin.transformer_cls_names_to_wrap = sorted({type(layer).__name__ for layer in layers})
     plugin.ignored_modules = list(_kept_whole(model))
-    plugin.cpu_ram_efficient_loading = False  # Every process has read the checkpoint by itself.
-    plugin.mixed_precision_policy = None  # Mixed precision is autocast, as everywhere else: weights are not cast.
+    plugin.cpu_ram_efficient_loading = False  # every process reads the checkpoint itself
+    plugin.mixed_precision_policy = None  # autocast does it, as everywhere else
 
 
 def _refused(what: str, remedy: str) -> InputError:
@@ -70,9 +70,7 @@ def _kept_whole(model: OmniModel) -> Iterator[nn.Module]:
 
 
 def autocast_forward(model: nn.Module, accelerator: Accelerator) -> None:
-    """Run the forward pass in mixed precision where it is asked for: `accelerate` leaves that to FSDP2's casts of
-    weights.
-    """
+    """Run the forward pass under autocast: for FSDP2, `accelerate` would cast the weights instead."""
     forward = model.forward
 
     def in_autocast(*args: Any, **kwargs: Any) -> Any:
@@ -83,7 +81,7 @@ def autocast_forward(model: nn.Module, accelerator: Accelerator) -> None:
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """`tensor`, put together from all processes if it lies in shards: every process must ask for it."""
+    """`tensor`, gathered from all processes if it is sharded; every process must call this."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
@@ -91,12 +89,12 @@ def laid_out_as(tensor: Tensor, like: Tensor) -> Tensor:
     """This process's shard of `tensor`, which all processes have, in the layout of `like`."""
     if not isinstance(like, DTensor):
         return tensor
-    # Without a source, each process cuts its shard out of its own copy, and nothing is sent.
+    # Without a source rank, each process cuts its shard from its own copy, and nothing is sent.
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
 
 
 def whole_state(state: dict[str, Any]) -> dict[str, Any]:
-    """The state of an optimiser with whole tensors."""
+    """An optimiser's state with whole tensors."""
     return {**state, "state": {n: {k: _whole_entry(v) for k, v in of.items()} for n, of in state["state"].items()}}
 
 
@@ -105,7 +103,7 @@ def _whole_entry(value: Any) -> Any:
 
 
 def sharded_state(state: dict[str, Any], parameters: list[Tensor]) -> dict[str, Any]:
-    """What `whole_state` gave, laid out as the parameters, which are in the order of the state."""
+    """The result of `whole_state`, sharded like the parameters, which are in the order of the state."""
 
     def lay_out(value: Any, parameter: Tensor) -> Any:
         of_parameter = isinstance(value, Tensor) and value.shape == parameter.shape and value.dim() > 0
@@ -117,9 +115,10 @@ def sharded_state(state: dict[str, Any], parameters: list[Tensor]) -> dict[str, 
 
 @contextmanager
 def whole_for_asking(model: nn.Module) -> Iterator[None]:
-    """Inside, each process has all weights of `model` and can ask it by itself: how many words an answer takes differs
-    from process to process, and a gathering of shards would wait for the others at each. It takes the memory of the
-    whole model meanwhile. All processes must enter; a model without shards is left as it is.
+    """A context in which each process has all weights of `model`, for generation.
+
+    The length of an answer differs between processes, and gathering shards would wait for the others at every token.
+    Takes the memory of the whole model. All processes must enter; a model without shards is left as it is.
     """
     parts = _shards(model)
     if not parts:
@@ -128,7 +127,7 @@ def whole_for_asking(model: nn.Module) -> Iterator[None]:
     if not hasattr(model, _TOGETHER):
         setattr(model, _TOGETHER, _nothing)
         register_fsdp_forward_method(model, _TOGETHER)
-    # FSDP2 takes the module whose pass is the first one of all for the root: it must not be a single layer.
+    # FSDP2 takes the first module that runs for the root: it must not be a single layer.
     getattr(model, _TOGETHER)()
     for part in parts:
         part.set_reshard_after_forward(False, recurse=False)
@@ -147,20 +146,20 @@ def _nothing() -> None:
 
 
 def reshard(model: nn.Module) -> None:
-    """Let go of what was gathered for a pass: the next one gathers the weights as they are then."""
+    """Free the weights that were gathered for a pass; the next pass gathers the current ones."""
     for part in _shards(model):
         part.reshard()
 
 
 def _shards(model: nn.Module) -> list[FSDPModule]:
-    """Units of a model in shards, the whole model first."""
+    """The sharded units of a model, the whole model first."""
     return [part for part in model.modules() if isinstance(part, FSDPModule)]
 
 
 @contextmanager
 def whole_for_saving(model: nn.Module) -> Iterator[None]:
-    """Inside, what is trained is whole, and the ears are, so that they can be saved; then they lie in shards again. All
-    processes must enter.
+    """A context in which the trained weights and the ears are whole, so that they can be saved. All processes must
+    enter.
     """
     sharded = [(module, name, getattr(module, name)) for module, name in _trained_in_shards(model)]
     _gather(sharded)
@@ -172,7 +171,7 @@ def whole_for_saving(model: nn.Module) -> Iterator[None]:
 
 
 def gather_trained(model: nn.Module) -> None:
-    """Make what was trained whole again, and the ears with it: they are saved next. The base stays in its shards."""
+    """Make the trained weights and the ears whole for saving. The base stays sharded."""
     _gather([(module, name, getattr(module, name)) for module, name in _trained_in_shards(model)])
 
 
@@ -182,7 +181,7 @@ def _gather(parameters: list[tuple[nn.Module, str, DTensor]]) -> None:
 
 
 def _trained_in_shards(model: nn.Module) -> list[tuple[nn.Module, str]]:
-    """Where parameters lie in shards that are trained, or of the ears."""
+    """(module, name) of every sharded parameter that is trained or belongs to the ears."""
     ears = (
         {id(p) for p in model.ears.parameters()} if isinstance(model, OmniModel) and model.ears is not None else set()
     )

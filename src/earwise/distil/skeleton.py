@@ -1,4 +1,4 @@
-"""A text model without its weights: all that layouts in its words need."""
+"""A text model without its weights: enough to lay out samples in its tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from earwise.models.families.causal_lm import CausalLM, is_causal_lm
 def skeleton(name: str) -> CausalLM:
     """The architecture and tokenizer of the text model `name`, a folder or hub id.
 
-    Raises `InputError` where there is no such model, or it is no text model.
+    Raises `InputError` if there is no such model, or if it is not a text model.
     """
     refuse_remote_code(name, None)
     try:
@@ -28,6 +28,6 @@ def skeleton(name: str) -> CausalLM:
         raise InputError(f"a {config.model_type!r} is no text model", file=name)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
-    with contextlib.suppress(OSError):  # Without one, the config's own end-of-turn token counts.
+    with contextlib.suppress(OSError):  # without one, the config's end-of-turn token is used
         model.generation_config = GenerationConfig.from_pretrained(name)
     return CausalLM(model, tokenizer)

@@ -1,12 +1,12 @@
-"""A teacher's hidden states at response positions on disk, for a teacher that does not fit beside the student.
+"""A teacher's hidden states at response positions, stored on disk for a teacher that does not fit beside the student.
 
-States are stored as they are computed, in the teacher's own type, so that a loss made of them is that of the live
-teacher; 1/40 of the size of its logits. A folder holds
+States keep the teacher's own type, so a loss computed from them equals the live teacher's. They take 1/40 of the space
+of the logits. A folder holds
 
-    cache.json            whose states, of which view, which layers
-    teacher/              config and tokenizer, so that layouts are made, and compared, without the weights
+    cache.json            teacher, view and layers
+    teacher/              config and tokenizer, so that layouts need no weights
     head.safetensors      head and final norm
-    index.jsonl           one `StoredStates` per sample, appended after its shard is whole
+    index.jsonl           one `StoredStates` per sample, appended after its shard is complete
     shard-00000.safetensors ...
 
 Shapes: S stored layers, N response tokens, H width, V vocabulary.
@@ -48,37 +48,37 @@ SHARD_BYTES: Final = 256 * 2**20
 
 
 class StoredStates(Record):
-    """Where the states of one sample are, and of which tokens they are."""
+    """Where the states of one sample are, and which tokens they belong to."""
 
     item: NonEmpty
     """`Sample.key`"""
     ids_sha256: NonEmpty
-    """Of all token ids that the teacher read: description, question, template and response."""
+    """Hash of all token ids that the teacher read: description, question, template and response."""
     response_sha256: NonEmpty
-    """Of the ids of the response."""
+    """Hash of the response's token ids."""
     tokens: int = Field(ge=1)
     """N"""
     shard: NonEmpty
 
     @property
     def key(self) -> str:
-        """Item and what was read of it: an item with two descriptions has two entries."""
+        """Item and hash: an item with two descriptions has two entries."""
         return f"{self.item}|{self.ids_sha256}"
 
 
 @dataclass(frozen=True)
 class CacheDescription:
-    """What `cache.json` says."""
+    """The content of `cache.json`."""
 
     teacher: str
     weights_sha256: str
     view: View
     layers: tuple[int, ...]
-    """Numbers of the layers that are stored, from 1; the last one, after the final norm, always."""
+    """Stored layers, counted from 1, always with the last one, which is after the final norm."""
     dtype: str
 
     def write(self, folder: Path) -> None:
-        """Put it into `folder`; raises `InputError` where another cache is there."""
+        """Write `cache.json`; raises `InputError` if `folder` holds another cache."""
         path = folder / DESCRIPTION
         mine = {**vars(self), "layers": list(self.layers)}
         if path.exists() and (theirs := read_json(path)) != mine:
@@ -89,14 +89,14 @@ class CacheDescription:
 
     @classmethod
     def read(cls, folder: Path) -> CacheDescription:
-        """What `write` wrote."""
+        """Read `cache.json`."""
         fields = read_json(folder / DESCRIPTION)
         return cls(**{**fields, "layers": tuple(fields["layers"])})
 
 
 @dataclass(frozen=True)
 class CacheSize:
-    """What a cache will take, told before anything is computed."""
+    """The size of a cache, known before anything is computed."""
 
     samples: int
     tokens: int
@@ -114,7 +114,7 @@ def hash_ids(ids: Sequence[int]) -> str:
 
 
 def predict_size(model: OmniModel, samples: Sequence[Sample], view: View, layers: Sequence[int] = ()) -> CacheSize:
-    """Exactly what the states of `samples` will take; nothing is computed but their layouts."""
+    """The exact size of the states of `samples`; only their layouts are computed."""
     found = dict(_layouts(model, samples, view))
     tokens = sum(len(layout.response) for _, layout in found.values())
     family = model.family
@@ -139,20 +139,20 @@ def write_cache(
     shard_bytes: int = SHARD_BYTES,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Compute and store the states of `samples`; continues where an earlier call was killed, at the last whole shard.
+    """Compute and store the states of `samples`; continues after the last complete shard of a killed call.
 
     Args:
         model: the teacher, a text model (`CausalLM`).
-        samples: with their responses. One that is there already, for the same tokens, is not computed again.
+        samples: with their responses. Stored samples with the same tokens are skipped.
         view: what the teacher sees.
-        folder: where to; may hold a part of the same cache.
-        layers: numbers, from 1, of the layers to store beside the last one.
+        folder: may hold a part of the same cache.
+        layers: layers to store, from 1, beside the last one.
         batch_size: samples per forward pass; changes nothing but rounding.
-        shard_bytes: states in memory before they are written.
-        say: told the size beforehand, and what is there already.
+        shard_bytes: size of the states in memory before they are written.
+        say: receives the predicted size, and how much is stored already.
 
-    Raises `InputError` where the disk is too small, the folder holds states of another teacher, view or layers, or the
-    teacher is no text model.
+    Raises `InputError` if the disk is too small, the folder holds states of another teacher, view or layers, or the
+    teacher is not a text model.
     """
     if not isinstance(model.family, CausalLM):
         raise InputError(f"{model.family.name} is no text model: its states cannot be stored", file=model.origin[0])
@@ -186,7 +186,7 @@ def write_cache(
 
 
 def _name_whole_shard(folder: Path, index: Store[StoredStates], found: Mapping[str, tuple[Sample, Layout]]) -> None:
-    """Put all that the last shard holds into the index, where a kill came between the names of one shard."""
+    """Complete the index after a kill that came between the entries of the last shard."""
     names = [record.shard for record in index]
     if not names or not (folder / names[-1]).is_file():
         return
@@ -198,7 +198,6 @@ def _name_whole_shard(folder: Path, index: Store[StoredStates], found: Mapping[s
 
 
 def _entry(sample: Sample, layout: Layout, shard: str) -> StoredStates:
-    """What the index says of one sample."""
     return StoredStates(
         item=sample.key,
         ids_sha256=hash_ids(layout.ids),
@@ -209,7 +208,7 @@ def _entry(sample: Sample, layout: Layout, shard: str) -> StoredStates:
 
 
 def _layouts(model: OmniModel, samples: Sequence[Sample], view: View) -> Iterator[tuple[str, tuple[Sample, Layout]]]:
-    """Each sample with its layout, by the key of its entry."""
+    """(key, (sample, layout)) of each sample."""
     for sample in samples:
         layout = model.layouts.build(sample, view, answers=True)
         if not layout.response:
@@ -218,14 +217,13 @@ def _layouts(model: OmniModel, samples: Sequence[Sample], view: View) -> Iterato
 
 
 def _stored(layers: Sequence[int], depth: int) -> tuple[int, ...]:
-    """Numbers of the layers to store, the last one among them."""
     if wrong := [layer for layer in layers if not 1 <= layer <= depth]:
         raise InputError(f"the teacher has layers 1 to {depth}, not {wrong[0]}")
     return tuple(sorted({*layers, depth}))
 
 
 def _describe(model: OmniModel, folder: Path, view: View, stored: tuple[int, ...]) -> None:
-    """Everything of the cache but the states: the teacher's identity first, so that a mistake costs nothing."""
+    """Write everything but the states. The teacher's identity comes first, so that a mistake costs nothing."""
     family = model.family
     dtype = str(family.head_weight.dtype).removeprefix("torch.")
     CacheDescription(model.origin[0], _hash_weights(model), view, stored, dtype).write(folder)
@@ -237,7 +235,6 @@ def _describe(model: OmniModel, folder: Path, view: View, stored: tuple[int, ...
 
 
 def _hash_weights(model: OmniModel) -> str:
-    """sha256 of every weight in its order."""
     total = hashlib.sha256()
     for name, parameter in model.base.named_parameters():
         total.update(name.encode())
@@ -246,7 +243,7 @@ def _hash_weights(model: OmniModel) -> str:
 
 
 def _check_room(folder: Path, size: CacheSize, todo: int) -> None:
-    """Raise `InputError` where what is still to be written does not fit on the disk."""
+    """Raise `InputError` if the missing states do not fit on the disk."""
     needed = size.states_bytes * todo // max(size.samples, 1)
     free = shutil.disk_usage(folder).free
     if needed > free:
@@ -255,7 +252,7 @@ def _check_room(folder: Path, size: CacheSize, todo: int) -> None:
 
 
 class _Shard:
-    """States that are not yet on disk. What is written is whole before the index names it."""
+    """States that are not yet on disk. The index names a shard only after it is completely written."""
 
     def __init__(self, folder: Path, index: Store[StoredStates], limit: int) -> None:
         self._folder, self._index, self._limit = folder, index, limit
@@ -266,11 +263,11 @@ class _Shard:
 
     @property
     def name(self) -> str:
-        """The file that what comes next goes to."""
+        """The file of the next states."""
         return f"shard-{self._number:05d}.safetensors"
 
     def add(self, entry: StoredStates, states: Tensor) -> None:
-        """Take (S, N, H) states; writes the shard when it is full."""
+        """Take (S, N, H) states; write the shard when it is full."""
         self._entries.append(entry)
         self._tensors[entry.key] = states.contiguous()
         self._bytes += states.numel() * states.element_size()
@@ -278,7 +275,6 @@ class _Shard:
             self.write()
 
     def write(self) -> None:
-        """Put what is there on disk."""
         if not self._entries:
             return
         _save(self._tensors, self._folder / self._entries[0].shard)
@@ -290,7 +286,7 @@ class _Shard:
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:
-    """A file of tensors in one step, on the disk when this returns: it is there whole or not at all."""
+    """Write tensors atomically and durably."""
     temporary = path.with_name(f".{path.name}{PART}")
     try:
         save_file(tensors, temporary)

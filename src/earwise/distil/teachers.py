@@ -1,4 +1,4 @@
-"""Other models than the student as teachers: whatever gives `States` for samples under a view.
+"""Teachers that are other models than the student: they give `States` for samples under a view.
 
 Shapes: B samples, N response tokens, H width, V vocabulary.
 """
@@ -23,18 +23,18 @@ from earwise.records import View
 
 
 class Shape(NamedTuple):
-    """How deep and how wide a decoder is."""
+    """Depth and width of a decoder."""
 
     depth: int
     """Layers."""
     width: int
     """H"""
     stored: frozenset[int] | None = None
-    """Of a teacher whose states were stored, the layers that there are, from 1; None for all other models."""
+    """The stored layers, from 1, of a teacher whose states are stored; None for other models."""
 
 
 class ListedStates(States):
-    """What a server tells of N response tokens in place of states."""
+    """The words that a server lists for N response tokens, in place of states."""
 
     def __init__(self, listed: Listed, targets: Tensor) -> None:
         super().__init__(torch.empty(len(targets), 0), None, targets)
@@ -42,33 +42,33 @@ class ListedStates(States):
 
 
 class TaughtBatch(Protocol):
-    """What a teacher makes of samples under one view."""
+    """Samples under one view, prepared by a teacher."""
 
     @property
     def targets(self) -> Tensor:
-        """(N,) the response tokens as this teacher reads them, sample after sample."""
+        """(N,) response tokens as this teacher tokenizes them."""
 
     def to(self, device: torch.device | str) -> Self:
-        """Move everything to `device`."""
+        """Move the tensors to `device`."""
 
 
 class Lack(NamedTuple):
-    """Why a teacher cannot serve a term, as it is said after the term's name."""
+    """Why a teacher cannot serve a term: the rest of a sentence that begins with the term's name."""
 
     what: str
     remedy: str
 
 
 ANOTHER_MODEL: Final = Lack("compares two views of one model, and this teacher is another one", "set teacher = 'self'")
-"""Of a teacher that is asked for its attention, which only views of one model have in common."""
+"""Why it cannot give attention, which only views of the same model can be compared by."""
 
 
 class Teacher(Protocol):
-    """A teacher that is not the student's own weights."""
+    """A teacher with other weights than the student's."""
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """Its words."""
+        """Its tokenizer."""
 
     @property
     def shape(self) -> Shape:
@@ -80,7 +80,7 @@ class Teacher(Protocol):
 
     @property
     def vocabulary(self) -> int:
-        """Rows of the head that are words."""
+        """Rows of the head that belong to tokens."""
 
     @property
     def norm(self) -> nn.Module:
@@ -90,10 +90,10 @@ class Teacher(Protocol):
         """`samples` with their responses under `view`, in this teacher's own layouts."""
 
     def lacks(self, wants: Wants) -> Lack | None:
-        """What of `wants` it cannot give; None where it can give everything."""
+        """What of `wants` it cannot give; None if it can give everything."""
 
     def states(self, batch: TaughtBatch, wants: Wants) -> States:
-        """What it yields, without gradient."""
+        """States of the batch, without gradient."""
 
 
 @dataclass
@@ -109,20 +109,20 @@ class LiveBatch:
         return self.batch.views[self.name].targets
 
     def to(self, device: torch.device | str) -> Self:
-        """Move everything to `device`."""
+        """Move the tensors to `device`."""
         self.batch.to(device)
         return self
 
 
 class LiveTeacher:
-    """A model beside the student, frozen."""
+    """A frozen model in memory beside the student."""
 
     def __init__(self, model: OmniModel) -> None:
         self.model = model.requires_grad_(False).eval()
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """Its words."""
+        """Its tokenizer."""
         return self.model.family.tokenizer
 
     @property
@@ -137,7 +137,7 @@ class LiveTeacher:
 
     @property
     def vocabulary(self) -> int:
-        """Rows of the head that are words."""
+        """Rows of the head that belong to tokens."""
         return self.model.family.vocabulary
 
     @property
@@ -151,11 +151,11 @@ class LiveTeacher:
         return LiveBatch(view, collate({view: rows}, self.model.family, share_prefix=False))
 
     def lacks(self, wants: Wants) -> Lack | None:
-        """Only attention, which is compared within one model."""
+        """Attention, which is compared within one model only."""
         return ANOTHER_MODEL if wants.attention is not None else None
 
     def states(self, batch: TaughtBatch, wants: Wants) -> States:
-        """What the model yields, without gradient."""
+        """States of the batch, without gradient."""
         assert isinstance(batch, LiveBatch)
         with torch.no_grad():
             found: dict[str, States] = self.model(batch.batch, {batch.name: Ask(wants)})

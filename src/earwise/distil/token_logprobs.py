@@ -1,4 +1,4 @@
-"""Log-probabilities of given tokens from hidden states, without ever holding the logits of more than a chunk of tokens.
+"""Log-probabilities of given tokens from hidden states. The logits of only one chunk of tokens exist at a time.
 
 Shapes: N tokens, H width, V vocabulary.
 """
@@ -17,10 +17,11 @@ from earwise.distil.cross_entropy import CHUNK
 def linear_logprobs(
     hidden: Tensor, weight: Tensor, targets: Tensor, *, temperature: float = 1.0, banned: Sequence[int] = ()
 ) -> tuple[Tensor, Tensor]:
-    """(N,) log p(target) and (N,) entropies, in nats: (N, H), (V, H), (N,) -> float32, or float64 of such inputs.
+    """(N,) log p(target) and (N,) entropies, in nats, from (N, H), (V, H), (N,); float32, or float64 for float64
+    inputs.
 
-    p is softmax(hidden @ weight.T / temperature) over all words but the `banned` ids: the distribution that completions
-    are drawn from. The logits of each chunk are recomputed in the backward pass; entropies carry no gradient.
+    p is softmax(hidden @ weight.T / temperature) without the `banned` ids: the distribution that completions are drawn
+    from. Backward recomputes the logits of each chunk; entropies carry no gradient.
     """
     chunks = zip(hidden.split(CHUNK), targets.split(CHUNK), strict=True)
     never = torch.tensor(list(banned), dtype=torch.long, device=hidden.device)

@@ -1,4 +1,5 @@
-"""The trainer knows no algorithm: it sums the terms' values and divides once by the response tokens of the whole step.
+"""The trainer contains no algorithm: it sums the terms' values and divides once by the response tokens of the whole
+step.
 
 Everything else (loop, accumulation, DDP, mixed precision, checkpoints, resume) is `transformers.Trainer`.
 """
@@ -40,63 +41,63 @@ _WEIGHTS = "trained.safetensors"
 
 
 class Batch(Protocol):
-    """What an objective makes of samples."""
+    """A micro-batch that an objective makes from samples."""
 
     @property
     def num_responses(self) -> int:
         """Tokens that the losses are divided by."""
 
     def to(self, device: torch.device | str) -> Self:
-        """Move everything to `device`."""
+        """Move the tensors to `device`."""
 
 
 class Weighed(Protocol):
-    """A term, as far as it matters here."""
+    """What the trainer needs of a term."""
 
     @property
     def name(self) -> str:
-        """In the metrics."""
+        """Its name in the metrics."""
 
     @property
     def weight(self) -> float:
-        """In the sum."""
+        """Its weight in the sum."""
 
 
 class Learnable(Protocol):
-    """An objective: makes batches of samples, and losses of batches."""
+    """An objective: makes batches from samples, and losses from batches."""
 
     @property
     def terms(self) -> Sequence[Weighed]:
-        """What is summed."""
+        """The terms of the loss."""
 
     def collate(self, samples: Sequence[Sample]) -> dict[str, Any]:
         """`{"batch": Batch}`"""
 
     def losses(self, model: nn.Module, batch: Any) -> dict[str, Tensor]:
-        """Unweighted values of every term by its name; their sums are what counts."""
+        """Unweighted values of every term, by name; only their sums matter."""
 
 
 @runtime_checkable
 class Parted(Protocol):
-    """What a batch may add to `Batch`: not every term counts on all of its response tokens."""
+    """A batch of which some terms count only some response tokens."""
 
     def responses_of(self, term: str) -> int:
-        """Tokens on which `term` counts: its logged mean is over these."""
+        """Tokens on which `term` counts; its logged mean is over these."""
 
 
 @runtime_checkable
 class Stepwise(Protocol):
-    """What an objective may add to `Learnable`: it makes something ready for each optimiser step, and has numbers of
-    its own.
-    """
+    """An objective that prepares each optimiser step, and has metrics of its own."""
 
     def begin(self, step: int, batches: Sequence[Any], rank: int, world: int) -> None:
-        """Called with all micro-batches of optimiser step `step` (from 0) on process `rank` of `world`, before they are
-        counted.
+        """Prepare all micro-batches of optimiser step `step` (from 0) on process `rank` of `world`; called before the
+        responses are counted.
         """
 
     def drain(self) -> dict[str, tuple[float, float]]:
-        """Sum and count of every number since the last call, the same names on all processes; their ratio is logged."""
+        """Sum and count of every metric since the last call, with the same names on all processes; their ratio is
+        logged.
+        """
 
 
 class DistilTrainer(Trainer):
@@ -104,13 +105,13 @@ class DistilTrainer(Trainer):
 
     Args:
         model: the student.
-        objective: its terms.
-        schedule: the samples in the order in which they are drawn (`Schedule`).
+        objective: makes the losses.
+        schedule: the samples in drawing order (`Schedule`).
         args: from `training_arguments`.
-        on_log: receives (step, numbers) at every log.
+        on_log: receives (step, metrics) at every log.
     """
 
-    loss_is_scaled_for_ga = True  # the division by the step's token count is ours
+    loss_is_scaled_for_ga = True  # `compute_loss` divides by the step's token count
 
     def __init__(
         self,
@@ -138,7 +139,7 @@ class DistilTrainer(Trainer):
         self._tokens = dict.fromkeys(self._sums, 0.0)
 
     def create_accelerator_and_postprocess(self) -> None:
-        """As in `Trainer`, with FSDP2 on CPUs, too."""
+        """As in `Trainer`, with FSDP2 on CPUs as well."""
         super().create_accelerator_and_postprocess()
         allow_on_cpus(self.accelerator.state)
         self.is_fsdp_enabled = getattr(self.accelerator.state, "fsdp_plugin", None) is not None
@@ -150,7 +151,7 @@ class DistilTrainer(Trainer):
             self._objective.begin(self.state.global_step, batches, self.args.process_index, self.args.world_size)
         count = torch.tensor(float(sum(b["batch"].num_responses for b in batch_samples)), device=device)
         count = self.accelerator.gather(count).sum() if self.args.world_size > 1 else count
-        return count.clamp(min=1)  # a step whose samples are all left out has nothing to divide
+        return count.clamp(min=1)  # a step can have no response at all
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return {name: batch.to(self.args.device) for name, batch in inputs.items()}
@@ -196,7 +197,7 @@ class DistilTrainer(Trainer):
         super().log(logs, start_time)
 
     def _own_numbers(self) -> dict[str, float]:
-        """Means of what the objective counted, over all processes; those that count nothing are left out."""
+        """Means of the objective's own metrics over all processes, without those that counted nothing."""
         counted = self._objective.drain() if isinstance(self._objective, Stepwise) else {}
         if not counted:
             return {}
@@ -206,10 +207,10 @@ class DistilTrainer(Trainer):
         return {name: total / count for name, (total, count) in zip(counted, totals.tolist(), strict=True) if count}
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        """As in `Trainer`; the writers of tensors report a full disk in words of their own."""
+        """As in `Trainer`, but a full disk is an `InputError`."""
         try:
             super()._save_checkpoint(model, trial)
-            self.accelerator.wait_for_everyone()  # Only then it is whole: each process writes a file of its own.
+            self.accelerator.wait_for_everyone()  # each process writes a file of its own
         except (OSError, RuntimeError, SafetensorError) as error:
             what = f"cannot write a checkpoint: {error}"
             raise InputError(
@@ -217,7 +218,7 @@ class DistilTrainer(Trainer):
             ) from error
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Checkpoints hold what is trained, not the frozen base."""
+        """Save the trained parameters, without the frozen base."""
         student = cast(nn.Module, self.model)
         trained = {name: whole(p.detach()).clone() for name, p in student.named_parameters() if p.requires_grad}
         if self.args.should_save:
@@ -256,7 +257,7 @@ class DistilTrainer(Trainer):
 
 
 def collated(objective: Learnable, samples: Sequence[Sample]) -> dict[str, Any]:
-    """`objective.collate`, of which nothing goes unnoticed: a `StopIteration` would end the training as if it was done.
+    """`objective.collate`, with unexpected errors reported: a `StopIteration` would end the training as if it was done.
 
     Raises `EarwiseError` naming the item that cannot be laid out.
     """
@@ -265,12 +266,12 @@ def collated(objective: Learnable, samples: Sequence[Sample]) -> dict[str, Any]:
     except EarwiseError:
         raise
     except Exception as error:
-        what = f"{_first_that_fails(objective, samples)}: cannot be made ready for training"
+        what = f"{_first_that_fails(objective, samples)}: cannot be prepared for training"
         raise EarwiseError(f"{what}: {type(error).__name__}: {error}") from error
 
 
 def _first_that_fails(objective: Learnable, samples: Sequence[Sample]) -> str:
-    """The key of the first sample that fails alone; where none does, those of all."""
+    """The key of the first sample that fails alone, else the keys of all."""
     for sample in samples:
         try:
             objective.collate([sample])
@@ -280,9 +281,9 @@ def _first_that_fails(objective: Learnable, samples: Sequence[Sample]) -> str:
 
 
 def training_arguments(settings: Optimisation, folder: Path, seed: int) -> TrainingArguments:
-    """`settings` in the words of `transformers.Trainer`; checkpoints go to `folder`.
+    """`settings` as arguments of `transformers.Trainer`; checkpoints go to `folder`.
 
-    Raises `InputError` if the processes that train together cannot share a batch evenly.
+    Raises `InputError` if the processes cannot share a batch evenly.
     """
     processes = process_count()
     if settings.batch_size % processes:

@@ -1,4 +1,4 @@
-"""The objective with which an encoder learns to hear, before there is a language model to listen: CTC."""
+"""The objective that teaches an encoder to hear before there is a language model: CTC."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from earwise.models.sample import Sample
 
 @dataclass
 class HeardBatch:
-    """Clips and the words that they say; the recogniser itself moves what it needs to its device."""
+    """Clips and their words; the recogniser moves what it needs to its device."""
 
     waveforms: list[Tensor]
     words: list[Tensor]
@@ -27,20 +27,20 @@ class HeardBatch:
         return sum(len(words) for words in self.words)
 
     def to(self, device: torch.device | str) -> Self:
-        """Nothing moves: spectrograms are made where the waveforms are."""
+        """Do nothing: the recogniser computes spectrograms where the waveforms are."""
         return self
 
 
 @dataclass(frozen=True)
 class CtcTerm:
-    """Names and weighs the only loss of this objective."""
+    """The only term of this objective."""
 
     name: str = "ctc"
     weight: float = 1.0
 
 
 class Transcription:
-    """Clips to the words that are spoken in them, by CTC, in nats per word.
+    """CTC loss of the spoken words, in nats per word.
 
     Args:
         recogniser: the model that learns; holds the vocabulary.
@@ -59,5 +59,5 @@ class Transcription:
         return {"batch": HeardBatch(waveforms, words)}
 
     def losses(self, model: nn.Module, batch: HeardBatch) -> dict[str, Tensor]:
-        """(B,) nats of each clip; `model` is the recogniser, possibly inside a wrapper of its training engine."""
+        """(B,) nats per clip; `model` is the recogniser, possibly wrapped by the training engine."""
         return {"ctc": model(batch.waveforms, batch.words)}

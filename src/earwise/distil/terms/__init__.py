@@ -12,7 +12,7 @@ __all__ = ["Side", "Term", "Wanted", "make_term"]
 
 
 def make_term(config: TermSettings) -> Term:
-    """The term that `config` describes. Raises `InputError` where a plugin's cannot be loaded."""
+    """The term that `config` describes. Raises `InputError` if a plugin cannot be loaded."""
     if isinstance(config, GrpoTerm):
         raise EarwiseError("grpo compares no states: it is an objective of its own (`distil.policy`)")
     term: Term = made(config, Term)

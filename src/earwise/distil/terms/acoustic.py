@@ -1,4 +1,4 @@
-"""The acoustic teacher: what the student heard before training holds in place what it hears now (arXiv 2509.18579).
+"""The acoustic teacher: what the student heard before training keeps what it hears now in place (arXiv 2509.18579).
 
 Shapes: K layers + 1, A audio positions, N response tokens, B samples.
 """
@@ -19,13 +19,12 @@ from earwise.recipe.terms import AcousticTerm
 class Acoustic(Term):
     """Distance of the decoder's states at audio positions from the teacher's, mean over positions and layers; no unit.
 
-    `squared` is |h_S - h_T|^2 / |h_T|^2 for each position and layer, `cosine` is 1 - cos(h_S, h_T). Layers are the
-    decoder's, 1 to K; its inputs, which are what the ears give, are not held. The last layer counts after the final
-    norm.
+    `squared` is |h_S - h_T|^2 / |h_T|^2 for each position and layer, `cosine` is 1 - cos(h_S, h_T). Layers are 1 to K;
+    the decoder's inputs, which come from the ears, are not compared. The last layer is after the final norm.
 
-    Normaliser: a sample's value is the mean over its own audio positions, and each of its response tokens carries it,
-    so that the trainer's division by the step's response tokens gives the mean over samples, weighted by response
-    length as every other term is. A value depends on its own sample alone. A sample in which nothing is heard has 0.
+    Normaliser: a sample's value is the mean over its own audio positions, and each of its response tokens has this
+    value. The trainer's division by the step's response tokens then gives a mean over samples, weighted by response
+    length like every other term. A value depends on its own sample alone. A sample without audio has 0.
     """
 
     name = "acoustic"
@@ -37,7 +36,7 @@ class Acoustic(Term):
         self._distance = settings.distance
 
     def wants(self, student: Shape, teacher: Shape) -> Wanted:
-        """What both sides hear."""
+        """Audio states of both sides."""
         return Wanted(Wants(audio=True), Wants(audio=True))
 
     def __call__(self, student: Side, teacher: Side | None) -> Tensor:
@@ -58,7 +57,9 @@ class Acoustic(Term):
         return per_sample[mine.responses]
 
     def _distances(self, mine: Tensor, theirs: Tensor) -> Tensor:
-        """(A,) means over layers. Layer by layer: audio positions are many, and float32 copies of all layers large."""
+        """(A,) means over layers. One layer at a time, because float32 copies of all layers at all audio positions are
+        large.
+        """
         values = []
         for one, other in zip(mine, theirs.detach(), strict=True):
             if self._distance == "cosine":
@@ -75,5 +76,5 @@ def _elsewhere(mine: AudioStates, theirs: AudioStates) -> bool:
 
 
 def _samples(heard: AudioStates) -> int:
-    """B, as far as it matters: one more than the last sample that hears or answers."""
+    """One more than the last sample that hears or answers: at most B."""
     return int(torch.cat([heard.rows, heard.responses]).max()) + 1

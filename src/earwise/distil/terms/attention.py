@@ -1,4 +1,4 @@
-"""Attention distillation between two views of one model: look at the image as the typed question made it look.
+"""Attention distillation between two views of one model: attend to the image as under the typed question.
 
 Shapes: N response tokens, R of them in a sample, I image keys of the sample, K layers, H heads.
 """
@@ -20,19 +20,19 @@ from earwise.recipe.terms import AttentionTerm
 class Attention(Term):
     """KL(teacher || student) of the attention from response positions to image keys, in nats per response token.
 
-    For the position that predicts a response token, in layer l and head h, a(i) is the share of its attention that
-    image key i takes; attention is normalised over all keys that the position sees. Both views show the same image
-    tokens, so the keys i are the same on both sides, and the value of a response token is
+    For the position that predicts a response token, in layer l and head h, a(i) is the share of its attention on image
+    key i. Attention is normalised over all keys that the position sees. Both views show the same image tokens, so both
+    sides have the same keys i. The value of a response token is
 
         mean over layers of sum over outcomes o of T(o) (log T(o) - log S(o)).
 
-    With `mass`, the outcomes are the I image keys and one more, which takes what all other keys take together:
-    T(i) = a(i), T(rest) = 1 - sum of a. Without, they are the image keys alone: T(i) = a(i) / sum of a, so that only
-    where in the image is compared, not how much. `heads = "mean"` averages a over heads before anything else; `each`
-    compares head by head and averages the values.
+    With `mass`, the outcomes are the I image keys and all other keys together: T(i) = a(i), T(rest) = 1 - sum of a.
+    Without `mass`, they are the image keys alone: T(i) = a(i) / sum of a, which compares where in the image the model
+    looks, but not how much. `heads = "mean"` averages a over heads first; `each` compares each head and averages the
+    values.
 
-    Normaliser: every response token has its own value, which depends on its own sample alone; the trainer divides by
-    the response tokens of the step. A sample without images has 0. The teacher has no gradient.
+    Normaliser: every response token has its own value, which depends on its own sample alone. A sample without images
+    has 0. The teacher has no gradient.
     """
 
     name = "attention"
@@ -44,7 +44,7 @@ class Attention(Term):
         self._every, self._mass, self._each_head = settings.every, settings.mass, settings.heads == "each"
 
     def wants(self, student: Shape, teacher: Shape) -> Wanted:
-        """The attention of both sides in layers k, 2k, ... of the student. Raises `InputError` where there is none."""
+        """Attention of both sides in layers k, 2k, ... of the student. Raises `InputError` if there are none."""
         if self._every > student.depth:
             raise InputError(f"attention: every {self._every} layers of a student that has {student.depth}")
         ask = AttentionAsk(tuple(range(self._every, student.depth + 1, self._every)), self._each_head)
@@ -62,7 +62,7 @@ class Attention(Term):
         return torch.cat([self._sample(s, t) for s, t in zip(self._read(mine), self._read(theirs), strict=True)])
 
     def _read(self, attention: ImageAttention) -> list[Tensor]:
-        """For each sample (K, H or 1, R, I + 1) logarithms of what this term reads; another may ask for more."""
+        """For each sample (K, H or 1, R, I + 1) logarithms, reduced to this term's own layers and heads."""
         own = [n for n, number in enumerate(attention.layers) if number % self._every == 0]
         samples = [sample[own] for sample in attention.samples]
         return samples if self._each_head else [mean_of_heads(sample) for sample in samples]
@@ -76,7 +76,7 @@ class Attention(Term):
 
 
 def _same_images(mine: ImageAttention, theirs: ImageAttention) -> bool:
-    """Whether the image keys are the same: as many in each sample, of the same pixels in the same order."""
+    """Whether both sides have the same image keys: as many per sample, and the same pixels in the same order."""
     keys = [[sample.shape[-1] for sample in side.samples] for side in (mine, theirs)]
     if keys[0] != keys[1] or len(mine.images) != len(theirs.images):
         return False
@@ -84,6 +84,6 @@ def _same_images(mine: ImageAttention, theirs: ImageAttention) -> bool:
 
 
 def _equal(a: ImageInput, b: ImageInput) -> bool:
-    if a is b:  # the rule: an image is read once
+    if a is b:  # the usual case: an image is read once
         return True
     return a.tensors.keys() == b.tensors.keys() and all(torch.equal(a.tensors[k], b.tensors[k]) for k in a.tensors)

@@ -18,16 +18,17 @@ from earwise.records import View
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison: what a model's view yields, and the head that turns it into logits."""
+    """One side of a comparison: the states of a view, and the head that turns them into logits."""
 
     states: States
     head: Tensor
     """(V, H)"""
     vocabulary: int | None = None
-    """Words of the tokenizer, of a teacher those that the student has too: rows of the head beyond them are cut. None:
-    all rows are words."""
+    """Rows of the head that are compared: tokens of the tokenizer, for a teacher those shared with the student. None:
+    all.
+    """
     norm: nn.Module | None = None
-    """The decoder's final norm: what stands between a layer's states and the head."""
+    """The decoder's final norm, applied between a layer's states and the head."""
 
 
 class Wanted(NamedTuple):
@@ -38,7 +39,7 @@ class Wanted(NamedTuple):
 
 
 def shared_rows(student: Side, teacher: Side) -> int | None:
-    """Rows of both heads that are compared: None where all are."""
+    """Rows of both heads that are compared; None for all."""
     known = [side.vocabulary for side in (student, teacher) if side.vocabulary is not None]
     return min(known, default=None)
 
@@ -46,30 +47,30 @@ def shared_rows(student: Side, teacher: Side) -> int | None:
 class Term(ABC):
     """One loss, in nats (or the unit its docstring states) per response token.
 
-    The trainer masks nothing, weights, sums, and divides once by the number of response tokens of the whole step.
+    The trainer masks nothing. It weights, sums, and divides once by the number of response tokens of the whole step.
     """
 
     name: str
     weight: float
     teacher: str | None = None
-    """Who teaches (`self`, `snapshot`, a folder); None for a term without a teacher."""
+    """The teacher (`self`, `snapshot`, a folder or hub id); None for a term without a teacher."""
     view: View | None = None
     """What the teacher sees."""
     answers: Literal["all", "given", "drawn"] = "all"
-    """On which response tokens it counts where some answers were drawn by the student (`distil.on_policy`)."""
+    """On which answers it counts, if the student draws some of them (`distil.on_policy`)."""
 
     reads: Wants = Wants()
-    """What `wants` said of the student's pass; noted by the objective."""
+    """The student's part of `wants`; set by the objective."""
 
     def wants(self, student: Shape, teacher: Shape) -> Wanted:
-        """What it reads of either side beside the last hidden states. `teacher` is the student's own shape for a term
-        without a teacher. Raises `InputError` where the two models cannot be compared.
+        """What it reads of each side, beside the last hidden states. `teacher` is the student's own shape for a term
+        without a teacher. Raises `InputError` if the two models cannot be compared.
         """
         return Wanted()
 
     def aid(self, student: Shape, teacher: Shape) -> nn.Module | None:
-        """A module to train beside the student, (K, N, H) states to what the term reads from `States.aided`; None for
-        a term that trains nothing of its own. Called once, before training.
+        """A module to train beside the student: (K, N, H) states to what the term reads from `States.aided`. None if
+        the term trains nothing. Called once, before training.
         """
         return None
 

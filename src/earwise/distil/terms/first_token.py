@@ -1,4 +1,4 @@
-"""The two views' states where they begin to answer (as in DiVA, arXiv 2410.02678): one position for each response.
+"""Matches the states of two views where they begin to answer (DiVA, arXiv 2410.02678): one position per response.
 
 Shapes: N response tokens, H width.
 """
@@ -17,12 +17,12 @@ from earwise.recipe.terms import FirstTokenTerm
 class FirstToken(Term):
     """Distance of the hidden states, after the final norm, at the position that predicts a response's first token.
 
-    `squared` is |h_S - h_T|^2 / |h_T|^2, without unit; `norm` is |h_S - h_T|, in units of the states, as in DiVA. Where
-    the head is shared and frozen, equal states are equal predictions, so no product with the vocabulary is needed.
+    `squared` is |h_S - h_T|^2 / |h_T|^2, without unit; `norm` is |h_S - h_T|, in units of the states, as in DiVA. With
+    a shared frozen head, equal states are equal predictions, so no product with the vocabulary is needed.
 
-    Normaliser: each token of a response carries the distance at its first token, so that the trainer's division by the
-    step's response tokens gives the mean over responses, weighted by their length as every other term is. A value
-    depends on its own response alone.
+    Normaliser: each token of a response has the distance at its first token. The trainer's division by the step's
+    response tokens then gives a mean over responses, weighted by length like every other term. A value depends on its
+    own response alone.
     """
 
     name = "first_token"
@@ -54,7 +54,7 @@ class FirstToken(Term):
 
 
 def distance(mine: Tensor, theirs: Tensor, how: str) -> Tensor:
-    """(...) of two (..., H): `squared`, relative to the squared norm of `theirs`, or `norm`; in float32 or wider."""
+    """(...) from two (..., H): `squared`, relative to the squared norm of `theirs`, or `norm`; in float32 or wider."""
     wide = torch.promote_types(mine.dtype, torch.float32)
     apart = mine.to(wide) - theirs.to(wide)
     if how == "norm":

@@ -14,7 +14,7 @@ from torch import Tensor
 from earwise.recipe.terms import GrpoTerm
 
 _EPSILON = 1e-4
-"""Added to the standard deviation, as published by R1-AQA and others."""
+"""Added to the standard deviation, as in R1-AQA and others."""
 
 
 def advantages(rewards: Sequence[float], *, standardise: bool = True) -> list[float]:
@@ -32,14 +32,14 @@ def advantages(rewards: Sequence[float], *, standardise: bool = True) -> list[fl
 
 @dataclass(frozen=True)
 class TokenLosses:
-    """What the term makes of N tokens."""
+    """Losses and metrics of N tokens."""
 
     value: Tensor
-    """(N,) what is minimised."""
+    """(N,) losses."""
     kl: Tensor | None
     """(N,) estimates of KL(policy || reference) in nats, detached; None without a reference."""
     clipped: Tensor
-    """(N,) whether the clipping holds the token's gradient back."""
+    """(N,) whether clipping removes the token's gradient."""
 
 
 class Grpo:
@@ -47,14 +47,14 @@ class Grpo:
 
         -min(q A, clip(q, 1 - clip, 1 + clip) A) + beta k3
 
-    `q = exp(l - l_old)` with the token's log-probability l under the policy that learns and l_old under the policy that
-    drew the completion; A is the completion's advantage. `k3 = exp(l_ref - l) - (l_ref - l) - 1` estimates
-    KL(policy || reference): not negative, 0 where the two agree, unbiased for tokens that the policy drew. As published
-    it is differentiated as it stands, so its gradient is not that of the KL itself; with the weights unchanged both
-    are 0.
+    `q = exp(l - l_old)`, with the token's log-probability l under the current policy and l_old under the policy that
+    drew the completion; A is the completion's advantage. `k3 = exp(l_ref - l) - (l_ref - l) - 1` estimates KL(policy ||
+    reference): it is not negative, 0 where the two agree, and unbiased for tokens that the policy drew. It is
+    differentiated directly, as published, so its gradient is not that of the KL itself. With unchanged weights both are
+    0.
 
-    Normaliser: this class has none. `PolicyObjective` averages over the tokens of a completion (`completion`, as
-    published) or leaves that to the trainer (`token`).
+    Normaliser: none here. `PolicyObjective` averages over the tokens of a completion (`completion`, as published) or
+    leaves that to the trainer (`token`).
     """
 
     name = "grpo"

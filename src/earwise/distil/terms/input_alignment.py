@@ -1,4 +1,4 @@
-"""Speech beside its own text before the decoder sees either (as in DiVA, arXiv 2410.02678): no teacher's pass.
+"""Aligns speech with its own text at the decoder's input (DiVA, arXiv 2410.02678), without a teacher's pass.
 
 Shapes: N response tokens, C clips, T tokens of a clip, W tokens of its text, H width.
 """
@@ -16,15 +16,15 @@ from earwise.recipe.terms import InputAlignmentTerm
 
 
 class InputAlignment(Term):
-    """Distance of what the ears make of a spoken question from the input embeddings of the same question typed.
+    """Distance of the ears' embeddings of a spoken question from the input embeddings of the same question typed.
 
     With `pool = "mean"`, the mean of a clip's embeddings is compared with the mean of its text's embeddings. With
-    `last`, the last min(T, W) embeddings of the clip are compared with the last ones of the text, one by one, and the
-    distances averaged: DiVA's alignment, which needs no pooling. Learned marks around a clip are left out. `squared` is
-    |a - t|^2 / |t|^2, without unit; `norm` is |a - t|, in units of the embeddings.
+    `last`, the last min(T, W) embeddings of both are compared one by one and the distances averaged: DiVA's alignment,
+    which needs no pooling. Learned marks around a clip are left out. `squared` is |a - t|^2 / |t|^2, without unit;
+    `norm` is |a - t|, in units of the embeddings.
 
-    Normaliser: a sample's value is the mean over its clips, and each of its response tokens carries it, as in
-    `acoustic`; a value depends on its own sample alone. A sample in which no question is heard has 0.
+    Normaliser: a sample's value is the mean over its clips, and each of its response tokens has this value, as in
+    `acoustic`. A value depends on its own sample alone. A sample without a spoken question has 0.
     """
 
     name = "input_alignment"

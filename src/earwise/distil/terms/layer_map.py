@@ -22,13 +22,13 @@ class LayerMap(Term):
     """Each compared layer of the student with its teacher layer, summed (or averaged) over layers, per response token.
 
     * `logit_lens`: `JSD(T_j, S_i)` in nats, of the next-token distributions that each model's own final norm and head
-      make of its layer, over the shared vocabulary. The last layer's is that of the outputs. The paper says only that
-      the divergence is that of the top layer; this needs no projection and keeps its unit.
+      compute from its layer, over the shared vocabulary. The last layer's distribution is that of the outputs. The
+      paper says only that the divergence is that of the top layer; this needs no projection and keeps its unit.
     * `cosine`: `1 - cos(P h_S, h_T)`, with one linear map P for all layers, trained with the student. No unit.
     * `cka`: `1 - CKA` of the batch's response tokens, `|Y'X|^2 / (|X'X| |Y'Y|)` on centred states, the same value for
-      each token. It ignores rotations, shifts and the scale of either space, and which word a direction means; it
-      compares how tokens differ from one another, so it depends on which tokens share a batch, unlike every other
-      value here, and says nothing (0) of fewer than three: two centred points are always alike.
+      each token. It ignores rotations, shifts and the scale of either space. It compares how tokens differ from one
+      another, so unlike every other value here it depends on which tokens share a batch. It is 0 for fewer than three
+      tokens: two centred points are always alike.
 
     Equal layers under equal weights give 0 with a gradient of 0.
     """
@@ -42,7 +42,7 @@ class LayerMap(Term):
         self._settings = settings
 
     def wants(self, student: Shape, teacher: Shape) -> Wanted:
-        """The layers that are mapped to each other."""
+        """The mapped layers."""
         mine, theirs = zip(*layer_map(student.depth, teacher.depth, self._settings.every), strict=True)
         return Wanted(Wants(layers=frozenset(mine)), Wants(layers=frozenset(theirs)))
 
@@ -71,8 +71,8 @@ class LayerMap(Term):
 
 
 class Projection(nn.Module):
-    """One linear map without bias for all compared layers: per layer it would be 400 million weights at the published
-    sizes. It begins as the identity between equal widths, else with orthonormal rows or columns, the same every time.
+    """One linear map without bias for all compared layers; one per layer would have 400 million weights at the
+    published sizes. Starts as the identity for equal widths, else with orthonormal rows or columns, always the same.
     """
 
     def __init__(self, student_width: int, teacher_width: int, layers: tuple[int, ...]) -> None:
@@ -93,7 +93,7 @@ class Projection(nn.Module):
 
 
 def _logit_lens(student: Side, teacher: Side, mine: Tensor, theirs: Tensor, pairs: Pairs) -> Tensor:
-    """(N,) nats: the sum over pairs. One layer's logits exist at a time, in tiles."""
+    """(N,) nats, summed over pairs; the logits of one layer exist at a time, in tiles."""
     return sum_of(
         [
             linear_divergence(
@@ -110,7 +110,7 @@ def _logit_lens(student: Side, teacher: Side, mine: Tensor, theirs: Tensor, pair
 
 
 def _read(side: Side, layers: Tensor, number: int) -> Tensor:
-    """(N, H) what the head reads of layer `number`; the last one is after the norm already."""
+    """(N, H) what the head reads of layer `number`; the last one is already normed."""
     if number == len(layers) - 1:
         return layers[number]
     assert side.norm is not None
@@ -119,13 +119,13 @@ def _read(side: Side, layers: Tensor, number: int) -> Tensor:
 
 
 def sum_of(values: list[Tensor]) -> Tensor:
-    """Their sum, element by element."""
+    """The element-wise sum."""
     return torch.stack(values).sum(0)
 
 
 def cosine_distance(mine: Tensor, theirs: Tensor) -> Tensor:
-    """(N,) 1 - cosine of (N, H) rows, written as half the squared distance of unit vectors: exactly 0 where they are
-    equal, and no worse than float32 near it. No gradient to `theirs`.
+    """(N,) 1 - cosine of (N, H) rows, as half the squared distance of unit vectors: exactly 0 for equal rows, and
+    accurate near it. No gradient to `theirs`.
     """
     unit_s, unit_t = (nn.functional.normalize(x, dim=-1) for x in (_wide(mine), _wide(theirs).detach()))
     return (unit_s - unit_t).square().sum(-1) / 2
@@ -137,7 +137,7 @@ def cka_distance(mine: Tensor, theirs: Tensor) -> Tensor:
     if len(x) < 3:
         return 0 * x.sum()
     x, y = x - x.mean(0), y - y.mean(0)
-    # By Gram matrices, N x N: tokens of a batch are fewer than dimensions.
+    # N x N Gram matrices, because a batch has fewer tokens than dimensions.
     gram_s, gram_t = x @ x.T, y @ y.T
     tiny = torch.finfo(x.dtype).tiny
     return 1 - (gram_s * gram_t).sum() / (gram_s.norm() * gram_t.norm()).clamp_min(tiny)

@@ -15,10 +15,10 @@ from earwise.recipe.train import LayersTerm
 
 
 class Layers(Term):
-    """Mean over the decoder's layers of |h_S - h_T|^2 / |h_T|^2 per response token; no unit, 0 when the views agree.
+    """Mean over the decoder's layers of |h_S - h_T|^2 / |h_T|^2 per response token; no unit, 0 if the views agree.
 
-    The last layer counts after the final norm. The teacher's norm is taken per token, so the value of a token does not
-    depend on which batch it falls into. Ours: the published system matches outputs only (see docs/papers/self_kd.md).
+    The last layer is after the final norm. The teacher's norm is taken per token, so a token's value does not depend on
+    its batch. Ours: the published system matches outputs only (see docs/papers/self_kd.md).
     """
 
     name = "layers"
@@ -44,6 +44,6 @@ class Layers(Term):
                 f"the teacher's layers are {tuple(theirs.shape)}, the student's {tuple(mine.shape)}",
                 remedy="the layers term compares two views of one architecture",
             )
-        # The embeddings (layer 0) of a response are the same tokens in both views: nothing to learn there.
+        # Layer 0 is left out: both views embed the same response tokens.
         mine, theirs = mine[1:].float(), theirs[1:].float().detach()
         return ((mine - theirs).square().sum(-1) / theirs.square().sum(-1)).mean(0)

@@ -15,8 +15,8 @@ from earwise.recipe.train import LogitsTerm
 class Logits(Term):
     """Divergence of the student's next-token distribution from the teacher's, per response token, in nats.
 
-    As published: forward KL, `sum_v T(v) (log T(v) - log S(v))`. The paper does not state a temperature; ours is 1,
-    and no T^2 factor is applied at any other.
+    As published: forward KL, `sum_v T(v) (log T(v) - log S(v))`. The paper states no temperature; ours is 1, and there
+    is no T^2 factor.
     """
 
     name = "logits"
@@ -28,7 +28,7 @@ class Logits(Term):
         self._settings = settings
 
     def wants(self, student: Shape, teacher: Shape) -> Wanted:
-        """Words that a server lists serve as well as the teacher's hidden states."""
+        """No hidden states of the teacher: the words that a server lists are enough."""
         return Wanted(teacher=Wants(hidden=False))
 
     def __call__(self, student: Side, teacher: Side | None) -> Tensor:
@@ -48,7 +48,7 @@ class Logits(Term):
         )
 
     def _of_listed(self, student: Side, teacher: ListedStates, vocabulary: int | None) -> Tensor:
-        """(N,) nats, over the words that a server listed and the rest."""
+        """(N,) nats, over the listed words and the rest."""
         settings = self._settings
         assert settings.divergence != "reverse_kl"  # the recipe's schema refuses it for a server
         return listed_divergence(
