@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from earwise.cli import app
 from earwise.errors import InputError
-from earwise.evaluate.audit import audit, audit_file, console_tables
+from earwise.evaluate.audit import audit, console_tables
 from earwise.evaluate.benchmarks import load_benchmark
 from earwise.evaluate.benchmarks.registry import BUILT_IN
 from earwise.evaluate.suite import COLUMNS
@@ -295,7 +295,7 @@ def test_every_benchmark_of_the_average_can_be_audited_and_loaded(tmp_path):
         with pytest.raises(InputError, match=rf"{public.name}: no file for benchmark '{name}'"):
             load_benchmark(name, tmp_path)
         with pytest.raises(InputError, match="no file of benchmark"):
-            audit_file(name, tmp_path / public.name)
+            audit(name, tmp_path / public.name)
 
 
 def test_the_page_on_benchmarks_names_what_is_expected():

@@ -17,8 +17,8 @@ from earwise.data.parts import open_part
 from earwise.errors import InputError
 from earwise.evaluate.audit import audit
 from earwise.evaluate.benchmarks import aggregate, by_kind, load_benchmark, score_predictions
+from earwise.evaluate.benchmarks.music_avqa import music_avqa_columns, music_avqa_parts
 from earwise.evaluate.benchmarks.registry import BUILT_IN
-from earwise.evaluate.totals import music_avqa_columns, music_avqa_parts
 from earwise.recipe.data import AvqaPart
 
 MMAU = {

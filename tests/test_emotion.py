@@ -10,10 +10,11 @@ from tiny_recipe import MODEL
 
 from earwise.data.emotions import IEMOCAP, MELD, OPTIONS
 from earwise.errors import InputError
-from earwise.evaluate import runner
 from earwise.evaluate.audit import audit
 from earwise.evaluate.benchmarks import aggregate, load_benchmark, score_predictions
-from earwise.evaluate.emotion import emotion_totals, named
+from earwise.evaluate.benchmarks.answers import scored as scored_prediction
+from earwise.evaluate.benchmarks.emotions import named
+from earwise.evaluate.estimates import other_totals
 from earwise.evaluate.runner import Asker, run_benchmark
 from earwise.evaluate.scoring import score
 from earwise.evaluate.sound import summarise_sound
@@ -47,7 +48,7 @@ def test_wa_ua_and_weighted_f1_by_hand():
     """8 neutral, all right; 2 anger, one taken for neutral. F1 of neutral 16/17, of anger 2/3."""
     scores = answers("meld", [("neutral", "neutral")] * 8 + [("anger", "Angry."), ("anger", "E")])
     by_hand = {"wa": 90.0, "ua": 75.0, "weighted_f1": 100 * (8 * 16 / 17 + 2 * 2 / 3) / 10}
-    assert numbers(emotion_totals("meld", [scores])) == pytest.approx(by_hand)
+    assert numbers(other_totals("meld", [scores])) == pytest.approx(by_hand)
     assert aggregate("meld", scores) == pytest.approx(75.0)
 
 
@@ -57,13 +58,13 @@ def test_an_answer_that_names_no_emotion_is_wrong_and_names_none():
     scores = answers("meld", told)
     assert [one.invalid for one in scores] == [False, False, True, False, False]
     by_hand = {"wa": 60.0, "ua": 75.0, "weighted_f1": 100 * (4 * 2 / 3 + 1 * 2 / 3) / 5}
-    assert numbers(emotion_totals("meld", [scores])) == pytest.approx(by_hand)
+    assert numbers(other_totals("meld", [scores])) == pytest.approx(by_hand)
 
 
 def test_always_neutral_on_the_counts_of_melds_test():
     counts = {"neutral": 1256, "joy": 402, "anger": 345, "surprise": 281, "sadness": 208, "disgust": 68, "fear": 50}
     scores = answers("meld", [(emotion, "neutral") for emotion, count in counts.items() for _ in range(count)], 280)
-    totals = emotion_totals("meld", [scores])
+    totals = other_totals("meld", [scores])
     assert numbers(totals) == pytest.approx({"wa": 48.12, "ua": 100 / 7, "weighted_f1": 31.27}, abs=0.01)
     # No resample differs, and 280 dialogues leave a share of 3.8415 / 283.8415 open.
     assert totals["ua"]["ci95"] == pytest.approx([14.0924, 15.4458], abs=1e-4)
@@ -78,20 +79,18 @@ def test_iemocap_has_no_weighted_f1_and_its_classes_have_several_words():
         ("neu", "<think>not angry</think> <answer>sad</answer>"),
     ]
     scores = answers("iemocap", told)
-    assert numbers(emotion_totals("iemocap", [scores])) == {"wa": 50.0, "ua": 50.0}
+    assert numbers(other_totals("iemocap", [scores])) == {"wa": 50.0, "ua": 50.0}
     assert [named("iemocap", one) for one in scores] == ["hap", "ang", "ang", "sad"]
-    with pytest.raises(InputError, match=r"mmau: no benchmark of emotions .known: meld, iemocap"):
-        emotion_totals("mmau", [scores])
 
 
 def test_totals_are_resampled_by_dialogue_and_seeds_are_averaged():
     """One dialogue all right, the other all wrong: a resample has 0, 50 or 100. The second seed is all wrong."""
     seeds = [answers("iemocap", [("sad", "sad"), ("sad", right)] * 4) for right in ("angry", "angry")]
     seeds[1] = answers("iemocap", [("sad", "angry")] * 8)
-    one = emotion_totals("iemocap", seeds[:1])
+    one = other_totals("iemocap", seeds[:1])
     assert one["wa"] == {"value": 50.0, "ci95": [0.0, 100.0], "by_seed": [50.0]}
     assert one["ua"] == one["wa"]
-    assert emotion_totals("iemocap", seeds)["wa"] == {"value": 25.0, "ci95": [0.0, 50.0], "by_seed": [50.0, 0.0]}
+    assert other_totals("iemocap", seeds)["wa"] == {"value": 25.0, "ci95": [0.0, 50.0], "by_seed": [50.0, 0.0]}
 
 
 def test_an_answer_that_is_scored_otherwise_than_it_reads_is_named():
@@ -156,7 +155,7 @@ def test_answers_made_elsewhere_are_scored(tmp_path):
     assert [item.kind for item in items] == ["neu", "hap", "neu", "ang"]
     told = dict(zip((item.id for item in items), ("neutral", "B", "sad", "angry"), strict=True))
     done = score_predictions("iemocap", items, told, model="m", view="sound_text")
-    assert numbers(emotion_totals("iemocap", [list(done.scores)])) == pytest.approx({"wa": 75.0, "ua": 250 / 3})
+    assert numbers(other_totals("iemocap", [list(done.scores)])) == pytest.approx({"wa": 75.0, "ua": 250 / 3})
 
 
 def test_the_controls_run_by_themselves_and_swap_sounds_between_dialogues(tiny_checkpoints, tmp_path):
@@ -166,7 +165,7 @@ def test_the_controls_run_by_themselves_and_swap_sounds_between_dialogues(tiny_c
     samples = sample_items([*items.values()], tmp_path, None, print, views=("sound_text",))
     with Store(tmp_path / "predictions.jsonl", Prediction) as store:
         run_benchmark(model, "m", "iemocap", samples, Asker(("sound_text",), 4, 1, "", {}), store)
-        scores = [runner.scored(found, items[found.item], "strict") for found in store]
+        scores = [scored_prediction(found, items[found.item], "strict") for found in store]
     assert len(scores) == 16
     gaps = summarise_sound(ScoreTable.of({0: scores}, "none"))
     assert set(gaps["m"]["iemocap"]) == {"text_only", "sound_off", "sound_swapped"}

@@ -14,7 +14,7 @@ from earwise.data.media import load_audio
 from earwise.data.prompts import query_text
 from earwise.data.video import check_video, sound_file
 from earwise.errors import InputError
-from earwise.evaluate.audit import audit_file
+from earwise.evaluate.audit import audit
 from earwise.evaluate.benchmarks import aggregate, gold_answers, load_benchmark, score_predictions
 from earwise.evaluate.labels import VOCABULARY
 from earwise.micro.sounds.chains import parse_chain
@@ -213,10 +213,10 @@ def test_each_task_of_mmau_is_a_benchmark_of_its_own(lab):
         right = {item.id: item.choices["ABCD".index(item.answers[0])] for item in items}
         said = score_predictions(f"mmau_{task}", items, right, model="m", view="sound_text", profile="official")
         assert aggregate(f"mmau_{task}", said.scores) == 100
-        file = audit_file(f"mmau_{task}", folder / "mmau-test-mini.json", own=True)
+        file = audit(f"mmau_{task}", folder / "mmau-test-mini.json", own=True).file
         assert file.counts["rows"] == len(items)
         assert not file.findings
-    (error,) = audit_file("mmau_music", folder / "mmau-test-mini.json").findings
+    (error,) = audit("mmau_music", folder / "mmau-test-mini.json").file.findings
     assert error.what == "20 rows, the public file has 334"
 
 

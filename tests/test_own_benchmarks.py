@@ -15,8 +15,7 @@ from earwise.data.media import resolve
 from earwise.errors import InputError
 from earwise.evaluate.audit import audit
 from earwise.evaluate.benchmarks import score_predictions, scorer_name
-from earwise.evaluate.benchmarks.asked import load_asked
-from earwise.evaluate.benchmarks.own import load_own
+from earwise.evaluate.benchmarks.own import load_asked, load_own
 from earwise.evaluate.scoring import score
 from earwise.planning.compile import Compiler
 from earwise.recipe.evaluate import Own, OwnColumns
@@ -165,8 +164,8 @@ BAD = {
     "gold": ({"rows": [row(1), row(2, "")]}, r"t\.tsv: line 3 index '2': empty answer \(mend the row.*columns\]"),
     "column": ({"rows": [row(1)], "columns": {"answer": "gold"}}, r"t\.tsv: missing columns: gold \(it has: index"),
     "letter": ({"rows": [row(1, "E")]}, r"line 2 index '1': gold answer 'E' is not among the options"),
-    "choice": ({"rows": [row(1)], "columns": {"choices": ""}, "scoring": "choice"}, r"item 1: no options, and scoring"),
-    "open": ({"rows": [row(1)], "scoring": "anls"}, r"t\.tsv: item 1: options, which scoring 'anls' does not read"),
+    "choice": ({"rows": [row(1)], "columns": {"choices": ""}, "scoring": "choice"}, r"item 1: scoring .choice. needs options"),
+    "open": ({"rows": [row(1)], "scoring": "anls"}, r"t\.tsv: item 1: the row has options, which scoring 'anls' does not read"),
     "yes": ({"rows": [row(1, "maybe", A="", B="")], "scoring": "yes_no"}, r"item 1: the gold answer of a yes/no"),
     "number": ({"rows": [row(1, "many", A="", B="")], "scoring": "number"}, r"item 1: the gold answer 'many' is not"),
     "sound": ({"rows": [row(1, audio="no.wav")]}, r"line 2 index '1': file 'no\.wav' not found beside it"),
@@ -264,7 +263,7 @@ def test_an_own_file_is_audited_by_its_table_or_by_its_recipe(tmp_path):
     assert result.ceiling == {"strict": 100.0, "vlmevalkit": 100.0, "lmms_eval": 100.0}
     recipe(tmp_path, f'[evaluate.own.mine]\nfile = "{path}"\nscoring = "exact"\n')
     assert audit("mine", tmp_path / "r.toml", own=True).ceiling["official"] == 100.0
-    with pytest.raises(InputError, match=r"r\.toml: evaluate\.own\.other: missing table"):
+    with pytest.raises(InputError, match=r"r\.toml: evaluate\.own\.other: the table .* is missing"):
         audit("other", tmp_path / "r.toml", own=True)
     done = CliRunner().invoke(app, ["audit", "mine", str(path), "--own"])
     assert done.exit_code == 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from earwise.evaluate.estimates import MEAN, estimate, number
-from earwise.evaluate.suite import average
 from earwise.evaluate.summary import ScoreTable, compare, summarise_models
 from earwise.records import Score, View
 
@@ -34,14 +33,6 @@ def test_the_mean_weighs_benchmarks_and_not_items() -> None:
     cell = both("sft", READ, SEEN)
     assert number(MEAN, cell) == pytest.approx((50 + 75) / 2)
     assert number("all", cell) == pytest.approx(100 * 7 / 12)
-
-
-def test_the_means_interval_is_that_of_the_suite() -> None:
-    cell = both("sft", READ, SEEN)
-    one = estimate(MEAN, [cell])
-    by_name = {name: [s for s in cell if s.source == name] for name in ("realworldqa", "textvqa")}
-    # The suite knows each file's clusters by themselves, which are the same ones.
-    assert (one.value, one.low, one.high) == pytest.approx(average(by_name, ("realworldqa", "textvqa")))
 
 
 def test_seeds_are_averaged_and_a_difference_is_paired() -> None:

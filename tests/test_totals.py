@@ -5,8 +5,11 @@ from test_scoring_benchmarks import COGNITION, PERCEPTION, mme, scored
 
 from earwise.errors import InputError
 from earwise.evaluate.benchmarks import aggregate, aggregate_gap, aggregate_interval, by_kind
-from earwise.evaluate.suite import COLUMNS, average, average_gap, plain_mean
-from earwise.evaluate.totals import aro_score, hallusion_parts, mme_totals
+from earwise.evaluate.benchmarks.hallusionbench import hallusion_parts
+from earwise.evaluate.benchmarks.mmalign import aro_score
+from earwise.evaluate.benchmarks.mme import mme_totals
+from earwise.evaluate.estimates import MEAN, estimate
+from earwise.evaluate.suite import COLUMNS, plain_mean
 
 
 def hallusion(set_, figures, kind="VD_figure"):
@@ -79,30 +82,27 @@ def test_the_plain_mean_is_over_eight_columns():
         plain_mean(numbers)
 
 
+def of(source, scores):
+    return [score.model_copy(update={"source": source}) for score in scores]
+
+
 def test_the_average_and_its_interval():
     """Two benchmarks of 50 % of n = 100: each has a standard error of 5, their mean one of 5 / sqrt 2."""
-    cells = {name: [scored(float(k % 2), f"{k}", kind="x") for k in range(100)] for name in ("textvqa", "docvqa")}
-    value, low, high = average(cells, ("textvqa", "docvqa"))
-    assert value == 50.0
-    assert (low, high) == pytest.approx((50 - 1.96 * 3.54, 50 + 1.96 * 3.54), abs=0.8)
-    assert average(cells, ("textvqa", "docvqa")) == (value, low, high)
-    with pytest.raises(InputError, match="no scores of infovqa"):
-        average(cells, ("textvqa", "infovqa"))
+    scores = [scored(float(k % 2), f"{k}", kind="x") for k in range(100)]
+    one = estimate(MEAN, [[*of("textvqa", scores), *of("docvqa", scores)]])
+    assert one.value == 50.0
+    assert (one.low, one.high) == pytest.approx((50 - 1.96 * 3.54, 50 + 1.96 * 3.54), abs=0.8)
 
 
 def test_the_gap_of_averages_is_paired():
-    text = {"textvqa": [scored(float(k % 2), f"{k}") for k in range(60)], "mme": mme("color", *[(1.0, 1.0)] * 20)}
-    speech = {"textvqa": list(reversed(text["textvqa"])), "mme": mme("color", *[(1.0, 1.0)] * 10, *[(0.0, 0.0)] * 10)}
-    gap, low, high = average_gap(text, speech, ("textvqa", "mme"))
-    assert gap == 25.0
-    assert 12 < low < gap < high < 38
+    text = of("textvqa", [scored(float(k % 2), f"{k}") for k in range(60)])
+    right, half = mme("color", *[(1.0, 1.0)] * 20), mme("color", *[(1.0, 1.0)] * 10, *[(0.0, 0.0)] * 10)
+    typed, spoken = [*text, *of("mme", right)], [*text, *of("mme", half)]
+    gap = estimate(MEAN, [typed], [spoken])
+    assert gap.value == 25.0
+    assert 12 < gap.low < 25.0 < gap.high < 38
     # The smaller of the two has 20 clusters: 100 * 3.8415 / 23.8415.
-    assert average_gap(text, text, ("textvqa", "mme")) == pytest.approx((0.0, -16.113, 16.113), abs=0.001)
-    speech["mme"] = speech["mme"][1:]
-    with pytest.raises(InputError, match="mme: item color-0-0 is scored under one view only"):
-        average_gap(text, speech, ("textvqa", "mme"))
-    doubled = {**text, "mme": [*text["mme"], text["mme"][0].model_copy(update={"value": 0.0})]}
+    same = estimate(MEAN, [typed], [typed])
+    assert (same.value, same.low, same.high) == pytest.approx((0.0, -16.113, 16.113), abs=0.001)
     with pytest.raises(InputError, match=r"mme: item .* is scored twice"):
-        average_gap(text, doubled, ("textvqa", "mme"))
-    with pytest.raises(InputError, match=r"mme: item .* is scored twice"):
-        aggregate_gap("mme", text["mme"], doubled["mme"])
+        aggregate_gap("mme", right, [*right, right[0].model_copy(update={"value": 0.0})])

@@ -44,7 +44,7 @@ class Tiling:
         return cls(workspace_bytes=512 * 2**20, vocab_tile=16384)
 
     def block_tokens(self, vocab: int, dtype: torch.dtype) -> int:
-        """Tokens whose two rows of logits fit the workspace, rounded down to a multiple of 8 if possible; at least 1."""
+        """Tokens whose two rows of logits fit the workspace, a multiple of 8 if possible; at least 1."""
         tokens = self.workspace_bytes // (2 * vocab * dtype.itemsize)
         return max(1, tokens - tokens % 8 if tokens >= 8 else tokens)
 

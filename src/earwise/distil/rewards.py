@@ -39,7 +39,7 @@ class Known:
     split: Splitter = sentences
 
     def of(self, item: Item) -> frozenset[str]:
-        """The claims about the item's sound, as `describe.plain` writes them. Raises `InputError` for an unknown item."""
+        """Claims about the item's sound, as `describe.plain` writes them. Raises `InputError` for an unknown item."""
         if item.id not in self.claims:
             what = "the checker knows no claims about the sound of this item, so claims cannot be rewarded"
             raise InputError(what, record=item.id, remedy="leave the item out, or describe its sound first")

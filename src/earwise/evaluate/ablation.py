@@ -1,4 +1,4 @@
-"""The rows of an ablation: the score of each on every benchmark, and by how much each differs from one of them."""
+"""The rows of an ablation: their scores on every benchmark, and their differences from one row."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _NONE: Final[Mapping[str, View]] = MappingProxyType({})
 def ablation_rows(
     models: Mapping[str, Mapping[str, Json]], rows: Mapping[str, str], view: View, views: Mapping[str, View] = _NONE
 ) -> dict[str, dict[str, Json]]:
-    """`{ROW: {BENCHMARK: {"score", "ci95", "n"}}}` of the model of each row; `models` as `summarise_models` gives them.
-    `views` are those of single benchmarks in place of `view`.
+    """`{ROW: {BENCHMARK: {"score", "ci95", "n"}}}` of each row's model; `models` comes from `summarise_models`. `views`
+    replaces `view` for single benchmarks.
 
     Raises `KeyError` for a model without scores.
     """
@@ -33,9 +33,9 @@ def ablation_rows(
 def ablation_gains(
     table: ScoreTable, rows: Mapping[str, str], baseline: str, view: View, views: Mapping[str, View] = _NONE
 ) -> dict[str, dict[str, Json]]:
-    """`{ROW: {BENCHMARK: {"value", "ci95", "p", "n", "by_seed"}}}`: each row minus row `baseline`, in points.
+    """`{ROW: {BENCHMARK: {"value", "ci95", "p", "n", "by_seed"}}}`: each other row minus row `baseline`, in points.
 
-    Paired by item, seeds averaged item by item, intervals over clusters. The baseline itself is no row.
+    Paired by item, seeds averaged item by item, intervals over clusters.
     """
     gains: dict[str, dict[str, Json]] = {}
     for row, model in rows.items():

@@ -1,7 +1,7 @@
-"""Multiple choice about sounds (MMAU, MMAR, AVQA): gold answers are texts of options, or places among them.
+"""Multiple choice about sounds (MMAU, MMAR, AVQA): gold answers are texts or places of options.
 
-The released scorer of MMAU and MMAR compares sets of words, so it takes `From near to far` for `From far to near` and
-refuses the letter alone; the strict rule here does neither.
+The released scorer of MMAU and MMAR compares sets of words. So it accepts `From near to far` for `From far to near`,
+and rejects a letter alone; the strict rule does neither.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ _TOKEN: Final = re.compile(r"\w+")
 _EDGES: Final = ",.!?;:'"
 _ABCD: Final = "ABCD"
 _LONG: Final = 5
-"""Answers of more words than this may name an option by its text (lmms-eval's MMAR)."""
+"""Longer answers, in words, may name an option by its text (lmms-eval's MMAR)."""
 
 
 def strict(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
-    """The option that the answer names, by text or by letter (`multiple_choice.parse_strict`), against the gold one.
+    """The option that the answer names, by text or by letter (`multiple_choice.parse_strict`), compared with the gold
+    option.
 
-    An answer that is the text of an option means that option, also where the text is a letter (a chord). Options with
-    the same text are one answer, whichever letter is said.
+    An answer that is the text of an option means that option, even if the text is a letter (a chord). Options with the
+    same text are one answer, by any of their letters.
     """
     said, texts = one_form(prediction), [one_form(choice).strip() for choice in choices]
     if not said.strip():
         return None
     right = _letter(one_form(golds[0]), texts)
-    # Later copies are hidden, so that their text does not stand for two letters.
+    # Later copies are hidden, so that a text does not stand for two letters.
     distinct = [text if texts.index(text) == place else "" for place, text in enumerate(texts)]
     answer = _letter_of_text(said, texts) or parse_strict(said, distinct, LETTERS[: len(texts)])
     return None if answer is None else float(texts[LETTERS.index(answer)] == texts[LETTERS.index(right)])
@@ -50,7 +51,7 @@ def strict_index(golds: Sequence[str], prediction: str, choices: Sequence[str]) 
 def official(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
     """The released `string_match` of MMAU and MMAR, on sets of lower-cased words.
 
-    Right if the answer has every word of the gold one and none that only a wrong option has.
+    An answer is right if it has every word of the gold option, and no word that only a wrong option has.
     """
     said, answer = _words(prediction), _words(_text(golds[0], choices))
     if not said or not answer <= said:
@@ -59,9 +60,9 @@ def official(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> f
 
 
 def lmms_eval_mmau(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
-    """lmms-eval's MMAU: letters A to D as `(A)`, else ` A `, else `A.`; None where the kit draws one at random.
+    """lmms-eval's MMAU: letters A to D as `(A)`, else ` A `, else `A.`.
 
-    None also for a letter without an option, on which the kit fails.
+    None where the kit draws a random letter, and for a letter without an option, on which the kit fails.
     """
     text = f" {_stripped(prediction)} "
     found: list[str] = []
@@ -69,7 +70,7 @@ def lmms_eval_mmau(golds: Sequence[str], prediction: str, choices: Sequence[str]
         found = found or [letter for letter in _ABCD if writing.format(letter) in text]
     if not found:
         return None
-    # The kit looks for the last free-standing one, whatever writing it was found by; the first one wins a tie.
+    # The kit takes the letter whose last free-standing place comes last; the first letter wins a tie.
     place = LETTERS.index(max(found, key=lambda letter: text.rfind(f" {letter} ")))
     if place >= len(choices):
         return None
@@ -77,9 +78,9 @@ def lmms_eval_mmau(golds: Sequence[str], prediction: str, choices: Sequence[str]
 
 
 def lmms_eval_mmar(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
-    """lmms-eval's MMAR: `(A)`, else `A `, else `A.`, else in longer answers the text of an option; the last one counts.
+    """lmms-eval's MMAR: `(A)`, else `A `, else `A.`, else in longer answers an option's text; the last one counts.
 
-    None where the kit draws a letter at random.
+    None where the kit draws a random letter.
     """
     right, text = _letter(golds[0], choices), f" {_stripped(prediction)} "
     letters = LETTERS[: len(choices)]
@@ -96,7 +97,7 @@ def lmms_eval_mmar(golds: Sequence[str], prediction: str, choices: Sequence[str]
 
 
 def _letter(gold: str, choices: Sequence[str]) -> str:
-    """Letter of the gold option: a text first, because these files give texts; else a letter."""
+    """Letter of the gold option, by its text if possible, because these files give texts."""
     letter = _letter_of_text(gold, choices) or gold_letter(gold.strip(), choices)
     if letter is None:
         raise InputError(f"the gold answer {gold!r} is not among the choices {list(choices)}")
@@ -109,7 +110,7 @@ def _letter_of_text(text: str, choices: Sequence[str]) -> str | None:
 
 
 def _text(gold: str, choices: Sequence[str]) -> str:
-    """The gold option in words, whether it is given so or by letter."""
+    """The text of the gold option, given as text or letter."""
     if gold in choices or not choices:
         return gold
     letter = gold_letter(gold.strip(), choices)

@@ -1,7 +1,7 @@
-"""Audit of a benchmark: what its file holds (`data.audit`), and what its own scorers make of its gold answers.
+"""Audit of a benchmark: what its file holds (`data.audit`), and how its own scorers score its gold answers.
 
-A gold answer that no answer can match, or that a scorer rejects, caps what any model can reach: the ceiling. The other
-way round, a scorer that accepts a wrong option or no answer at all hands out points.
+A gold answer that a scorer rejects lowers the ceiling that any model can reach. A scorer that accepts a wrong option or
+an empty answer gives points away.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from earwise.records import Item
 
 @dataclass(frozen=True)
 class Audit:
-    """The result of `audit`. `ceiling` is, by profile, what answering every question by its gold answer scores."""
+    """The result of `audit`. `ceiling` is the score, by profile, of answering every question with its gold answer."""
 
     benchmark: str
     file: FileAudit
@@ -46,7 +46,7 @@ class Audit:
         return [finding for finding in self.findings if finding.level == "error"]
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the items, ready for `json.dumps`."""
+        """Everything but the items, as JSON values."""
         file = self.file
         return {
             "benchmark": self.benchmark,
@@ -67,9 +67,9 @@ class Audit:
 def audit(benchmark: str, path: str | Path, *, own: bool = False) -> Audit:
     """Audit the file at `path` as `benchmark`; see `data.audit.audit_public_file` for `own`.
 
-    With `own`, another name is that of a benchmark of one's own: `path` is its table or its records, read by the
-    defaults of `[evaluate.own.NAME]`, or the recipe that has this table. Raises `InputError` for an unknown benchmark,
-    naming the nearest, and for a file that is not there.
+    With `own`, an unknown name is a benchmark of the user's. `path` is then its table or records, read with the
+    defaults of `[evaluate.own.NAME]`, or a recipe with this table. Raises `InputError` for an unknown benchmark, naming
+    the nearest, and for a missing file.
     """
     path = Path(path)
     if own and find(benchmark) is None:
@@ -83,7 +83,7 @@ def _own_table(name: str, path: Path) -> Own:
         return Own(file=str(path), format="tsv" if path.suffix.lower() == ".tsv" else "jsonl")
     recipe = load_recipe(path)
     if recipe.evaluate is None or name not in recipe.evaluate.own:
-        raise InputError("missing table, the benchmark is described there", file=path, record=f"evaluate.own.{name}")
+        raise InputError("the table that describes the benchmark is missing", file=path, record=f"evaluate.own.{name}")
     return recipe.evaluate.own[name]
 
 
@@ -101,11 +101,6 @@ def _audit_own(name: str, own: Own) -> Audit:
     return audit_items(benchmark, replace(file, items=fit, findings=[*file.findings, *unfit]))
 
 
-def audit_file(benchmark: str, path: str | Path, *, own: bool = False) -> FileAudit:
-    """What the file at `path` holds, read as `benchmark`, without its scorers; raises `InputError` as `audit` does."""
-    return audit_public_file(benchmark, find_known(benchmark).file, path, own=own)
-
-
 def find_known(benchmark: str) -> Benchmark:
     """The benchmark of this name; raises `InputError` naming the nearest if there is none."""
     known = find(benchmark)
@@ -118,7 +113,7 @@ def find_known(benchmark: str) -> Benchmark:
 
 
 def audit_items(benchmark: Benchmark, file: FileAudit) -> Audit:
-    """What the benchmark's own scorers make of the gold answers of a file."""
+    """Apply the benchmark's own scorers to the gold answers of a file."""
     findings, ceiling = list(file.findings), {}
     for profile, scorer in benchmark.rules.scorers.items():
         best = []
@@ -140,7 +135,7 @@ def _score(scorer: Scorer, item: Item, golds: Sequence[str], answer: str) -> flo
 
 
 def _best(item: Item, score: Callable[[str], float]) -> float:
-    """The best score of a gold answer that is given as the answer; of a choice, its letter or its text."""
+    """The best score of a gold answer; of a choice, by its letter or its text."""
     answers = dict.fromkeys(item.answers)
     if item.choices:
         answers |= {item.choices[LETTERS.index(item.answers[0])]: None}
@@ -161,9 +156,7 @@ def _doubts(item: Item, profile: str, best: float, score: Callable[[str], float]
 
 
 def console_tables(result: Audit) -> list[Table]:
-    """The audit for people: what the file is, then one row per kind of finding with its first example. Hashes, which
-    would not fit a narrow table, are lines of their own (`hash_lines`).
-    """
+    """The audit for the console: facts about the file, then one row per kind of finding with its first example."""
     file = result.file
     facts = _table(f"{result.benchmark}: {file.path}", "", "found", "expected")
     facts.add_row("bytes", f"{file.size_bytes:,}", "")
@@ -183,7 +176,7 @@ def console_tables(result: Audit) -> list[Table]:
 
 
 def hash_lines(result: Audit) -> list[str]:
-    """The file's hashes, each whole on a line, so that it can be copied."""
+    """The file's hashes, each on a line of its own so that it can be copied."""
     file = result.file
     lines = [f"MD5      {file.md5}", f"SHA-256  {file.sha256}"]
     return [*lines[:1], f"expected {file.expected_md5}", *lines[1:]] if file.expected_md5 else lines

@@ -1,4 +1,4 @@
-"""How VLMEvalKit and lmms-eval find the option letter in an answer; what they cannot find is None, never a guess."""
+"""How VLMEvalKit and lmms-eval find the option letter in an answer; None replaces their random guesses."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _PHRASES: Final = (
 
 
 def score_vlmevalkit(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
-    """VLMEvalKit's multiple choice. It finds nothing where a row has no options, also not an open answer: None."""
+    """VLMEvalKit's multiple choice. For a row without options it finds nothing, not even an open answer: None."""
     if not choices:
         return None
     right = right_letter(golds[0], choices)
@@ -62,10 +62,10 @@ def score_vlmevalkit(golds: Sequence[str], prediction: str, choices: Sequence[st
 
 
 def score_lmms_eval(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
-    """lmms-eval's RealWorldQA: a gold A to D is looked for among A to D, whatever the options are.
+    """lmms-eval's RealWorldQA: for a gold letter A to D it looks for A to D, whatever the options are.
 
-    Any other gold, also the letter of a fifth option, is an open answer: lower case, and the full stop of the answer
-    alone taken off.
+    Any other gold answer, even the letter of a fifth option, is an open answer: compared in lower case, with the full
+    stop removed from the prediction only.
     """
     gold = right_letter(golds[0], choices) if choices else golds[0].strip()
     if gold.upper() not in tuple(_ABCD):
@@ -77,8 +77,9 @@ def score_lmms_eval(golds: Sequence[str], prediction: str, choices: Sequence[str
 def parse_vlmevalkit(prediction: str, choices: Sequence[str], letters: str) -> str | None:
     """VLMEvalKit's `can_infer` with `--judge exact_matching`.
 
-    Marks become spaced; exactly one option letter occurs, first among the last 4 words; else `answer is X`; else
-    exactly one option text is part of the answer, which may be twice as long as all options together.
+    Marks become spaces. The letter is the only option letter in the text, first found among the last 4 words; else that
+    of `answer is X`; else that of the only option whose text is part of an answer at most twice as long as all options
+    together.
     """
     if any(refusal in prediction for refusal in _REFUSALS):
         return None
@@ -100,8 +101,8 @@ def parse_vlmevalkit(prediction: str, choices: Sequence[str], letters: str) -> s
 def parse_lmms_eval(prediction: str, choices: Sequence[str], letters: str) -> str | None:
     """lmms-eval's `extract_mcq_answer`: capital letters only; the most trusted writing wins, then the last place.
 
-    Trust falls in this order: at the start, at the end, after `answer is` and its like, `(A)`, `A.`, `A:`, `A)`, `A `,
-    anywhere.
+    Trust decreases in this order: at the start, at the end, after `answer is` and similar phrases, `(A)`, `A.`, `A:`,
+    `A)`, `A `, anywhere.
     """
     text = prediction.strip()
     for mark in ",.!?;:'\"":
@@ -115,7 +116,7 @@ def parse_lmms_eval(prediction: str, choices: Sequence[str], letters: str) -> st
 
 
 def _candidates(text: str, letters: str) -> list[tuple[int, int, str]]:
-    """(trust, place, letter) of every writing of a letter in `text`, which has a space at both ends."""
+    """(trust, place, letter) of every writing of a letter in `text`, which begins and ends with a space."""
     found = []
     for trust, writing in ((6, "({})"), (5, "{}."), (4, "{}:"), (3, "{})"), (2, "{} ")):
         places = ((text.rfind(writing.format(letter)), letter) for letter in letters)

@@ -1,4 +1,4 @@
-"""The same models on the same questions, spoken under another condition: by other voices, or in noise."""
+"""Results of the same models and questions under another speech condition: other voices, or noise."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def condition_results(
 ) -> Json:
     """`{"models", "recovery", "per_voice"}` of one condition.
 
-    `models` has the form of the results at the top of the summary, and for each benchmark `changes`, by view: the score
-    under the condition minus that on the test clips themselves, in points, paired by item. Typed scores are those of
-    the same items: no condition changes them.
+    `models` has the form of the summary's main results, and for each benchmark `changes`, by view: the score under the
+    condition minus that on the test clips, in points, paired by item. No condition changes typed scores, so they are
+    those of the same items.
 
     Args:
         scores: by seed, of the evaluation itself.

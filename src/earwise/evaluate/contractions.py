@@ -1,7 +1,7 @@
-"""Contractions of the VQA answer normalisation: written without one of their apostrophes, they get it back.
+"""Contractions of the VQA answer normalisation: a form that lacks one apostrophe gets it back.
 
-The set is that of the VQA evaluation (Antol et al. 2015), which TextVQA and both kits share. Its entries with capitals
-never match, because answers are lower-cased first; they are left out.
+The set is that of the VQA evaluation (Antol et al. 2015), shared by TextVQA and both kits. Its entries with capitals
+are left out: they never match, because answers are lower-cased first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _with_one_apostrophe_less() -> dict[str, str]:
         for place, letter in enumerate(form):
             if letter == "'":
                 table[form[:place] + form[place + 1 :]] = form
-    # The published table has this one the wrong way round; scores depend on it.
+    # The published table has this entry reversed; scores depend on it.
     table["somebody'd"] = "somebodyd"
     return table
 

@@ -1,4 +1,4 @@
-"""What is asked beside `sound_text`, so that no such score stands alone, and whose sound stands in for one's own."""
+"""The controls asked beside `sound_text`, and the assignment of other items' sounds for `sound_swapped`."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from earwise.records import Item, View
 
 
 def with_controls(views: Sequence[View]) -> tuple[View, ...]:
-    """`views`, and with `sound_text` among them every control that is not."""
+    """`views`, plus all missing controls if `sound_text` is among them."""
     added = [view for view in CONTROLS if view not in views] if MAIN in views else []
     return (*views, *added)
 
 
 @dataclass(frozen=True)
 class Swapped:
-    """Samples with `other_sound`, and how many of them got a sound whose own answer is the same."""
+    """Samples with `other_sound`; `same_answer` counts those whose new sound belongs to the same answer."""
 
     samples: Sequence[Sample]
     same_answer: int
 
 
 def swap_sounds(samples: Sequence[Sample], seed: int) -> Swapped:
-    """Give every sample another one's sound, each sound to one sample: a derangement, drawn by seed.
+    """Give every sample another sample's sound, each sound once: a derangement, drawn by seed.
 
-    No sample gets a sound of its own cluster. Sounds come from questions with another answer as far as there are any:
-    always, unless more than half of the answers are the same. Raises `InputError` for a sample without sound, and where
-    there is no such derangement because of one cluster.
+    No sample gets a sound of its own cluster. A sound comes from a question with another answer as far as possible:
+    always, unless more than half of the answers are the same. Raises `InputError` for a sample without sound, and if
+    one cluster is too large for a derangement.
     """
     if silent := [sample.key for sample in samples if sample.sound is None]:
         raise InputError("the item has no sound", record=silent[0], remedy="name its audio or video")
@@ -45,8 +45,10 @@ def swap_sounds(samples: Sequence[Sample], seed: int) -> Swapped:
 
 
 def _donors(answers: Sequence[str], clusters: Sequence[str], seed: int) -> list[int]:
-    """For each place the place whose sound it gets. Sorted by answer and moved on by the most frequent answer's count,
-    as many places as can be meet another answer; what meets its own cluster is then exchanged.
+    """For each place, the place whose sound it gets.
+
+    Places are sorted by answer and shifted by the count of the most frequent answer, so that as many as possible meet
+    another answer. Places that meet their own cluster are then exchanged.
     """
     rng, count = random.Random(f"{seed}:swap"), len(answers)
     shuffled = rng.sample(range(count), count)
@@ -77,6 +79,6 @@ def _donors(answers: Sequence[str], clusters: Sequence[str], seed: int) -> list[
 
 
 def _answer(item: Item) -> str:
-    """The gold answer in words: letters of options mean nothing across questions."""
+    """The gold answer as text: an option's letter means nothing across questions."""
     answer = item.choices[LETTERS.index(item.answers[0])] if item.choices else item.answers[0]
     return answer.casefold().strip()

@@ -1,6 +1,6 @@
-"""What an answer denies is no answer: `not A`, `the dog is wrong` and `no anger here` name nothing.
+"""Removes what an answer denies: `not A`, `the dog is wrong` and `no anger here` name nothing.
 
-Only plain denials are read: a word of denial close to what is named, in the same clause.
+Only plain denials are found: a denying word close to what is named, in the same clause.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _BLANKS: Final = re.compile(r"\s*\n\s*")
 @lru_cache(maxsize=256)
 def _patterns(named: str) -> tuple[re.Pattern[str], ...]:
     one = rf"[(\[*\"'“]{{0,3}}(?:(?:the|an?|option)\s+)?(?:{named})"
-    # "A, B and C": commas alone may begin another clause. Bounded, as a model may repeat itself for ever.
+    # "A, B and C"; a comma alone may begin another clause. Bounded, because a model may repeat itself endlessly.
     some = rf"{one}(?:(?:\s*,\s*{one}){{0,4}}{_JOIN}{one}){{0,4}}"
     denied_before = rf"{_NOT}{_FILL}\s*{some}|\bno\b(?:\s+\w+){{0,3}}?\s+{some}"
     untrue = rf"{some}[\s.:,)*\]–—-]*{_AUXILIARY}(?:{_UNTRUE})"
@@ -52,9 +52,9 @@ def _patterns(named: str) -> tuple[re.Pattern[str], ...]:
 
 
 def asserted(text: str, named: str) -> str:
-    """`text` without what it denies. `named` is a regular expression, without groups, of what an answer can name.
+    """`text` without what it denies. `named`, a regular expression without groups, matches what an answer can name.
 
-    With `\\b[AB]\\b` for it, `not A but B` keeps B; `A is wrong` and `neither A nor B` keep neither letter.
+    With `\\b[AB]\\b`, `not A but B` keeps B; `A is wrong` and `neither A nor B` keep neither letter.
     """
     text = _BLANKS.sub("\n", _REPEATED.sub(r"\1", text))
     if not _ANY.search(text):

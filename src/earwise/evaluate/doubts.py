@@ -1,6 +1,4 @@
-"""Results that look like a mistake in a benchmark's file, columns or scoring, and not like a model: typed scores of
-about nothing, or of guessing.
-"""
+"""Finds results that look like a mistake in a benchmark's file, columns or scoring: scores near zero or chance."""
 
 from __future__ import annotations
 
@@ -16,11 +14,11 @@ from earwise.records import Item, Score, View
 from earwise.views import view_spec
 
 ABOUT_NOTHING: Final = 1.0
-"""A share of right answers up to this, in percent, is about 0."""
+"""Percentage of right answers that counts as about 0."""
 ABOVE_CHANCE: Final = 5.0
-"""A share that is more points than this above that of guessing is no guessing, however few items there are."""
+"""Points above chance that are no chance result, however few items there are."""
 SHOWN: Final = 5
-"""Answers that are shown beside their gold ones."""
+"""Number of example answers."""
 
 
 def doubts(
@@ -30,13 +28,13 @@ def doubts(
     own_yes_no: frozenset[str] = frozenset(),
 ) -> list[dict[str, Any]]:
     """`{"model", "benchmark", "view", "right", "chance", "n", "examples"}` of each model that answers a benchmark's
-    typed questions with about no success, or with no more than guessing has.
+    typed questions about never, or no better than chance.
 
     Args:
         table: all scores.
         items: of each benchmark.
         asked: the views of each benchmark, in order.
-        own_yes_no: benchmarks of one's own that ask for yes or no.
+        own_yes_no: the user's own benchmarks that ask for yes or no.
     """
     found = []
     for benchmark, some in items.items():
@@ -44,7 +42,7 @@ def doubts(
         chance = chance_of(some, yes_no=benchmark in own_yes_no or asks_yes_no(benchmark))
         for model in table.models if view is not None else ():
             cells = table.get(model, benchmark, view) if view is not None else []
-            # Answers that were lent by the base are the base's.
+            # Answers that are shared with the base are reported for the base only.
             if not cells or cells[0][0].model != model:
                 continue
             right = 100 * sum(score.value for cell in cells for score in cell) / sum(map(len, cells))
@@ -55,8 +53,8 @@ def doubts(
 
 
 def typed_view(views: Sequence[View]) -> View | None:
-    """The first view that shows what a question is about and asks it as it is written; the bare question where no view
-    shows more. Controls are none.
+    """The first typed view that shows what the question is about; without such a view, the bare question. Not a
+    control.
     """
     typed = [view for view in views if view_spec(view).query == "text"]
     shown = [view for view in typed if view_spec(view).context not in ("silence", "other_sound", "none")]
@@ -64,7 +62,7 @@ def typed_view(views: Sequence[View]) -> View | None:
 
 
 def chance_of(items: Sequence[Item], *, yes_no: bool) -> float | None:
-    """The percentage that guessing gets right: of k options one, of yes and no half; None for open questions."""
+    """The percentage that guessing gets right: 1/k for k options, half for yes/no; None for open questions."""
     if yes_no:
         return 50.0
     if not items or not all(item.choices for item in items):
@@ -73,7 +71,7 @@ def chance_of(items: Sequence[Item], *, yes_no: bool) -> float | None:
 
 
 def is_doubtful(right: float, chance: float | None, n: int) -> bool:
-    """Whether so many percent of n answers are about none, or no more than guessing is likely to get right."""
+    """Whether `right` percent of n answers is about none, or within the range of guessing."""
     if right <= ABOUT_NOTHING or chance is None:
         return right <= ABOUT_NOTHING
     spread = Z * math.sqrt(chance * (100 - chance) / n)
@@ -81,7 +79,7 @@ def is_doubtful(right: float, chance: float | None, n: int) -> bool:
 
 
 def examples(scores: Sequence[Score], items: Sequence[Item]) -> list[dict[str, str]]:
-    """The first wrong answers in the order of the items, each with its question and gold answers."""
+    """The first wrong answers, in item order, with question and gold answers."""
     wrong = {score.item: score for score in scores if score.value < 1}
     return [
         {"item": item.id, "question": item.question, "answer": wrong[item.id].prediction, "gold": gold_in_words(item)}

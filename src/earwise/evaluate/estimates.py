@@ -1,6 +1,6 @@
-"""A benchmark's number over several seeds, and the difference of two of them, each with its 95 % interval.
+"""A benchmark's number over several seeds, and differences of such numbers, with 95 % intervals.
 
-Seeds are averaged item by item before anything is resampled, so an interval speaks of items, not of trainings.
+Seeds are averaged item by item before resampling, so an interval is about items, not about training runs.
 """
 
 from __future__ import annotations
@@ -11,25 +11,26 @@ from typing import Any, Final
 
 import numpy as np
 
+from earwise.evaluate.benchmarks.outcome import metric
 from earwise.evaluate.benchmarks.registry import find
 from earwise.evaluate.gap import Floats, Metric, Z, agree, ends, metric_draws, metric_interval, share_unseen
 from earwise.evaluate.suite import COLUMNS
-from earwise.evaluate.totals import metric
 from earwise.evaluate.yes_no import parse_strict
 from earwise.records import Score
 
 MEAN: Final = "mean"
-"""Name of the plain mean over those of the paper's eight benchmarks (`suite.COLUMNS`) that were scored."""
+"""The plain mean over the scored benchmarks among the paper's eight (`suite.COLUMNS`)."""
 
 Cells = Sequence[Sequence[Score]]
-"""For each seed the scores of one model under one view, all of the same items in the same order."""
+"""Scores of one model under one view by seed, all of the same items in the same order."""
 Totals = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number or a difference of two, 0-100, the ends of its 95 % interval (`gap.ends`), and its standard error: the
-    resamples' standard deviation; where they all agree, what the interval makes of it.
+    """A number or difference, 0-100, with the ends of its 95 % interval (`gap.ends`) and its standard error.
+
+    The standard error is the standard deviation of the resamples; if all resamples agree, it follows from the interval.
     """
 
     value: float
@@ -39,7 +40,7 @@ class Estimate:
 
 
 def estimate(benchmark: str, cells: Cells, minus: Cells | None = None) -> Estimate:
-    """The number of `benchmark`, mean over seeds; less that of `minus`, which holds the same items, where it is given.
+    """The number of `benchmark`, mean over seeds, optionally less that of `minus`, which holds the same items.
 
     Clusters are resampled, both sides alike. The benchmarks of `MEAN` share no items, so each is resampled by itself.
     """
@@ -62,9 +63,9 @@ def estimate(benchmark: str, cells: Cells, minus: Cells | None = None) -> Estima
 def share(benchmark: str, cells: Cells, of: Cells) -> Estimate:
     """The number of `benchmark` (not `MEAN`) as a percentage of that of `of`, which holds the same items.
 
-    Clusters are resampled, both sides alike; resamples in which `of` has 0 are left out. Where all agree, unseen
-    clusters (`gap.share_unseen`) may have everything on the one side and nothing on the other. Raises
-    `ZeroDivisionError` where `of` has 0 itself.
+    Clusters are resampled, both sides alike, without resamples in which `of` has 0. If all resamples agree, the
+    interval allows for unseen clusters (`gap.share_unseen`) with the extreme values on both sides. Raises
+    `ZeroDivisionError` if `of` has 0.
     """
     members = range(len(cells[0]))
     part, whole = _over_seeds(benchmark, cells, members), _over_seeds(benchmark, of, members)
@@ -89,9 +90,9 @@ def number(benchmark: str, cell: Sequence[Score]) -> float:
 
 
 def other_totals(benchmark: str, cells: Cells) -> Totals:
-    """`{NAME: {"value", "ci95", "by_seed"}}`, 0-100: what is reported of `benchmark` beside its score.
+    """`{NAME: {"value", "ci95", "by_seed"}}`, 0-100: the numbers reported for `benchmark` beside its score.
 
-    Seeds are averaged; intervals are a bootstrap over clusters, the same resamples for every number.
+    Seeds are averaged; intervals are a bootstrap over clusters, with the same resamples for every number.
     """
     found = find(benchmark)
     groups = clusters(cells[0])
@@ -102,12 +103,12 @@ def other_totals(benchmark: str, cells: Cells) -> Totals:
 
 
 def columns_of(cell: Sequence[Score]) -> list[str]:
-    """The benchmarks whose plain mean the scores give, in the order of `suite.COLUMNS`."""
+    """The benchmarks that `MEAN` averages for these scores, in the order of `suite.COLUMNS`."""
     return [name for name, _ in _columns(MEAN, cell)]
 
 
 def yes_interval(cells: Cells) -> tuple[float, float]:
-    """95 % interval of the share of answers that say yes (0-1), mean over seeds, over clusters."""
+    """95 % interval of the share of yes answers (0-1), mean over seeds, over clusters."""
     yes = np.mean([[parse_strict(score.prediction) == "yes" for score in cell] for cell in cells], axis=0)
     groups = clusters(cells[0])
     draws = metric_draws(lambda weights: (weights @ yes) / weights.sum(axis=1), groups)
@@ -115,12 +116,12 @@ def yes_interval(cells: Cells) -> tuple[float, float]:
 
 
 def clusters(cell: Sequence[Score]) -> list[str]:
-    """What is resampled: the cluster of each score, told apart from those of other benchmarks."""
+    """The cluster of each score, distinct across benchmarks."""
     return [f"{score.source}/{score.cluster}" for score in cell]
 
 
 def _columns(benchmark: str, cell: Sequence[Score]) -> list[tuple[str, list[int]]]:
-    """The numbers that are averaged, and the places of their scores; a benchmark is its own only column."""
+    """The numbers that are averaged, with the places of their scores; a single benchmark is its only column."""
     if benchmark != MEAN:
         return [(benchmark, list(range(len(cell))))]
     places = {name: [n for n, score in enumerate(cell) if score.source == name] for name in COLUMNS}
@@ -128,7 +129,7 @@ def _columns(benchmark: str, cell: Sequence[Score]) -> list[tuple[str, list[int]
 
 
 def _over_seeds(name: str, cells: Cells, members: Sequence[int]) -> Metric:
-    """The number averaged over seeds, as a function of the members' weights."""
+    """The mean over seeds, as a function of the members' weights."""
     metrics = [metric(name, _distinct([cell[m] for m in members])) for cell in cells]
     return lambda weights: np.mean([one(weights) for one in metrics], axis=0)
 
@@ -145,7 +146,7 @@ def _distinct(cell: Sequence[Score]) -> Sequence[Score]:
 
 
 def _told(metrics: Sequence[Metric], groups: Sequence[str]) -> dict[str, Any]:
-    """A number over seeds with its interval, and each seed's own."""
+    """A number over seeds with its interval and each seed's value."""
     value, low, high = metric_interval(
         lambda weights: np.mean([one(weights) for one in metrics], axis=0), groups, bounds=(0.0, 100.0)
     )

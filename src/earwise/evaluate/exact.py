@@ -1,4 +1,4 @@
-"""Rules for item sets of one's own: exact match after normalisation, and word accuracy of transcripts."""
+"""Rules for the user's own item sets: exact match after normalisation, and word accuracy of transcripts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _score_choice: Final = scorer(parse_strict)
 
 
 def exact(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
-    """1 if the answer equals a gold one but for case, written form, runs of space and outer marks.
+    """1 if the answer equals a gold answer up to case, written form, spaces and outer marks.
 
-    Items with choices: the letter.
+    For items with choices, the letters are compared.
     """
     if choices:
         return _score_choice(golds, prediction, choices)
@@ -27,9 +27,9 @@ def exact(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> floa
 
 
 def contains(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
-    """1 if a gold answer stands in the answer as whole words, both in lower case, one written form, and without marks.
+    """1 if a gold answer occurs in the answer as whole words, in lower case, one written form, and without marks.
 
-    What the answer denies counts as well: `not red` contains `red`.
+    Denials are not recognised: `not red` contains `red`.
     """
     said = f" {' '.join(words_of(prediction))} "
     wanted = [" ".join(words_of(gold)) for gold in golds]
@@ -37,7 +37,8 @@ def contains(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> f
 
 
 def word_accuracy(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
-    """1 - word error rate of a transcript, at least 0; words in lower case without marks, the nearest gold counts.
+    """1 - word error rate of a transcript against the nearest gold answer, at least 0; words in lower case without
+    marks.
 
     Per item, so that views can be paired; a corpus error rate is the ratio of summed edits to summed words instead.
     """

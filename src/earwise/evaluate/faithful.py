@@ -1,8 +1,8 @@
-"""Faithfulness: whether what a model says it hears is what sounds.
+"""Faithfulness: whether the sounds that a model claims to hear are there.
 
-An answer in the think/answer format is a chain of claims. Where the truth about a sound is known, as a chain that tells
-all that is heard in it, each claim is true or not. Claims are compared as strings, in the form of `describe.plain`, so
-this is for chains of a closed grammar.
+An answer in the think/answer format is a chain of claims. If the truth about a sound is known, as a chain of all that
+is heard in it, each claim is true or not. Claims are compared as strings, as `describe.plain` writes them, so this
+works for chains of a closed grammar.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from earwise.traces.known import KnownChain
 from earwise.work.store import read_jsonl
 
 Truth = Mapping[str, frozenset[str]]
-"""All claims that are true of a sound, by the cluster of the items that ask about it."""
+"""All true claims about a sound, by the cluster of the items that ask about it."""
 
 
 class Chain(NamedTuple):
-    """One chain held against the truth."""
+    """One chain compared with the truth."""
 
     claims: int
     true: int
     omitted: int
-    """True claims that it leaves out."""
+    """True claims that the chain omits."""
 
 
 def read_truth(path: Path) -> Truth:
     """The true claims of a file of `KnownChain` records, whose ids are the clusters of items.
 
-    Raises `InputError` if there is no such file or a line of it is broken.
+    Raises `InputError` for a missing file or a broken line.
     """
     return {one.id: frozenset(claims_of(one.reasoning)) for one in read_jsonl(path, KnownChain)}
 
 
 def judge_chain(reasoning: str, true: frozenset[str]) -> Chain:
-    """Hold a chain's claims, each counted once, against all claims that are true."""
+    """Compare a chain's distinct claims with all true claims."""
     claims = frozenset(claims_of(reasoning))
     return Chain(len(claims), len(claims & true), len(true - claims))
 
 
 def summarise_faithfulness(table: ScoreTable, truth: Truth, view: View) -> dict[str, dict[str, Json]]:
-    """`{MODEL: {BENCHMARK: ...}}`, see `faithfulness`; of models that reason at least once under `view`."""
+    """`{MODEL: {BENCHMARK: ...}}`, see `faithfulness`, for models that reason at least once under `view`."""
     summary: dict[str, dict[str, Json]] = {}
     for model in table.models:
         for benchmark in (name for name in table.benchmarks if name != MEAN):
@@ -63,17 +63,17 @@ def summarise_faithfulness(table: ScoreTable, truth: Truth, view: View) -> dict[
 
 
 def faithfulness(cells: Cells, truth: Truth) -> Json:
-    """How far the answers of one model to one benchmark can be believed; shares from 0 to 1 as `pooled_share` has them.
+    """How faithful the answers of one model to one benchmark are; shares from 0 to 1 in the form of `pooled_share`.
 
     | key | share |
     |---|---|
-    | `reasons` | of all answers, those with a reasoning and an answer, well-formed, that claims anything |
-    | `true_chains` | of the chains, those without a claim that is not true |
+    | `reasons` | of all answers, those that are well-formed and whose reasoning claims anything |
+    | `true_chains` | of the chains, those with only true claims |
     | `true_claims` | of all claims of the chains |
-    | `complete_chains` | of the chains, those that leave out nothing that is heard |
+    | `complete_chains` | of the chains, those that omit nothing |
 
-    `n` counts items, `no_truth` chains, over all seeds, about sounds of which no truth is known; these count in
-    `reasons` alone.
+    `n` counts items. `no_truth` counts chains, over all seeds, about sounds without known truth; they count in
+    `reasons` only.
     """
     chains = [[_chain(score.prediction) for score in cell] for cell in cells]
     known = [score.cluster in truth for score in cells[0]]
@@ -95,11 +95,11 @@ def faithfulness(cells: Cells, truth: Truth) -> Json:
 
 
 def compare_faithfulness(table: ScoreTable, truth: Truth, view: View) -> dict[str, dict[str, dict[str, Json]]]:
-    """`{MODEL: {OTHER: {BENCHMARK: {"value", "ci95", "n", "by_seed"}}}}` of models that reason, each minus every one
-    before it: the difference in the share of all answers that are reasoned without a claim that is not true.
+    """`{MODEL: {OTHER: {BENCHMARK: {"value", "ci95", "n", "by_seed"}}}}` of models that reason, each minus every
+    earlier one: the difference in the share of all answers that have a reasoning with only true claims.
 
-    An answer without reasoning counts as not true, so that the same items are compared; paired by item, seeds averaged
-    item by item, intervals over clusters. Items about sounds of which no truth is known are left out.
+    An answer without reasoning counts as not true, so that the same items are compared. Paired by item, seeds averaged
+    item by item, intervals over clusters. Items about sounds without known truth are left out.
     """
     true = {name: _true_answers(table, name, truth, view) for name in table.models}
     reasoning = [name for name, found in true.items() if any(rows.sum() for rows, _ in found.values())]
@@ -117,7 +117,7 @@ def compare_faithfulness(table: ScoreTable, truth: Truth, view: View) -> dict[st
 def _true_answers(
     table: ScoreTable, model: str, truth: Truth, view: View
 ) -> dict[str, tuple[np.ndarray, Sequence[Hashable]]]:
-    """By benchmark, (S, N) 1 for an answer that is reasoned and true in all it claims, else 0; and N clusters."""
+    """By benchmark: (S, N) with 1 for a reasoned answer with only true claims, else 0, and N clusters."""
     found: dict[str, tuple[np.ndarray, Sequence[Hashable]]] = {}
     for benchmark in (name for name in table.benchmarks if name != MEAN):
         cells = [[score for score in cell if score.cluster in truth] for cell in table.get(model, benchmark, view)]
@@ -145,7 +145,7 @@ def _difference(rows: np.ndarray, groups: Sequence[Hashable]) -> Json:
 
 
 def chain_shares(judged: Sequence[Sequence[Chain | None]], groups: Sequence[str]) -> Json:
-    """`true_chains`, `true_claims` and `complete_chains` of chains by seed and item; None is no chain to count."""
+    """`true_chains`, `true_claims` and `complete_chains` of chains by seed and item; None counts as no chain."""
 
     def per_item(value: str) -> np.ndarray:
         rows = [[getattr(chain, value) if chain else 0 for chain in row] for row in judged]
@@ -161,6 +161,6 @@ def chain_shares(judged: Sequence[Sequence[Chain | None]], groups: Sequence[str]
 
 
 def _chain(prediction: str) -> str | None:
-    """The reasoning of a well-formed answer; None if there is none, or it claims nothing."""
+    """The reasoning of a well-formed answer; None if there is none or it claims nothing."""
     reasoning = parse(prediction).reasoning
     return reasoning if reasoning and claims_of(reasoning) else None

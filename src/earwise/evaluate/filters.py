@@ -1,13 +1,13 @@
-"""What the filters of traces keep and lose, held against the truth where it is known.
+"""What the filters of traces keep and drop, compared with the truth where it is known.
 
 | step | traces |
 |---|---|
-| `all` | every trace that was drawn |
-| `well_formed` | those with one reasoning and one answer that can be read |
-| `agreed` | those of items on whose answer the samples agree |
-| `verified` | those that the checker confirms, whether they agree or not; absent if only those that agree were judged |
+| `all` | every sampled trace |
+| `well_formed` | those with one reasoning and one readable answer |
+| `agreed` | those of items whose samples agree on an answer |
+| `verified` | those that the checker confirms; absent if it judged only those that agree |
 | `agreed_verified` | those that agree and are confirmed |
-| `complete` | of these, those that leave out nothing that the checker hears |
+| `complete` | of these, those that omit nothing that the checker hears |
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from earwise.traces.filtering import Decision, Step, answer_of, count
 def summarise_filters(
     traces: Sequence[Trace], decisions: Sequence[Decision], items: Mapping[str, Item], truth: Truth
 ) -> Json:
-    """What stands in `summary.json` under `traces`: `{"items", "drawn", "steps", "dropped", "checker"}`.
+    """The entry `traces` of `summary.json`: `{"items", "drawn", "steps", "dropped", "checker"}`.
 
-    `steps` has an entry for each step of the table above, see `_step`; `dropped` counts by filter and reason; `checker`
-    is what verification was worth on these traces, not on the chains that the checker was measured on beforehand:
-    `precision`, of the chains it confirmed those that are true, and `recall`, of the true chains it judged those it
-    confirmed. Shares are as `pooled_share` has them, over clusters of items; they are None where no truth is known.
-    `decisions` are those of all filters.
+    `steps` has an entry for each step of the table above, see `_step`; `dropped` counts by filter and reason. `checker`
+    rates verification on these traces (not on the chains of the checker's own test): `precision` is the share of true
+    chains among those it confirmed, `recall` the share of confirmed chains among the true ones that it judged. Shares
+    have the form of `pooled_share`, over clusters of items, and are None if no truth is known. `decisions` are those of
+    all filters.
     """
     chains = {trace.key: _chain(trace, items[trace.item], truth) for trace in traces}
     true = {key for key, chain in chains.items() if chain is not None and chain.true == chain.claims}
@@ -67,7 +67,7 @@ def summarise_filters(
 def _steps(
     traces: Sequence[Trace], kept: Mapping[Step, AbstractSet[str]], judged: AbstractSet[str]
 ) -> dict[str, AbstractSet[str]]:
-    """The traces that are left at each step."""
+    """The traces left at each step."""
     steps: dict[str, AbstractSet[str]] = {
         "all": {trace.key for trace in traces},
         "well_formed": kept["format"],
@@ -94,11 +94,11 @@ def _step(
     | key | meaning |
     |---|---|
     | `traces`, `items` | how many are left |
-    | `hallucinated` | of the chains, those with a claim that is not true |
+    | `hallucinated` | of the chains, those with an untrue claim |
     | `true_claims` | of all claims of the chains |
-    | `omitting` | of the chains, those that leave out something that is heard |
-    | `recall` | of all true chains that were drawn, those that are left |
-    | `right` | of the traces, those whose answer is the gold one |
+    | `omitting` | of the chains, those that omit something that is heard |
+    | `recall` | of all true chains that were sampled, those that are left |
+    | `right` | of the traces, those with the gold answer |
     | `labels` | each answer's share of all answers, most frequent first |
     """
     keys = {trace.key for trace in left}
@@ -118,7 +118,7 @@ def _step(
 
 
 def _chain(trace: Trace, item: Item, truth: Truth) -> Chain | None:
-    """The chain of a well-formed trace held against the truth; None where there is none, or no truth."""
+    """The chain of a well-formed trace compared with the truth; None if there is no chain or no truth."""
     if trace.reasoning is None or item.cluster not in truth:
         return None
     chain = judge_chain(trace.reasoning, truth[item.cluster])
@@ -138,7 +138,7 @@ def _share(
 
 
 def _rest(share: Json | None) -> Json | None:
-    """What is not in `share`."""
+    """1 - `share`."""
     if share is None:
         return None
     ci95 = share["ci95"] and [1 - share["ci95"][1], 1 - share["ci95"][0]]

@@ -1,7 +1,7 @@
-"""How much two views of the same items differ, and how sure that is.
+"""The difference between two views of the same items, with its uncertainty.
 
-Items that share an image are not independent, so every standard error and interval here is over clusters (Miller 2024,
-arXiv 2411.00640). Values keep the scale they come in: 0-1 scores give a gap between -1 and 1.
+Items that share an image are not independent, so every standard error and interval is over clusters (Miller 2024, arXiv
+2411.00640). Values keep their scale: 0-1 scores give a gap between -1 and 1.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from earwise.errors import InputError
 
 RESAMPLES: Final = 2000
 CHUNK: Final = 250
-"""Resamples whose weights are held at once."""
+"""Resamples per batch."""
 
 Floats = npt.NDArray[np.float64]
 Values = Mapping[str, float] | Sequence[float]
 Clusters = Mapping[str, Hashable] | Sequence[Hashable]
 Bounds = tuple[float, float]
-"""The lowest and the highest value that a number can have: (0, 1) for a share, (-100, 100) for a gap in points."""
+"""The lowest and highest possible value of a number: (0, 1) for a share, (-100, 100) for a gap in points."""
 Z: Final = 1.959963984540054
 """97.5 % point of the normal distribution."""
 Metric = Callable[[Floats], Floats]
-"""Takes item weights of shape (B, n), how often each resample holds each item; gives the B values of the metric."""
+"""From item weights (B, n), how often each resample holds each item, to the metric's B values."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Gap:
     se: float
     """Clustered standard error of `value`."""
     ci95: tuple[float, float]
-    """Percentile interval of the cluster bootstrap; see `ends` for clusters that all differ alike."""
+    """Percentile interval of the cluster bootstrap; see `ends` for clusters with equal differences."""
     mcnemar_p: float | None
-    """Two-sided exact McNemar test on the items that differ, blind to clusters; None unless all values are 0 or 1."""
+    """Two-sided exact McNemar test, which ignores clusters; None unless all values are 0 or 1."""
     only_a: int
     """Items on which the first scores more than the second."""
     only_b: int
@@ -51,13 +51,13 @@ class Gap:
 def paired_gap(a: Values, b: Values, clusters: Clusters | None = None, seed: int = 0) -> Gap:
     """Mean of `a` minus mean of `b` over the same items.
 
-    `a` and `b` are dictionaries by item id, which must hold the same ids, or sequences of one length in one order;
-    `clusters` gives each item's cluster in the same form (None: each item is its own). With d_i = a_i - b_i,
+    `a` and `b` are dictionaries with the same item ids, or sequences in the same order. `clusters` gives each item's
+    cluster in the same form (None: each item is its own cluster). With d_i = a_i - b_i,
 
         se^2 = C / (C - 1) * (1 / n^2) * sum over clusters c of (sum over i in c of (d_i - mean d))^2,
 
     the clustered error of Miller 2024 with the small-sample factor C / (C - 1) for C clusters, so that clusters of one
-    give the textbook paired error. Raises `InputError` for an item without partner or cluster, a value that is not
+    item give the textbook paired error. Raises `InputError` for an item without partner or cluster, a value that is not
     finite, and fewer than 2 clusters.
     """
     first, second, groups = _aligned(a, b, clusters)
@@ -88,14 +88,14 @@ def interval(values: Values, clusters: Clusters | None = None, seed: int = 0) ->
 def ends(draws: Floats, count: int, bounds: Bounds | None) -> tuple[float, float]:
     """The ends of a 95 % interval: percentiles of resamples of `count` clusters.
 
-    Where every cluster gives the same value v, so does every resample: 9 right answers of 9 would be known to be 100 %.
-    What such a sample leaves open is how many clusters of another value there are. Wilson's interval for 0 of C goes up
-    to a share of p = z^2 / (C + z^2), and their values may lie anywhere within `bounds`, so the ends are then
+    If every cluster has the same value v, every resample has it too: 9 right answers of 9 would give exactly 100 %.
+    Such a sample does not show how many clusters have another value. Wilson's interval for 0 of C ends at a share of p
+    = z^2 / (C + z^2), and the values of these clusters may lie anywhere within `bounds`, so the ends are then
 
         v + p (lowest - v)  and  v + p (highest - v).
 
-    For a share at 0 or 1 this is Wilson's interval with clusters in place of items: 9 of 9 give 0.701 to 1. Without
-    bounds the percentiles are returned as they are.
+    For a share of 0 or 1 this is Wilson's interval over clusters: 9 of 9 give 0.701 to 1. Without bounds the
+    percentiles are returned unchanged.
     """
     low, high = (float(end) for end in np.percentile(draws, (2.5, 97.5)))
     if bounds is None or not agree(draws):
@@ -105,30 +105,32 @@ def ends(draws: Floats, count: int, bounds: Bounds | None) -> tuple[float, float
 
 
 def agree(draws: Floats) -> bool:
-    """Whether all resamples give one value, but for rounding."""
+    """Whether all resamples give the same value, up to rounding."""
     return bool(np.ptp(draws) <= 1e-9 * max(1.0, float(np.abs(draws).max())))
 
 
 def share_unseen(count: int) -> float:
-    """The largest share of clusters of another kind that `count` clusters of one kind leave open (Wilson, 95 %)."""
+    """The largest share of clusters of another kind that is compatible with `count` clusters of one kind (Wilson, 95
+    %).
+    """
     return Z**2 / (count + Z**2)
 
 
 def metric_interval(
     metric: Metric, clusters: Sequence[Hashable], seed: int = 0, *, bounds: Bounds | None = None
 ) -> tuple[float, float, float]:
-    """Value and 95 % interval of a metric that is no mean (MME total, a difference of two), as (value, low, high).
+    """Value and 95 % interval of a metric that is not a mean (MME total, a difference of two), as (value, low, high).
 
-    Clusters are resampled as for `interval`; `metric` is given the weights of all items, and `bounds` are its own, for
-    `ends`. For a paired difference of two views let it subtract one from the other under the same weights: both then
-    see the same resample.
+    Clusters are resampled as for `interval`; `metric` receives the weights of all items, and `bounds` are its own, for
+    `ends`. For a paired difference, `metric` subtracts one view from the other under the same weights, so both see the
+    same resample.
     """
     low, high = ends(metric_draws(metric, clusters, seed), len(set(clusters)), bounds)
     return float(metric(np.ones((1, len(clusters))))[0]), low, high
 
 
 def metric_draws(metric: Metric, clusters: Sequence[Hashable], seed: int | Sequence[int] = 0) -> Floats:
-    """The metric's value on each of the `RESAMPLES` resamples, shape (RESAMPLES,); see `metric_interval`."""
+    """(RESAMPLES,) the metric's value on each resample; see `metric_interval`."""
     codes, count = _codes(list(clusters), len(clusters))
     draws = []
     rng = np.random.default_rng(seed)
@@ -143,7 +145,7 @@ def metric_draws(metric: Metric, clusters: Sequence[Hashable], seed: int | Seque
 def _mean_interval(
     values: Floats, codes: npt.NDArray[np.intp], count: int, seed: int, bounds: Bounds | None
 ) -> tuple[float, float, float]:
-    """The bootstrap of a mean needs only each cluster's sum and size; same resamples as `metric_interval`."""
+    """The bootstrap of a mean from each cluster's sum and size, with the resamples of `metric_interval`."""
     sums = np.bincount(codes, weights=values, minlength=count)
     sizes = np.bincount(codes, minlength=count).astype(np.float64)
     rng = np.random.default_rng(seed)
@@ -170,7 +172,7 @@ def _mcnemar(only_a: int, only_b: int) -> float:
 
 
 def _codes(groups: Sequence[Hashable] | None, n: int) -> tuple[npt.NDArray[np.intp], int]:
-    """Cluster number of each item, and the number of clusters."""
+    """The cluster number of each item, and the number of clusters."""
     numbers: dict[Hashable, int] = {}
     codes = np.arange(n) if groups is None else np.array([numbers.setdefault(g, len(numbers)) for g in groups])
     count = n if groups is None else len(numbers)
@@ -180,7 +182,7 @@ def _codes(groups: Sequence[Hashable] | None, n: int) -> tuple[npt.NDArray[np.in
 
 
 def _aligned(a: Values, b: Values, clusters: Clusters | None) -> tuple[Floats, Floats, Sequence[Hashable] | None]:
-    """Both as arrays in the order of `a`, and the clusters in that order."""
+    """Values and clusters as sequences in the order of `a`."""
     names: Sequence[object]
     if isinstance(a, Mapping) and isinstance(b, Mapping) and (clusters is None or isinstance(clusters, Mapping)):
         names = list(a)

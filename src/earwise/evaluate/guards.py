@@ -1,4 +1,4 @@
-"""Guards: what a training costs, or gains, on benchmarks that it was not made for."""
+"""Guards: how training changes scores on benchmarks that it was not meant for."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def guard_changes(
 ) -> dict[str, dict[str, Json]]:
     """`{MODEL: {BENCHMARK: {"value", "ci95", "p", "n", "verdict", "than"}}}`: models minus those of `pairs`, in points.
 
-    Paired by item under `view`, or what `views` has for a benchmark, seeds averaged item by item, intervals over
-    clusters; `verdict` goes by the interval. Nothing is corrected for how many guards there are: of twenty that nothing
-    happened to, one is expected to be told as a change.
+    Paired by item under `view`, or the benchmark's entry in `views`; seeds averaged item by item, intervals over
+    clusters. `verdict` follows from the interval. There is no correction for the number of guards: of twenty guards
+    without any change, one is expected to be reported as changed.
     """
     changes: dict[str, dict[str, Json]] = {}
     for after, before in pairs.items():
@@ -41,7 +41,7 @@ def guard_changes(
 
 
 def verdict(low: float, high: float) -> Verdict:
-    """What a difference with the 95 % interval from `low` to `high` is called."""
+    """The word for a difference with the 95 % interval from `low` to `high`."""
     if low > 0:
         return "better"
     return "worse" if high < 0 else "no difference"

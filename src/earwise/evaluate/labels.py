@@ -1,7 +1,7 @@
-"""Answers from a closed vocabulary: what MUSIC-AVQA's questions ask for, and the emotions of MELD and IEMOCAP.
+"""Answers from a closed vocabulary: MUSIC-AVQA's answers, and the emotions of MELD and IEMOCAP.
 
-The released scorers take the largest of as many logits, which says nothing about free text, so the rules are earwise's.
-What is outside the vocabulary is None: wrong, and counted as not parsed.
+The released scorers take the largest logit, which does not apply to free text, so the rules are earwise's. An answer
+outside the vocabulary is None: wrong, and counted as unparsed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ _OTHER: Final = "yes; no; more than ten; left; right; middle; simultaneously; in
 VOCABULARY: Final = frozenset(
     " ".join(answer.split()) for answer in (*_NUMBERS, *_INSTRUMENTS.split(";"), *_OTHER.split(";"))
 )
-"""Answers of MUSIC-AVQA as `normalise` writes them: 43, of which published lists hold 41 or 42. One too many makes a
-wrong answer parsed instead of unparsed, and no score different."""
+"""Answers of MUSIC-AVQA as `normalise` writes them: 43, of which published lists hold 41 or 42. A word too many turns
+an unparsed wrong answer into a parsed one, and changes no score.
+"""
 
 MELD: Final[Mapping[str, str]] = {
     "neutral": "neutral",
@@ -72,7 +73,7 @@ _MARKS: Final = " \t\n.,;:!?\"'()[]*。，！？"
 
 @lru_cache(maxsize=65536)
 def normalise(text: str) -> str:
-    """Lower case, `_` as space, outer marks (also full-width ones) and a leading article off, 0 to 10 in words."""
+    """Lower case, `_` as space, without outer marks (also full-width) and leading article, 0 to 10 in words."""
     words = one_form(text).lower().replace("_", " ").strip(_MARKS).split()
     if len(words) > 1 and words[0] in ("a", "an", "the"):
         words = words[1:]
@@ -80,7 +81,7 @@ def normalise(text: str) -> str:
 
 
 def music_avqa(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
-    """1 if the normalised answer is the normalised gold one; None if it is outside of the vocabulary."""
+    """1 if the normalised answers are equal; None if the answer is outside the vocabulary."""
     answer, gold = normalise(prediction), normalise(golds[0])
     if answer == gold:
         return 1.0
@@ -88,7 +89,7 @@ def music_avqa(golds: Sequence[str], prediction: str, choices: Sequence[str]) ->
 
 
 def emotion(labels: Mapping[str, str]) -> Callable[[Sequence[str], str, Sequence[str]], float | None]:
-    """A scorer that compares `named_emotion` with the gold one, which is given by a word or by an option's letter."""
+    """A scorer that compares `named_emotion` with the gold emotion, given as a word or as an option's letter."""
 
     def score_emotion(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
         word = golds[0].strip()
@@ -106,8 +107,8 @@ def emotion(labels: Mapping[str, str]) -> Callable[[Sequence[str], str, Sequence
 def named_emotion(labels: Mapping[str, str], prediction: str, choices: Sequence[str] = ()) -> str | None:
     """The label that an answer names: the words of `labels` in it must all mean one label, else None.
 
-    What it denies does not count: `not happy` names nothing, `sad rather than angry` is sad. An answer without such a
-    word may say the letter of an option, in any writing that `multiple_choice.parse_strict` reads.
+    Denied words do not count: `not happy` names nothing, `sad rather than angry` is sad. An answer without such a word
+    may give the letter of an option, in any writing that `multiple_choice.parse_strict` reads.
     """
     prediction = one_form(prediction)
     said = _WORD.findall(prediction.lower())

@@ -1,7 +1,7 @@
-"""An answer to a multiple-choice question with one sign for each option that it names, by letter or in words.
+"""Replaces each option that an answer mentions, by letter or in words, with a sign.
 
-`(A) is wrong, so the dog` becomes a text of two signs; what the signs say of each other is for `multiple_choice`. A
-letter inside an option's text is no letter: `The key is C major` does not name option C where C major is option B.
+`(A) is wrong, so the dog` becomes a text with two signs, which `multiple_choice` interprets. A letter inside an
+option's text is not a letter: `The key is C major` does not name option C if C major is option B.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
-# Code points for private use, which no answer has by itself: the place of the option is added.
+# Private-use code points, to which the option's place is added; no answer contains them.
 _WORDS, _MARKED, _FREE = 0xE000, 0xE020, 0xE040
 IN_WORDS: Final = "\ue000-\ue01f"
 MARKED: Final = "\ue020-\ue03f"
@@ -45,10 +45,10 @@ _FREE_LETTER: Final = re.compile(
 
 
 def with_signs(text: str, choices: Sequence[str], letters: str) -> str:
-    """`text` with a sign, in spaces, for each option of `choices` in words and for each of `letters`.
+    """`text` with a sign, in spaces, for each mention of `choices` in words and of `letters`.
 
-    The longest text wins where two overlap, and a letter takes its own text with it. An option that is a single letter
-    is one in words only if the letter is none of `letters` (a chord G beside the options A to D).
+    The longest text wins an overlap, and a letter followed by its own text is one mention. An option that is a single
+    letter counts as words only if it is not one of `letters` (a chord G beside the options A to D).
     """
     text = _spaced(_with_words(plain_letters(_OWN_SIGN.sub(" ", text)), choices, letters))
     text = _MARKED_LETTER.sub(_letter_sign(_MARKED, letters), text)
@@ -57,12 +57,12 @@ def with_signs(text: str, choices: Sequence[str], letters: str) -> str:
 
 
 def place_of(sign: str) -> int:
-    """The place, from 0, of the option that a sign stands for."""
+    """The place, from 0, of a sign's option."""
     return ord(sign) % 32
 
 
 def plain_letters(text: str) -> str:
-    """Full-width letters and marks in their usual form, and a space where a Latin letter touches an East Asian one."""
+    """Full-width letters and marks in their usual form, with a space between Latin and East Asian letters."""
     return text if text.isascii() else _JOINT.sub(" ", unicodedata.normalize("NFKC", text))
 
 
@@ -91,7 +91,7 @@ def _with_words(text: str, choices: Sequence[str], letters: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _texts(choices: tuple[str, ...], letters: str) -> tuple[re.Pattern[str] | None, list[int]]:
-    """What finds an option in words, one group for each, and the place of each group's option."""
+    """A pattern for options in words, with one group per option, and the place of each group's option."""
     found = sorted(_text_patterns(choices, letters), key=lambda one: -len(one[1]))
     if not found:
         return None, []

@@ -1,6 +1,6 @@
 """Numbers as functions of item weights, so that any resample of the items can be scored; 0-100.
 
-An answer that could not be parsed counts as 0 everywhere.
+An answer that could not be parsed counts as 0.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from earwise.evaluate.gap import Floats, Metric
 from earwise.records import Score
 
 MakeMetric = Callable[[Sequence[Score]], Metric]
-"""Of the scores of one model under one view; gives their number as a function of item weights (`gap.Metric`)."""
+"""From the scores of one model under one view to their number as a function of item weights (`gap.Metric`)."""
 
 
 def mean(scores: Sequence[Score]) -> Metric:
@@ -24,7 +24,7 @@ def mean(scores: Sequence[Score]) -> Metric:
 
 
 def mean_of_kinds(scores: Sequence[Score]) -> Metric:
-    """The mean over kinds of their mean score; a kind that a resample does not hold does not count in it."""
+    """The mean over kinds of their mean score; kinds that a resample lacks are left out."""
     given, kinds = values(scores), members([score.kind for score in scores])
 
     def accuracy(weights: Floats) -> Floats:
@@ -36,18 +36,18 @@ def mean_of_kinds(scores: Sequence[Score]) -> Metric:
 
 
 def all_right(groups: Sequence[Hashable], scores: Sequence[Score]) -> Metric:
-    """The share of groups whose answers are all right. A resample holds a group a whole number of times."""
+    """The share of groups with only right answers. A resample holds a group a whole number of times."""
     first, right = grouped(groups, values(scores))
     return lambda weights: 100 * (weights[:, first] @ right) / weights[:, first].sum(axis=1)
 
 
 def whole(one: Metric, scores: Sequence[Score]) -> float:
-    """The number of the scores themselves: each item counts once."""
+    """The number of the scores themselves, each item once."""
     return float(one(np.ones((1, len(scores))))[0])
 
 
 def shares(scores: Sequence[Score], groups: Sequence[str]) -> dict[str, float]:
-    """100 times the mean score of each group."""
+    """100 times the mean score by group."""
     found: dict[str, list[float]] = {}
     for score, group in zip(scores, groups, strict=True):
         found.setdefault(group, []).append(score.value)
@@ -55,12 +55,12 @@ def shares(scores: Sequence[Score], groups: Sequence[str]) -> dict[str, float]:
 
 
 def values(scores: Sequence[Score]) -> Floats:
-    """The value of each score, shape (items,)."""
+    """(items,) values of the scores."""
     return np.array([score.value for score in scores], dtype=np.float64)
 
 
 def grouped(groups: Sequence[Hashable], given: Floats) -> tuple[np.ndarray, Floats]:
-    """Place of each group's first item, and 1 for groups with all values 1, else 0."""
+    """The place of each group's first item, and 1 for groups whose values are all 1, else 0."""
     places: dict[Hashable, list[int]] = {}
     for place, group in enumerate(groups):
         places.setdefault(group, []).append(place)
@@ -69,15 +69,15 @@ def grouped(groups: Sequence[Hashable], given: Floats) -> tuple[np.ndarray, Floa
 
 
 def members(kinds: Sequence[str]) -> Floats:
-    """Which kind each item is of, shape (items, kinds)."""
+    """(items, kinds) indicator of each item's kind."""
     names = sorted(set(kinds))
     return np.array([[kind == name for name in names] for kind in kinds], dtype=np.float64)
 
 
 def checked(name: str, make: MakeMetric, scores: Sequence[Score]) -> Metric:
-    """`make` of scores that one number can be made of.
+    """`make(scores)`, after checks.
 
-    Raises `InputError` for no scores, several models or views, and an item twice.
+    Raises `InputError` for no scores, several models or views, or a repeated item.
     """
     if not scores:
         raise InputError("no scores to aggregate", record=name)
@@ -87,7 +87,7 @@ def checked(name: str, make: MakeMetric, scores: Sequence[Score]) -> Metric:
 
 
 def partners_by_item(scores: Sequence[Score], name: str) -> Mapping[str, Score]:
-    """The scores of benchmark `name` by item, for pairs; raises `InputError` for an item that is scored twice."""
+    """The scores of benchmark `name` by item; raises `InputError` for an item that is scored twice."""
     partners: dict[str, Score] = {}
     for score in scores:
         if partners.setdefault(score.item, score) is not score:

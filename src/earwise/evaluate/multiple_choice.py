@@ -1,6 +1,6 @@
-"""Multiple choice (RealWorldQA, MMAlign): which option letter an answer says, or None.
+"""Multiple choice (RealWorldQA, MMAlign): the option letter that an answer means, or None.
 
-None is never replaced by a guess: on a two-way choice a random fallback would turn unparsed answers into 50 %.
+None is never replaced by a guess: with two options, a random fallback would turn unparsed answers into 50 %.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from earwise.evaluate.denial import asserted
 from earwise.evaluate.mentions import FREE, IN_WORDS, MARKED, SIGN, place_of, plain_letters, with_signs
 
 Parser = Callable[[str, Sequence[str], str], str | None]
-"""Of a prediction, the option texts in order (may be empty) and the allowed letters; gives the letter or None."""
+"""From a prediction, the option texts (may be empty) and the allowed letters to the letter or None."""
 
 _ABCD: Final = "ABCD"
 _ALONE: Final = re.compile(
@@ -61,19 +61,19 @@ _IT_IS: Final = re.compile(rf"\b(?:it|this|that)(?:\s+is|['’]s)\s+(?:(?:the|an
 def parse_strict(prediction: str, choices: Sequence[str], letters: str) -> str | None:
     """Earwise's rule: a letter in any usual writing, or an option in words. The first of these that applies decides.
 
-    1. The answer is a letter and nothing else: `b`, `A.`, `(A)`, `option a`, `The answer is B`, full-width `Ｂ`.
-    2. It is the text of exactly one option, without regard to case, space and outer marks.
+    1. The answer is only a letter: `b`, `A.`, `(A)`, `option a`, `The answer is B`, full-width `Ｂ`.
+    2. It is the text of exactly one option, up to case, space and outer marks.
 
-    What it denies is then left out (`denial`): `not A`, `A is wrong`, `A: no` name nothing. Of the rest:
+    Denied parts are then removed (`denial`): `not A`, `A is wrong`, `A: no` name nothing. Of the rest:
 
     3. It declares an option, by letter or in words: `The correct answer is **C**`, `I choose B`, `B is correct`,
        `\\boxed{B}`, `答案是B`, `选B`. Two different ones are None, unless one is the `final answer`.
-    4. A line holds a letter alone, with reasons on other lines. Two different ones are None.
-    5. It starts with a marked letter: `B. Right`, `(A) the dog`, `a) the dog`, and marks no other: all options in a row
-       are None, and so is `A, B`.
-    6. Exactly one option letter stands in it (the article of `A dog` is none). Two are None, unless `it is` names one
+    4. A line holds only a letter, with reasons on other lines. Two different ones are None.
+    5. It starts with a marked letter (`B. Right`, `(A) the dog`, `a) the dog`) and marks no other: a list of all
+       options is None, and so is `A, B`.
+    6. It contains exactly one option letter (the article of `A dog` is none). Two are None, unless `it is` names one
        option in words.
-    7. It holds the text of exactly one option in whole words, texts within a longer matching text not counted.
+    7. It contains the text of exactly one option in whole words. A text inside a longer matching text does not count.
     """
     prediction, choices = one_form(prediction), [one_form(choice) for choice in choices]
     text = plain_letters(prediction).strip()
@@ -95,7 +95,7 @@ def parse_strict(prediction: str, choices: Sequence[str], letters: str) -> str |
 
 
 def _declared(text: str) -> set[str]:
-    """Signs of the options that a text with signs declares to be its answer."""
+    """Signs of the options that a text declares as its answer."""
     found = list(_DECLARED.finditer(text))
     if finals := [one for one in found if one["final"]]:
         found = finals
@@ -104,7 +104,7 @@ def _declared(text: str) -> set[str]:
 
 
 def _first(text: str) -> str | None:
-    """The sign of the marked letter that a text with signs starts with, if it marks no other one."""
+    """The sign of the marked letter that a text starts with, if it marks no other."""
     found = _FIRST.match(text)
     if found is None:
         return None
@@ -118,10 +118,10 @@ def _letters(signs: Iterable[str], letters: str) -> Iterator[str]:
 
 
 def scorer(parse: Parser) -> Callable[[Sequence[str], str, Sequence[str]], float | None]:
-    """A scorer that compares the letter `parse` finds with the gold one (a letter, or the text of a choice).
+    """A scorer that compares the letter found by `parse` with the gold answer (a letter, or the text of a choice).
 
-    Without choices a gold answer A to D allows these four letters; any other gold is an open answer (a number, a word)
-    and compared as text, without regard to case, outer space and a final full stop.
+    Without choices, a gold answer A to D allows these four letters. Any other gold answer is open (a number, a word)
+    and compared as text, up to case, outer space and a final full stop.
     """
 
     def score_choice(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
@@ -136,7 +136,7 @@ def scorer(parse: Parser) -> Callable[[Sequence[str], str, Sequence[str]], float
 
 
 def right_letter(gold: str, choices: Sequence[str]) -> str:
-    """The letter that `gold` means among `choices`; raises `InputError` if it is none of them."""
+    """The letter of `gold` among `choices`; raises `InputError` if there is none."""
     letter = gold_letter(gold.strip(), choices)
     if letter is None:
         raise InputError(f"the gold answer {gold!r} is not among the choices {list(choices)}")
@@ -155,6 +155,6 @@ def _only(letters: Iterable[str]) -> str | None:
 
 @lru_cache(maxsize=65536)
 def _plain(text: str) -> str:
-    """Without letter case and outer marks, unless there is nothing else: an option may be `*`."""
+    """Case-folded and without outer marks, unless nothing else is left: an option may be `*`."""
     words = " ".join(plain_letters(text).casefold().split())
     return words.strip(" .,;:!?\"'“”’*()[]") or words

@@ -1,11 +1,11 @@
-"""Names that results carry, for whoever reads results without computing any."""
+"""Names in results, importable without the code that computes them."""
 
 from __future__ import annotations
 
 from typing import Final, Literal
 
 OVERALL: Final = "all"
-"""All items of all benchmarks together, as if they were one."""
+"""All items of all benchmarks, as one benchmark."""
 
 Verdict = Literal["better", "no difference", "worse"]
-"""How a model did beside another, by the interval of their difference."""
+"""A comparison of two models, from the interval of their difference."""

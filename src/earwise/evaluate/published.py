@@ -1,14 +1,13 @@
-"""Numbers that arXiv 2503.00059 (Self-KD) prints, to stand beside a user's run.
+"""Numbers printed in arXiv 2503.00059 (Self-KD), for comparison with the user's run.
 
-Averages and MMAlign are complete. Of the eight columns behind an average this module holds the few cells that are known
-(`Row.cells`); the others await somebody with the paper at hand. A row whose eight cells are there must average to the
-printed number, or this module does not import.
+Averages and MMAlign are complete. Of the eight columns behind an average, only a few cells are known (`Row.cells`). A
+row with all eight cells must average to the printed number, or the import fails.
 
-The paper's column errors, which are mended here and marked by `Row.note`: the InternVL2-8B rows of table 3, and all of
-table 5, stand in the order MME, TextVQA, HallusionBench, ChartQA human, ChartQA augmented, DocVQA, InfographicVQA,
-RealWorldQA, whatever their header says; in table 5 the row of InternVL2-1B at alpha 1 lacks RealWorldQA. Averages are
-not touched by any of it. The attribute columns of table 4 do not give their means (51.33 for 51.28 after SFT, 53.28 for
-53.44 after Self-KD): one item of 300 too many, three too few. Nothing says where, so nothing is mended.
+The paper has column errors, which are corrected here and marked by `Row.note`. The InternVL2-8B rows of table 3 and all
+of table 5 are in the order MME, TextVQA, HallusionBench, ChartQA human, ChartQA augmented, DocVQA, InfographicVQA,
+RealWorldQA, unlike their headers. In table 5 the row of InternVL2-1B at alpha 1 lacks RealWorldQA. No average is
+affected. The attribute columns of table 4 do not give their printed means (51.33 for 51.28 after SFT, 53.28 for 53.44
+after Self-KD): one item of 300 too many, three too few. The wrong cell is unknown, so nothing is corrected.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ TOLERANCE: Final = 0.01
 MMALIGN: Final = ("mmalign_relation", "mmalign_attribute")
 
 TABLE_4_MEANS: Final[Mapping[str, tuple[float, float]]] = {"sft": (52.39, 51.28), "self_kd": (55.50, 53.44)}
-"""Training -> mean over models of MMAlign's relations and attributes, as given for table 4."""
+"""Training -> mean over models of MMAlign's relations and attributes, as printed for table 4."""
 
 Table = Literal[1, 2, 3, 4, 5]
 Asked = Literal["text", "audio"]
 Training = Literal["none", "sft", "self_kd"]
 
-MISPLACED: Final = "columns mended: printed in another order than the header's"
+MISPLACED: Final = "columns corrected: printed in another order than the header's"
 COMPLETED: Final = "RealWorldQA is missing in table 5 and taken from table 3"
 
 
@@ -45,16 +44,16 @@ class Row:
     table: Table
     model: str
     training: Training
-    """`none` is the model as released, or the base of tables 3 to 5."""
+    """`none` is the released model, or the base of tables 3 to 5."""
     asked: Asked
     average: float | None = None
     """As printed: the plain mean of eight columns (tables 1, 3, 5). MMAlign (2, 4) has none."""
     cells: Mapping[str, float] = field(default_factory=dict)
     """Benchmark -> score, under earwise's names."""
     alpha: float | None = None
-    """Weight of the distillation term, where there is one."""
+    """Weight of the distillation term, if any."""
     note: str = ""
-    """What was mended, or is inferred."""
+    """What was corrected or inferred."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cells", MappingProxyType(dict(self.cells)))
@@ -65,7 +64,7 @@ class Row:
 
     @property
     def recomputed(self) -> float | None:
-        """The mean of the eight cells; None while one is missing."""
+        """The mean of the eight cells; None if one is missing."""
         return plain_mean(self.cells) if all(name in self.cells for name in COLUMNS) else None
 
 
@@ -75,7 +74,7 @@ def rows(table: Table) -> tuple[Row, ...]:
 
 
 def find(table: Table, model: str, training: Training, asked: Asked, alpha: float | None = None) -> Row | None:
-    """The row that says so, or None; `alpha` is needed in table 5 only."""
+    """The matching row, or None; `alpha` is needed in table 5 only."""
     for row in rows(table):
         if (row.model, row.training, row.asked) == (model, training, asked) and alpha in (None, row.alpha):
             return row
@@ -110,7 +109,7 @@ _CELLS: Final[Mapping[tuple[str, Training], tuple[Mapping[str, float], str]]] = 
     ("InternVL2-8B", "self_kd"): ({}, MISPLACED),
     ("InternVL2-1B", "self_kd"): ({"realworldqa": 27.19}, ""),
 }
-"""What is known of table 3 beyond its averages."""
+"""The known cells of table 3."""
 
 
 def _mmalign(values: tuple[float, float]) -> dict[str, float]:
@@ -144,4 +143,4 @@ def _table_3(model: str, training: Training, asked: Asked, average: float) -> Ro
 
 
 ROWS: Final = tuple(_all_rows())
-"""Every row of tables 1 to 5 that is known."""
+"""All known rows of tables 1 to 5."""

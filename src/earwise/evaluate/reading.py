@@ -1,13 +1,13 @@
-"""What of a model's output is its answer: one reading per profile, used wherever an output is scored.
+"""Which part of a model's output is its answer. Each profile has one rule, used for all scoring.
 
-| profile | reasoning | `<answer>` | blanks around |
+| profile | reasoning | `<answer>` | outer blanks |
 |---|---|---|---|
-| `strict` | taken out | its text is the answer | taken off |
-| `lmms_eval` | taken out, also `<analysis>` (the kit's default) | stays | taken off |
-| `vlmevalkit` | all before `</think>` goes (the kit's `SPLIT_THINK=1`) | stays | taken off only with reasoning |
+| `strict` | removed | its text is the answer | removed |
+| `lmms_eval` | removed, also `<analysis>` (the kit's default) | stays | removed |
+| `vlmevalkit` | all before `</think>` removed (the kit's `SPLIT_THINK=1`) | stays | removed only with reasoning |
 | `official` | stays | stays | stay |
 
-The released scripts and both kits know no `<answer>`: they score the tags with the text.
+The released scripts and both kits do not know `<answer>`: they score the tags with the text.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from typing import Final
 from earwise.traces.format import said
 
 Reader = Callable[[str], str | None]
-"""Of an output; gives the answer in it, or None if there is none."""
+"""From an output to the answer in it, or None if there is none."""
 Scorer = Callable[[Sequence[str], str, Sequence[str]], float | None]
-"""Of gold answers, prediction and choices; gives a score in [0, 1], or None if the answer could not be parsed."""
+"""From gold answers, prediction and choices to a score in [0, 1], or None for an unparsed answer."""
 
 _LMMS_EVAL_TAGS: Final = ("think", "analysis")
 
 
 def read_vlmevalkit(output: str) -> str:
-    """VLMEvalKit's `split_thinking`: what stands after the last `</think>`, stripped; else the output as it is."""
+    """VLMEvalKit's `split_thinking`: the stripped text after the last `</think>`; without it, the whole output."""
     _, thought, rest = output.rpartition("</think>")
     return rest.strip() if thought else output
 
 
 def read_lmms_eval(output: str) -> str:
-    """lmms-eval's `strip_reasoning_tags`: blocks go; a closing tag alone takes with it all that stands before it."""
+    """lmms-eval's `strip_reasoning_tags`: removes blocks, and all before a closing tag without an opening one."""
     for tag in _LMMS_EVAL_TAGS:
         opening, closing = f"<{tag}>", f"</{tag}>"
         while (start := output.find(opening)) >= 0 and (end := output.find(closing, start)) >= 0:
@@ -43,7 +43,7 @@ def read_lmms_eval(output: str) -> str:
 
 
 def read_official(output: str) -> str:
-    """The released scripts take an output as it is."""
+    """The whole output, as in the released scripts."""
     return output
 
 
@@ -57,7 +57,7 @@ READERS: Final[Mapping[str, Reader]] = {
 
 
 def reading(reader: Reader, rule: Scorer) -> Scorer:
-    """`rule` on outputs: it scores what `reader` finds; an output without an answer is None."""
+    """`rule` applied to the answer that `reader` finds in an output; None if there is no answer."""
 
     def score_output(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
         answer = reader(prediction)

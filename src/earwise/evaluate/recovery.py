@@ -1,4 +1,4 @@
-"""How much of the typed score is left when questions are spoken, and whether hearing beats reading a transcript."""
+"""The spoken score as a share of the typed score, and hearing compared with reading a transcript."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ CASCADE: View = "image_transcript"
 def recovery(table: ScoreTable, text: View, speech: View) -> dict[str, Json]:
     """`{MODEL: {"views": {VIEW: {"value", "ci95", "by_seed", "n"}}, "minus_cascade": {CASCADE: {...}}}}`, all items.
 
-    `value` is the spoken score as a percentage of the typed one of the same model, with its 95 % interval over
-    clusters. `minus_cascade` is the model's score under `speech` minus that of each model that was asked through its
-    own transcript, in points, paired by item.
+    `value` is the spoken score as a percentage of the same model's typed score, with its 95 % interval over clusters.
+    `minus_cascade` is the model's score under `speech` minus that of each model that read its own transcript, in
+    points, paired by item.
     """
     cascades = {model: cells for model in table.models if (cells := table.get(model, OVERALL, CASCADE))}
     found: dict[str, Json] = {}
@@ -31,7 +31,7 @@ def recovery(table: ScoreTable, text: View, speech: View) -> dict[str, Json]:
 
 
 def _share(table: ScoreTable, model: str, text: View, view: View) -> Json | None:
-    """Of the typed score; None where that is 0 for a seed, or of other items."""
+    """The share of the typed score; None if the typed score is 0 for a seed, or on other items."""
     typed, spoken = table.get(model, OVERALL, text), table.get(model, OVERALL, view)
     wholes = [number(OVERALL, cell) for cell in typed]
     if not _same(spoken, typed) or not all(wholes):
@@ -42,5 +42,5 @@ def _share(table: ScoreTable, model: str, text: View, view: View) -> Json | None
 
 
 def _same(first: Cells, second: Cells) -> bool:
-    """Whether both hold scores of the same items: benchmarks may be asked under views of their own."""
+    """Whether both have scores of the same items: benchmarks may have views of their own."""
     return bool(first and second) and [s.item for s in first[0]] == [s.item for s in second[0]]

@@ -1,4 +1,4 @@
-"""Relaxed accuracy (ChartQA): numbers within 5 %, everything else an exact match without regard to case."""
+"""Relaxed accuracy (ChartQA): numbers within 5 %, everything else equal up to case."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORE
 def relaxed_strict(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
     """The definition (Masry et al. 2022, section 5.1): |p - g| <= 0.05 |g| for numbers, else equal text.
 
-    `14%` and `14 %` are 0.14. Space around an answer does not count; a full stop after it, a unit or a
-    thousands separator does. A gold of zero asks for zero, in any writing. Several golds: the best one.
+    `14%` and `14 %` are 0.14. Outer space is ignored; a final full stop, a unit or a thousands separator is not. A gold
+    answer of zero needs zero, in any writing. With several gold answers the best one counts.
     """
     answer = one_form(prediction).strip()
     return float(any(_is_close_strict(one_form(gold).strip(), answer) for gold in golds))
 
 
 def relaxed_vlmevalkit(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
-    """VLMEvalKit: the prediction stripped, a gold that prints a list taken as alternatives, a gold of zero as text."""
+    """VLMEvalKit: strips the prediction, takes a gold answer that prints a list as alternatives, and compares zero as
+    text.
+    """
     answer = prediction.strip()
     return float(any(_is_close_kit(each, answer) for gold in golds for each in _alternatives(gold)))
 
 
 def relaxed_as_given(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
-    """lmms-eval and the Pix2Struct function it takes: nothing is stripped, a gold of zero is compared as text."""
+    """lmms-eval and its Pix2Struct function: nothing is stripped, and a gold answer of zero is compared as text."""
     return float(any(_is_close_kit(gold, prediction) for gold in golds))
 
 
@@ -60,7 +62,7 @@ def _number(text: str) -> float | None:
 
 
 def _python_number(text: str) -> float | None:
-    """Whatever Python reads as a number (`1_000`, `inf`, ` 5`), as the kits do."""
+    """Any text that Python reads as a number (`1_000`, `inf`, ` 5`), as in the kits."""
     try:
         return float(text.rstrip("%")) / 100 if text.endswith("%") else float(text)
     except ValueError:

@@ -1,11 +1,7 @@
-"""Answers under several views, and their scores by one scorer that does not know which view an answer came from.
+"""Answers of a model under several views.
 
-Of an answer in the think/answer format only the answer is scored; one that breaks the format is invalid.
-
-A score that is earned by hearing a sound (`sound_text`) always has its controls beside it (`controls.with_controls`).
-
-Views that hear nothing do not depend on the ears: because the base stays untouched, they are answered once for the
-base and shared by all models on top of it.
+A score under `sound_text` always has its controls (`controls.with_controls`). Views without audio do not depend on the
+ears, because the base is never changed: they are answered once for the base and shared by all models built on it.
 """
 
 from __future__ import annotations
@@ -13,12 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 from earwise.errors import InputError
-from earwise.evaluate.benchmarks import gold_answers, scorer_name
 from earwise.evaluate.controls import swap_sounds, with_controls
-from earwise.evaluate.scoring import score
 from earwise.io.messages import counted
 from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample
@@ -29,20 +23,18 @@ from earwise.work.store import Store
 
 log = logging.getLogger(__name__)
 
-Profile = Literal["strict", "vlmevalkit", "lmms_eval", "official"]
-
 _CONTEXTS: Final[tuple[Context, ...]] = (
     "image", "video", "sound", "silence", "other_sound", "description", "none",
 )  # fmt: skip
-"""Views of one context are answered together, on top of one prefix."""
+"""Views of one context share a prefix and are answered together."""
 
 
 @dataclass(frozen=True)
 class Asker:
-    """How questions are put.
+    """How questions are asked.
 
     `instruction` asks for a transcript (view `image_transcript`); `voices` names the voice of each item's clip; `seed`
-    draws whose sound is heard under `sound_swapped`.
+    assigns the sounds of `sound_swapped`.
     """
 
     views: tuple[View, ...]
@@ -56,19 +48,18 @@ class Asker:
 def run_benchmark(
     model: OmniModel, name: str, source: str, samples: Sequence[Sample], ask: Asker, store: Store[Prediction]
 ) -> None:
-    """Answer every sample of benchmark `source` under every view that is not in `store` yet.
+    """Answer every sample of benchmark `source` under every view, except answers already in `store`.
 
-    With `sound_text` its controls are run too, whether they are asked for or not.
-    Batches are cut from the whole benchmark, whatever is done already, so that a resumed run computes what an
-    uninterrupted one does.
+    `sound_text` also runs its controls. Batches are cut from the whole benchmark, even if some answers exist, so that a
+    resumed run computes the same as an uninterrupted one.
 
     Args:
         model: with ears if any view is heard.
-        name: of the model, as predictions carry it.
+        name: of the model, in predictions.
         source: name of the benchmark.
         samples: single-turn.
         ask: views, batch size, voices.
-        store: of predictions; it is appended to.
+        store: receives the predictions.
     """
     # Neighbours of similar length waste little padding.
     ask = replace(ask, views=with_controls(ask.views))
@@ -91,7 +82,7 @@ def run_benchmark(
 
 
 def _answers(model: OmniModel, batch: list[Sample], ask: Asker) -> Iterable[tuple[Sample, View, str, str | None]]:
-    """Every sample's answer under every view: views about the same image are answered on top of one shared prefix."""
+    """Every sample's answer under every view; views about the same image share one prefix."""
     heard: list[str | None] = [None] * len(batch)
     shown = batch
     if "image_transcript" in ask.views:
@@ -111,12 +102,12 @@ def _answers(model: OmniModel, batch: list[Sample], ask: Asker) -> Iterable[tupl
 
 
 def _length(sample: Sample) -> int:
-    """Samples that are heard of the question and of what it is about."""
+    """Audio samples of the question and its context."""
     return sample.turns[0].num_samples + (sample.sound.num_samples if sample.sound is not None else 0)
 
 
 def transcribe(model: OmniModel, samples: Sequence[Sample], instruction: str, max_new_tokens: int) -> list[str]:
-    """What the model hears in the samples' clips, asked with the instruction that it was aligned on."""
+    """Transcripts of the samples' clips, asked with the alignment instruction."""
     asked = []
     for sample in samples:
         turn = sample.turns[0]
@@ -125,26 +116,6 @@ def transcribe(model: OmniModel, samples: Sequence[Sample], instruction: str, ma
     # A transcript is as long as its question; an answer is short.
     longest = max(len(model.family.tokenizer.encode(s.turns[0].text)) for s in samples)
     return model.generate(asked, view="speech_only", max_new_tokens=max(max_new_tokens, 2 * longest))
-
-
-def scored(found: Prediction, item: Item, profile: Profile) -> Score:
-    """What a prediction about `item` is worth."""
-    source, choices = found.source, item.choices or None
-    value = score(scorer_name(source, item), gold_answers(source, item), found.text, choices, profile)
-    return Score(
-        item=item.id,
-        source=source,
-        model=found.model,
-        view=found.view,
-        cluster=item.cluster,
-        kind=item.kind,
-        prediction=found.text,
-        value=value or 0.0,
-        invalid=value is None,
-        profile=profile,
-        voice=found.voice,
-        heard=found.heard,
-    )
 
 
 def _key(source: str, sample: Sample, view: View, name: str) -> str:

@@ -1,8 +1,8 @@
 """One scorer for every view: a benchmark's rules, in one of four profiles, applied to one answer.
 
-Profiles: `strict` is the official definition (where a definition leaves the reading of free text open, a documented
-rule of ours); `vlmevalkit` and `lmms_eval` give what these kits give without a judge and without random options;
-`official` is bug-compatible with the released script. A profile is missing where nothing of that name can be computed.
+`strict` is the official definition; if that leaves the reading of free text open, it is a documented rule of ours.
+`vlmevalkit` and `lmms_eval` reproduce these kits without a judge and without random options. `official` is
+bug-compatible with the released script. A benchmark lacks a profile that cannot be computed.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def score(
 ) -> float | None:
     """Score one output: a value in [0, 1], or None if it could not be parsed (counts as wrong and is reported).
 
-    `prediction` is all that a model wrote: reasoning and answer tags are read as the profile does (`reading`).
-    `benchmark` is the name of a benchmark or of rules (`registry.RULES`). `gold` is one answer or all accepted ones
-    (TextVQA: one per annotator); with `choices` it is a letter or the text of a choice, for AVQA also its place from 0.
-    Open answers are None only where nothing is answered (`<think>` that never ends): what is said is the answer.
+    `prediction` is the whole output: reasoning and answer tags are read as in the profile (`reading`). `benchmark` is
+    the name of a benchmark or of rules (`registry.RULES`). `gold` is one answer or all accepted ones (TextVQA: one per
+    annotator). With `choices` it is a letter or the text of a choice, for AVQA also its place from 0. An open answer is
+    None only if there is no answer (an endless `<think>`).
     Raises `InputError` for an unknown benchmark or profile, naming the nearest, and for an impossible gold answer.
     """
     golds = (gold,) if isinstance(gold, str) else gold

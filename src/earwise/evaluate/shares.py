@@ -11,14 +11,14 @@ from earwise.evaluate.summary import Json
 
 
 def pooled_share(hits: Floats, cases: Floats, clusters: Sequence[Hashable]) -> Json | None:
-    """`{"value", "ci95", "n", "by_seed"}` of hits among cases, a share from 0 to 1; None where there is no case.
+    """`{"value", "ci95", "n", "by_seed"}` of hits among cases, a share from 0 to 1; None if there are no cases.
 
-    Clusters are resampled, and with them all seeds' answers to their items. Resamples without a case say nothing and
-    are left out; of a single cluster there is no interval.
+    Clusters are resampled, with all seeds' answers to their items. Resamples without cases are left out; a single
+    cluster has no interval.
 
     Args:
-        hits: shape (S, N), how many cases of each item hit, for each of S seeds.
-        cases: shape (S, N), how many there are.
+        hits: shape (S, N), the hits of each item, for each of S seeds.
+        cases: shape (S, N), the cases of each item.
         clusters: of each of the N items.
     """
     if not cases.sum():

@@ -1,7 +1,7 @@
-"""What a score owes to hearing: the same questions with their sound, without it, with silence, with another sound.
+"""How much of a score depends on the sound: the same questions with the sound, without it, with silence, with another.
 
 Many questions about sounds can be answered without them (arXiv 2509.17901 reports four of five in AVQA from one muted
-frame), so no score under `sound_text` stands alone.
+frame), so no score under `sound_text` is reported without its controls.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CONTROLS: Final[tuple[View, ...]] = ("text_only", "sound_off", "sound_swapped")
 
 @dataclass(frozen=True)
 class SoundGap:
-    """What a benchmark loses, in points, when its sound is taken away: `sound_text` minus a control, paired."""
+    """The points that a benchmark loses without its sound: `sound_text` minus a control, paired."""
 
     control: View
     score: float
@@ -39,10 +39,10 @@ class SoundGap:
 
 
 def sound_gaps(name: str, cells: Mapping[View, Cells]) -> list[SoundGap]:
-    """The gap of benchmark `name` to every control, with 95 % intervals over clusters; `cells` of one model, by view.
+    """The gaps of benchmark `name` to every control, with 95 % intervals over clusters; `cells` of one model, by view.
 
-    Seeds are averaged item by item. Raises `InputError` if `sound_text` or a control was not scored, or if one of them
-    was scored on other items.
+    Seeds are averaged item by item. Raises `InputError` if `sound_text` or a control was not scored, or was scored on
+    other items.
     """
     if missing := [view for view in (MAIN, *CONTROLS) if not cells.get(view)]:
         raise InputError(f"no scores under {', '.join(missing)}", record=name, remedy="evaluate with the controls")
@@ -59,7 +59,7 @@ def sound_gaps(name: str, cells: Mapping[View, Cells]) -> list[SoundGap]:
 
 
 def summarise_sound(table: ScoreTable) -> dict[str, dict[str, Json]]:
-    """`{MODEL: {BENCHMARK: {CONTROL: {"score", "gap", "ci95", "by_seed", "hears"}}}}`, for what was asked by sound."""
+    """`{MODEL: {BENCHMARK: {CONTROL: {"score", "gap", "ci95", "by_seed", "hears"}}}}` of benchmarks with sound."""
     summary: dict[str, dict[str, Json]] = {}
     for model in table.models:
         for benchmark in table.benchmarks:

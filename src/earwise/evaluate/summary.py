@@ -1,7 +1,7 @@
 """From item scores to `summary.json`: scores with intervals, gaps between views, differences between models, voices.
 
-Scores of several seeds are averaged item by item before anything is resampled, so an interval speaks of items;
-`by_seed` keeps each seed's own number beside the mean.
+Scores of several seeds are averaged item by item before resampling, so an interval is about items; `by_seed` keeps each
+seed's number.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from earwise.records import Score, View
 from earwise.views import SPOKEN_VIEWS
 
 KIND_ITEMS = 20
-"""A relation of MMAlign with fewer items gets no interval: it would span most of the scale."""
+"""A relation of MMAlign with fewer items gets no interval, which would span most of the scale."""
 
 STEPS: Mapping[str, tuple[View, View]] = {
     "normalisation": ("image_text", "image_spoken_form"),
     "hearing": ("image_spoken_form", "image_speech"),
 }
-"""The two steps of the gap between a question as it is written and as it is heard: what is lost because words are said
-in place of digits and signs, and what is lost because they must be heard. Together they are the whole gap.
+"""The two steps of the gap between a written and a heard question: the loss from words in place of digits and signs,
+and the loss from hearing the words. They add up to the whole gap.
 """
 
 Json = dict[str, Any]
@@ -43,7 +43,7 @@ Json = dict[str, Any]
 class ScoreTable:
     """Scores by (seed, model, benchmark, view), each list sorted by item.
 
-    `OVERALL` is a benchmark too, and so is `MEAN` where two or more of the benchmarks that it averages were scored.
+    `OVERALL` is a benchmark too, and so is `MEAN` if two or more of its benchmarks were scored.
     """
 
     cells: Mapping[tuple[int, str, str, View], list[Score]]
@@ -51,8 +51,8 @@ class ScoreTable:
 
     @classmethod
     def of(cls, scores: Mapping[int, Sequence[Score]], shared: str) -> ScoreTable:
-        """Index `scores[seed]`; the typed scores of model `shared`, the base, are those of every model that has
-        none of its own: what is frozen answers alike.
+        """Index `scores[seed]`. Every model without typed scores of its own shares those of the base, model `shared`:
+        frozen weights give the same answers.
         """
         cells: dict[tuple[int, str, str, View], list[Score]] = {}
         averaged = set(COLUMNS) & {score.source for many in scores.values() for score in many}
@@ -71,7 +71,7 @@ class ScoreTable:
         return cls(cells, tuple(scores))
 
     def get(self, model: str, benchmark: str, view: View) -> list[list[Score]]:
-        """Per seed the sorted scores; empty if any seed has none. All seeds must have scored the same items."""
+        """The sorted scores by seed; empty if a seed has none. Raises `InputError` if seeds scored different items."""
         cells = [self.cells.get((seed, model, benchmark, view), []) for seed in self.seeds]
         if not all(cells):
             return []
@@ -86,12 +86,12 @@ class ScoreTable:
 
     @property
     def benchmarks(self) -> list[str]:
-        """Names in order of first appearance, the first one in-domain; `MEAN` and `OVERALL` come last."""
+        """Names in order of first appearance, with `MEAN` and `OVERALL` last."""
         names = dict.fromkeys(benchmark for _, _, benchmark, _ in self.cells)
         return sorted(names, key=lambda name: (name == OVERALL, name == MEAN))
 
     def views(self, model: str, benchmark: str) -> list[View]:
-        """Views that `model` was scored under."""
+        """The views that `model` was scored under."""
         return list(dict.fromkeys(v for _, m, b, v in self.cells if (m, b) == (model, benchmark)))
 
 
@@ -104,9 +104,9 @@ def summarise_models(
 ) -> dict[str, dict[str, Json]]:
     """`{MODEL: {BENCHMARK: {"n", "views", "gap", "gaps", "kinds", ...}}}`; scores are 0-100, rates are shares.
 
-    Benchmarks stand in the order of `ScoreTable.benchmarks`. `MEAN` has `columns`, the benchmarks that it averages;
-    yes/no benchmarks, to which those of `yes_no` belong, have `yes_truth`, the share of gold answers that say yes;
-    MMAlign has `kind_ci95`; views of benchmarks that report more than a score have `totals`.
+    Benchmarks are in the order of `ScoreTable.benchmarks`. `MEAN` has `columns`, the benchmarks that it averages.
+    Yes/no benchmarks, including those of `yes_no`, have `yes_truth`, the share of gold answers that are yes. MMAlign
+    has `kind_ci95`. Views of benchmarks with other numbers than a score have `totals`.
     """
     truths = {name: _yes_truth(table, name) for name in table.benchmarks if name in yes_no or asks_yes_no(name)}
     return {
@@ -150,12 +150,12 @@ def _benchmark(
 
 
 def _can_be_paired(views: Mapping[View, list[list[Score]]], one: View, other: View) -> bool:
-    """Whether both were asked, and of some items both."""
+    """Whether both views were asked, of at least one common item."""
     return one in views and other in views and bool(_in_both(views[one], views[other])[0])
 
 
 def _in_both(some: list[list[Score]], others: list[list[Score]]) -> list[list[Score]]:
-    """`some`, of items that `others` have as well."""
+    """The scores of `some` whose items `others` also have."""
     known = {(score.source, score.item) for score in others[0]}
     return [[score for score in cell if (score.source, score.item) in known] for cell in some]
 
@@ -177,9 +177,9 @@ def _view(benchmark: str, cells: Cells, own_yes_no: bool) -> Json:
 
 
 def _yes_truth(table: ScoreTable, benchmark: str) -> Json | None:
-    """Share of the gold answers that say yes, and of how many items it is known; None if of none.
+    """The share of gold answers that are yes, and of how many items this is known; None if of none.
 
-    Scores hold no gold answer, but any answer that could be parsed tells it: yes and right, or no and wrong, is a yes.
+    Scores hold no gold answer, but a parsed answer implies it: a right yes or a wrong no means yes.
     """
     votes: dict[str, int] = {}
     for (_, _, name, _), cell in table.cells.items():
@@ -191,7 +191,7 @@ def _yes_truth(table: ScoreTable, benchmark: str) -> Json | None:
 
 
 def _kinds(benchmark: str, views: Mapping[View, list[list[Score]]]) -> dict[str, Json]:
-    """Score of each question kind under each view, mean over seeds."""
+    """The score of each question kind under each view, mean over seeds."""
     if benchmark in (OVERALL, MEAN):
         return {}
     kinds: dict[str, Json] = {}
@@ -204,7 +204,7 @@ def _kinds(benchmark: str, views: Mapping[View, list[list[Score]]]) -> dict[str,
 
 
 def _kind_intervals(benchmark: str, views: Mapping[View, list[list[Score]]]) -> dict[str, Json]:
-    """95 % interval of each kind that has `KIND_ITEMS` items, about at least two pictures, under each view."""
+    """95 % intervals under each view of the kinds with at least `KIND_ITEMS` items and two clusters."""
     intervals: dict[str, Json] = {}
     for view, cells in views.items():
         for kind in sorted({score.kind for score in cells[0]}):
@@ -216,7 +216,7 @@ def _kind_intervals(benchmark: str, views: Mapping[View, list[list[Score]]]) -> 
 
 
 def compare(table: ScoreTable, pairs: Sequence[tuple[str, str]], benchmark: str, view: View) -> list[Json]:
-    """Each pair's difference, first minus second, on the same items under `view`, with its interval, also per seed."""
+    """The difference of each pair, first minus second, on the same items under `view`, over all seeds and per seed."""
     found = []
     for a, b in pairs:
         first, second = table.get(a, benchmark, view), table.get(b, benchmark, view)
@@ -232,9 +232,9 @@ def compare(table: ScoreTable, pairs: Sequence[tuple[str, str]], benchmark: str,
 
 
 def difference(benchmark: str, first: list[list[Score]], second: list[list[Score]]) -> Json:
-    """First minus second in points, paired by item: value, interval, p, and flips where one seed is compared.
+    """First minus second in points, paired by item: value, interval, p, and flips for a single seed.
 
-    Of several benchmarks together only the items count that both have: a benchmark may be asked under other views.
+    For several benchmarks together only common items count, because a benchmark may have views of its own.
     """
     if benchmark in (OVERALL, MEAN):
         first, second = _in_both(first, second), _in_both(second, first)
@@ -245,7 +245,7 @@ def difference(benchmark: str, first: list[list[Score]], second: list[list[Score
     p = gap.mcnemar_p if gap.mcnemar_p is not None else _z_test(gap.value, gap.se)
     known = find(benchmark)
     if benchmark == MEAN or (known is not None and not known.items_weigh_alike):
-        # Benchmarks or emotions weigh the same there, not items.
+        # Here benchmarks or emotions have equal weights, not items.
         p = _z_test(one.value, one.se)
     result: Json = {"value": one.value, "ci95": [one.low, one.high], "p": p}
     result["by_seed"] = [number(benchmark, x) - number(benchmark, y) for x, y in zip(first, second, strict=True)]
@@ -255,7 +255,7 @@ def difference(benchmark: str, first: list[list[Score]], second: list[list[Score
 
 
 def _z_test(value: float, se: float) -> float:
-    """Two-sided p of a difference with clustered standard error `se`, for scores that are not 0 or 1."""
+    """Two-sided p of a difference with clustered standard error `se`, for scores other than 0 and 1."""
     if se == 0:
         return float(value == 0)
     return float(2 * stats.norm.sf(abs(value) / se))

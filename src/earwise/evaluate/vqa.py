@@ -1,4 +1,4 @@
-"""VQA accuracy with ten annotators (TextVQA), and the answer normalisation that goes with it."""
+"""VQA accuracy with ten annotators (TextVQA), and its answer normalisation."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ _ARTICLES: Final = frozenset({"a", "an", "the"})
 
 
 KIT_DOTS: Final = 32
-"""Full stops that the kits and the released script take out of one text: they pass the flag `re.UNICODE`, which is 32,
-where `re.sub` takes a count."""
+"""Full stops removed from a text by the kits and the released script: they pass the flag `re.UNICODE`, which is 32, as
+the count of `re.sub`.
+"""
 
 
 def strip_punctuation(text: str, *, keep_final_dot: bool, dots: int = 0) -> str:
-    """Marks beside a space vanish, other ones become a space; all vanish if a comma stands between digits.
+    """Marks beside a space vanish, others become a space; all vanish if a comma stands between digits.
 
-    A full stop goes unless a digit follows it; with `keep_final_dot` (VLMEvalKit) also one that follows a digit stays.
-    At most `dots` of them go, all with 0.
+    A full stop vanishes unless a digit follows it; `keep_final_dot` (VLMEvalKit) also keeps one after a digit. At most
+    `dots` vanish, all with 0.
     """
     if _ANY_MARK.search(text):
         vanish = _DIGIT_COMMA_DIGIT.search(text) is not None
@@ -42,22 +43,22 @@ def strip_punctuation(text: str, *, keep_final_dot: bool, dots: int = 0) -> str:
 
 @lru_cache(maxsize=65536)
 def normalise_evalai(text: str, dots: int = 0) -> str:
-    """The EvalAI answer processor (TextVQA, lmms-eval): commas and question marks go first, 's is split off."""
+    """The EvalAI answer processor (TextVQA, lmms-eval): first removes commas and question marks and splits off 's."""
     text = text.lower().replace(",", "").replace("?", "").replace("'s", " 's")
     return _normalise_words(strip_punctuation(_one_line(text), keep_final_dot=False, dots=dots))
 
 
 @lru_cache(maxsize=65536)
 def normalise_vlmevalkit(text: str) -> str:
-    """VLMEvalKit's form of the same: commas count as any mark, a full stop after a digit stays, 32 others go."""
+    """VLMEvalKit's variant: commas are treated like other marks, a full stop after a digit stays, 32 others vanish."""
     return _normalise_words(strip_punctuation(_one_line(text), keep_final_dot=True, dots=KIT_DOTS))
 
 
 def accuracy_strict(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
-    """VQA accuracy: the mean over annotators of min(1, how many of the others gave this answer / 3).
+    """VQA accuracy: the mean over annotators of min(1, number of other annotators with this answer / 3).
 
-    With k of 10 annotators agreeing: .3, .6, .9, then 1. Where an item has fewer than 4 annotators nobody has 3 others,
-    so all of the others are asked for; with one annotator it is a plain match.
+    With k of 10 annotators agreeing: .3, .6, .9, then 1. An item with fewer than 4 annotators needs all the others
+    instead of 3; with one annotator it is a plain match.
     """
     normal, answer = [normalise_evalai(one_form(gold)) for gold in golds], normalise_evalai(one_form(prediction))
     if len(normal) == 1:
@@ -66,18 +67,18 @@ def accuracy_strict(golds: Sequence[str], prediction: str, choices: Sequence[str
 
 
 def accuracy_evalai(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
-    """The released TextVQA script and lmms-eval: as strict, but 3 others are always needed, and 32 full stops go."""
+    """The released TextVQA script and lmms-eval: as strict, but always with 3 others, and 32 full stops vanish."""
     normal = [normalise_evalai(gold, KIT_DOTS) for gold in golds]
     return _accuracy(normal, normalise_evalai(prediction, KIT_DOTS), 3)
 
 
 def accuracy_vlmevalkit(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
-    """VLMEvalKit's `vqa_score`: its own normalisation, 3 others always needed."""
+    """VLMEvalKit's `vqa_score`: its own normalisation, always with 3 others."""
     return _accuracy([normalise_vlmevalkit(gold) for gold in golds], normalise_vlmevalkit(prediction), 3)
 
 
 def _accuracy(golds: Sequence[str], answer: str, needed: int) -> float:
-    """The `agreeing` annotators see one other less who gave `answer` than the rest do."""
+    """An annotator who gave `answer` has one other fewer with that answer than the rest have."""
     count, agreeing = len(golds), golds.count(answer)
     seen_by_agreeing, seen_by_rest = min(1.0, max(0, agreeing - 1) / needed), min(1.0, agreeing / needed)
     return (agreeing * seen_by_agreeing + (count - agreeing) * seen_by_rest) / count

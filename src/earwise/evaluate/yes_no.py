@@ -1,6 +1,6 @@
-"""Yes/no answers (MME, HallusionBench): which of the two an answer says, or None.
+"""Yes/no answers (MME, HallusionBench): which of the two an answer means, or None.
 
-The rules differ on purpose: a kit's number can only be compared with its own parser.
+The rules differ on purpose: a kit's number can only be compared using its own parser.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _GOLD: Final[dict[str, Answer]] = {"yes": "yes", "no": "no", "1": "yes", "0": "n
 def parse_strict(prediction: str) -> Answer | None:
     """Earwise's rule: the first word decides if it is yes or no; else the one of the two that occurs.
 
-    A lone `y` or `n` counts. `Yes, there is no dog` is yes; `The answer is no.` is no; `Not sure`, `Nope`, `Yes or no`,
-    `Yes and no`, `Yes/No`, `I cannot say yes` and an answer with both words after another one are None.
+    A lone `y` or `n` counts. `Yes, there is no dog` is yes; `The answer is no.` is no. `Not sure`, `Nope`, `Yes or no`,
+    `Yes and no`, `Yes/No`, `I cannot say yes` and an answer with both words after another word are None.
     """
     text = _DENIED.sub(" ", one_form(prediction).lower())
     words = _WORD.findall(text)
@@ -47,15 +47,15 @@ def parse_strict(prediction: str) -> Answer | None:
 def parse_vlmevalkit(prediction: str) -> Answer | None:
     """VLMEvalKit without a judge (`--judge exact_matching`): exactly one of the words yes and no occurs.
 
-    Only 32 full stops are taken out, so the `no.` that ends a longer chain is no word of the two.
+    Only 32 full stops vanish, so the `no.` at the end of a longer chain is not recognised.
     """
     return _only_one(strip_punctuation(prediction.lower(), keep_final_dot=True, dots=KIT_DOTS).split())
 
 
 def parse_lmms_eval(prediction: str) -> Answer | None:
-    """lmms-eval's MME: full stops dropped; yes, no, y or n alone, else `yes`, then `no`, within the first 4 characters.
+    """lmms-eval's MME, without full stops: yes, no, y or n alone, else `yes`, then `no`, within the first 4 characters.
 
-    So `Not sure` and `Nope` are no, and `The answer is no.` is nothing.
+    So `Not sure` and `Nope` are no, and `The answer is no.` is None.
     """
     text = prediction.lower().strip().replace(".", "")
     if len(text) == 1:
@@ -69,7 +69,7 @@ def parse_official(prediction: str) -> Answer | None:
 
 
 def scorer(parse: Parser) -> Callable[[Sequence[str], str, Sequence[str]], float | None]:
-    """A scorer that compares what `parse` finds with the gold answer (yes/no, or 1/0 as HallusionBench writes it)."""
+    """A scorer that compares the result of `parse` with the gold answer (yes/no, or 1/0 as in HallusionBench)."""
 
     def score_yes_no(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
         gold = _GOLD.get(golds[0].strip().lower().rstrip("."))

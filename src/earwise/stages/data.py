@@ -10,7 +10,7 @@ from typing import Final
 from earwise.data.aro import Draw
 from earwise.data.items import read_items
 from earwise.errors import InputError
-from earwise.evaluate.benchmarks.asked import load_asked
+from earwise.evaluate.benchmarks.own import load_asked
 from earwise.io.messages import counted
 from earwise.micro.feelings.lab import FeelingsLabSize, write_feelings_lab
 from earwise.micro.lab import LabSize, write_lab

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from functools import partial
 
+from earwise.evaluate.benchmarks.answers import scored
 from earwise.evaluate.controls import with_controls
-from earwise.evaluate.runner import Asker, run_benchmark, scored
+from earwise.evaluate.runner import Asker, run_benchmark
 from earwise.models.ears import Ears
 from earwise.models.families import Family
 from earwise.models.omni import OmniModel

@@ -14,7 +14,7 @@
 | `mmar` | `MMAR-meta.jsonl` | accuracy |
 | `avqa` | `val_qa.json` | accuracy |
 | `music_avqa` | `avqa-test.json` of folder `json_update` | accuracy; `by_kind` for the nine cells |
-| `meld` | `test_sent_emo.csv` | unweighted accuracy; `emotion.emotion_totals` has more |
+| `meld` | `test_sent_emo.csv` | unweighted accuracy; `estimates.other_totals` has more |
 | `iemocap` | folder `IEMOCAP_full_release` | the same |
 | a name that a package registers | what it says | what it says |
 | any other NAME | `NAME.jsonl`, one `Item` per line | exact match, or accuracy of the option letter |

@@ -1,4 +1,4 @@
-"""Items of a benchmark from its file, and answers to them scored."""
+"""Items of a benchmark from its file, and scores of answers to them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from earwise.evaluate.benchmarks.registry import find, find_rules, names
 from earwise.evaluate.benchmarks.rules import EXACT, OWN
 from earwise.evaluate.benchmarks.scorers import find_scorer
 from earwise.io.files import found_file
-from earwise.records import Item, Score, View
+from earwise.records import Item, Prediction, Score, View
 
 SCORED_BY = "scored_by"
-"""Key of `Item.meta`: the rules (`rules.OWN`) that score an item of a benchmark of one's own."""
+"""Key of `Item.meta`: the rules (`rules.OWN`) that score an item of the user's own benchmark."""
 
 
 def load_benchmark(name: str, folder: str | Path, options: object = None) -> list[Item]:
     """Items of benchmark `name` from its public file in `folder`, media paths relative to `folder`, `source` = `name`.
 
-    Images that are inside the file, or are parts of a picture, are written to the cache once. `options` are of the kind
-    that the benchmark has: `aro.Draw` says how MMAlign is made, a list of sessions which of IEMOCAP are tested; None
-    leaves what the benchmark says. Raises `InputError` naming the file that is looked for, or the record that is
-    broken.
+    Images that are embedded in the file, or cut from a picture, are written to the cache once. `options` belong to the
+    benchmark: an `aro.Draw` for MMAlign, a list of test sessions for IEMOCAP; None means its default. Raises
+    `InputError` naming the missing file or the broken record.
     """
     benchmark = find(name)
     path = Path(folder) / (benchmark.file.name if benchmark else f"{name}.jsonl")
@@ -36,8 +35,8 @@ def load_benchmark(name: str, folder: str | Path, options: object = None) -> lis
 
 
 def scorer_name(name: str, item: Item | None = None) -> str:
-    """The name under which `scoring.score` knows benchmark `name`: itself, or for one's own what its items say: `exact`
-    for an item file.
+    """The name of the rules for benchmark `name`: itself, or for the user's own benchmark the rules in the item's
+    `meta`, else `exact`.
     """
     if find_rules(name) is not None:
         return name
@@ -46,18 +45,38 @@ def scorer_name(name: str, item: Item | None = None) -> str:
 
 
 def gold_answers(name: str, item: Item) -> tuple[str, ...]:
-    """Accepted answers in the form that the scorer of benchmark `name` takes them without doubt.
+    """Accepted answers in an unambiguous form for the scorer of benchmark `name`.
 
     Options of MMAU and MMAR may be letters themselves (chords), so their gold option is given by its text, and so are
-    emotions; AVQA's by its place from 0.
+    emotions; AVQA's is given by its place from 0.
     """
     benchmark = find(name)
     return benchmark.gold(item) if benchmark is not None else item.answers
 
 
+def scored(found: Prediction, item: Item, profile: str) -> Score:
+    """The score of a prediction about `item`."""
+    rule = find_scorer(scorer_name(found.source, item), profile)
+    value = rule(gold_answers(found.source, item), found.text, item.choices)
+    return Score(
+        item=item.id,
+        source=found.source,
+        model=found.model,
+        view=found.view,
+        cluster=item.cluster,
+        kind=item.kind,
+        prediction=found.text,
+        value=value or 0.0,
+        invalid=value is None,
+        profile=profile,
+        voice=found.voice,
+        heard=found.heard,
+    )
+
+
 @dataclass(frozen=True)
 class Scored:
-    """Somebody's answers, scored. `missing` names the items without an answer: each counts as wrong."""
+    """Scored answers. `missing` names the items without an answer, which count as wrong."""
 
     scores: Sequence[Score]
     missing: Sequence[str]
@@ -72,32 +91,19 @@ def score_predictions(
     view: View,
     profile: str = "strict",
 ) -> Scored:
-    """Score answers that were made elsewhere, by item id. Every item stays in the denominator.
+    """Score answers from elsewhere, by item id. Every item counts, with or without an answer.
 
-    The released scorers of MMAU and MMAR skip rows without an answer without a word. Raises `InputError` for an answer
-    to an item that is not asked.
+    (The released scorers of MMAU and MMAR silently skip rows without an answer.) Raises `InputError` for an answer to
+    an unknown item.
     """
     if unknown := sorted(predictions.keys() - {item.id for item in items}):
         raise InputError(f"{len(unknown)} answers to items that are not asked, e.g. {unknown[0]}", record=name)
     scores, missing = [], []
     for item in items:
-        rule = find_scorer(scorer_name(name, item), profile)
-        prediction = predictions.get(item.id)
-        if prediction is None:
+        text = predictions.get(item.id)
+        one = scored(Prediction(item=item.id, source=name, model=model, view=view, text=text or ""), item, profile)
+        if text is None:
             missing.append(item.id)
-        value = None if prediction is None else rule(gold_answers(name, item), prediction, item.choices)
-        scores.append(
-            Score(
-                item=item.id,
-                source=name,
-                model=model,
-                view=view,
-                cluster=item.cluster,
-                kind=item.kind,
-                prediction=prediction or "",
-                value=value or 0.0,
-                invalid=value is None,
-                profile=profile,
-            )
-        )
+            one = one.model_copy(update={"value": 0.0, "invalid": True})
+        scores.append(one)
     return Scored(scores, missing)

@@ -1,4 +1,4 @@
-"""A benchmark is one frozen value: everything that is particular to it stands in it, and nowhere else."""
+"""A benchmark is one frozen value that holds everything specific to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from earwise.evaluate.reading import READERS, Reader, Scorer, reading
 from earwise.records import Item
 
 Read = Callable[[Path, Any], list[Item]]
-"""Of the file's path and the benchmark's options; gives its items, media paths relative to the file's folder.
+"""From the file's path and the benchmark's options to its items, media paths relative to the file's folder.
 
 Raises `InputError` naming file and record for a record that cannot be used.
 """
@@ -26,33 +26,33 @@ Raises `InputError` naming file and record for a record that cannot be used.
 
 @dataclass(frozen=True)
 class Rules:
-    """How answers are scored. Benchmarks that are parts of one another share them."""
+    """How answers are scored. Parts of one benchmark share their rules."""
 
     name: str
-    """Under which `scoring.score` knows them."""
+    """The name for `scoring.score`."""
     by_profile: Mapping[str, Scorer]
-    """Profile -> what scores an answer. A profile is missing where nothing of that name can be computed."""
+    """Profile -> scorer of answers, without profiles that cannot be computed."""
     ours: bool = False
-    """Rules of earwise that no kit has: an output is read as in `strict` under every profile."""
+    """Rules that no kit has: every profile reads outputs as `strict` does."""
 
     def reader(self, profile: str) -> Reader:
-        """What takes the answer out of an output."""
+        """Extracts the answer from an output."""
         return READERS["strict" if self.ours else profile]
 
     @cached_property
     def scorers(self) -> Mapping[str, Scorer]:
-        """Profile -> what scores an output: it is read (`reading`), then scored."""
+        """Profile -> scorer of outputs, which reads them first (`reading`)."""
         return {profile: reading(self.reader(profile), rule) for profile, rule in self.by_profile.items()}
 
 
 @dataclass(frozen=True)
 class Total:
-    """A number that is reported of a benchmark beside its score."""
+    """A number reported beside a benchmark's score."""
 
     name: str
-    """In `summary.json`."""
+    """Its name in `summary.json`."""
     label: str
-    """On the page; empty for one that is not shown, because it is the score itself."""
+    """On the page; empty for a number that is the score itself and not shown again."""
     metric: MakeMetric
 
 
@@ -62,7 +62,7 @@ def given(item: Item) -> tuple[str, ...]:
 
 
 def option_text(item: Item) -> tuple[str, ...]:
-    """The text of the gold option: options may be letters themselves (chords), so its letter could mean two."""
+    """The text of the gold option. Its letter would be ambiguous where options are letters themselves (chords)."""
     return (item.choices[LETTERS.index(item.answers[0])],) if item.choices else item.answers
 
 
@@ -72,43 +72,43 @@ def option_place(item: Item) -> tuple[str, ...]:
 
 
 def no_doubts(items: Sequence[Item]) -> Iterable[Finding]:
-    """Nothing to add to what every audit finds."""
+    """No findings beyond those of every audit."""
     return ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """One benchmark. Only what differs from an open question with a mean score need be given."""
+    """One benchmark. The defaults describe open questions with a mean score."""
 
     name: str
-    """In recipes, scores and `summary.json`."""
+    """The name in recipes, scores and `summary.json`."""
     label: str
-    """As people write it, on the page."""
+    """The name on the page."""
     file: PublicFile
-    """The file that holds it, and what an audit expects of it."""
+    """Its file, and what an audit expects of it."""
     read: Read
     rules: Rules
     gold: Callable[[Item], tuple[str, ...]] = given
-    """Accepted answers of an item in the form that the rules take without doubt."""
+    """Accepted answers of an item in an unambiguous form for the rules."""
     metric: MakeMetric = mean
     """The number, 0-100, of the scores of one model under one view."""
     totals: tuple[Total, ...] = ()
     yes_no: bool = False
-    """Questions ask for yes or no: the share of answers that say yes is reported."""
+    """Whether questions ask for yes or no, so that the share of yes answers is reported."""
     items_weigh_alike: bool = True
-    """Else a difference has its p from the resamples' standard error, because McNemar's test counts items."""
+    """If not, p of a difference comes from the resamples' standard error, because McNemar's test counts items."""
     kind_intervals: bool = False
-    """Each kind with enough items is reported with its interval."""
+    """Whether each kind with enough items is reported with its interval."""
     options: Any = None
-    """What the reader is given unless a recipe chooses otherwise."""
+    """The reader's options, unless a recipe chooses others."""
     table: str = ""
-    """Name of the recipe's table below `[evaluate]` that chooses the options."""
+    """The recipe's table below `[evaluate]` that chooses the options."""
     doubts: Callable[[Sequence[Item]], Iterable[Finding]] = no_doubts
-    """What an audit has to say of the gold answers, beyond what every audit does."""
+    """Findings about the gold answers, beyond those of every audit."""
 
 
 def plain(read: Callable[[Path], list[Item]]) -> Read:
-    """A reader that has no options."""
+    """A reader without options."""
     return lambda path, options: read(path)
 
 

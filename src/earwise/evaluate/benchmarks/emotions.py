@@ -1,15 +1,15 @@
 """MELD and IEMOCAP: which emotion a speaker expresses.
 
-Reported of recognised emotions are weighted and unweighted accuracy, and MELD's weighted F1. With n_c utterances of
-gold emotion c, of which t_c are recognised, and p_c answers that name c,
+Reported are weighted and unweighted accuracy, and for MELD the weighted F1. With n_c utterances of gold emotion c, of
+which t_c are recognised, and p_c answers that name c,
 
     WA = sum over c of t_c / sum over c of n_c                 (weighted accuracy: plain accuracy over utterances)
     UA = mean over c of t_c / n_c                              (unweighted accuracy: every emotion counts the same)
     F1 = sum over c of n_c F1_c / sum over c of n_c,  F1_c = 2 t_c / (n_c + p_c)
 
-where c runs over the emotions that have utterances. An answer that names none is an error of its gold emotion and
-counts in no p_c. "Weighted" is weighted by how frequent the emotions are in the data: a model that always says
-"neutral" has 48 % WA in MELD's test, and 14 % UA.
+where c runs over the emotions that have utterances. An answer that names none is an error for its gold emotion and
+counts in no p_c. "Weighted" means by the frequency of the emotions in the data: a model that always says "neutral" has
+48 % WA in MELD's test, and 14 % UA.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from earwise.records import Item, Score
 from earwise.traces.format import said
 
 _LABELS: Final[Mapping[str, Mapping[str, str]]] = {"meld": labels.MELD, "iemocap": labels.IEMOCAP}
-"""Benchmark -> what the words of its answers mean."""
+"""Benchmark -> word -> label."""
 
 
 def weighted_f1(scores: Sequence[Score], benchmark: str) -> Metric:
-    """F1 as a function of item weights (`gap.Metric`), 0-100. The kind of a score is its gold emotion."""
+    """F1 as a function of item weights (`gap.Metric`), 0-100. A score's kind is its gold emotion."""
     gold, answered = [score.kind for score in scores], [named(benchmark, score) for score in scores]
     emotions = sorted({*gold})
     is_gold = np.array([[one == emotion for emotion in emotions] for one in gold], dtype=np.float64)
@@ -65,7 +65,7 @@ def weighted_f1(scores: Sequence[Score], benchmark: str) -> Metric:
 def named(benchmark: str, score: Score) -> str | None:
     """The emotion that an answer names; None if it could not be parsed.
 
-    Raises `InputError` if the answer, read again, does not give the value that it was scored with.
+    Raises `InputError` if the answer, parsed again, does not give its score.
     """
     if score.invalid:
         return None

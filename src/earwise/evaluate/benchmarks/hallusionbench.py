@@ -26,8 +26,8 @@ def hallusion(scores: Sequence[Score]) -> Metric:
 
 
 def hallusion_parts(scores: Sequence[Score]) -> dict[str, float]:
-    """aAcc, fAcc and qAcc of HallusionBench, 0-100: right questions; figures, and questions over all figures of a set,
-    with every answer right.
+    """aAcc, fAcc and qAcc of HallusionBench, 0-100: the share of right questions, of figures with only right answers,
+    and of questions that are right for all figures of a set.
     """
     return {part: whole(one, scores) for part, one in _metrics(scores).items()}
 

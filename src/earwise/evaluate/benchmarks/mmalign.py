@@ -18,15 +18,15 @@ from earwise.evaluate.benchmarks.rules import CHOICE
 from earwise.records import Item, Score
 
 ATTRIBUTE_CASES: Final = 25
-"""ARO scores pairs of attributes that have at least so many cases."""
+"""The fewest cases of a pair of attributes that ARO scores."""
 
 _RULES: Final = Rules("mmalign", CHOICE)
 
 
 def aro_score(scores: Sequence[Score], type_: Type) -> float:
-    """The score of ARO itself, 0-100: the mean over relations or pairs of attributes of their accuracy.
+    """ARO's own score, 0-100: the mean accuracy over relations or pairs of attributes.
 
-    Symmetric relations, and pairs of attributes with fewer than 25 cases, do not count. MMAlign is the mean over items
+    Symmetric relations, and pairs of attributes with fewer than 25 cases, are left out. MMAlign is the mean over items
     instead. Raises `InputError` if nothing is left.
     """
     kinds: dict[str, list[float]] = {}

@@ -21,15 +21,13 @@ _OLDER: Final = (1022, 601, 1199, 1228, 995, 927, 1274, 1115, 824)
 
 
 def music_avqa_parts(scores: Sequence[Score]) -> dict[str, float]:
-    """Accuracy, 0-100, over all questions of MUSIC-AVQA on audio, on what is seen, and on both; every question counts
-    the same. A modality without scores is left out.
-    """
+    """Accuracy, 0-100, over all audio, visual and audio-visual questions; a modality without scores is left out."""
     return shares(scores, [score.kind.rpartition(" ")[0] for score in scores])
 
 
 def music_avqa_columns(scores: Sequence[Score]) -> dict[str, float]:
-    """Accuracy, 0-100, of Temporal, Comparative, Counting and Existential questions of MUSIC-AVQA, whatever they are
-    about, and of all these as `all`: the columns of arXiv 2509.15661, which asks no questions on location.
+    """Accuracy, 0-100, of all Temporal, Comparative, Counting and Existential questions, and of these together as
+    `all`: the columns of arXiv 2509.15661, which leaves out Location questions.
     """
     asked = [score for score in scores if not score.kind.endswith(" Location")]
     return shares(asked, [score.kind.rpartition(" ")[2] for score in asked]) | {"all": whole(mean(asked), asked)}
@@ -37,7 +35,7 @@ def music_avqa_columns(scores: Sequence[Score]) -> dict[str, float]:
 
 def _edition(path: Path, items: Sequence[Item], findings: list[Finding], rows: int) -> Mapping[str, int]:
     deleted = [item.id for item in items if item.meta["deleted"]]
-    findings += [Finding("deleted", "warning", id_, "is marked as deleted, and still asked") for id_ in deleted]
+    findings += [Finding("deleted", "warning", id_, "is marked as deleted, but still asked") for id_ in deleted]
     if edition(rows) == "json":
         findings.append(Finding("edition", "warning", "", f"{rows:,} rows: edition json; json_update is the newer one"))
     return {}

@@ -1,4 +1,4 @@
-"""From item scores to a benchmark's numbers."""
+"""A benchmark's number from its item scores."""
 
 from __future__ import annotations
 
@@ -7,17 +7,28 @@ from collections.abc import Sequence
 import numpy as np
 
 from earwise.errors import InputError
-from earwise.evaluate.benchmarks.numbers import metric
 from earwise.evaluate.benchmarks.registry import find
 from earwise.evaluate.benchmarks.scorers import read
-from earwise.evaluate.gap import metric_interval
-from earwise.evaluate.metrics import partners_by_item
+from earwise.evaluate.gap import Metric, metric_interval
+from earwise.evaluate.metrics import checked, mean, partners_by_item
 from earwise.evaluate.yes_no import parse_strict
 from earwise.records import Score
 
 
+def metric(name: str, scores: Sequence[Score]) -> Metric:
+    """The number of benchmark `name` as a function of item weights (`gap.Metric`), 0-100: `Benchmark.metric`, or 100
+    times the mean score for an unknown name.
+
+    A resample holds a cluster, and so every group that counts as one, a whole number of times. For MELD and IEMOCAP a
+    score's kind is its gold emotion. Raises `InputError` for no scores, several models or views, a repeated item, and
+    items of HallusionBench whose id does not end in their index.
+    """
+    benchmark = find(name)
+    return checked(name, benchmark.metric if benchmark is not None else mean, scores)
+
+
 def aggregate(name: str, scores: Sequence[Score]) -> float:
-    """The benchmark's number, 0-100, over scores of one model under one view; `totals.metric` has the formulas."""
+    """The benchmark's number, 0-100, over scores of one model under one view; see `metric`."""
     return float(metric(name, scores)(np.ones((1, len(scores))))[0])
 
 
@@ -29,10 +40,9 @@ def aggregate_interval(name: str, scores: Sequence[Score], seed: int = 0) -> tup
 def aggregate_gap(
     name: str, first: Sequence[Score], second: Sequence[Score], seed: int = 0
 ) -> tuple[float, float, float]:
-    """Difference of `aggregate` between two views of the same items, with its paired 95 % interval over clusters.
+    """`aggregate` of `first` minus that of `second`, on the same items, with its paired 95 % interval over clusters.
 
-    For numbers that are means this is `gap.paired_gap` times 100; otherwise the difference of the totals. Raises
-    `InputError` naming an item that only one side has.
+    For a mean this is 100 times `gap.paired_gap`. Raises `InputError` naming an item without partner.
     """
     partners = partners_by_item(second, name)
     if alone := sorted({score.item for score in first} ^ partners.keys()):
@@ -54,15 +64,15 @@ def invalid_rate(scores: Sequence[Score]) -> float:
 
 
 def asks_yes_no(name: str) -> bool:
-    """Whether the share of answers that say yes is reported of benchmark `name`."""
+    """Whether the share of yes answers is reported for benchmark `name`."""
     benchmark = find(name)
     return benchmark is not None and benchmark.yes_no
 
 
 def yes_rate(name: str, scores: Sequence[Score], *, own: bool = False) -> float | None:
-    """Percentage of answers that say yes, of all answers; None if the benchmark does not ask yes/no questions.
+    """Percentage of all answers that say yes; None for other benchmarks than yes/no.
 
-    With `own` it is a benchmark of one's own that is scored by `yes_no`.
+    `own` marks the user's own benchmark that is scored by `yes_no`.
     """
     if not own and not asks_yes_no(name):
         return None

@@ -1,4 +1,4 @@
-"""Benchmarks of one's own (`[evaluate.own.NAME]`): a file and rules make items, or a benchmark to audit."""
+"""The user's own benchmarks (`[evaluate.own.NAME]`): a file and rules give items, or a benchmark to audit."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from earwise.data.media import resolve
 from earwise.data.own import odd_lines, read_own
 from earwise.data.public_files import PublicFile
 from earwise.errors import InputError
-from earwise.evaluate.benchmarks.answers import SCORED_BY
+from earwise.evaluate.benchmarks.answers import SCORED_BY, load_benchmark, scorer_name
 from earwise.evaluate.benchmarks.benchmark import Benchmark, Rules
 from earwise.evaluate.benchmarks.registry import find
 from earwise.evaluate.benchmarks.rules import OWN
+from earwise.evaluate.benchmarks.scorers import find_scorer
 from earwise.io.files import read_bytes
 from earwise.recipe.evaluate import Own
 from earwise.records import Item
@@ -24,14 +25,37 @@ from earwise.records import Item
 log = logging.getLogger(__name__)
 
 READS_OPTIONS: Final = frozenset({"choice", "exact"})
-"""Rules that know what an option is."""
+"""Rules that can score options."""
+
+
+def load_asked(
+    name: str, folder: Path, options: Mapping[str, object], own: Mapping[str, Own], profile: str | None
+) -> list[Item]:
+    """Items of benchmark `name`, public or the user's own; media paths are relative to `folder`, which has the public
+    files.
+
+    Args:
+        name: of `[evaluate] benchmarks`.
+        folder: of the benchmarks.
+        options: of the recipe's tables below `[evaluate]`, by name (`Benchmark.table`).
+        own: of `[evaluate.own]`.
+        profile: for scoring; raises `InputError` if the benchmark does not have it.
+    """
+    if name in own:
+        items = load_own(name, own[name], folder)
+    else:
+        known = find(name)
+        items = load_benchmark(name, folder, options.get(known.table) if known is not None else None)
+    if profile is not None:
+        find_scorer(scorer_name(name, items[0]), profile)
+    return items
 
 
 def load_own(name: str, own: Own, folder: Path) -> list[Item]:
-    """Items of the file of benchmark `name`, with media paths relative to `folder`, where benchmarks are.
+    """Items of the file of benchmark `name`, with media paths relative to `folder`.
 
-    Media of a file that does not lie in `folder` are kept in the cache. How items are scored stands in their `meta`.
-    Raises `InputError` naming file and row for what cannot be asked or scored, and for a name that earwise has itself.
+    Media of a file outside `folder` are kept in the cache. The items' `meta` names their rules. Raises `InputError`
+    naming file and row for what cannot be asked or scored, and for the name of a built-in benchmark.
     """
     check_name(name)
     found = read_own(name, own)
@@ -47,19 +71,19 @@ def load_own(name: str, own: Own, folder: Path) -> list[Item]:
 
 
 def own_yes_no(items: Mapping[str, Sequence[Item]]) -> frozenset[str]:
-    """Those benchmarks of one's own that ask for yes or no, told by their items."""
+    """The user's own benchmarks whose items ask for yes or no."""
     return frozenset(name for name, some in items.items() if some and some[0].meta.get(SCORED_BY) == "yes_no")
 
 
 def check_name(name: str) -> None:
-    """Raise `InputError` for the name of a benchmark that is known without a recipe."""
+    """Raise `InputError` for the name of a known benchmark."""
     if find(name) is not None:
         remedy = "choose another name, or leave the table out to read the public file"
         raise InputError("earwise has a benchmark of this name", record=f"evaluate.own.{name}", remedy=remedy)
 
 
 def rules_of(own: Own, items: Sequence[Item]) -> Rules:
-    """The rules that the recipe names; else those that all gold answers fit."""
+    """The rules that the recipe names, else those that fit all gold answers."""
     if own.scoring is not None:
         return OWN[own.scoring]
     if items and all(item.choices for item in items):
@@ -73,11 +97,16 @@ def check_gold(rules: Rules, item: Item, own: Own) -> None:
     record = f"item {item.meta['index']}"
     if rules.name == "choice" and not item.choices:
         remedy = "name their column in columns.choices, or options of all rows in choices"
-        raise InputError("no options, and scoring 'choice' compares them", file=own.file, record=record, remedy=remedy)
+        raise InputError(
+            "scoring 'choice' needs options, and the row has none", file=own.file, record=record, remedy=remedy
+        )
     if item.choices and rules.name not in READS_OPTIONS:
         remedy = "score by 'choice', or set columns.choices = \"\" to read no options"
         raise InputError(
-            f"options, which scoring {rules.name!r} does not read", file=own.file, record=record, remedy=remedy
+            f"the row has options, which scoring {rules.name!r} does not read",
+            file=own.file,
+            record=record,
+            remedy=remedy,
         )
     try:
         rules.by_profile["strict"](item.answers, item.answers[0], item.choices)
@@ -86,7 +115,7 @@ def check_gold(rules: Rules, item: Item, own: Own) -> None:
 
 
 def own_benchmark(name: str, own: Own) -> Benchmark:
-    """The file as a benchmark that can be audited."""
+    """The user's file as a benchmark that can be audited."""
     check_name(name)
 
     def scan(path: Path, findings: list[Finding]) -> tuple[list[Item], dict[str, int]]:
@@ -112,7 +141,7 @@ def own_benchmark(name: str, own: Own) -> Benchmark:
 
 
 def _moved(item: Item, file: Path, folder: Path) -> Item:
-    """`item` with media paths relative to `folder`, or in the cache where the file does not lie in `folder`."""
+    """`item` with media paths relative to `folder`, or in the cache if the file is outside `folder`."""
     names = {what: getattr(item, what) for what in ("image", "audio", "video")}
     base, root = file.parent.resolve(), folder.resolve()
     inside = base.is_relative_to(root)
@@ -125,7 +154,7 @@ def _moved(item: Item, file: Path, folder: Path) -> Item:
 
 
 def _kept(path: Path) -> str:
-    """The file's copy in the cache, made once."""
+    """The file's copy in the cache."""
     target = derived_path("media", content_digest(path), ending=path.suffix)
     if not target.is_file():
         write_derived(target, read_bytes(path))

@@ -1,7 +1,7 @@
-"""Every benchmark that there is: those below, one row each, and those that installed packages register.
+"""Every benchmark: the built-in ones, one row each, and those registered by installed packages.
 
-A package registers a `Benchmark` as an entry point of the group `earwise.benchmarks`; it is loaded when its name is
-asked for, or when all names are listed.
+A package registers a `Benchmark` as an entry point of the group `earwise.benchmarks`. It is loaded when its name is
+requested, or when all names are listed.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ RULES: Final[Mapping[str, Rules]] = {
     TRANSCRIPT.name: TRANSCRIPT,
     **{benchmark.rules.name: benchmark.rules for benchmark in _ROWS},
 }
-"""Rules by their own name, whatever benchmark is scored by them."""
+"""Rules by their own name, not that of a benchmark."""
 
 
 def find(name: str) -> Benchmark | None:
-    """The benchmark `name`; None for an item file of one's own.
+    """The benchmark `name`; None for the user's own item file.
 
-    Raises `InputError` naming the package that registers something else under this name.
+    Raises `InputError` naming a package that registers something else under this name.
     """
     return BUILT_IN[name] if name in BUILT_IN else _registered(name, tuple(sys.path))
 
@@ -82,7 +82,7 @@ def find_rules(name: str) -> Rules | None:
 def names() -> tuple[str, ...]:
     """The names of all benchmarks, those of installed packages last.
 
-    Raises `InputError` naming a package whose benchmark has the name of a built-in one, or cannot be loaded.
+    Raises `InputError` naming a package whose benchmark has a built-in name, or cannot be loaded.
     """
     registered = plugins.names(GROUP)
     for name in registered:
@@ -96,7 +96,7 @@ def names() -> tuple[str, ...]:
 
 
 def total_label(name: str) -> str:
-    """A number that some benchmark reports beside its score, as people write it; empty for one that is not shown."""
+    """The label of a number that some benchmark reports beside its score; empty for one that is not shown."""
     if name in _TOTAL_LABELS:
         return _TOTAL_LABELS[name]
     registered = (find(one) for one in plugins.names(GROUP))
@@ -106,7 +106,7 @@ def total_label(name: str) -> str:
 
 @lru_cache(maxsize=256)
 def _registered(name: str, places: tuple[str, ...]) -> Benchmark | None:
-    """The benchmark that a package registers; `places` is where packages are looked for."""
+    """The benchmark that a package registers; `places`, the import path, is only a key of the cache."""
     value = plugins.found(GROUP, name)
     if value is None:
         return None
@@ -120,7 +120,6 @@ def _registered(name: str, places: tuple[str, ...]) -> Benchmark | None:
 
 
 def _package(name: str) -> str:
-    """The package that registers `name`."""
     return next(
         (point.dist.name for point in entry_points(group=GROUP, name=name) if point.dist is not None), "unknown"
     )

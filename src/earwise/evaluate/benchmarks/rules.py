@@ -1,4 +1,4 @@
-"""Rules that several benchmarks score by, and those that benchmarks of one's own may choose."""
+"""Rules shared by several benchmarks, and those that the user's own benchmarks may choose."""
 
 from __future__ import annotations
 

@@ -14,14 +14,14 @@ from earwise.evaluate.reading import Scorer
 SCORERS: Final = {
     rules.name: rules.scorers for rules in (*(benchmark.rules for benchmark in BUILT_IN.values()), EXACT, TRANSCRIPT)
 }
-"""Rules of the built-in benchmarks -> profile -> what scores an output: it is read (`reading`), then scored."""
+"""Rules of the built-in benchmarks -> profile -> scorer of outputs."""
 
 SPLITS: Final = {name: one.rules.name for name, one in BUILT_IN.items() if one.rules.name != name}
-"""Benchmarks that are parts of another one and share its scorers."""
+"""Parts of a benchmark, which share its scorers -> rules."""
 
 
 def find_scorer(benchmark: str, profile: str = "strict") -> Scorer:
-    """The scorer behind `scoring.score`, for many answers; raises `InputError` for an unknown benchmark or profile."""
+    """The scorer behind `scoring.score`; raises `InputError` for an unknown benchmark or profile."""
     rules = find_rules(benchmark)
     if rules is None:
         raise unknown("benchmark", benchmark, dict.fromkeys((*SCORERS, *SPLITS, *RULES, *names())))
@@ -39,7 +39,7 @@ def read(benchmark: str, prediction: str, profile: str = "strict") -> str | None
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
-    """The error for a name that is none of the known ones; it names the nearest."""
+    """The error for an unknown name; it names the nearest known one."""
     known = list(known)
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     remedy = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(known)}"
