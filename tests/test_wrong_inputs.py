@@ -113,7 +113,7 @@ def test_a_wrong_recipe(text, line, tmp_path):
         ),
         (
             "train.sft.view=description_text",
-            "data.media: own/descriptions.jsonl: no such file, and a view shows descriptions",
+            "data.media: own/descriptions.jsonl: no such file, but a view shows descriptions",
         ),
         (
             "train.sft.view=video_text",

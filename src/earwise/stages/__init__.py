@@ -1,5 +1,5 @@
-"""Stages: the work of each kind of job, one file per kind. They get a job and never a recipe.
+"""Stages: the work of each kind of job, one file per kind. The work gets a job and never a recipe.
 
-`jobs` says what each kind of stage reads and imports without torch. The other files do the work; each is imported when
-its work starts.
+`jobs` describes what each kind of stage reads, without torch. The other files do the work; each is imported when its
+work starts.
 """

@@ -1,6 +1,6 @@
-"""Stage `answers`: a model writes the answers that trainings learn from, under a typed view.
+"""Stage `answers`: a model generates the answers that training runs learn from, under a typed view.
 
-answers.jsonl      every answer, as it was generated
+answers.jsonl      every generated answer
 counts.json        items kept, and dropped by reason
 written.jsonl in items/: the items with these answers in place of their own (`earwise.stages.taught`)
 """
@@ -37,18 +37,18 @@ from earwise.work.store import Store, read_store, write_atomic
 
 ANSWERS: Final = "answers.jsonl"
 WRITTEN: Final = "written"
-"""The item file that it leaves."""
+"""The item file that it writes."""
 EMPTY, CUT, BEHIND = "empty", "not ended", "behind a dropped answer of its conversation"
-"""Why an item is dropped. An answer that the limit cut would teach to stop in the middle of a sentence."""
+"""Why an item is dropped. An answer cut by the limit would teach to stop in the middle of a sentence."""
 
 
 class WrittenAnswer(Record):
-    """What the model answered to one item."""
+    """The generated answer to one item."""
 
     item: NonEmpty
     text: str
     ended: bool
-    """Whether the model ended it; otherwise the token limit did."""
+    """Whether the model ended it, not the token limit."""
 
     @property
     def key(self) -> str:
@@ -57,14 +57,14 @@ class WrittenAnswer(Record):
 
     @property
     def fault(self) -> str | None:
-        """Why nothing can be learned from it, if so."""
+        """Why it cannot be learned from, if so."""
         if not self.ended:
             return CUT
         return None if self.text else EMPTY
 
 
 def work(context: StageContext, job: AnswersJob) -> None:
-    """Have a model answer the items, and leave what training runs learn from."""
+    """Have a model answer the items, and write what training runs learn from."""
     settings, folder = job.answers, data_folder(context, job.data)
     items = items_of(context, job.data, settings.items)
     samples = sample_items(items, folder, None, context.say, views=[settings.view])
@@ -87,11 +87,11 @@ def _model(context: StageContext, job: AnswersJob) -> OmniModel:
 
 
 def write_answers(model: OmniModel, samples: Sequence[Sample], settings: Answers, store: Store[WrittenAnswer]) -> None:
-    """Answer every item of `samples` that is not in `store` yet, conversations turn by turn on top of the answers to
-    their earlier turns. A conversation ends at an answer that nothing can be learned from.
+    """Answer every item of `samples` that is not in `store`; the turns of a conversation in order, each after the
+    generated answers to the earlier turns. A conversation ends at an answer that cannot be learned from.
 
-    Batches are cut from all samples, whatever is done already, so that a resumed run computes what an uninterrupted one
-    does.
+    Batches are cut from all samples, even if some are answered, so that a resumed run computes the same as an
+    uninterrupted one.
     """
     source = LocalRollouts(model, max_tokens=settings.max_new_tokens, temperature=settings.temperature)
     known = {answer.item: answer for answer in read_store(store.path, WrittenAnswer)}
@@ -114,7 +114,7 @@ def write_answers(model: OmniModel, samples: Sequence[Sample], settings: Answers
 
 
 def _begun(sample: Sample, turn: int, known: dict[str, WrittenAnswer]) -> Sample | None:
-    """`sample` up to `turn`, with the answers that were written to the turns before; None where it ends before."""
+    """`sample` up to `turn`, with the generated answers to the earlier turns; None if it ends before."""
     if turn >= len(sample.turns):
         return None
     before = [known.get(one.item.id) for one in sample.turns[:turn]]
@@ -129,7 +129,7 @@ def _answered(turn: Turn, text: str) -> Turn:
 
 
 def written_items(samples: Sequence[Sample], answers: Sequence[WrittenAnswer]) -> tuple[list[Item], dict[str, int]]:
-    """The items with what was answered in place of their gold answers, and how many were kept and dropped, by reason.
+    """The items with generated answers in place of gold answers, and counts of kept and dropped items by reason.
 
     Ids stay, so that an item finds its clip.
     """
@@ -143,7 +143,7 @@ def written_items(samples: Sequence[Sample], answers: Sequence[WrittenAnswer]) -
 
 
 def _faults(samples: Sequence[Sample], known: dict[str, WrittenAnswer]) -> Iterator[tuple[Item, str | None]]:
-    """Every item, and why nothing can be learned from its answer, if so."""
+    """Every item with the reason why its answer cannot be learned from, if any."""
     for sample in samples:
         ended = False
         for turn in sample.turns:

@@ -1,4 +1,4 @@
-"""Stages `seedN/attention`, where the decoder looks under each view, and `attention`, the numbers of all seeds."""
+"""Stages `seedN/attention`, the decoder's attention under each view, and `attention`, the summary of all seeds."""
 
 from __future__ import annotations
 
@@ -54,9 +54,10 @@ def work(context: StageContext, job: AttentionJob) -> None:
 
 
 def _reads(model: OmniModel, name: str, view: View) -> bool:
-    """Whether model `name` is measured under `view`. While the decoder is frozen, what a trained model does with a view
-    that hears nothing is what the base does: it is measured once, on the base. A base that hears by itself is measured
-    hearing.
+    """Whether model `name` is measured under `view`.
+
+    With a frozen decoder, a trained model treats a view without audio as the base does: it is measured once, on the
+    base. A base that hears natively is measured under all views.
     """
     if name == BASE:
         return model.ears is not None or not is_heard(view)
@@ -83,7 +84,7 @@ def _write(
 
 
 def _samples(context: StageContext, job: AttentionJob) -> dict[str, list[Sample]]:
-    """Per benchmark the samples that every model reads, with the response that stands under every view."""
+    """By benchmark the samples of every model, with the same response under every view."""
     folder = data_folder(context, job.data)
     answers = _answers(context, job) if job.answers is not None else None
     found = {}
@@ -104,19 +105,19 @@ def _samples(context: StageContext, job: AttentionJob) -> dict[str, list[Sample]
 
 
 def _answers(context: StageContext, job: AttentionJob) -> dict[tuple[str, str], str]:
-    """What the base answered when it was typed to, by benchmark and item."""
+    """The base's typed answers, by benchmark and item."""
     assert job.answers is not None
     scores = read_store(context.folder_of(job.answers) / SCORES, Score)
     return {(s.source, s.item): s.prediction for s in scores if s.view == job.attention.views[0]}
 
 
 def answered(items: Sequence[Item], answers: Mapping[str, str]) -> list[Item]:
-    """The items that have an answer, by id, that is not empty; it stands as their response."""
+    """The items with an answer that is not empty, which becomes their response."""
     return [item.model_copy(update={"answers": (text,)}) for item in items if (text := answers.get(item.id))]
 
 
 def spread(items: Sequence[Item], count: int) -> list[Item]:
-    """`count` items at even distances, or all where there are fewer."""
+    """`count` evenly spaced items, or all if there are fewer."""
     if len(items) <= count:
         return list(items)
     return [items[n * len(items) // count] for n in range(count)]

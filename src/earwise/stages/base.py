@@ -1,4 +1,4 @@
-"""Stage `base`: a small model of a real architecture that sees or hears, trained from nothing on typed questions."""
+"""Stage `base`: a small model of a real architecture that sees or hears, trained from scratch on typed questions."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from earwise.work.manifest import link
 from earwise.work.metrics import Metrics
 
 _DONE = "done"
-"""Marker in the folder of a phase that has ended."""
+"""Marker of a completed phase."""
 
 
 def work(context: StageContext, job: BaseJob) -> None:
-    """Train the base, phase by phase, and leave a link to the last one's model."""
+    """Train the base, phase by phase, and link to the last phase's model."""
     settings, folder = job.base, data_folder(context, job.data)
     start = fresh_checkpoint(settings, context.folder / "start", context.seed)
     scenes: Scenes | None = None
@@ -50,7 +50,7 @@ def work(context: StageContext, job: BaseJob) -> None:
 
 
 def fresh_checkpoint(settings: Base, folder: Path, seed: int) -> Path:
-    """A checkpoint of the model that `[base]` describes, with fresh weights, in `folder`."""
+    """A checkpoint in `folder` of the model that `[base]` describes, with fresh weights."""
     sizes = {
         "vision_hidden_size": settings.vision_width,
         "vision_intermediate_size": settings.vision_feed_forward,
@@ -83,7 +83,7 @@ def fresh_checkpoint(settings: Base, folder: Path, seed: int) -> Path:
 
 
 def _phase(context: StageContext, view: View, phase: BasePhase, pools: Pools, start: Path, end: Path) -> None:
-    """Train the model in `start` and leave it in `end`."""
+    """Train the model in `start` and save it to `end`."""
     model = OmniModel.from_pretrained(str(start))
     model.base.requires_grad_(True)
     samples, order = pools.order(phase, context.seed)
@@ -105,7 +105,7 @@ def _phase(context: StageContext, view: View, phase: BasePhase, pools: Pools, st
 
 
 def _save(model: OmniModel, end: Path) -> None:
-    """Write the model as a checkpoint, and only then the marker that says that the phase is done."""
+    """Save the model as a checkpoint, then the marker that says that the phase is complete."""
     family = model.family
     for part in (model.base, family.tokenizer, family.image_processor, family.feature_extractor):
         if part is not None:

@@ -1,4 +1,4 @@
-"""What the phases of stage `base` learn from: pools of the laboratory's pictures, or item files with shares."""
+"""Training samples of stage `base`: pools of the picture laboratory, or item files with shares."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _CLOSED = frozenset({"yes", "no", "a", "b", "c", "d", "A", "B", "C", "D"})
 
 
 class Pools(Protocol):
-    """Where a phase's conversations come from."""
+    """The source of a phase's conversations."""
 
     def order(self, phase: BasePhase, seed: int) -> tuple[list[Sample], np.ndarray]:
-        """All samples of a phase, and the order in which they are drawn: (steps x batch,) indices."""
+        """All samples of a phase, and the (steps x batch,) indices in drawing order."""
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """The kinds of conversations that a phase draws from in the laboratory of pictures."""
+    """The kinds of conversations in the picture laboratory."""
 
     questions: list[Sample]
     scans: list[Sample]
@@ -45,7 +45,7 @@ class Scenes:
 
     @classmethod
     def read(cls, folder: Path, say: Say) -> Scenes:
-        """Conversations about images, requests to name all that is in one, and texts to write down, three at a time."""
+        """Read conversations about images, requests to name everything in one, and texts to copy, three at a time."""
         single = sample_items(read_items(folder / "transcribe.jsonl"), folder, None, say)
         turns = [turn for sample in single for turn in sample.turns]
         size = _COPIES_PER_CONVERSATION
@@ -62,14 +62,13 @@ class Scenes:
         copies = [_drawn_out(copy, phase, random.Random(f"{seed}/{n}")) for n, copy in enumerate(self.copies)]
         samples = [*questions, *self.scans, *copies]
         order = draw(len(questions), count, seed)
-        # Of what is not a copy, scans are this share.
+        # The share of scans among everything but copies.
         seeing = phase.scan_share / (1 - phase.copy_share) if phase.copy_share < 1 else 0.0
         order = mix(order, len(questions) + draw(len(self.scans), count, seed + 1), seeing, seed + 1)
         offset = len(questions) + len(self.scans)
         return samples, mix(order, offset + draw(len(copies), count, seed + 2), phase.copy_share, seed + 2)
 
     def _questions(self, phase: BasePhase, rng: random.Random) -> list[Sample]:
-        """Each image's questions as this phase asks them."""
         scan_of = {scan.image: scan.turns for scan in self.scans}
         asked = []
         for whole in self.questions:
@@ -83,13 +82,13 @@ class Scenes:
 
 @dataclass(frozen=True)
 class Files:
-    """Conversations of item files, by file, as a phase shares them out."""
+    """Conversations by item file."""
 
     by_name: dict[str, list[Sample]]
 
     @classmethod
     def read(cls, folder: Path, phase: BasePhase, view: View, say: Say) -> Files:
-        """One conversation for each cluster of the files that the phase names, with what `view` shows."""
+        """Read one conversation per cluster of the phase's files, with what `view` shows."""
         by_name = {}
         for name in phase.files:
             items = read_items(folder / f"{name}.jsonl")
@@ -99,7 +98,7 @@ class Files:
         return cls(by_name)
 
     def order(self, phase: BasePhase, seed: int) -> tuple[list[Sample], np.ndarray]:
-        """The files by their shares, exact but for rounding, in a shuffled order."""
+        """The files by their shares, exact up to rounding, in a shuffled order."""
         samples: list[Sample] = []
         drawn: list[np.ndarray] = []
         edges = np.rint(np.cumsum([0.0, *phase.files.values()]) * num_draws(phase)).astype(int)
@@ -117,12 +116,12 @@ class Files:
 
 
 def num_draws(phase: BasePhase) -> int:
-    """Conversations that a phase learns from, repeats included."""
+    """Conversations drawn in a phase, including repeats."""
     return phase.steps * phase.batch_size * phase.accumulate
 
 
 def by_length(order: np.ndarray, lengths: np.ndarray, phase: BasePhase, seed: int) -> np.ndarray:
-    """`order` as the phase wants it by the samples' `lengths`."""
+    """`order`, arranged by the samples' `lengths` as the phase requires."""
     if phase.shortest_first:
         order = shortest_first(order, lengths)
     if phase.group_by_length:
@@ -131,7 +130,7 @@ def by_length(order: np.ndarray, lengths: np.ndarray, phase: BasePhase, seed: in
 
 
 def sample_length(sample: Sample, audio_tokens: Callable[[int], int] | None) -> int:
-    """Words of a sample, and tokens of the sound that it is about; images and frames are all of one size."""
+    """Words of a sample, plus tokens of its sound; images and frames all have one size."""
     words = sum(len(turn.text.split()) + len(turn.item.answers[0].split()) for turn in sample.turns)
     words += len((sample.turns[0].description or "").split())
     heard = audio_tokens(sample.sound.num_samples) if sample.sound is not None and audio_tokens is not None else 0
@@ -139,7 +138,7 @@ def sample_length(sample: Sample, audio_tokens: Callable[[int], int] | None) -> 
 
 
 def _asked(sample: Sample, phase: BasePhase, rng: random.Random) -> Sample | None:
-    """What of `sample` this phase asks, as a dialogue or independently; None if that is nothing."""
+    """`sample` with the turns that this phase asks, as a dialogue or independently; None without any."""
     turns = tuple(turn for turn in sample.turns if _is_asked(turn, phase))
     return replace(sample, turns=turns, independent=rng.random() < phase.independent) if turns else None
 
@@ -150,14 +149,14 @@ def _is_asked(turn: Turn, phase: BasePhase) -> bool:
 
 
 def _drawn_out(copy: Sample, phase: BasePhase, rng: random.Random) -> Sample:
-    """`copy` as it is, or in a share of the cases stretched: a model that only sees drawn-out words takes a word that
-    is really there twice for one.
+    """`copy`, in a share of the cases stretched. A model that only sees stretched words takes a word that really occurs
+    twice for one.
     """
     return stretched(copy, phase.stretch, rng) if rng.random() < phase.stretch_share else copy
 
 
 def stretched(copy: Sample, most: int, rng: random.Random) -> Sample:
-    """`copy` with every word of its texts typed 1 to `most` times; the answers stay as they are."""
+    """`copy` with every word of its texts repeated 1 to `most` times; the answers stay."""
     if most == 1:
         return copy
     turns = []

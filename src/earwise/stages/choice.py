@@ -1,8 +1,8 @@
-"""Stages `train.NAME` of `[choose]`: the training that did best on held-out questions goes on.
+"""Stages `train.NAME` of `[choose]`: the training run that did best on held-out questions is trained further.
 
-The held-out questions are those of `[training.select]`; neither test items nor another seed's results are looked at.
+The held-out questions are those of `[training.select]`; no test item and no other seed's result is used.
 
-choice.json    what was chosen, and the percentage of right answers of each training
+choice.json    the chosen training run, and the percentage of right answers of each
 """
 
 from __future__ import annotations
@@ -23,24 +23,25 @@ CHOICE: Final = "choice.json"
 
 
 def work(context: StageContext, job: ChooseJob) -> None:
-    """Choose the best of the training runs and train it further."""
+    """Choose the best training run and train it further."""
     right = {one.title: held_out(context.folder_of(one)) for one in job.of}
     chosen = max(job.of, key=lambda one: right[one.title])  # the first of equals
     found = {"chosen": chosen.title, "held_out": right}
     write_atomic(context.folder / CHOICE, json.dumps(found, indent=1) + "\n")
-    context.say(f"{job.title}: {chosen.title} is best on held-out questions, {right[chosen.title]:.1f} %, and goes on")
+    best = f"{chosen.title} is best on held-out questions, {right[chosen.title]:.1f} %"
+    context.say(f"{job.title}: {best}, and is trained further")
     steps = {"steps": job.choice.steps}
     going_on = replace(chosen, start=chosen, training=chosen.training.model_copy(update=steps))
     training.train(context, going_on)
 
 
 def held_out(folder: Path) -> float:
-    """Percentage of the held-out questions that the weights a training left answer right."""
+    """Percentage of right answers to held-out questions, with the final weights of the training run in `folder`."""
     return max(tried(folder).values())
 
 
 def choices(context: StageContext, job: ReportJob) -> dict[str, dict[str, Any]]:
-    """`{NAME: {SEED: {"chosen", "held_out": {TRAINING: percent}}}}`: what `summary.json` says of the choices."""
+    """`{NAME: {SEED: {"chosen", "held_out": {TRAINING: percent}}}}`, for `summary.json`."""
     return {
         name: {str(seed): read_json(context.folder_of(one) / CHOICE) for seed, one in by_seed.items()}
         for name, by_seed in job.choices.items()

@@ -1,4 +1,4 @@
-"""Configurations of models, read without their weights: whether a model is there, and of what type it is."""
+"""Model configurations, read without weights: whether a model exists, and its type."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from earwise.models.shipped import model_folder
 
 
 def check_tower(tower: str) -> None:
-    """Raise `InputError` for a `base.tower` that is nowhere, or that is no Whisper checkpoint."""
+    """Raise `InputError` if a `base.tower` does not exist or is not a Whisper checkpoint."""
     name = model_folder(tower)
     found = model_type(name, None, trust_remote_code=False)
     if found != "whisper":
@@ -19,12 +19,12 @@ def check_tower(tower: str) -> None:
 
 
 def model_type(name: str, revision: str | None, *, trust_remote_code: bool) -> str:
-    """`model_type` of a folder's or hub id's configuration."""
+    """`model_type` in the configuration of a folder or hub id."""
     return str(model_config(name, revision, trust_remote_code=trust_remote_code).model_type)
 
 
 def model_config(name: str, revision: str | None, *, trust_remote_code: bool) -> PreTrainedConfig:
-    """The configuration of a folder or hub id. Raises `InputError` where there is none that can be used."""
+    """The configuration of a folder or hub id. Raises `InputError` if there is no usable one."""
     refuse_remote_code(name, revision)
     try:
         config: PreTrainedConfig = AutoConfig.from_pretrained(

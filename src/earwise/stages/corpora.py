@@ -1,4 +1,6 @@
-"""What stage `data` does with public corpora: mix their conversations and write item files, with links to the media."""
+"""The part of stage `data` for public corpora: mixes their conversations and writes item files, with links to the
+media.
+"""
 
 from __future__ import annotations
 
@@ -22,31 +24,31 @@ from earwise.work.manifest import link
 from earwise.work.store import write_atomic
 
 MEDIA = "media"
-"""Folder with one link for each part, to where its media are."""
+"""Folder with one link per part to its media."""
 DROPS = "dropped.json"
-"""What was left out: pool -> part -> reason -> how many."""
+"""Counts of left-out records: pool -> part -> reason -> count."""
 
 
 @dataclass(frozen=True)
 class OpenPool:
-    """A pool whose parts have been opened, in the order in which it is read."""
+    """A pool with opened parts, in reading order."""
 
     parts: tuple[OpenPart, ...]
     mixture: Mixture[tuple[Item, ...]]
     media: MediaCheck
 
     def items(self) -> Iterator[Item]:
-        """Every item, in order. What is drawn again has a number behind its id: it is spoken by another voice."""
+        """Every item, in order. A repeated draw adds a number to the id, so that another voice speaks it."""
         return itertools.chain.from_iterable(self.conversations())
 
     def conversations(self) -> Iterator[tuple[Item, ...]]:
-        """The items of each draw: `len(mixture)` of them, some of which may hold several items and some none."""
+        """The items of each of the `len(mixture)` draws; a draw may hold several items or none."""
         for position in range(len(self.mixture)):
             again = self.mixture.draw(position).again
             yield tuple(_renamed(item, f"~{again}") if again else item for item in self.conversation(position))
 
     def conversation(self, position: int) -> tuple[Item, ...]:
-        """The items of one draw; none if a file of theirs is broken, which is counted as a missing one is."""
+        """The items of one draw; none, and counted, if one of their files is broken."""
         items = self.mixture[position]
         for item in items:
             if (broken := self.media.broken(item)) is not None:
@@ -57,9 +59,9 @@ class OpenPool:
 
 
 def open_pool(name: str, pool: Pool, seed: int, folder: Path) -> OpenPool:
-    """Open the parts of a pool: `folder` gets links to their media, and later the audio that is stored inside them.
+    """Open the parts of a pool: `folder` gets links to their media, and later the audio stored inside them.
 
-    Raises `InputError` for a part of which nothing can be used.
+    Raises `InputError` for a part without usable records.
     """
     instruction = "" if isinstance(pool, TrainPool) else pool.instruction
     opened = tuple(
@@ -85,9 +87,9 @@ def open_pool(name: str, pool: Pool, seed: int, folder: Path) -> OpenPool:
 
 
 def write_corpora(context: StageContext, source: CorporaData) -> list[MediaCheck]:
-    """Write the item files of all pools, the links to their media, and what was left out.
+    """Write the item files of all pools, the links to their media, and the counts of left-out records.
 
-    Gives what has looked at the media, so that nobody needs to do so again.
+    Returns the media checks, so that no file is checked twice.
     """
     folder, dropped, checks = context.folder, {}, []
     if source.benchmarks is not None:
@@ -105,7 +107,7 @@ def write_corpora(context: StageContext, source: CorporaData) -> list[MediaCheck
 
 
 def say_drops(context: StageContext, what: str, drops: Drops) -> None:
-    """One line for each reason for which something was left out."""
+    """Print one line for each reason."""
     for line in drops.lines():
         context.say(f"{what}: {line}")
 

@@ -1,4 +1,4 @@
-"""Stage `data`: items, media and benchmarks, made by a micro laboratory, read from a folder or from corpora."""
+"""Stage `data`: items, media and benchmarks, from a micro laboratory, a folder or corpora."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Final
 
 from earwise.data.aro import Draw
 from earwise.data.items import read_items
-from earwise.errors import InputError
+from earwise.data.media import resolve
+from earwise.data.video import sound_file
+from earwise.errors import InputError, about
 from earwise.evaluate.benchmarks.own import load_asked
 from earwise.io.messages import counted
 from earwise.micro.feelings.lab import FeelingsLabSize, write_feelings_lab
@@ -24,13 +26,13 @@ from earwise.work.job import StageContext
 from earwise.work.store import write_atomic
 
 BENCHMARKS: Final = "benchmarks"
-"""Folder of the data that holds the benchmarks."""
+"""Folder of the benchmarks inside the data."""
 SEEN: Final = "looked_at.json"
-"""Media that were decoded while corpora were mixed, so that they are not decoded again."""
+"""Media that were decoded while mixing corpora, and need no second check."""
 
 
 def work(context: StageContext, job: DataJob) -> None:
-    """Write the items, unless they are somebody's own."""
+    """Write the items, unless they come from the user's folder."""
     if isinstance(job.source, MicroData):
         write_micro(context.folder, job.source)
     elif isinstance(job.source, MicroSounds):
@@ -44,7 +46,7 @@ def work(context: StageContext, job: DataJob) -> None:
 
 
 def data_folder(context: StageContext, job: DataJob) -> Path:
-    """Where the item files are: the folder that the recipe names, or the stage's own."""
+    """The folder of the item files: the recipe's, or the stage's own."""
     return Path(job.source.path) if isinstance(job.source, FolderData) else context.folder_of(job)
 
 
@@ -53,8 +55,16 @@ def items_of(context: StageContext, job: DataJob, name: str) -> list[Item]:
     return read_items(data_folder(context, job) / f"{name}.jsonl")
 
 
+def sound_of(item: Item, folder: Path) -> Path | None:
+    """The item's own sound file, or the sound of its video; None without either. Media are in `folder`."""
+    with about(item.id):
+        if item.audio is not None:
+            return resolve(folder, item.audio)
+        return sound_file(resolve(folder, item.video)) if item.video is not None else None
+
+
 def write_micro(folder: Path, settings: MicroData) -> None:
-    """The laboratory that `settings` describe."""
+    """Write the picture laboratory."""
     size = LabSize(
         train_images=settings.train_images,
         validation_images=settings.validation_images,
@@ -69,19 +79,19 @@ def write_micro(folder: Path, settings: MicroData) -> None:
 
 
 def write_micro_sounds(folder: Path, settings: MicroSounds) -> None:
-    """The laboratory of sounds that `settings` describe."""
+    """Write the sound laboratory."""
     write_sound_lab(folder, settings.seed, SoundLabSize(**settings.model_dump(exclude={"source", "seed"})))
 
 
 def write_micro_feelings(folder: Path, settings: MicroFeelings) -> None:
-    """The laboratory of feelings that `settings` describe."""
+    """Write the laboratory of feelings."""
     write_feelings_lab(folder, settings.seed, FeelingsLabSize(**settings.model_dump(exclude={"source", "seed"})))
 
 
 def benchmark_items(source: BenchmarkSource, folder: Path, profile: str | None = None) -> list[Item]:
     """Items of a benchmark of the data in `folder`, cut to its limit.
 
-    Raises `InputError` where there are too few for an interval, and where answers cannot be scored under `profile`.
+    Raises `InputError` if there are too few for an interval, or if answers cannot be scored under `profile`.
     """
     asked = source.mmalign or MMAlign()
     draw = Draw(None if asked.count == "all" else asked.count, asked.seed, asked.crop, asked.symmetric)
@@ -96,17 +106,17 @@ def benchmark_items(source: BenchmarkSource, folder: Path, profile: str | None =
 
 
 def shown_items(context: StageContext, job: DataJob, file: str, benchmark: BenchmarkSource | None) -> list[Item]:
-    """Items of an item file, or of the benchmark."""
+    """Items of the benchmark, or without one of the item file."""
     return items_of(context, job, file) if benchmark is None else benchmark_items(benchmark, data_folder(context, job))
 
 
 def media_folder(folder: Path, benchmark: BenchmarkSource | None) -> Path:
-    """What media paths of items are relative to, in the data in `folder`."""
+    """The folder that media paths of items are relative to."""
     return folder if benchmark is None else folder / BENCHMARKS
 
 
 def transcribe_instruction(folder: Path) -> str:
-    """The typed request that a model is aligned on and that asks it for a transcript."""
+    """The typed request for a transcript, used for alignment and afterwards."""
     path = folder / "transcribe.jsonl"
     instructions = {item.instruction for item in read_items(path)}
     if len(instructions) != 1:

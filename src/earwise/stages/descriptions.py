@@ -1,8 +1,8 @@
 """Stages `descriptions/FILE`: the sounds of items as text, for models that only read; and samples with these texts.
 
-descriptions.jsonl               what is said of each sound
+descriptions.jsonl               the description of each sound
 left_out.json                    items without a description, and why
-responses.jsonl                  with `by = "model"`: every answer of the model, as it came
+responses.jsonl                  with `by = "model"`: every answer of the model
 counts.json                      described and left out, by reason; tokens and cost
 """
 
@@ -12,21 +12,20 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 from earwise.data.cota import parse_cota
 from earwise.data.descriptions import FILE, Description, read_descriptions
-from earwise.data.media import resolve
-from earwise.data.video import sound_file
-from earwise.errors import InputError, about
+from earwise.errors import InputError
 from earwise.io.messages import counted
 from earwise.models.sample import Sample
 from earwise.recipe.scale import Scale
 from earwise.recipe.teach import ByCaption, ByMeta, ByModel
 from earwise.records import Item
-from earwise.stages.data import data_folder, media_folder, shown_items
+from earwise.stages.data import data_folder, media_folder, shown_items, sound_of
 from earwise.stages.jobs.teach import DescriptionsJob
 from earwise.stages.scale import pool_of
 from earwise.stages.traces import COUNTS, RESPONSES, spent, write_counts
@@ -39,7 +38,7 @@ LEFT_OUT = "left_out.json"
 NO_SOUND: Final = "the item has no sound"
 
 Told = tuple[str, str]
-"""A description, or else why there is none."""
+"""A description (may be empty), and the reason for an empty one."""
 
 
 def work(context: StageContext, job: DescriptionsJob) -> None:
@@ -49,17 +48,17 @@ def work(context: StageContext, job: DescriptionsJob) -> None:
 
 
 def describe(context: StageContext, job: DescriptionsJob, items: Sequence[Item], folder: Path) -> None:
-    """Describe the sounds of `items`, whose media are in `folder`. Count what is left out, and leave both in the
-    stage's folder.
+    """Describe the sounds of `items`, whose media are in `folder`; write descriptions and counts to the stage's folder.
 
-    Raises `InputError` where nothing could be described.
+    Raises `InputError` if nothing could be described.
     """
     settings, counts = job.settings_of, dict[str, Any]()
     if isinstance(settings, ByModel):
         tell, source, counts["model"] = _by_model(context, settings, items, folder, job.scale)
     else:
-        tell, source = _by_item(settings), _source(settings)
-    told = {item.id: tell(item, folder) for item in items}
+        tell = partial(carried, settings)
+        source = "CAPTION of the answer" if isinstance(settings, ByCaption) else "transcript and tags of the item"
+    told = {item.id: tell(item) for item in items}
     left_out = {item: reason for item, (text, reason) in told.items() if not text}
     described = [Description(item=item, text=text, source=source) for item, (text, _) in told.items() if text]
     write_jsonl(context.folder / FILE, described)
@@ -80,11 +79,11 @@ def _in_words(reasons: Mapping[str, int]) -> str:
 
 def _by_model(
     context: StageContext, settings: ByModel, items: Sequence[Item], folder: Path, scale: Scale | None
-) -> tuple[Callable[[Item, Path], Told], str, dict[str, Any]]:
-    """Ask once about each distinct sound; who described it, and what it took."""
+) -> tuple[Callable[[Item], Told], str, dict[str, Any]]:
+    """Ask once about each distinct sound. Returns the lookup, the source's name and the costs."""
     sounds: dict[Path, str] = {}
     for item in items:
-        path = _sound(item, folder)
+        path = sound_of(item, folder)
         if path is not None:
             sounds.setdefault(path, item.id)
     with open_client(settings.model, context.folder / RESPONSES, pool_of(scale, runs_model=True)) as client:
@@ -95,8 +94,8 @@ def _by_model(
     if cut:
         context.say(f"descriptions: {cut} end where max_tokens = {settings.max_tokens} cut them off")
 
-    def tell(item: Item, folder: Path) -> Told:
-        path = _sound(item, folder)
+    def tell(item: Item) -> Told:
+        path = sound_of(item, folder)
         if path is None:
             return "", NO_SOUND
         response, failure = heard[path]
@@ -108,16 +107,8 @@ def _by_model(
     return tell, source, took
 
 
-def _by_item(settings: ByCaption | ByMeta) -> Callable[[Item, Path], Told]:
-    return lambda item, _: carried(settings, item)
-
-
-def _source(settings: ByCaption | ByMeta) -> str:
-    return "CAPTION of the answer" if isinstance(settings, ByCaption) else "transcript and tags of the item"
-
-
 def carried(settings: ByCaption | ByMeta, item: Item) -> Told:
-    """The description that `item` itself carries, or why it has none. Raises `InputError` for meta of another type."""
+    """The description that `item` itself has, or why it has none. Raises `InputError` for meta of another type."""
     if isinstance(settings, ByCaption):
         parsed = parse_cota(item.answers[0])
         return parsed.caption or "", "" if parsed.caption else f"no caption: {parsed.outcome.reason}"
@@ -132,22 +123,10 @@ def carried(settings: ByCaption | ByMeta, item: Item) -> Told:
     return "\n".join(lines), "" if lines else "neither transcript nor tags"
 
 
-def _sound(item: Item, folder: Path) -> Path | None:
-    """The item's own sound file, or the sound of its video."""
-    if item.audio is not None:
-        return resolve(folder, item.audio)
-    if item.video is None:
-        return None
-    with about(item.id):
-        return sound_file(resolve(folder, item.video))
-
-
 def described(
     context: StageContext, job: DescriptionsJob | None, samples: Sequence[Sample], folder: Path
 ) -> list[Sample]:
-    """`samples` with descriptions: those of the job, or of the file in `folder` beside the items where the recipe has
-    no `[descriptions]`.
-    """
+    """`samples` with descriptions: those of the job, or without a job those of the file in `folder`."""
     if job is None:
         return with_descriptions(samples, folder / FILE)
     own = context.folder_of(job)
@@ -160,13 +139,13 @@ def with_descriptions(
     left_out: Mapping[str, str] = MappingProxyType({}),
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Sample]:
-    """`samples` with what the file `path` says of their sounds, as the view `description_text` shows it.
+    """`samples` with the descriptions in file `path`, as the view `description_text` shows them.
 
-    Every turn gets its own item's description; a conversation needs that of its first turn. A trace, whose id ends in
-    `#` and the number of the sample, has that of its item. Items of `left_out` are left out, and counted by reason.
+    Every turn gets its own item's description; a conversation needs that of its first turn. A trace (ITEM#NUMBER) gets
+    that of its item. Items of `left_out` are left out, and counted by reason.
 
-    Raises `InputError` naming the first other sample without a description, as a training that silently left it out
-    would compare other items; and where nothing is left.
+    Raises `InputError` naming the first other sample without a description, because silently leaving it out would
+    change which items are compared; also if nothing is left.
     """
     texts = read_descriptions(path)
     shown: list[Sample] = []
@@ -192,5 +171,5 @@ def with_descriptions(
 
 
 def _item_of(name: str, *known: Mapping[str, str]) -> str:
-    """The id under which an item is described: its own, or that of which it is a trace."""
+    """The id under which an item is described: its own, or for a trace that of its item."""
     return name if any(name in one for one in known) else name.rpartition("#")[0] or name

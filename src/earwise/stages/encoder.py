@@ -1,4 +1,4 @@
-"""Stage `encoder`: a small Whisper encoder that learns to hear, to be the pretrained one of other recipes."""
+"""Stage `encoder`: trains a small Whisper encoder, to be the pretrained encoder of other recipes."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ from earwise.work.store import read_json, write_atomic, write_bytes_atomic
 ENCODER = "encoder"
 """Folder of the checkpoint."""
 TRAINED = "recogniser.safetensors"
-"""The encoder with the CTC layer that its word error rate is measured through."""
+"""The encoder with its CTC layer, which measures the word error rate."""
 _HELD_OUT = 500
-"""Clips that are not trained on: their word error rate says how far the training came."""
+"""Clips kept from training, to measure the word error rate."""
 
 
 def work(context: StageContext, job: EncoderJob) -> None:
-    """Train the encoder and leave it as a checkpoint, with what it was trained on."""
+    """Train the encoder and save it as a checkpoint, with a description of its training."""
     settings, clips = job.encoder, context.folder_of(job.clips)
     items, unfit = items_of(context, job.data, job.clips.file), failures(context, job.gate)
     samples = sample_items(items, data_folder(context, job.data), clips, context.say, failed=unfit)
@@ -64,7 +64,7 @@ def work(context: StageContext, job: EncoderJob) -> None:
 
 
 def _train(context: StageContext, recogniser: CtcRecogniser, taught: list[Sample], settings: Encoder) -> None:
-    """Train, or take what a training left that was killed only after its end."""
+    """Train, or load the result of a training run that was killed after its end."""
     trained, checkpoints = context.folder / TRAINED, context.folder / "checkpoints"
     if trained.is_file():
         shutil.rmtree(checkpoints, ignore_errors=True)
@@ -85,7 +85,7 @@ def _train(context: StageContext, recogniser: CtcRecogniser, taught: list[Sample
 
 
 def _take_up(recogniser: CtcRecogniser, settings: Encoder, start: str) -> None:
-    """Begin with the encoder of the checkpoint `start`, whose sizes must be those of `[encoder]`."""
+    """Load the encoder of the checkpoint `start`, which must have the sizes of `[encoder]`."""
     found, weights = read_encoder(model_folder(start), None)
     wanted = _shape(settings)
     other = [
@@ -97,7 +97,7 @@ def _take_up(recogniser: CtcRecogniser, settings: Encoder, start: str) -> None:
 
 
 def _heard_before(start: Input | None) -> set[str]:
-    """The speakers that the encoder knew before this training run, as far as it says."""
+    """The speakers of the earlier training of the encoder, if known."""
     path = start.path / TRAINING if start is not None else None
     return {*read_json(path)["speakers"]} if path is not None and path.is_file() else set()
 
@@ -107,7 +107,7 @@ def _shape(settings: Encoder) -> dict[str, Any]:
 
 
 def _long_enough(samples: list[Sample], recogniser: CtcRecogniser, context: StageContext) -> list[Sample]:
-    """CTC needs an output for each word, and one more between two words that are the same."""
+    """Leave out clips that are too short: CTC needs an output per word, and one more between equal words."""
     kept = []
     for sample in samples:
         turn = sample.turns[0]
@@ -123,7 +123,7 @@ def _long_enough(samples: list[Sample], recogniser: CtcRecogniser, context: Stag
 
 
 def _split(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
-    """The last clips, at most a tenth, are held out: every item has its own words."""
+    """Hold out the last clips, at most a tenth; every item has its own words."""
     count = min(_HELD_OUT, len(samples) // 10)
     if count == 0:
         raise InputError(f"{counted(len(samples), 'clip')} of transcribe.jsonl can be used", remedy="ten are the least")

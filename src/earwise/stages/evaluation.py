@@ -1,4 +1,4 @@
-"""Stages `predict.MODEL/BENCHMARK` and `evaluate.MODEL`: answers under every view, and what they are worth."""
+"""Stages `predict.MODEL/BENCHMARK` and `evaluate.MODEL`: answers under every view, and their scores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from earwise.work.store import Store, read_store, write_atomic
 
 PREDICTIONS, SCORES = "predictions.jsonl", "scores.jsonl"
 NOT_ASKED = "not_asked.json"
-"""Items whose pictures the model does not take; absent where there are none."""
+"""Items whose pictures the model does not accept; absent if there are none."""
 
 
 def _load(context: StageContext, job: PredictJob) -> OmniModel:
@@ -35,12 +35,12 @@ def _load(context: StageContext, job: PredictJob) -> OmniModel:
     model = load_start(context, job.source, trained) if trained is not None else load_base(context, job.source)
     model.eval()
     if isinstance(model.ears, Ears):
-        model.ears.freeze_encoder(job.frozen_layers or "all")  # Models trained behind the same layers share them.
+        model.ears.freeze_encoder(job.frozen_layers or "all")  # frozen layers are shared between models
     return model
 
 
 def _weights(context: StageContext, job: PredictJob) -> tuple[object, ...]:
-    """What tells models apart: the marker that was written last of all that their weights come from."""
+    """A key for the model's weights: when each stage that made them was completed."""
     made_by = [one for one in (job.trained, job.source.base) if one is not None]
     markers = [context.folder_of(one) / DONE for one in made_by]
     written = [(str(path), path.stat().st_mtime_ns) for path in markers]
@@ -48,7 +48,7 @@ def _weights(context: StageContext, job: PredictJob) -> tuple[object, ...]:
 
 
 def predict(context: StageContext, job: PredictJob) -> None:
-    """Have one model answer one benchmark under every view that is its own."""
+    """Have one model answer one benchmark under its own views."""
     model = HELD(_weights(context, job), partial(_load, context, job))
     folder = data_folder(context, job.data)
     instruction = transcribe_instruction(folder) if "image_transcript" in job.views else ""
@@ -63,7 +63,7 @@ def predict(context: StageContext, job: PredictJob) -> None:
 
 
 def _samples(context: StageContext, job: PredictJob, items: list[Item]) -> tuple[list[Sample], dict[str, str]]:
-    """Samples of a benchmark, only of items that every view can be asked about, and the voice of each."""
+    """Samples of the items that can be asked under every view, and the voice of each."""
     folder, clips, voices = data_folder(context, job.data) / BENCHMARKS, None, {}
     if job.clips is not None:
         clips = context.folder_of(job.clips)
@@ -78,7 +78,7 @@ def _samples(context: StageContext, job: PredictJob, items: list[Item]) -> tuple
 def _askable(
     context: StageContext, job: PredictJob, samples: list[Sample], family: Family
 ) -> tuple[list[Sample], list[str]]:
-    """Samples that the model can be asked about under all of a benchmark's views, and the items of the others."""
+    """Samples that can be asked under all views of the benchmark, and the other items."""
     if all(view_spec(view).context != "image" for view in job.asked):
         return samples, []
     fit = that_can_be_shown(samples, family, context.say)

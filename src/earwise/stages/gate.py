@@ -1,4 +1,6 @@
-"""Stages `gate.transcripts/FILE` and `gate/FILE`: clips are transcribed, then judged; results without the failures."""
+"""Stages `gate.transcripts/FILE` and `gate/FILE`: clips are transcribed, then judged; also results without the
+failures.
+"""
 
 from __future__ import annotations
 
@@ -22,19 +24,19 @@ from earwise.work.store import Store, read_json, read_store, write_atomic
 
 HEARD, CHECKS, COUNTS = "heard.jsonl", "checks.jsonl", "gate.json"
 SPELLING = "spelling.json"
-"""British to American spelling, as the recogniser brings it."""
+"""British to American spelling, from the recogniser."""
 
 
 def failures(context: StageContext, gate: GateJob | None) -> dict[str, tuple[str, ...]]:
-    """Reasons by item for the clips that a training run leaves out; empty where it hears all."""
+    """Reasons by item for the clips that a training run leaves out; empty without a gate."""
     if gate is None:
         return {}
     return {one.item: one.reasons for one in read_store(context.folder_of(gate) / CHECKS, Check) if not one.passed}
 
 
 def transcribe(context: StageContext, job: TranscriptsJob) -> None:
-    """Write down every clip."""
-    # Opening a recogniser imports torch and loads a model; a gate that looks at samples only should not wait for it.
+    """Transcribe every clip."""
+    # Imported here because it needs torch and a model, and a gate that only checks the signal does not.
     from earwise.speech.transcriber import HuggingFaceTranscriber
 
     transcriber = HuggingFaceTranscriber(job.asr)
@@ -48,7 +50,7 @@ def transcribe(context: StageContext, job: TranscriptsJob) -> None:
 
 
 def judge(context: StageContext, job: GateJob) -> None:
-    """Judge every clip, and count what failed."""
+    """Judge every clip, and count the failures."""
     listened = context.folder_of(job.transcripts) if job.transcripts is not None else None
     trip = RoundTrip(read_json(listened / SPELLING) if listened else {})
     heard = {one.item: one.text for one in read_store(listened / HEARD, Heard)} if listened else None
@@ -61,7 +63,7 @@ def judge(context: StageContext, job: GateJob) -> None:
 def _check_all(
     context: StageContext, job: GateJob, items: Sequence[Item], heard: Mapping[str, str] | None, trip: RoundTrip
 ) -> list[Check]:
-    """Judge every clip that is not judged yet; the checks of all of them."""
+    """Judge every clip that is not judged yet; returns the checks of all clips."""
     folder = context.folder_of(job.clips)
     item_of = {item.id: item for item in items}
     clips = read_clips(folder).clips
@@ -84,9 +86,9 @@ def _in_words(found: Mapping[str, Any]) -> str:
 def summarise_gate(
     context: StageContext, job: ReportJob, scores: Mapping[int, Sequence[Score]]
 ) -> dict[str, Any] | None:
-    """What `summary.json` says about the gate: counts by place, and all results on the items whose clips passed.
+    """The entry `gate` of `summary.json`: counts by place, and all results on the items whose clips passed.
 
-    A benchmark of which less than two clusters are left has no interval and is left out. None without `[gate]`.
+    Benchmarks with fewer than two clusters left have no interval and are left out. None without `[gate]`.
     """
     tested = {one.source.name: one.gate for one in job.benchmarks if one.gate is not None}
     if not tested:
@@ -106,7 +108,7 @@ def summarise_gate(
 
 
 def _counts(context: StageContext, job: ReportJob, tested: Mapping[str, GateJob]) -> dict[str, Any]:
-    """Counts by place; those of training files with how many of their clips the training runs left out."""
+    """Counts by place; for training files also how many clips the training runs left out."""
     counts: dict[str, Any] = {}
     for gate in job.gated:
         found = read_json(context.folder_of(gate) / COUNTS)

@@ -1,4 +1,4 @@
-"""Stage `data.media`: a look at everything that the recipe shows, before hours are spent on it."""
+"""Stage `data.media`: checks everything that the recipe shows, before hours of work."""
 
 from __future__ import annotations
 
@@ -46,16 +46,14 @@ def _check(job: MediaJob, shown: ShownFile, items: Sequence[Item], file: Path, f
 
 
 def _seen(context: StageContext, job: MediaJob, images: Iterable[Path]) -> set[Path]:
-    """Those of `images` that were decoded while corpora were mixed."""
+    """Those of `images` that were decoded while mixing corpora."""
     folder = context.folder_of(job.data)
     seen = {*read_json(folder / SEEN)} if (folder / SEEN).is_file() else set()
     return {path for path in images if os.path.relpath(path, folder) in seen}
 
 
 def _check_media(views: Sequence[View], key: str, items: Iterable[Item], file: Path) -> None:
-    """Views of sounds and videos, which the recipe names at `key`, need items that have them: found here, not when they
-    are shown.
-    """
+    """Check that items have the sounds and videos of the views that the recipe names at `key`."""
     for view in views:
         context = view_spec(view).context
         for item in items:
@@ -68,10 +66,10 @@ def _check_media(views: Sequence[View], key: str, items: Iterable[Item], file: P
 
 
 def check_described(items: Iterable[Item], folder: Path) -> None:
-    """Where no stage describes sounds, items that are shown by description bring a file of their own."""
+    """Check that the items' own file has descriptions of all items, when no stage describes sounds."""
     remedy = "describe the sounds there, or by a table [descriptions]"
     if not (folder / DESCRIPTIONS).is_file():
-        raise InputError("no such file, and a view shows descriptions", file=folder / DESCRIPTIONS, remedy=remedy)
+        raise InputError("no such file, but a view shows descriptions", file=folder / DESCRIPTIONS, remedy=remedy)
     texts = read_descriptions(folder / DESCRIPTIONS)
     for item in items:
         if item.id not in texts:
@@ -79,15 +77,12 @@ def check_described(items: Iterable[Item], folder: Path) -> None:
 
 
 def _images(items: Iterable[Item], folder: Path) -> dict[Path, str]:
-    """Every image that items show, with the id of one that does."""
+    """Every image, with the id of an item that shows it."""
     return {resolve(folder, item.image): item.id for item in items if item.image is not None}
 
 
 def _check_images(context: StageContext, images: dict[Path, str], seen: Collection[Path]) -> None:
-    """Decode every image once: a broken one must be found before hours of training, not after.
-
-    All of them are looked at before the first broken one is named, so that it is known how many there are.
-    """
+    """Decode every image once. All are decoded before the first broken one is reported, to report their number."""
     unseen = {path: item for path, item in images.items() if path not in seen}
     broken: list[tuple[str, InputError]] = []
     for path, item in context.track(unseen.items(), len(unseen), "data: images"):

@@ -1,4 +1,4 @@
-"""Models as recipes name them: a base with fresh, pretrained, native or trained ears, and what else is trained."""
+"""Models as recipes name them: a base with fresh, pretrained, native or trained ears, and other trained parts."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from earwise.stages.jobs.models import ModelSource
 from earwise.work.job import Job, StageContext
 
 EARS = "ears"
-"""Folder of a training stage that holds the ears it leaves."""
+"""Folder of the trained ears in a training stage."""
 
 
 class _Held:
-    """The model that answered last. Jobs of one model follow each other, and loading it takes longer than they do.
+    """Keeps the last model that answered: jobs of one model follow each other, and loading takes longer than a job.
 
-    It goes before any other model is loaded, so that there is never memory for two.
+    It is dropped before another model is loaded, because memory may not hold two.
     """
 
     def __init__(self) -> None:
@@ -36,23 +36,22 @@ class _Held:
         self._model: OmniModel | None = None
 
     def __call__(self, of: object, load: Callable[[], OmniModel]) -> OmniModel:
-        """The model `of`, loaded if it is not the last one."""
+        """The model with key `of`, loaded if it is not the last one."""
         if self._model is None or self._of != of:
-            model = load()  # forgets the last one
+            model = load()  # drops the last one
             self._of, self._model = of, model
         return self._model
 
     def forget(self) -> None:
-        """Keep no model."""
+        """Drop the model."""
         self._of, self._model = None, None
 
 
 HELD = _Held()
-"""Of this process."""
 
 
 def load_model(context: StageContext, source: ModelSource, *, ears: Ears | Path | None = None) -> OmniModel:
-    """The base with new ears, or with those given."""
+    """The base with the given ears, or new ones."""
     settings = source.model
     assert settings is not None
     model = load_base(context, source, ears)
@@ -66,7 +65,7 @@ def load_model(context: StageContext, source: ModelSource, *, ears: Ears | Path 
 
 
 def _check_ears(settings: Model, model: OmniModel) -> None:
-    """Raise `InputError` unless the recipe's ears are of the kind that the family has."""
+    """Raise `InputError` if the family hears natively and the recipe's ears are not native, or the reverse."""
     native = isinstance(settings.ears, NativeEars)
     if native != model.family.hears:
         what = "does not hear by itself" if native else "hears by itself"
@@ -93,9 +92,7 @@ def load_base(context: StageContext, source: ModelSource, ears: Ears | Path | No
 
 
 def load_start(context: StageContext, source: ModelSource, start: Job | None) -> OmniModel:
-    """The model that `start` left, or the base with new ears where there is no start; with LoRA, or with its decoder
-    ready to be trained.
-    """
+    """The result of `start`, or the base with new ears; LoRA and a trained decoder are made ready."""
     model = load_model(context, source, ears=context.folder_of(start) / EARS if start is not None else None)
     assert source.model is not None
     lora = source.model.lora
@@ -113,7 +110,7 @@ def load_start(context: StageContext, source: ModelSource, start: Job | None) ->
 
 
 def train_ears(model: OmniModel, frozen_layers: FrozenLayers) -> None:
-    """Ears learn wherever anything does; LoRA and decoder are settled when the model is loaded."""
+    """Make the ears trainable, up to `frozen_layers`; LoRA and decoder are set when the model is loaded."""
     assert model.ears is not None
     model.ears.requires_grad_(True)
     if isinstance(model.ears, Ears):

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import torch
 
-from earwise.data.media import resolve
-from earwise.data.video import sound_file
 from earwise.distil.cached_teacher import open_teacher
 from earwise.distil.objective import SELF, SNAPSHOT, Objective
 from earwise.distil.on_policy import OnPolicyObjective
@@ -30,7 +28,7 @@ from earwise.recipe.train import OnPolicy, SftTerm, Train
 from earwise.recipe.train import Term as TermSettings
 from earwise.recipe.uses import grpo_of
 from earwise.records import Item
-from earwise.stages.data import data_folder
+from earwise.stages.data import data_folder, sound_of
 from earwise.stages.jobs.models import ModelSource
 from earwise.stages.jobs.teach import VerifyJob
 from earwise.stages.jobs.training import TrainJob
@@ -44,9 +42,9 @@ from earwise.work.ranks import own_file
 from earwise.work.store import read_jsonl
 
 ANSWERS, ROLLOUTS = "samples.jsonl", "rollouts.jsonl"
-"""Files of a training by reward: some answers of each step with their rewards; what a server answered."""
+"""Files of a training run with rewards: some answers of each step with their rewards; answers of a server."""
 SCORES = "teachers"
-"""Folder of a run: what servers scored for its trainings, found by the tokens that they were shown."""
+"""Folder of a run: scores from servers, found by the token ids that were sent."""
 
 
 @contextmanager
@@ -108,7 +106,7 @@ def open_objective(
 
 
 def _by_parts(own: Train, teachers: Mapping[str, Teacher], model: OmniModel, share_prefix: bool) -> PartsObjective:
-    """An objective for each part; a teacher that several parts name is opened once."""
+    """One objective per part; a teacher of several parts is opened once."""
     objectives = {}
     for name, part in own.parts.items():
         terms = _terms(part.terms)
@@ -138,7 +136,7 @@ def _on_policy(
 
 
 def _teachers(terms: Sequence[TermSettings], source: ModelSource) -> dict[str, Teacher]:
-    """Other models that terms name, or their stored states, opened once each; in the type of the base's weights."""
+    """Other models that terms name, or their stored states, each opened once, in the type of the base's weights."""
     assert source.model is not None
     dtype = getattr(torch, source.model.dtype)
     taught = [term.teacher for term in terms if isinstance(term, TaughtTerm) and term.weight > 0]
@@ -147,7 +145,7 @@ def _teachers(terms: Sequence[TermSettings], source: ModelSource) -> dict[str, T
 
 
 def _servers(terms: Sequence[TermSettings], context: StageContext, stack: ExitStack) -> dict[str, Teacher]:
-    """Servers that terms name, each asked through a store that all trainings of the run share."""
+    """Servers that terms name, with a store that all training runs of the run share."""
     taught = [term for term in terms if isinstance(term, TaughtTerm) and term.weight > 0]
     named = {term.teacher_name: term.teacher for term in taught if isinstance(term.teacher, TeacherServer)}
     folder = context.run_folder / SCORES
@@ -155,7 +153,7 @@ def _servers(terms: Sequence[TermSettings], context: StageContext, stack: ExitSt
 
 
 def _score(objective: Objective, samples: Sequence[Sample], context: StageContext) -> None:
-    """Have the servers among the teachers score `samples`, so that the training does not wait for them."""
+    """Have teachers behind servers score `samples` now, so that training does not wait for them."""
     for who, view in objective.passes:
         if isinstance(teacher := objective.teachers.get(who), ServerTeacher):
             teacher.prepare(samples, view, context.say)
@@ -167,8 +165,7 @@ def _known(context: StageContext, job: VerifyJob) -> Known:
 
 
 def _heard_prompt(item: Item, folder: Path) -> tuple[Message, ...]:
-    """An item as a server is shown it: its sound and its question."""
-    if item.audio is None and item.video is None:
+    """The prompt for a server: the item's sound and question."""
+    if (path := sound_of(item, folder)) is None:
         raise InputError("the item has neither sound nor video", file=folder, record=item.id)
-    path = resolve(folder, item.audio) if item.audio else sound_file(resolve(folder, str(item.video)))
     return student_messages(item, Sound(path))

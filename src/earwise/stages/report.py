@@ -1,4 +1,4 @@
-"""Stage `report`: `summary.json` from all scores, and the page that a person reads."""
+"""Stage `report`: `summary.json` from all scores, and the page."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from earwise.data.media import resolve
-from earwise.data.video import sound_file
 from earwise.errors import InputError
 from earwise.evaluate.ablation import ablation_gains, ablation_rows
 from earwise.evaluate.benchmarks.own import own_yes_no
+from earwise.evaluate.conditions import condition_results
 from earwise.evaluate.doubts import doubts
 from earwise.evaluate.faithful import Truth, compare_faithfulness, read_truth, summarise_faithfulness
 from earwise.evaluate.filters import summarise_filters
@@ -27,8 +27,7 @@ from earwise.report.console import show_result
 from earwise.report.summary import PAGE, SUMMARY, as_summary
 from earwise.speech.clips import read_clips
 from earwise.stages.choice import choices
-from earwise.stages.conditions import summarise_conditions
-from earwise.stages.data import BENCHMARKS, benchmark_items, data_folder, items_of
+from earwise.stages.data import BENCHMARKS, benchmark_items, data_folder, items_of, sound_of
 from earwise.stages.descriptions import LEFT_OUT
 from earwise.stages.evaluation import NOT_ASKED, SCORES
 from earwise.stages.gate import summarise_gate
@@ -42,7 +41,7 @@ from earwise.work.provenance import versions
 from earwise.work.store import read_json, read_jsonl, read_store, write_atomic
 
 TRUTH: Final = "truth.jsonl"
-"""Beside an item file, or the benchmarks: all that is heard in each sound, by the cluster of its items."""
+"""File beside item files or benchmarks: all that is heard in each sound, by the cluster of its items."""
 
 
 def work(context: StageContext, job: ReportJob) -> None:
@@ -51,7 +50,7 @@ def work(context: StageContext, job: ReportJob) -> None:
     _check_scores(context, job, scores)
     table = ScoreTable.of(scores, BASE)
     summary = _summary(context, job, scores, table)
-    as_summary(summary)  # What is written is what is read.
+    as_summary(summary)  # raises if the page could not read it
     write_atomic(context.run_folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     shown = _shown_items(context, job, scores[job.seeds[0]])
     build_report(context.run_folder, shown, context.run_folder / PAGE)
@@ -65,7 +64,7 @@ def _scores(context: StageContext, job: ReportJob, seed: int) -> list[Score]:
 
 
 def _check_scores(context: StageContext, job: ReportJob, scores: Mapping[int, Sequence[Score]]) -> None:
-    """Raise `InputError` unless every item that could be asked has a score of each model under each of its views."""
+    """Raise `InputError` unless every askable item has a score of each model under each of its views."""
     for benchmark in job.benchmarks:
         name, left_out, clips = benchmark.source.name, _left_out(context, benchmark), _clips(context, benchmark)
         items = benchmark_items(benchmark.source, data_folder(context, job.data))
@@ -84,7 +83,7 @@ def _check_scores(context: StageContext, job: ReportJob, scores: Mapping[int, Se
 
 
 def _not_asked(context: StageContext, evaluation: EvaluateJob, benchmark: str) -> Collection[str]:
-    """Items whose pictures the model could not be shown."""
+    """Items whose pictures could not be shown to the model."""
     of = [one for one in evaluation.predictions if one.benchmark.name == benchmark]
     paths = [context.folder_of(one) / NOT_ASKED for one in of]
     return {item for path in paths if path.exists() for item in read_json(path)}
@@ -95,7 +94,7 @@ def _but(items: Sequence[Item], left_out: Collection[str]) -> list[Item]:
 
 
 def _left_out(context: StageContext, benchmark: AskedBenchmark) -> Collection[str]:
-    """Items of a benchmark that have no description."""
+    """Items of a benchmark without a description."""
     if benchmark.descriptions is None:
         return ()
     left_out: dict[str, str] = read_json(context.folder_of(benchmark.descriptions) / LEFT_OUT)
@@ -103,7 +102,7 @@ def _left_out(context: StageContext, benchmark: AskedBenchmark) -> Collection[st
 
 
 def _say_versions(context: StageContext) -> dict[str, dict[str, str]]:
-    """What other versions than those of today each stage was made with, told in one line where there are any."""
+    """By stage, versions that differ from today's; printed in one line if there are any."""
     now = context.versions
     others = {
         stage: other
@@ -147,7 +146,7 @@ def _summary(
         "voices": _voices(context, job, table, speech),
         "gate": summarise_gate(context, job, scores),
         "recovery": recovery(table, text, speech),
-        "conditions": summarise_conditions(context, job, scores),
+        "conditions": _conditions(context, job, scores),
         "choices": choices(context, job),
         "timings_s": context.timings_s,
         "versions": versions(),
@@ -156,7 +155,7 @@ def _summary(
 
 
 def _truth(folder: Path) -> Truth:
-    """What is known of the sounds of the items in `folder`; nothing where it has no such file."""
+    """What is known about the sounds of the items in `folder`; empty without such a file."""
     path = folder / TRUTH
     return read_truth(path) if path.is_file() else {}
 
@@ -170,7 +169,7 @@ def _faithfulness(context: StageContext, job: ReportJob, table: ScoreTable, view
 
 
 def _traces(context: StageContext, job: ReportJob) -> dict[str, Any] | None:
-    """What the filters of traces did, and how the checker was measured; None for a recipe without traces."""
+    """Results of the filters of traces and of the checker's own test; None for a recipe without traces."""
     if job.traces is None:
         return None
     drawn = context.folder_of(job.traces)
@@ -196,8 +195,25 @@ def _voices(context: StageContext, job: ReportJob, table: ScoreTable, view: View
     return {"train": len(train), "test": sorted(test), "per_voice": per_voice(table, view)}
 
 
+def _conditions(context: StageContext, job: ReportJob, scores: Mapping[int, Sequence[Score]]) -> dict[str, Any]:
+    """Each condition's engine and voices, and each model's results on its clips; `scores` are the evaluation's own."""
+    found = {}
+    for name, condition in job.conditions.items():
+        answered = {
+            seed: [score for one in evaluations for score in read_store(context.folder_of(one) / SCORES, Score)]
+            for seed, evaluations in condition.evaluations.items()
+        }
+        made = [clip for clips in condition.clips for clip in read_clips(context.folder_of(clips)).clips]
+        found[name] = {
+            "engine": made[0].engine,
+            "voices": sorted({clip.voice for clip in made}),
+            **condition_results(scores, answered, job.text_view, job.speech_view),
+        }
+    return found
+
+
 def _shown_items(context: StageContext, job: ReportJob, scores: list[Score]) -> list[ShownItem]:
-    """Items spread evenly over each benchmark, so that every kind and every outcome has its chance to be seen."""
+    """Items at even distances in each benchmark, so that all kinds and outcomes can appear."""
     wanted = job.report.items if job.report else 0
     answers: dict[tuple[str, str], dict[str, dict[str, Answer]]] = {}
     for score in scores:
@@ -231,7 +247,7 @@ def _shown_of(
             clip=clip,
             clip_path=spoken,
             answers=answers[name, item.id],
-            sound_path=_sound(item, media) if job.hears_sounds else None,
+            sound_path=sound_of(item, media) if job.hears_sounds else None,
         )
 
 
@@ -239,10 +255,3 @@ def _clips(context: StageContext, benchmark: AskedBenchmark) -> dict[str, Clip]:
     if benchmark.clips is None:
         return {}
     return {clip.item: clip for clip in read_clips(context.folder_of(benchmark.clips)).clips}
-
-
-def _sound(item: Item, folder: Path) -> Path | None:
-    """What an item that is asked by sound is about."""
-    if item.audio is not None:
-        return resolve(folder, item.audio)
-    return sound_file(resolve(folder, item.video)) if item.video is not None else None

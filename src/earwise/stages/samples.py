@@ -1,4 +1,4 @@
-"""Items and clips together as the samples that models are shown."""
+"""Builds the samples that models are shown, from items and clips."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from earwise.data.llava import CONVERSATION, TYPED
 from earwise.data.media import MAX_CLIP_S, check_rate, resolve
 from earwise.data.prompts import query_text
 from earwise.data.resample import resampled_length
-from earwise.data.video import FrameChoice, frame_files, sound_file
+from earwise.data.video import FrameChoice, frame_files
 from earwise.errors import InputError, about
 from earwise.io.messages import counted
 from earwise.models.families import Family
 from earwise.models.sample import Sample, Sound, Turn
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item, View
 from earwise.speech.clips import read_clips
+from earwise.stages.data import sound_of
 from earwise.views import HEARD, view_spec
 
 EIGHT_FRAMES: Final = FrameChoice(count=8)
@@ -42,20 +43,20 @@ def sample_items(
     frames: FrameChoice = EIGHT_FRAMES,
     failed: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> list[Sample]:
-    """One sample per item, or per conversation where items say which one they belong to.
+    """One sample per item, or per conversation if items belong to one.
 
-    A conversation goes as far as its questions have clips: what follows a question that was dropped would be asked out
-    of context. What is left out is counted.
+    A conversation ends before its first question without a clip, because later questions would be out of context.
+    Left-out items are counted.
 
     Args:
-        items: with media paths relative to `folder`; those of one conversation stand together.
-        folder: holds the item file.
+        items: with media paths relative to `folder`; those of one conversation are consecutive.
+        folder: of the item file.
         clips: folder that `make_clips` filled; None for samples without speech.
-        say: told how many items were left out, and why.
-        suffix: how the answer-format request is given: `none`, `text` (typed) or `spoken`.
-        views: what samples will be shown under. Sounds and frames are only made ready for views that need them.
-        frames: which frames are shown of a video.
-        failed: reasons by item for clips that are there but not good enough: as if they were not there.
+        say: receives how many items were left out, and why.
+        suffix: how the request for the answer's format is given: `none`, `text` (typed) or `spoken`.
+        views: of the samples. Sounds and frames are only prepared for views that need them.
+        frames: which frames of a video are shown.
+        failed: reasons by item for clips that are not good enough and treated as missing.
     """
     media = _Media(folder, views, frames)
     made = _clips(clips) if clips is not None else {}
@@ -101,11 +102,10 @@ def conversations(
     frames: FrameChoice = EIGHT_FRAMES,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Sample]:
-    """All questions about one image, video or sound, which is those of one cluster, as one sample, in the order of the
-    file; typed only.
+    """All questions of a cluster (about one image, video or sound) as one typed sample, in the order of the file.
 
     `independent` turns do not see one another (`Sample.independent`). `views`, `frames` and `say` are those of
-    `sample_items`. Raises `InputError` where items of one cluster name different media.
+    `sample_items`. Raises `InputError` if items of one cluster name different media.
     """
     media = _Media(folder, views, frames)
     groups: dict[str, list[Item]] = {}
@@ -125,9 +125,9 @@ def conversations(
 
 
 def that_can_be_shown(samples: Sequence[Sample], family: Family, say: Callable[[str], None]) -> list[Sample]:
-    """Samples without those whose image has a size that the model does not take; `say` is told how many there are.
+    """Samples without those whose image size the model does not accept; `say` receives their number.
 
-    Raises `InputError` where none is left.
+    Raises `InputError` if none is left.
     """
     if type(family).refuses_size is Family.refuses_size:
         return list(samples)
@@ -163,7 +163,7 @@ def _image(item: Item, folder: Path) -> Path | None:
 
 @dataclass
 class _Media:
-    """Sounds and frames of items, made ready where a view needs them; `cut` names items whose sound is cut."""
+    """Prepares sounds and frames of items if a view needs them; `cut` names items whose sound is cut."""
 
     folder: Path
     views: Collection[View]
@@ -178,21 +178,17 @@ class _Media:
             return tuple(frame_files(resolve(self.folder, item.video), self.choice))
 
     def sound(self, item: Item) -> Sound | None:
-        """The item's own sound, or that of its video; no more of it than ears can hear."""
-        if not self._shown(*HEARD) or (item.audio is None and item.video is None):
+        """The item's sound, up to the length that ears can hear."""
+        if not self._shown(*HEARD) or (path := sound_of(item, self.folder)) is None:
             return None
         with about(item.id):
-            path = resolve(self.folder, item.audio) if item.audio is not None else None
-            if path is None:
-                assert item.video is not None
-                path = sound_file(resolve(self.folder, item.video))
             length, longest = _num_samples(path), MAX_CLIP_S * SAMPLE_RATE_HZ
         if length > longest:
             self.cut.append(item.id)
         return Sound(path, min(length, longest))
 
     def say_cut(self, say: Callable[[str], None]) -> None:
-        """Count the sounds that are cut, if there are any."""
+        """Report the sounds that are cut, if there are any."""
         if self.cut:
             ends = (f"sound is longer than {MAX_CLIP_S} s and ends", f"sounds are longer than {MAX_CLIP_S} s and end")
             say(f"{counted(len(self.cut), *ends)} there, e.g. that of {self.cut[0]}")
@@ -202,7 +198,7 @@ class _Media:
 
 
 def _num_samples(path: Path) -> int:
-    """How long a sound file is at 16 kHz, by its header."""
+    """The length of a sound file at 16 kHz, from its header."""
     try:
         header = soundfile.info(os.fsencode(path))
     except soundfile.LibsndfileError as error:
@@ -213,8 +209,3 @@ def _num_samples(path: Path) -> int:
 
 def _clips(folder: Path) -> dict[str, Clip]:
     return {clip.item: clip for clip in read_clips(folder).clips}
-
-
-def voices_used(folder: Path) -> Counter[str]:
-    """How many clips of `folder` each voice speaks."""
-    return Counter(clip.voice for clip in read_clips(folder).clips)

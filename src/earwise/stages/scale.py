@@ -1,4 +1,4 @@
-"""The workers that `[scale]` asks for."""
+"""The workers of `[scale]`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from earwise.work.threads import usable_cpus
 
 
 def pool_of(settings: Scale | None, *, runs_model: bool = False) -> Callable[[int], Workers]:
-    """What makes so many workers; those that run a model have the GPUs of `settings`."""
+    """A factory for a number of workers; workers that run a model get the GPUs of `settings`."""
     if settings is None or settings.workers == "processes":
         return ProcessPool
     return partial(RayData, address=settings.address, gpus=settings.gpus if runs_model else 0.0)
 
 
 def cores(settings: Scale | None) -> int:
-    """Cores of this machine, or of the cluster; one worker on each is as fast as it gets."""
+    """Cores of this machine or of the cluster: the most workers that are useful."""
     if settings is None or settings.workers == "processes":
         return usable_cpus()
     return cores_of(settings.address)

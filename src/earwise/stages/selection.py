@@ -1,4 +1,4 @@
-"""The step whose weights count: held-out questions are asked now and then, and the best answers decide."""
+"""Selects the step with the best answers to held-out questions, which are asked at intervals."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from earwise.work.store import write_atomic
 
 _BATCH = 64
 TRIED = "selection.json"
-"""File of the training's folder: the percentage of right answers by step."""
+"""File in the training run's folder: the percentage of right answers by step."""
 
 
 class Best(TrainerCallback):
     """Keeps the weights of the best step in a folder of its own.
 
     Args:
-        model: what is trained.
+        model: the model that is trained.
         samples: held-out questions, single-turn.
         view: how they are shown.
-        settings: how often, and how long an answer may be.
-        folder: the training's; `selection.json` and the best weights are left there.
-        say: told each result.
+        settings: the interval, and the length of an answer.
+        folder: of the training run, for `selection.json` and the best weights.
+        say: receives each result.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class Best(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> TrainerControl:
-        """Ask after every `every` steps, and after the last one. A resumed run asks again what it does again."""
+        """Ask after every `every` steps, and after the last one. A resumed run asks again at repeated steps."""
         step = state.global_step
         if step % self._settings.every == 0 or step == args.max_steps:
-            # A model in shards is put together by all processes, for the first one to ask and to save it.
+            # All processes gather a sharded model, for the first one to ask and to save.
             with whole_for_asking(self._model):
                 right = self._ask() if state.is_world_process_zero else 0.0
             with whole_for_saving(self._model):
@@ -63,7 +63,7 @@ class Best(TrainerCallback):
         return control
 
     def _note(self, step: int, right: float) -> None:
-        """Write down a try, and keep the weights if it was the best so far."""
+        """Record a result, and keep the weights if it is the best so far."""
         before = {at: value for at, value in self._tried().items() if at < step}
         if right > max(before.values(), default=-1.0):
             self._keep()
@@ -72,7 +72,7 @@ class Best(TrainerCallback):
         self._say(f"step {step}: {right:.1f} % of {counted(len(self._samples), 'held-out question')} are right")
 
     def take(self, folder: Path) -> None:
-        """Leave the best weights in `folder`."""
+        """Copy the best weights to `folder`."""
         tried = self._tried()
         best = max(tried, key=lambda step: (tried[step], -step))
         self._say(f"the weights of step {best} are kept: {tried[best]:.1f} %")
@@ -84,7 +84,7 @@ class Best(TrainerCallback):
         return self._folder / "best"
 
     def _keep(self) -> None:
-        """Replace the folder of the best weights as a whole: a process that is killed leaves the old or the new one."""
+        """Replace the folder of the best weights as a whole: a kill leaves the old or the new one."""
         new = self._folder / "best.new"
         shutil.rmtree(new, ignore_errors=True)
         self._model.save_ears(new)
@@ -106,7 +106,7 @@ class Best(TrainerCallback):
 
 
 def tried(folder: Path) -> dict[int, float]:
-    """Percentage of right answers by step, of the training whose folder it is; empty before the first try."""
+    """Percentage of right answers by step, for the training run in `folder`; empty before the first result."""
     path = folder / TRIED
     return {int(at): value for at, value in json.loads(path.read_text()).items()} if path.exists() else {}
 

@@ -1,4 +1,4 @@
-"""Stages `speech/FILE`: questions of an item file or a benchmark are spoken, by voices that the two do not share."""
+"""Stages `speech/FILE`: speaks the questions of an item file or benchmark; training and test share no voice."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from earwise.work.store import read_json
 
 @contextmanager
 def telling_how_to_repair(speech_folder: Path) -> Iterator[None]:
-    """Where a clip in `speech_folder` is found to be unusable, say whose it is and how it is made again."""
+    """Adds to an error about a clip in `speech_folder` its item, and how to make it again."""
     try:
         yield
     except InputError as error:
@@ -67,12 +67,12 @@ def work(context: StageContext, job: SpeechJob) -> None:
 
 
 def engine_of(job: SpeechJob) -> Engine:
-    """Who speaks: the condition's engine, or that of `[speech]`."""
+    """The condition's engine, or that of `[speech]`."""
     return (job.other.engine if job.other is not None else None) or job.speakers.engine
 
 
 def voices_of(job: SpeechJob) -> list[str]:
-    """The voices of the job's side. Those of a condition are the test's, or its own, and none of the training's."""
+    """The voices of the job's side. A condition has the test's voices or its own, never those of training."""
     who, own = job.speakers, job.other.voices if job.other is not None else None
     engine = engine_of(job)
     known = open_engine(engine).voices()
@@ -91,7 +91,7 @@ def _voices_of_other(other: OtherSpeakers, seed: int) -> list[str]:
 
 
 def check_unheard(path: Path, test: Sequence[str]) -> None:
-    """A pretrained encoder that says in `path` who it was trained on must meet new speakers in the test."""
+    """Raise `InputError` if a pretrained encoder was trained on a test speaker, according to the file `path`."""
     if not path.is_file():
         return
     for voice in test:
@@ -101,7 +101,7 @@ def check_unheard(path: Path, test: Sequence[str]) -> None:
 
 
 def other_casts(job: SpeechJob) -> list[Cast]:
-    """The other engines of training, opened when they are needed, with their voices."""
+    """The other engines of training with their voices, opened when needed."""
     if job.side == "test":
         return []
     return [
@@ -124,7 +124,7 @@ def _speak(
     voices: Sequence[str],
     others: Sequence[Cast],
 ) -> ClipSet:
-    """Clips of `items`, whose media paths are relative to `media`; a question that stays typed needs none."""
+    """Clips of `items`, whose media paths are relative to `media`; questions that stay typed get none."""
     engine, delivery = engine_of(job), job.delivery
     runs_model = any(one.type == "huggingface" for one in (engine, *(other.engine for other in job.others)))
     return make_clips(
@@ -145,7 +145,7 @@ def _speak(
 
 
 def say_made(context: StageContext, made: ClipSet) -> None:
-    """Print how many clips there are, how long they are, and why items have none."""
+    """Print the number and length of the clips, and why items have none."""
     length, name = duration(sum(clip.duration_s for clip in made.clips)), context.stage.name
     context.say(f"{name}: {counted(len(made.clips), 'clip')}, {length} long, {len(made.dropped)} dropped")
     for reason in sorted({drop.reason for drop in made.dropped}):

@@ -1,4 +1,4 @@
-"""Item files that trainings learn from and that another stage than `data` writes: labels and chains of a teacher."""
+"""Item files for training that another stage than `data` writes: labels and chains of a teacher."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from earwise.work.store import read_jsonl, write_jsonl
 
 
 def taught_file(folder: Path, name: str) -> Path:
-    """Where the stage in `folder` leaves the item file `name`."""
+    """The path of item file `name` in a stage's folder."""
     return folder / "items" / f"{name}.jsonl"
 
 
 def read_taught(folder: Path, name: str) -> list[Item]:
-    """The items that the stage in `folder` left; raises `InputError` if there is none."""
+    """Read the items; raises `InputError` if there are none."""
     path = taught_file(folder, name)
     items = list(read_jsonl(path, Item))
     if not items:
@@ -29,7 +29,7 @@ def read_taught(folder: Path, name: str) -> list[Item]:
 
 
 def write_taught(folder: Path, name: str, items: Iterable[Item]) -> None:
-    """Leave an item file; media paths stay relative to the data folder."""
+    """Write an item file; media paths stay relative to the data folder."""
     path = taught_file(folder, name)
     path.parent.mkdir(exist_ok=True)
     write_jsonl(path, items)
@@ -45,9 +45,9 @@ def taught_items(traces: Sequence[Trace], items: Mapping[str, Item]) -> Iterator
 
 
 def labels_items(traces: Sequence[Trace], items: Mapping[str, Item]) -> Iterator[Item]:
-    """Each item once, with what its traces answer in place of the gold one: what the teacher says, no more.
+    """Each item once, with the answer of its traces in place of the gold answer.
 
-    Of items with choices it is the letter. Raises `InputError` for traces of one item that do not agree.
+    For items with choices it is the letter. Raises `InputError` if the traces of an item do not agree.
     """
     first: dict[str, Trace] = {}
     for trace in traces:

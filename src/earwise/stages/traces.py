@@ -1,10 +1,10 @@
-"""Stage `traces`: a teacher reasons about silent videos, and only answers on which its samples agree are kept.
+"""Stage `traces`: a teacher reasons about silent videos; only answers on which its samples agree are kept.
 
-responses.jsonl    every answer of the teacher, as it came
-traces.jsonl       the same, taken apart
-decisions.jsonl    format and agreement: one line for each trace, kept or dropped and why
+responses.jsonl    every answer of the teacher
+traces.jsonl       the parsed answers
+decisions.jsonl    format and agreement: one line per trace, kept or dropped and why
 counts.json        kept and dropped by reason, label histograms, tokens and cost
-distilled.jsonl, traces_*.jsonl in items/: what trainings learn from (`earwise.stages.taught`)
+distilled.jsonl, traces_*.jsonl in items/: what training runs learn from (`earwise.stages.taught`)
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from earwise.work.store import write_atomic, write_jsonl
 
 RESPONSES, TRACES, DECISIONS, COUNTS = "responses.jsonl", "traces.jsonl", "decisions.jsonl", "counts.json"
 _TOLD: Final = 3
-"""Requests that failed which are named in the output; all of them are in `counts.json`."""
+"""Failed requests named in the output; `counts.json` has all of them."""
 
 
 def work(context: StageContext, job: TracesJob) -> None:
@@ -50,7 +50,7 @@ def work(context: StageContext, job: TracesJob) -> None:
 def draw(
     context: StageContext, settings: Traces, items: Sequence[Item], folder: Path, scale: Scale | None = None
 ) -> None:
-    """Draw n traces of each of `items`, whose media are in `folder`, and decide by format and agreement."""
+    """Sample n traces of each of `items`, whose media are in `folder`, and filter them by format and agreement."""
     sampling = Sampling(settings.max_tokens, settings.temperature, settings.top_p, settings.seed)
     prompt = partial(_silent, settings=settings, folder=folder)
     with open_client(settings.teacher, context.folder / RESPONSES, pool_of(scale, runs_model=True)) as client:
@@ -91,9 +91,9 @@ def _rule(settings: Traces) -> Rule:
 
 
 def label_counts(traces: Sequence[Trace], items: Mapping[str, Item]) -> dict[str, int]:
-    """How often each answer is given, most frequent first: filters shift this, because more claims fail more often.
+    """How often each answer is given, most frequent first. Filters change this, because more claims fail more often.
 
-    Answers of items with choices are counted by the choice's text, since letters are spread evenly on purpose.
+    Answers to items with choices are counted by the choice's text: letters are distributed evenly on purpose.
     """
     counted: Counter[str] = Counter()
     for trace in traces:
@@ -116,7 +116,7 @@ def spent(client: Client, price: Price) -> dict[str, Any]:
 
 
 def write_counts(context: StageContext, counts: dict[str, Any]) -> None:
-    """Leave `counts.json`."""
+    """Write `counts.json`."""
     write_atomic(context.folder / COUNTS, json.dumps(counts, indent=2, ensure_ascii=False) + "\n")
 
 

@@ -1,6 +1,4 @@
-"""Stages `align` and `train.NAME`: ears are fitted to a frozen base, first by writing down speech, then by an
-objective.
-"""
+"""Stages `align` and `train.NAME`: fit ears to a frozen base, by transcription, then by an objective."""
 
 from __future__ import annotations
 
@@ -46,13 +44,13 @@ from earwise.work.job import StageContext
 from earwise.work.ranks import process_count
 
 TERMS = "terms"
-"""Folder of what terms trained of their own, where any did; nothing reads it but people."""
+"""Folder of modules that terms trained; only for inspection."""
 _SEEDS = 7_919
-"""Between the seeds of two parts' draws: more than a study has seeds."""
+"""Distance between the seeds of two parts: larger than any study's number of seeds."""
 
 
 def align(context: StageContext, job: AlignJob) -> None:
-    """Fit new ears by writing down speech."""
+    """Fit new ears by transcription."""
     settings = job.align
     model = load_model(context, job.source)
     samples = that_can_be_shown(_samples(context, job.material, [settings.view]), model.family, context.say)
@@ -63,7 +61,7 @@ def align(context: StageContext, job: AlignJob) -> None:
 
 
 def train(context: StageContext, job: TrainJob) -> None:
-    """One training run, in the stage of `context`."""
+    """One training run."""
     own, settings = job.train, job.training
     model = load_start(context, job.source, job.start)
     samples, order = _mixed(context, job, model.family)
@@ -80,7 +78,7 @@ def train(context: StageContext, job: TrainJob) -> None:
 
 
 def _mixed(context: StageContext, job: TrainJob, family: Family) -> tuple[list[Sample], np.ndarray]:
-    """Samples of all parts, and the order in which they are drawn: in every optimiser step some of each part."""
+    """Samples of all parts, and their drawing order: every optimiser step has some of each part."""
     own, settings = job.train, job.training
     items = settings.batch_size * settings.accumulate
     parts = own.mixture
@@ -104,7 +102,7 @@ def _mixed(context: StageContext, job: TrainJob, family: Family) -> tuple[list[S
 
 
 def _of_kinds(kinds: Sequence[str], samples: list[Sample], who: str) -> list[Sample]:
-    """Those of `samples` whose items are of one of `kinds`, each of which must occur; all where none is named."""
+    """Those of `samples` whose items are of one of `kinds`, each of which must occur; all if `kinds` is empty."""
     if not kinds:
         return samples
     known = {sample.turns[0].item.kind for sample in samples}
@@ -115,7 +113,7 @@ def _of_kinds(kinds: Sequence[str], samples: list[Sample], who: str) -> list[Sam
 
 
 def _draw(samples: Sequence[Sample], balance: bool, count: int, seed: int) -> np.ndarray:
-    """(count,) indices: each sample equally often, or with `balance` each answer, that of a sample's first turn."""
+    """(count,) indices: each sample equally often, or with `balance` each answer to a first turn."""
     if not balance:
         return draw(len(samples), count, seed)
     items = [sample.turns[0].item for sample in samples]
@@ -126,7 +124,7 @@ def _draw(samples: Sequence[Sample], balance: bool, count: int, seed: int) -> np
 def _samples(
     context: StageContext, material: Material, views: Sequence[View], limit: int | None = None
 ) -> list[Sample]:
-    """Samples of an item file, made ready for `views`; with the clips of their questions where a view needs them."""
+    """Samples of an item file, prepared for `views`, with clips if a view needs them."""
     folder, name = data_folder(context, material.data), material.file
     writer, file = material.writer, folder / f"{name}.jsonl"
     items = (read_taught(context.folder_of(writer), name) if writer is not None else read_items(file))[:limit]
@@ -142,7 +140,9 @@ def _samples(
 
 
 def _length(sample: Sample) -> int:
-    """What batches are grouped by: samples of the clip; without one those of the sound, and 40 ms for each word."""
+    """The length that batches are grouped by: samples of the clip; without one, samples of the sound plus 40 ms per
+    word.
+    """
     if sample.turns[0].num_samples:
         return sample.turns[0].num_samples
     words = sum(len(turn.text.split()) + len(turn.item.answers[0].split()) for turn in sample.turns)
@@ -159,7 +159,7 @@ def _fit(
     best: Best | None = None,
     updates: int = 1,
 ) -> None:
-    """Order the draws, train, and leave the ears as the stage's result."""
+    """Order the draws, train, and save the ears as the stage's result."""
     lengths = np.array([_length(sample) for sample in samples])
     batch = settings.batch_size * settings.accumulate
     if settings.group_by_length:
@@ -167,7 +167,7 @@ def _fit(
     if updates > 1:
         order = repeat_batches(order, batch, updates)
     if model.device.type == "cpu" and process_count() == 1:
-        # On accelerators memory is dearer than this arithmetic; shards are gathered by all processes at once.
+        # On accelerators memory costs more than this arithmetic; shards are gathered by all processes at once.
         model.kept = KeptPictures(model)
     ears = context.folder / EARS
 

@@ -1,11 +1,11 @@
-"""Stage `verify`: a checker that has earned trust hears whether the teacher is right.
+"""Stage `verify`: a checker that passed a test judges by listening whether the teacher is right.
 
-trust.json         how good the checker is, measured before it judged
+trust.json         the checker's test results, measured before it judges
 verdicts.jsonl     its verdicts, one per chain or claim
 heard.jsonl        with method `describe`: the claims that it hears in each item's sound
-decisions.jsonl    verification, and with `describe` completeness: one line for each trace that was judged
+decisions.jsonl    verification, and with `describe` completeness: one line per judged trace
 counts.json        kept and dropped by reason, label histograms, tokens and cost
-traces_*.jsonl in items/: what trainings learn from
+traces_*.jsonl in items/: what training runs learn from
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from earwise.data.media import resolve
-from earwise.data.video import sound_file
-from earwise.errors import InputError, about
+from earwise.errors import InputError
 from earwise.recipe.scale import Scale
 from earwise.recipe.teach import Verify
 from earwise.records import Item, Trace
-from earwise.stages.data import data_folder, items_of
+from earwise.stages.data import data_folder, items_of, sound_of
 from earwise.stages.jobs.teach import VerifyJob
 from earwise.stages.scale import pool_of
 from earwise.stages.taught import labels_items, taught_items, write_taught
@@ -58,7 +57,7 @@ def verify(
 ) -> None:
     """Measure the checker, then let it judge the traces in the folder `drawn`.
 
-    Raises `InputError` if the checker fails its bar; what was measured is then in `trust.json`.
+    Raises `InputError` if the checker fails its bar; `trust.json` then has the measurements.
     """
     of = {item.id: item for item in items}
     with open_client(settings.checker, context.folder / RESPONSES, pool_of(scale, runs_model=True)) as client:
@@ -113,24 +112,20 @@ def _earn_trust(
 
 
 def _heard(checker: DescribingChecker, items: Mapping[str, Item], folder: Path) -> dict[str, tuple[str, ...]]:
-    """What the checker hears in the sound of each item, also of those without a trace: a reward can ask for it."""
+    """The claims that the checker hears in each item's sound, even without a trace, because a reward can use them."""
     sounds = {name: _sound(item, folder) for name, item in items.items()}
     claims = checker.claims(list(sounds.values()))
     return {name: tuple(sorted(claims[sound])) for name, sound in sounds.items() if sound in claims}
 
 
 def _sound(item: Item, folder: Path) -> Path:
-    """The item's own sound file, or the sound of its video."""
-    if item.audio is not None:
-        return resolve(folder, item.audio)
-    if item.video is None:
+    if (path := sound_of(item, folder)) is None:
         raise InputError("the item has neither sound nor video for the checker to hear", file=folder, record=item.id)
-    with about(item.id):
-        return sound_file(resolve(folder, item.video))
+    return path
 
 
 def _of_data(folder: Path, name: str) -> Path:
-    """The file `name` of the data folder; where there is none, `name` is a path."""
+    """The file `name` of the data folder; if there is none, `name` is a path."""
     own = folder / name
     return own if own.is_file() or not Path(name).is_file() else Path(name)
 
@@ -149,7 +144,7 @@ def _corruptions(settings: Verify) -> list[Corruption]:
 
 
 def _judged(settings: Verify, drawn: Path) -> tuple[list[Trace], set[str]]:
-    """The traces that are judged, those that agree or all well-formed ones, and the keys of those that agree."""
+    """The traces to judge (those that agree, or all well-formed ones), and the keys of those that agree."""
     decisions = read_jsonl(drawn / DECISIONS, Decision)
     passed = {
         step: {decision.trace for decision in decisions if decision.step == step and decision.kept}

@@ -1,1 +1,1 @@
-"""Jobs: what each kind of stage reads, as values, one file per kind. They import without torch."""
+"""Jobs: what each kind of stage reads, as values, one file per kind, without torch."""

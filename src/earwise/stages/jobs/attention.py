@@ -1,4 +1,4 @@
-"""Stages `seedN/attention` and `attention`: where the decoder looks, for one seed and for all of them."""
+"""Stages `seedN/attention` and `attention`: the decoder's attention, for one seed and for all seeds."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class AttentionJob(Job):
     data: DataJob
     source: ModelSource
     models: dict[str, Trained | None]
-    """By name what left their ears; the base first."""
+    """The stages that trained their ears, by model name; the base first."""
     benchmarks: tuple[BenchmarkSource, ...]
     clips: tuple[SpeechJob, ...]
-    """Of each benchmark, in order; none in a recipe without speech."""
+    """One per benchmark, in order; none in a recipe without speech."""
     answers: EvaluateJob | None
-    """The base's, where they stand as responses."""
+    """The base's answers, if they are used as responses."""
     suffix: Literal["none", "text", "spoken"]
     baseline: str | None
 

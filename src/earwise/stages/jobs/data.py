@@ -1,4 +1,4 @@
-"""Stages `data` and `data.media`: the items that a recipe reads, and whether their media are there."""
+"""Stages `data` and `data.media`: the items that a recipe reads, and the check of their media."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from earwise.work.job import Input, Job
 
 @dataclass(frozen=True, kw_only=True)
 class DataJob(Job):
-    """Items, media and benchmarks: made by a laboratory, read from a folder or from corpora."""
+    """Items, media and benchmarks, from a laboratory, a folder or corpora."""
 
     verb: ClassVar[str] = "data"
     does: ClassVar[str] = "earwise.stages.data:work"
 
     source: MicroData | MicroSounds | MicroFeelings | FolderData | CorporaData
     files: tuple[Input, ...] = ()
-    """What decides, outside the run, which items there are."""
+    """Files outside the run that decide which items there are."""
 
     @property
     def name(self) -> str:
@@ -30,32 +30,29 @@ class DataJob(Job):
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkSource:
-    """The items of one benchmark that are tested."""
+    """The tested items of one benchmark."""
 
     name: str
     limit: int | None = None
     mmalign: MMAlign | None = None
-    """Of MMAlign alone."""
     iemocap: Iemocap | None = None
-    """Of IEMOCAP alone."""
     own: Own | None = None
-    """Of a file of one's own."""
     file: Input | None = None
-    """That file."""
+    """The file of `own`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShownFile:
-    """An item file, or a benchmark, and the views under which it is shown."""
+    """An item file or a benchmark, and its views."""
 
     name: str
     views: dict[str, tuple[View, ...]]
-    """By the key in the recipe that names them."""
+    """By the recipe's key that names them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MediaJob(Job):
-    """A look at everything that the recipe shows: a broken picture is found before hours of training, not after."""
+    """The check of all media that the recipe shows, so that a broken picture is found before hours of training."""
 
     verb: ClassVar[str] = "data"
     does: ClassVar[str] = "earwise.stages.media:work"
@@ -66,9 +63,9 @@ class MediaJob(Job):
     shown: tuple[ShownFile, ...]
     """The benchmarks, with their views."""
     profile: str | None
-    """Under which answers will be scored: a benchmark without it is found now."""
+    """The scoring profile, to reject now a benchmark without it."""
     bring_descriptions: bool
-    """Whether items that are shown by description must bring a file of descriptions."""
+    """Whether items with described views must come with a file of descriptions."""
 
     @property
     def name(self) -> str:

@@ -1,6 +1,6 @@
-"""Stages `predict.MODEL/BENCHMARK` and `evaluate.MODEL`: what a model answers, and what its answers are worth.
+"""Stages `predict.MODEL/BENCHMARK` and `evaluate.MODEL`: a model's answers, and their scores.
 
-There are two, so that another scoring profile does not answer again.
+They are separate, so that another scoring profile does not repeat the answers.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from earwise.views import View
 from earwise.work.job import SPEED_ONLY, Job
 
 Trained = AlignJob | TrainJob | ChooseJob
-"""What leaves ears."""
+"""Stages that train ears."""
 
 
 def place(seed: int, condition: str | None) -> str:
-    """Folder of what one seed's models answer, under a condition if there is one."""
+    """The folder of one seed's answers, under a condition if given."""
     return f"seed{seed}/conditions/{condition}" if condition else f"seed{seed}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictJob(Job):
-    """One model answers one benchmark under every view that is its own."""
+    """One model answers one benchmark under its own views."""
 
     verb: ClassVar[str] = "evaluate"
     does: ClassVar[str] = "earwise.stages.evaluation:predict"
@@ -37,12 +37,12 @@ class PredictJob(Job):
     model: str
     source: ModelSource
     trained: Trained | None
-    """What left its ears; None for the base alone."""
+    """The stage that trained its ears; None for the base alone."""
     data: DataJob
     benchmark: BenchmarkSource
     views: tuple[View, ...]
     asked: tuple[View, ...]
-    """Views of all models: those of one benchmark are asked the same items."""
+    """Views of all models, which are asked the same items of a benchmark."""
     suffix: Literal["none", "text", "spoken"]
     max_new_tokens: int
     clips: SpeechJob | None = None

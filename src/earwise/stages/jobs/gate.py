@@ -1,6 +1,6 @@
 """Stages `gate.transcripts/FILE` and `gate/FILE`: every clip is transcribed, then judged.
 
-There are two, so that other thresholds do not transcribe again.
+They are separate, so that other thresholds do not repeat the transcription.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from earwise.work.job import Input, Job
 
 @dataclass(frozen=True, kw_only=True)
 class TranscriptsJob(Job):
-    """What a speech recogniser hears in the clips of one item file."""
+    """Transcripts of the clips of one item file."""
 
     verb: ClassVar[str] = "gate"
     does: ClassVar[str] = "earwise.stages.gate:transcribe"
@@ -48,7 +48,7 @@ class GateJob(Job):
     clips: SpeechJob
     transcripts: TranscriptsJob | None
     gate: Gate
-    """Its recogniser and what trainings make of it do not count: `compile` takes both out."""
+    """Without the recogniser and the use in training, which `compile` removes because they do not count here."""
 
     @property
     def name(self) -> str:

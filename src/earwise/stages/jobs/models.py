@@ -1,4 +1,4 @@
-"""Models as jobs name them, and the stages `seedN/base`, `seedN/encoder` and `answers` that make or ask one."""
+"""Models as jobs name them, and the stages `seedN/base`, `seedN/encoder` and `answers`, which make or use one."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from earwise.work.job import Input, Job
 
 
 def _phase_of(name: str) -> float:
-    """Number of the phase that a file belongs to: -1 for what all begin with; the link comes after all."""
+    """The number of a file's phase: -1 for the common start, infinity for the link at the end."""
     place = name.partition("/")[0]
     return int(place.removeprefix("phase")) if place.startswith("phase") else -1 if place == "start" else math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
 class BaseJob(Job):
-    """A small model of a real architecture, trained from nothing on typed questions."""
+    """A small model of a real architecture, trained from scratch on typed questions."""
 
     verb: ClassVar[str] = "base"
     does: ClassVar[str] = "earwise.stages.base:work"
@@ -47,13 +47,13 @@ class BaseJob(Job):
         return tuple(phase.precision for phase in self.base.phases)
 
     def keeps(self, name: str, damaged: Collection[str]) -> bool:
-        """Phases before the first damaged one are kept, so all are where only the link to the last one is gone."""
+        """Keep the phases before the first damaged one; all of them if only the final link is gone."""
         return _phase_of(name) < min(map(_phase_of, damaged))
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderJob(Job):
-    """A small Whisper encoder that learns to hear, to be the pretrained one of other recipes."""
+    """A small Whisper encoder, to be the pretrained encoder of other recipes."""
 
     verb: ClassVar[str] = "encoder"
     does: ClassVar[str] = "earwise.stages.encoder:work"
@@ -78,7 +78,7 @@ class EncoderJob(Job):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:
-    """Where a model comes from: what the recipe says of it, the base that the recipe trains, folders on this disk."""
+    """Where a model comes from: the recipe's table, the base that the recipe trains, local folders."""
 
     model: Model | None
     base: BaseJob | None = None
@@ -87,7 +87,7 @@ class ModelSource:
 
 @dataclass(frozen=True, kw_only=True)
 class AnswersJob(Job):
-    """A model writes the answers that training runs learn from, under a typed view."""
+    """A model generates the answers that training runs learn from, under a typed view."""
 
     verb: ClassVar[str] = "answers"
     does: ClassVar[str] = "earwise.stages.answers:work"
@@ -96,13 +96,13 @@ class AnswersJob(Job):
     data: DataJob
     answers: Answers
     source: ModelSource
-    """Of the recipe's base; its ears do not count, as the view is typed."""
+    """The recipe's base; its ears do not matter under a typed view."""
     folder: Input | None = None
-    """Of another model."""
+    """Another model."""
     descriptions: DescriptionsJob | None = None
     shows_descriptions: bool = False
 
     @property
     def name(self) -> str:
-        """`answers`; a base that is trained from nothing is another one for each seed, and so are its answers."""
+        """`answers`, or `seedN/answers` for a base that is trained from scratch for each seed."""
         return f"seed{self.seed}/answers" if self.source.base is not None else "answers"

@@ -1,4 +1,4 @@
-"""Stage `report`: all that the summary and the page are made from."""
+"""Stage `report`: everything that the summary and the page use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from earwise.work.job import Job
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionResults:
-    """What a condition's clips and its models' answers are."""
+    """A condition's clips and the evaluations on them."""
 
     clips: tuple[SpeechJob, ...]
     evaluations: dict[int, tuple[EvaluateJob, ...]]
@@ -28,13 +28,13 @@ class ConditionResults:
 
 @dataclass(frozen=True, kw_only=True)
 class AskedBenchmark:
-    """A benchmark, and what its items need to be asked."""
+    """A benchmark, and what asking its items needs."""
 
     source: BenchmarkSource
     views: tuple[View, ...] | None
-    """Its own, where it has some."""
+    """Its own views, if any."""
     asked: tuple[View, ...]
-    """Those that it is asked under."""
+    """All views that it is asked under."""
     clips: SpeechJob | None
     descriptions: DescriptionsJob | None
     gate: GateJob | None
@@ -42,37 +42,37 @@ class AskedBenchmark:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportJob(Job):
-    """`summary.json` from all scores, and the page that a person reads. It comes last and names everything before."""
+    """`summary.json` from all scores, and the page. It comes last and names all earlier stages."""
 
     verb: ClassVar[str] = "report"
     does: ClassVar[str] = "earwise.stages.report:work"
     outputs: ClassVar[tuple[str, ...]] = (SUMMARY, PAGE)
 
     before: tuple[Job, ...]
-    """All other stages, whose times are reported."""
+    """All other stages, to report their times."""
     title: str
     """Name of the recipe."""
     seeds: tuple[int, ...]
     data: DataJob
     evaluations: dict[int, tuple[EvaluateJob, ...]]
-    """By seed; that of the base first."""
+    """By seed, the base's first."""
     benchmarks: tuple[AskedBenchmark, ...]
     models: tuple[str, ...]
-    """Those that are shown side by side, in the order of the recipe."""
+    """Models that are shown side by side, in the recipe's order."""
     text_view: View
     speech_view: View
     main_view: View
     hears_sounds: bool
-    """Whether the page plays what items are about."""
+    """Whether the page plays the items' sounds."""
     pairs: tuple[tuple[str, str], ...]
-    """Models that are compared."""
+    """Pairs of models to compare."""
     guards: tuple[str, ...] = ()
     guard_pairs: dict[str, str] = field(default_factory=dict)
     report: Report | None = None
     training_clips: tuple[SpeechJob, ...] = ()
-    """Clips that a training run hears."""
+    """The clips of training."""
     gated: tuple[GateJob, ...] = ()
-    """Of training files."""
+    """The gates of training files."""
     leaves_out: bool = False
     """Whether training runs leave out clips that fail the gate."""
     traces: TracesJob | None = None

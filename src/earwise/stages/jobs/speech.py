@@ -1,4 +1,4 @@
-"""Stages `speech/FILE` and `speech.CONDITION/FILE`: clips of one item file, or of one benchmark, each."""
+"""Stages `speech/FILE` and `speech.CONDITION/FILE`: clips of one item file or benchmark."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from earwise.work.job import SPEED_ONLY, Input, Job
 
 @dataclass(frozen=True, kw_only=True)
 class Speakers:
-    """Who speaks on both sides, so that training and test share no speaker."""
+    """The speakers of both sides, so that training and test share none."""
 
     engine: Engine
     train: int | tuple[str, ...]
     test: int | tuple[str, ...]
     reserved: int
-    """Speakers that are not drawn for training, whoever is tested."""
+    """Speakers that are never drawn for training, even if they are not tested."""
     seed: int
 
 
@@ -38,7 +38,7 @@ class SpeechJob(Job):
 
     verb: ClassVar[str] = "speech"
     does: ClassVar[str] = "earwise.stages.speech:work"
-    goes_on_from: ClassVar[str] = "*.wav"  # named by all that decides them; lists are made again
+    goes_on_from: ClassVar[str] = "*.wav"  # their names contain all settings
     reuses: ClassVar[bool] = True
 
     data: DataJob
@@ -49,23 +49,23 @@ class SpeechJob(Job):
     speakers: Speakers
     delivery: Delivery
     others: tuple[OtherSpeakers, ...] = ()
-    """Engines beside the first one, and shares of the clips; of training."""
+    """Additional engines for training, each with its share of the clips."""
     suffix: bool = False
-    """Whether the answer-format request is spoken, too."""
+    """Whether the request for the answer's format is also spoken."""
     heard: Input | None = None
-    """What a pretrained encoder says of the speakers that it was trained on: none of them may test it."""
+    """The pretrained encoder's list of training speakers, none of whom may be tested."""
     condition: str | None = None
     other: Condition | None = None
-    """What the condition changes; the speakers are those of `[speech]`."""
+    """What the condition changes."""
     scale: Scale | None = field(default=None, metadata=SPEED_ONLY)
     workers: int | None = field(default=None, metadata=SPEED_ONLY)
 
     @property
     def name(self) -> str:
-        """`speech/FILE`, and `speech.CONDITION/FILE` of a condition."""
+        """`speech/FILE`, or `speech.CONDITION/FILE`."""
         return f"{f'speech.{self.condition}' if self.condition else 'speech'}/{self.file}"
 
     @property
     def group(self) -> str:
-        """`speech`, and `speech.CONDITION` of a condition."""
+        """`speech`, or `speech.CONDITION`."""
         return self.name.partition("/")[0]

@@ -1,4 +1,4 @@
-"""Stages `descriptions/FILE`, `traces`, `verify` and `answers`: what teachers say of the items."""
+"""Stages `descriptions/FILE`, `traces`, `verify` and `answers`: what teachers say about the items."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class DescriptionsJob(Job):
 
 @dataclass(frozen=True, kw_only=True)
 class TracesJob(Job):
-    """A teacher reasons about silent videos, and agreement filters what it says."""
+    """A teacher reasons about silent videos; its traces are filtered by agreement."""
 
     verb: ClassVar[str] = "traces"
     does: ClassVar[str] = "earwise.stages.traces:work"
@@ -59,7 +59,7 @@ class TracesJob(Job):
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyJob(Job):
-    """A checker that has earned trust hears whether the teacher is right."""
+    """A checker that passed a test judges whether the teacher is right."""
 
     verb: ClassVar[str] = "verify"
     does: ClassVar[str] = "earwise.stages.verify:work"

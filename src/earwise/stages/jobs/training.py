@@ -1,4 +1,4 @@
-"""Stages `align`, `train.NAME` and the choices among them: what each training run starts from and learns from."""
+"""Stages `align`, `train.NAME` and `[choose]`: what each training run starts from and learns from."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from earwise.work.job import Input, Job
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """An item file that a training run learns from, with whatever its views show of it."""
+    """An item file for training, with everything that its views show."""
 
     data: DataJob
     file: str
     writer: TracesJob | VerifyJob | AnswersJob | None = None
-    """The stage that wrote the file; None for one of the data."""
+    """The stage that wrote the file; None for a file of the data."""
     clips: SpeechJob | None = None
     gate: GateJob | None = None
-    """What says which clips are left out; None where all are heard."""
+    """Decides which clips are left out; None for no gate."""
     descriptions: DescriptionsJob | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlignJob(Job):
-    """New ears learn to write down speech."""
+    """New ears learn to transcribe speech."""
 
     verb: ClassVar[str] = "align"
     does: ClassVar[str] = "earwise.stages.training:align"
@@ -56,17 +56,17 @@ class AlignJob(Job):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainJob(Job):
-    """One training run of `[train]`; the same one for every seed where it is trained once."""
+    """One training run of `[train]`; the same for every seed if it is trained once."""
 
     verb: ClassVar[str] = "train"
     does: ClassVar[str] = "earwise.stages.training:train"
     processes: ClassVar[Literal["all"]] = "all"
 
     title: str
-    """What the recipe calls it."""
+    """Its name in the recipe."""
     source: ModelSource
     start: AlignJob | TrainJob | ChooseJob | None
-    """What left the ears to start from; None for new ones."""
+    """The stage that trained the initial ears; None for new ears."""
     train: Train
     training: Training
     parts: tuple[Material, ...]
@@ -74,12 +74,12 @@ class TrainJob(Job):
     held_out: Material | None = None
     """Of `training.select`."""
     heard: VerifyJob | None = None
-    """What a checker heard, where a reward compares claims with it."""
+    """A checker's claims, for a reward that compares with them."""
     teachers: tuple[Input, ...] = ()
 
     @property
     def name(self) -> str:
-        """`seedN/train.NAME`, or `train.NAME` of one that is trained once."""
+        """`seedN/train.NAME`, or `train.NAME` if it is trained once."""
         return f"train.{self.title}" if self.train.once else f"seed{self.seed}/train.{self.title}"
 
     @property
@@ -90,7 +90,7 @@ class TrainJob(Job):
 
 @dataclass(frozen=True, kw_only=True)
 class ChooseJob(Job):
-    """The training run of `[choose]` that did best on held-out questions goes on."""
+    """The training run of `[choose]` that did best on held-out questions is trained further."""
 
     verb: ClassVar[str] = "train"
     does: ClassVar[str] = "earwise.stages.choice:work"
@@ -100,11 +100,11 @@ class ChooseJob(Job):
     choice: Choice
     of: tuple[TrainJob, ...]
     reads: tuple[Job, ...]
-    """What any of them reads, as the chosen one reads it again."""
+    """Everything that any of them reads, because the chosen one reads it again."""
 
     @property
     def name(self) -> str:
-        """`seedN/train.NAME`: a choice has its own name among the training runs."""
+        """`seedN/train.NAME`."""
         return f"seed{self.seed}/train.{self.title}"
 
     @property
@@ -114,5 +114,5 @@ class ChooseJob(Job):
 
     @cached_property
     def settings(self) -> dict[str, JsonValue]:
-        """Its own and those of its training runs, one of which goes on."""
+        """Its own and those of its candidates, one of which is trained further."""
         return {**super().settings, "trainings": [one.settings for one in self.of]}
