@@ -92,7 +92,7 @@ def test_whoever_asks_for_bfloat16_where_it_is_emulated_is_warned_with_the_facto
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage() == (
-        "seed0/align: computes in bfloat16, but this processor emulates bfloat16 (measured: 60 times slower than "
+        "seed0/align: uses bfloat16, but this processor emulates bfloat16 (measured: 60 times slower than "
         "float32); set precision = 'auto' or 'float32'"
     )
     assert settle(("bfloat16",), None, "seed0/align", said.append, lambda: AMX) == ("bfloat16",)

@@ -56,7 +56,7 @@ SPOILED: list[tuple[Callable[[Path], None], str]] = [
     (cut, "it has 12 bytes and had 13"),
     (flip, "its content changed"),
     (flip_in_secret, "its content changed"),
-    (replace_by_folder, "it is no file any more"),
+    (replace_by_folder, "it is not a file any more"),
 ]
 
 
@@ -79,7 +79,7 @@ def test_what_was_made_from_a_stage_follows_only_if_it_comes_out_differently(pla
     result_of(plan, "data").unlink()
     plan.works["data"] = other
     assert plan.execute() == ["data", "seed0/train.a"]  # the training comes out as it was, so the report stays
-    assert "seed0/train.a: starts over, data was made again and is not what it was" in plan.said
+    assert "seed0/train.a: starts over, data was made again with another result" in plan.said
     assert plan.execute() == []
 
 
@@ -138,7 +138,7 @@ def test_a_damaged_marker_is_not_believed(plan: Plan, marker: str, content: byte
         (folder / "done.json").unlink()
     (folder / marker).write_bytes(content)
     assert plan.execute() == ["data"]
-    why = "is damaged and is not believed", "was written by an earlier earwise, which kept other records"
+    why = "is damaged and is ignored", "was written by an earlier earwise with another format"
     assert any(f"{marker}: {reason}" in line for line in plan.said for reason in why)
     assert plan.execute() == []
 
@@ -172,7 +172,7 @@ def test_a_stage_of_an_earlier_version_starts_over_and_says_why(plan: Plan, mark
         (plan.folder / "stages/data/done.json").unlink()
     assert plan.execute() == ["data"]
     path = plan.folder / "stages/data" / marker
-    assert f"{path}: was written by an earlier earwise, which kept other records, so the stage starts over" in plan.said
+    assert f"{path}: was written by an earlier earwise with another format, so the stage starts over" in plan.said
     assert plan.execute() == []
 
 
@@ -250,7 +250,7 @@ def test_a_damaged_list_of_hashes_is_made_again(plan: Plan) -> None:
 def test_a_damaged_list_of_attempts_says_so(plan: Plan) -> None:
     (plan.folder / "run.json").write_text("{}")
     plan.train_settings = {}
-    with pytest.raises(InputError, match=r"run\.json: is no list of attempts \(delete it to begin a new one\)"):
+    with pytest.raises(InputError, match=r"run\.json: is not a list of attempts \(delete it to begin a new one\)"):
         plan.execute()
 
 

@@ -61,6 +61,6 @@ def test_an_answer_that_is_bad_is_bounded_in_time_and_bytes(mode: str, tmp_path:
         "drip-feed": "no answer in time",
         "drip-fed headers": "no answer in time",
         "redirect elsewhere": "status 307: it sends us to another address, which is not followed",
-        "br": "the answer is packed in a way that was not asked for",
+        "br": "the answer is compressed in an unknown way",
     }
     assert all(expected.get(mode, "") in one and "\n" not in one for one in said), said

@@ -114,7 +114,7 @@ def test_a_changed_setting_reruns_what_depends_on_it_and_says_so(plan: Plan) -> 
     assert not left_over.exists()
     changed = 'lr: 0.1 -> 0.2, terms.0.weight: 1.0 -> 0.5, terms.1.type: absent -> "logits", steps: absent -> 3'
     assert f"seed0/train.a: starts over, {changed}" in plan.said
-    assert "report: starts over, seed0/train.a was made again and is not what it was" in plan.said
+    assert "report: starts over, seed0/train.a was made again with another result" in plan.said
     assert plan.execute() == []
 
 
@@ -404,7 +404,7 @@ def test_changes_are_said_by_their_dotted_key() -> None:
         "a.b.1: 2 -> 3, seed: 0 -> 1, input x changed"
     )
     assert changes(marker({}, s="1", gone="1"), marker({}, s="2", more="1")) == (
-        "now without gone, now with more, s was made again and is not what it was"
+        "now without gone, now with more, s was made again with another result"
     )
     many = marker({"settings": {"a": list(range(6))}})
     assert changes(many, marker({})) == (

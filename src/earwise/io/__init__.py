@@ -1,1 +1,1 @@
-"""What comes in from outside and what a person is told: text files, HTTP answers, limits, printed lines."""
+"""Input from outside and output to people: text files, HTTP answers, limits, printed lines."""

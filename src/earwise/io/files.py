@@ -1,7 +1,7 @@
-"""The one door for files that a person names: what cannot be read is refused in the same words everywhere.
+"""Opens all files that users name, with the same errors everywhere.
 
-Only regular files are read: a named pipe, a device or a socket may never begin, or never end. Text is UTF-8, with or
-without its byte order mark.
+Only regular files are read: a named pipe, a device or a socket may never begin or never end. Text is UTF-8, with or
+without byte order mark.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from earwise.errors import InputError
 from earwise.io.limits import MAX_RECORD_BYTES, MAX_WHOLE_BYTES
 
 _HEAD: Final = 1024
-"""Bytes that show in which encoding a text is."""
+"""Bytes that are enough to detect the encoding."""
 _SAVE: Final = "save it as UTF-8"
 _KINDS: Final[tuple[tuple[Callable[[int], bool], str], ...]] = (
     (stat.S_ISDIR, "a folder"),
@@ -47,7 +47,7 @@ def require_file(path: Path) -> os.stat_result:
 
 
 def found_file(path: Path) -> bool:
-    """Whether there is a file; raises `InputError` for what is there and no regular file, or cannot be looked at."""
+    """Whether a file exists; raises `InputError` for anything but a regular file, and if access fails."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -68,7 +68,7 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def read_bytes(path: Path, most: int | None = None) -> bytes:
-    """All bytes of a file, of which there may be `most`; raises `InputError`."""
+    """All bytes of a file, at most `most`; raises `InputError`."""
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         if most is not None and size > most:
@@ -81,12 +81,12 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
 
 
 def read_text(path: Path, most: int = MAX_WHOLE_BYTES) -> str:
-    """All of a UTF-8 text file, without its mark; raises `InputError`, with the line for a byte that is no UTF-8."""
+    """A whole UTF-8 text file, without its byte order mark; raises `InputError`, with the line of an invalid byte."""
     return decode(read_bytes(path, most), path)
 
 
 def decode(raw: bytes, path: Path) -> str:
-    """UTF-8 text, without its mark; raises `InputError` that names `path`, and the line of a byte that is none."""
+    """UTF-8 text, without its byte order mark; raises `InputError` naming `path` and the line of an invalid byte."""
     refuse_wide(raw[:_HEAD], path)
     try:
         return raw.decode("utf-8-sig")
@@ -97,10 +97,9 @@ def decode(raw: bytes, path: Path) -> str:
 
 @contextmanager
 def open_text(path: Path, *, newline: str | None = None) -> Iterator[TextIO]:
-    """A UTF-8 text file to be read piece by piece, unpacked if its name ends in `.gz`; `newline` as for `open`.
+    """A UTF-8 text file to be read in pieces, uncompressed if its name ends in `.gz`; `newline` as for `open`.
 
-    What the block meets while it reads becomes an `InputError`: a byte that is no UTF-8, with its line, and a damaged
-    archive.
+    Reading errors inside the block become an `InputError`: an invalid byte, with its line, or a damaged archive.
     """
     with open_file(path) as file:
         packed = path.suffix == ".gz"
@@ -118,10 +117,10 @@ def open_text(path: Path, *, newline: str | None = None) -> Iterator[TextIO]:
 
 
 def text_lines(path: Path, most: int = MAX_RECORD_BYTES) -> Iterator[tuple[int, str]]:
-    r"""Number and text of each line that is not blank, without its end; `.gz` is unpacked.
+    r"""Number and text of each line that is not blank, without its end; `.gz` is uncompressed.
 
-    Lines end where files end them: a transcript may well hold one of the other characters that `str.splitlines` takes
-    for an end. Raises `InputError` as `open_text`, and for a line of more than `most` characters.
+    Only newlines end a line: a transcript may contain other characters that `str.splitlines` treats as ends. Raises
+    `InputError` as `open_text`, and for a line of more than `most` characters.
     """
     with open_text(path) as text:
         number = 0
@@ -134,7 +133,7 @@ def text_lines(path: Path, most: int = MAX_RECORD_BYTES) -> Iterator[tuple[int, 
 
 
 def parse_json(text: str) -> Any:
-    """The value that JSON stands for; raises `ValueError` saying what is wrong, also with nesting and huge numbers."""
+    """The value of a JSON text; raises `ValueError` with the problem, even for deep nesting and huge numbers."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -144,7 +143,7 @@ def parse_json(text: str) -> Any:
 
 
 def unreadable(path: Path, error: OSError | ValueError) -> InputError:
-    """The error for a file that the system does not give."""
+    """The error for a file that cannot be opened or read."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return InputError("no such file", file=path)
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
@@ -154,12 +153,12 @@ def unreadable(path: Path, error: OSError | ValueError) -> InputError:
 
 
 def not_utf8(path: Path, record: str) -> InputError:
-    """The error for text in some other encoding."""
+    """The error for text in another encoding."""
     return InputError("is not UTF-8 text", file=path, record=record, remedy=_SAVE)
 
 
 def too_long(path: Path, record: str, most: int) -> InputError:
-    """The error for a line or record that does not end."""
+    """The error for an overlong line or record."""
     return InputError(
         f"is longer than {most:,} bytes", file=path, record=record, remedy="check that it is the right file"
     )
@@ -172,7 +171,7 @@ def refuse_wide(head: bytes, path: Path) -> None:
 
 
 def _wide(head: bytes) -> str | None:
-    """The encoding whose characters are two or four bytes, by its mark, or by the zeros between Latin letters."""
+    """The encoding with characters of two or four bytes, by its mark or by the zeros between Latin letters."""
     if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "UTF-32"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -1,6 +1,6 @@
-"""Answers of servers within limits: of the whole call's time, of bytes as sent and as unpacked, and of one address.
+"""Server answers within limits: total time of a call, bytes as sent and as unpacked, and one address.
 
-A server may send a byte a minute, headers or a body without end, or a small file that unpacks to one of terabytes.
+A server may send a byte per minute, endless headers or content, or a small file that unpacks to terabytes.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import openai
 T = TypeVar("T")
 
 LARGEST_BYTES: Final = 64 * 2**20
-"""Of an answer, as sent and as unpacked: more than minutes of speech, or thousands of tokens with their likeliest."""
+"""Largest answer, as sent and as unpacked: more than minutes of speech, or thousands of tokens with alternatives."""
 
 
 class BadAnswerError(Exception):
-    """An answer that is larger than any should be, or that cannot be unpacked within a bound: never asked for again."""
+    """An answer that is too large or cannot be unpacked within the limit; it is never requested again."""
 
 
 class BoundedClient(openai.DefaultAsyncHttpxClient):
-    """What `openai` sends with. Answers are read to their end here; no redirect is followed, as it would take what was
-    asked, and perhaps the key, to another address.
+    """The HTTP client for `openai`. It reads answers to their end, and follows no redirect, which could send the
+    request and the key to another address.
 
     Args:
-        limit_s: for a whole call, from its first byte to the last of the answer, however slowly that trickles in.
+        limit_s: for a whole call, from the first byte of the request to the last of the answer.
         largest_bytes: of an answer.
     """
 
@@ -38,7 +38,7 @@ class BoundedClient(openai.DefaultAsyncHttpxClient):
         self._limit_s, self._largest_bytes = limit_s, largest_bytes
 
     async def send(self, request: Any, **options: Any) -> Any:
-        """As in httpx, with the whole answer; raises `BadAnswerError` beside what httpx raises."""
+        """As in httpx, with the whole answer; also raises `BadAnswerError`."""
         request.headers["Accept-Encoding"] = "identity"
         try:
             async with asyncio.timeout(self._limit_s):
@@ -48,7 +48,7 @@ class BoundedClient(openai.DefaultAsyncHttpxClient):
                 finally:
                     await response.aclose()
         except TimeoutError:
-            library = sys.modules[type(request).__module__.partition(".")[0]]  # httpx, or what openai has in its place
+            library = sys.modules[type(request).__module__.partition(".")[0]]  # httpx, or openai's replacement
             raise library.ReadTimeout("no answer in time", request=request) from None
         except zlib.error:
             raise BadAnswerError("the answer cannot be unpacked") from None
@@ -72,16 +72,16 @@ class BoundedClient(openai.DefaultAsyncHttpxClient):
 
 
 def _unpacker(encoding: str) -> Any:
-    """What unpacks an answer that a server packed without being asked to; None for a plain one."""
+    """Decompressor for an answer that a server compressed without being asked to; None for a plain one."""
     if encoding in ("", "identity"):
         return None
     if encoding in ("gzip", "x-gzip", "deflate"):
         return zlib.decompressobj(wbits=47)
-    raise BadAnswerError("the answer is packed in a way that was not asked for")
+    raise BadAnswerError("the answer is compressed in an unknown way")
 
 
 def reason_of(error: openai.APIError) -> str:
-    """Why a call brought nothing, in words that hold nothing of what was asked or of the key."""
+    """The reason for a failed call, without any part of the request or the key."""
     if isinstance(error, openai.APIStatusError):
         if 300 <= error.status_code < 400:
             return f"status {error.status_code}: it sends us to another address, which is not followed"
@@ -92,7 +92,7 @@ def reason_of(error: openai.APIError) -> str:
 
 
 class LoopThread:
-    """An event loop in a thread of its own, for those who wait for one answer at a time."""
+    """An event loop in its own thread, for callers that wait for one answer at a time."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()

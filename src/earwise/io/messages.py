@@ -1,4 +1,4 @@
-"""What a person is told: one place where lines are printed, so that no text out of a file can steer a terminal.
+"""Output to people. All lines are printed here, so that no text from a file can control a terminal.
 
 Ids, paths and answers come from other people's files. A control character in them could clear the screen, rename the
 window or hide a line, so it is shown as its code.
@@ -13,7 +13,7 @@ from typing import Final
 from rich import get_console
 
 _LONGEST: Final = 1_000
-"""Characters of a line of an error."""
+"""Longest line of an error, in characters."""
 _UNSAFE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, but for tab and newline
     "\u2028\u2029"  # ends of line and paragraph
@@ -23,7 +23,7 @@ _UNSAFE: Final = re.compile(
 
 
 def printable(text: str) -> str:
-    r"""`text` with `\u001b` in place of the character of that code, for all that a terminal would obey and not show.
+    r"""`text` with control characters as codes such as `\u001b`.
 
     Tabs and newlines stay. JSON text stays JSON of the same value.
     """
@@ -31,20 +31,20 @@ def printable(text: str) -> str:
 
 
 def say(line: str) -> None:
-    """Print one line on the console that progress bars draw on, so that it appears above a bar and not in it."""
+    """Print one line on the console of the progress bars, so that it appears above a bar."""
     get_console().print(printable(line), highlight=False, markup=False, soft_wrap=True)
 
 
 def complain(text: str) -> None:
-    """Print what went wrong on stderr."""
+    """Print an error on stderr."""
     print("earwise:", printable("\n".join(map(_shortened, text.split("\n")))), file=sys.stderr)
 
 
 def _shortened(line: str) -> str:
-    """A file may hold a name of a megabyte: the middle of such a line is left out, where it is and the remedy stay."""
+    """Shorten a long line in the middle, so that the place and the remedy stay: a file may hold a name of a megabyte."""
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 200]} ... {line[-200:]}"
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
-    """`1 voice`, `3 voices`, `1,300 voices`; `many` is given where it is not `one` with an s: `2 items have`."""
+    """`1 voice`, `3 voices`, `1,300 voices`; `many` replaces the plural with s: `2 items have`."""
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"

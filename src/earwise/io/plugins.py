@@ -1,4 +1,4 @@
-"""What installed packages add, by the entry points of their metadata. Nothing is imported until it is named.
+"""Plugins of installed packages, from the entry points in their metadata. Nothing is imported until it is used.
 
 A package registers a name in a group such as `earwise.terms`:
 
@@ -24,9 +24,9 @@ def names(group: str) -> tuple[str, ...]:
 
 
 def found(group: str, name: str) -> object | None:
-    """What an installed package registers as `name` in `group`; None where no package does.
+    """The object that an installed package registers as `name` in `group`; None if there is none.
 
-    Raises `InputError`, which names the package, where it cannot be loaded, or where several packages register it.
+    Raises `InputError` naming the package if it cannot be loaded, or if several packages register the name.
     """
     if (point := _only(group, name)) is None:
         return None
@@ -34,8 +34,8 @@ def found(group: str, name: str) -> object | None:
 
 
 def origin(group: str, name: str) -> str:
-    """The package that registers `name` in `group`, with its version: `my-package 1.2`. Raises as `found`, and where no
-    package does.
+    """The package that registers `name` in `group`, with its version: `my-package 1.2`. Raises as `found`, and if there
+    is no such package.
     """
     if (point := _only(group, name)) is None:
         raise _unregistered(group, name)
@@ -43,9 +43,9 @@ def origin(group: str, name: str) -> str:
 
 
 def loaded(path: str, group: str, name: str) -> object:
-    """What stands at `path`, `module:attribute`, which the plugin that is registered as `name` in `group` names.
+    """The object at `path`, `module:attribute`, for the plugin `name` of `group`.
 
-    Raises `InputError`, which names the package, where it cannot be loaded.
+    Raises `InputError` naming the package if it cannot be loaded.
     """
     if (point := _only(group, name)) is None:
         raise _unregistered(group, name)
@@ -53,7 +53,7 @@ def loaded(path: str, group: str, name: str) -> object:
 
 
 def attribute(path: str) -> object:
-    """What stands at `path`, `module:attribute`."""
+    """The object at `path`, `module:attribute`."""
     module, _, attributes = path.partition(":")
     at: object = importlib.import_module(module)
     for name in attributes.split("."):

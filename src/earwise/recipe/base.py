@@ -1,4 +1,4 @@
-"""The schema of `[base]`: a small model that is trained from nothing, and what its tables must agree on."""
+"""The schema of `[base]`: a small model trained from scratch, with the checks across its keys."""
 
 from __future__ import annotations
 
@@ -14,48 +14,51 @@ from earwise.records import NonEmpty, View
 
 
 class BasePhase(Optimisation):
-    """One phase of a base's training: shares of what a batch consists of; the rest are questions about images. With
-    `files`, all of it comes from item files.
+    """One phase of a base's training: the shares of a batch; the rest are questions about images. With `files`, all of
+    it comes from item files.
     """
 
     files: dict[Name, Share] = Field(default={})
-    """Item files of the data folder, without their ending, and the share of the conversations that each gives; they sum
-    to 1. Items of one cluster are one conversation."""
+    """Item files of the data folder, without their ending, with their shares of the conversations, which sum to 1.
+    Items of one cluster are one conversation.
+    """
     copy_share: Share = 0.0
-    """Conversations without an image that write down a given text: ears are aligned through this skill."""
+    """Conversations without an image that copy a given text: ears are aligned through this skill."""
     stretch: Count = 1
-    """Each word of a text that is to be written down is typed once to so many times, as speech draws words out."""
+    """Each word of a text to copy is repeated 1 to `stretch` times, as speech draws words out."""
     stretch_share: Share = 1.0
-    """Share of those texts that are drawn out; the others are typed as they are."""
+    """Share of these texts that are stretched."""
     scan_share: Share = 0.0
     """Requests to name everything in an image, cell by cell: the quickest way to see."""
     independent: Share = 0.0
     """Share of the images, videos or sounds whose questions are asked independently, as in a test; the others are
-    dialogues, in which a question can also be answered from the turns before it."""
+    dialogues, in which earlier turns can also help to answer a question.
+    """
     view: Literal["text_only"] | None = None
-    """What is shown in this phase: that of `[base]` when absent, or `text_only`."""
+    """What this phase shows: the view of `[base]` when absent, or `text_only`."""
     dialogues: Annotated[tuple[Name, ...], AfterValidator(unique)] = ()
-    """Of `files`, those that are always dialogues, whatever `independent` says."""
+    """Those of `files` that are always dialogues, with any `independent`."""
     scan_along: Share = 0.0
-    """Share of the images with independent questions that are also to be named cell by cell."""
+    """Share of the images with independent questions for which everything must also be named, cell by cell."""
     open_only: bool = False
-    """Leave out questions that are answered by yes, no or an option letter."""
+    """Leave out questions with the answer yes, no or an option letter."""
     kinds: Annotated[tuple[NonEmpty, ...], AfterValidator(unique)] = ()
     """Only questions of these kinds; of all kinds when absent."""
     shortest_first: bool = False
-    """Whether conversations come in the order of their length."""
+    """Whether conversations are sorted by length."""
 
 
 class Base(Settings):
-    """Training of a small model of a real architecture from nothing, phase after phase."""
+    """Training of a small model of a real architecture from scratch, in phases."""
 
     family: Literal["internvl", "qwen2_vl", "qwen2_audio", "causal_lm"]
     """`causal_lm` is a text model, of the Qwen3 architecture."""
     view: Literal["image_text", "video_text", "sound_text", "description_text"] = "image_text"
-    """What it is shown."""
+    """What it sees."""
     vocabulary: Literal["scenes", "sounds", "feelings"] = "scenes"
-    """Words of the laboratory of pictures, of that of sounds with what reasoning is written with, or of that of
-    feelings, which has those of sounds and more."""
+    """Words of the picture laboratory, of the sound laboratory with words for reasoning, or of the laboratory of
+    feelings, which adds to those of sounds.
+    """
     width: Count
     feed_forward: Count
     """Width of the feed-forward layers."""
@@ -63,27 +66,29 @@ class Base(Settings):
     heads: Count
     key_value_heads: Count
     vision_width: Count | None = None
-    """The sizes of vision are needed where the family sees."""
+    """Vision sizes are required if the family sees."""
     vision_feed_forward: Count | None = None
     vision_layers: Count | None = None
     vision_heads: Count | None = None
     image_size: Count | None = None
-    """Height and width of an image or a frame in pixels, a multiple of 16: each 16 x 16 pixels are one token; 64 when
-    absent."""
+    """Height and width of an image or a frame in pixels, a multiple of 16: 16 x 16 pixels are one token; 64 when
+    absent.
+    """
     audio_width: Count | None = None
-    """The sizes of hearing are needed where the family hears."""
+    """Audio sizes are required if the family hears."""
     audio_feed_forward: Count | None = None
     audio_layers: Count | None = None
     audio_heads: Count | None = None
     mel_bins: Count | None = None
     tower: Annotated[NonEmpty | None, ENCODER] = None
-    """The Whisper checkpoint that hearing starts from, with its sizes instead of those above: `whisper-micro`, which
-    comes with the package, a folder, or a hub id. It is trained with the rest."""
+    """The Whisper checkpoint of the initial audio tower, which replaces the audio sizes: `whisper-micro`, which comes
+    with the package, a folder, or a hub id. It is trained with the rest.
+    """
     phases: Annotated[tuple[BasePhase, ...], Field(min_length=1)]
 
     @property
     def hears(self) -> bool:
-        """Whether the family hears by itself; the others see or only read."""
+        """Whether the family hears natively."""
         return self.family == "qwen2_audio"
 
     @property
@@ -96,11 +101,11 @@ _VISION: Final = ("vision_width", "vision_feed_forward", "vision_layers", "visio
 _AUDIO: Final = ("audio_width", "audio_feed_forward", "audio_layers", "audio_heads", "mel_bins")
 _PIXELS_PER_TOKEN: Final = 16
 _OF_SCENES: Final = ("copy_share", "stretch", "stretch_share", "scan_share", "scan_along")
-"""Keys of a phase that are about the laboratory's pictures."""
+"""Keys of a phase for the picture laboratory."""
 
 
 def base_disagreements(base: Base) -> Iterator[tuple[str, str]]:
-    """Dotted keys of `[base]` that contradict each other, and what is wrong with them."""
+    """Dotted keys of `[base]` that contradict each other, with the reason."""
     yield from _sizes(base)
     wanted: tuple[View, ...] = ("sound_text",) if base.hears else ("description_text",)
     if base.sees:

@@ -1,4 +1,4 @@
-"""What `[choose]` must agree on with the trainings that it chooses from."""
+"""Checks of `[choose]` against the training runs that it chooses from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from earwise.recipe.recipe import Recipe
 
 
 def choice_disagreements(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """Every dotted key of `[choose]` that contradicts another table, and what is wrong with it."""
+    """Every dotted key of `[choose]` that contradicts another table, with the reason."""
     for name, choice in recipe.choose.items():
         key = f"choose.{name}"
         if name in (BASE, ALIGNED, "all", *recipe.train):

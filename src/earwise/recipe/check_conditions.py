@@ -1,4 +1,4 @@
-"""What `[conditions]` must agree on with the tables whose clips and models it takes."""
+"""Checks of `[conditions]` against the tables of their clips and models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from earwise.views import SPOKEN_VIEWS
 
 
 def condition_disagreements(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """Every dotted key of `[conditions]` that contradicts another table, and what is wrong with it."""
+    """Every dotted key of `[conditions]` that contradicts another table, with the reason."""
     if not recipe.conditions:
         return
     for table in ("speech", "evaluate"):
@@ -20,14 +20,14 @@ def condition_disagreements(recipe: Recipe) -> Iterator[tuple[str, str]]:
     if recipe.speech is None or recipe.evaluate is None:
         return
     if not SPOKEN_VIEWS & {*recipe.evaluate.every_view}:
-        yield "conditions", "change how questions are spoken, and no view of evaluate.views speaks"
+        yield "conditions", "change how questions are spoken, but no view of evaluate.views speaks"
     for name, condition in recipe.conditions.items():
         yield from _names(recipe, f"conditions.{name}", condition)
         yield from _clips(recipe.speech, f"conditions.{name}", condition)
 
 
 def _names(recipe: Recipe, key: str, condition: Condition) -> Iterator[tuple[str, str]]:
-    """Models and benchmarks are among those that are evaluated."""
+    """Models and benchmarks must be evaluated."""
     assert recipe.evaluate is not None
     for one in condition.benchmarks if condition.benchmarks != "all" else ():
         if one not in recipe.evaluate.benchmarks:
@@ -40,7 +40,7 @@ def _names(recipe: Recipe, key: str, condition: Condition) -> Iterator[tuple[str
 
 
 def _clips(speech: Speech, key: str, condition: Condition) -> Iterator[tuple[str, str]]:
-    """Its clips differ from those of `[speech]`, and another engine has voices of its own."""
+    """Clips must differ from those of `[speech]`, and another engine needs voices of its own."""
     if condition.engine not in (None, speech.engine) and condition.voices is None:
         yield f"{key}.voices", "missing: another engine does not have the voices of [speech]"
     own = (condition.voices, condition.rates_wpm, condition.pitches, condition.perturb)

@@ -1,4 +1,4 @@
-"""Plugins that have the name of a built-in kind: which of both a recipe means cannot be known."""
+"""Plugins with the name of a built-in kind: a recipe with this name would be ambiguous."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from earwise.recipe.terms import TERMS, TermSettings
 
 
 def plugin_disagreements(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """Keys of the recipe whose built-in kind an installed package registers, too."""
+    """Keys of the recipe whose built-in kind is also registered by an installed package."""
     engines = {key: engine.type for key, engine in _engines(recipe)}
     terms = {key: term.type for key, term in _terms(recipe)}
     family = {"model.family": recipe.model.family} if recipe.model is not None else {}

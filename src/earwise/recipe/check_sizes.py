@@ -1,4 +1,4 @@
-"""What the sizes of a recipe must not amount to together: the order of a training is laid down before it begins."""
+"""Checks of products of sizes: the drawing order of a training run is computed before it begins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from earwise.recipe.train import Optimisation
 
 
 def size_disagreements(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """The dotted key of each training that would draw more items than an order of them can have, and how many."""
+    """The dotted key of each training run that would draw too many items, with the number."""
     for key, one in _trainings(recipe):
         drawn = one.steps * one.batch_size * one.accumulate
         if drawn > MAX_COUNT:

@@ -1,4 +1,4 @@
-"""What the tables of a recipe must agree on with each other. A schema checks one table; this checks them together."""
+"""Checks across the tables of a recipe. A schema checks one table; this checks them together."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from earwise.records import View
 from earwise.views import CLIP_VIEWS, DESCRIBED_VIEWS, SPOKEN_VIEWS
 
 Disagreement = tuple[str, str]
-"""A dotted key, and what is wrong with it."""
+"""A dotted key, and the problem."""
 
 
 def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
-    """Everything in which the recipe's tables contradict each other, in the order of the recipe."""
+    """All contradictions between the recipe's tables, in the order of the recipe."""
     yield from plugin_disagreements(recipe)
     yield from size_disagreements(recipe)
     yield from _voices(recipe)
@@ -63,7 +63,7 @@ def _voices(recipe: Recipe) -> Iterator[Disagreement]:
 
 
 def _tables(recipe: Recipe) -> Iterator[Disagreement]:
-    """A table whose stage cannot run without another table, and a base that nothing trains or nothing uses."""
+    """A table whose stage needs another table, and a base that is not trained or not used."""
     if recipe.gate is not None and recipe.speech is None:
         yield "speech", "missing table, which [gate] needs"
     if recipe.gate is not None and recipe.gate.train == "leave_out" and not _trains_on_clips(recipe):
@@ -92,7 +92,7 @@ def _trains_on_clips(recipe: Recipe) -> bool:
 
 
 def _trained_parts(recipe: Recipe) -> Iterator[Disagreement]:
-    """Something of the model is trained wherever a table trains it."""
+    """A table that trains must have something of the model to train."""
     model = recipe.model
     if model is None or not isinstance(model.ears, NativeEars) or model.ears.train != "none":
         return
@@ -103,7 +103,7 @@ def _trained_parts(recipe: Recipe) -> Iterator[Disagreement]:
 
 
 def _frozen_layers(recipe: Recipe) -> Iterator[Disagreement]:
-    """Layers that stay as they are have learned to hear before."""
+    """Only layers that can hear already may stay frozen."""
     ears = recipe.model.ears if recipe.model is not None else None
     for key, settings in (("align", recipe.align), ("training", recipe.training)):
         if ears is None or settings is None or settings.frozen_layers == 0:
@@ -116,7 +116,7 @@ def _frozen_layers(recipe: Recipe) -> Iterator[Disagreement]:
 
 
 def _start(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
-    """A start names a model of this recipe, and following the starts ends at one that is not a training."""
+    """A start must be a model of this recipe, and starts must not form a circle."""
     key = f"train.{name}.start"
     if name in (BASE, ALIGNED, "all"):
         yield f"train.{name}", f"'{name}' has a meaning of its own: choose another name"
@@ -140,7 +140,7 @@ def _is_of_no_seed(recipe: Recipe, start: str) -> bool:
 
 
 def _material(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
-    """The item file and the clips that a training learns from are made by a table of this recipe."""
+    """A training run's item file and clips must be made by a table of this recipe."""
     shown = train_views(train)
     if recipe.speech is None and (needy := [view for view in shown if view in CLIP_VIEWS]):
         yield "speech", f"missing table, which train.{name} needs for {needy[0]}"
@@ -154,11 +154,11 @@ def _material(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]
 
 
 _COMPLETE = frozenset({"traces_complete", "distilled_complete"})
-"""Item files for which the checker has to tell what a chain leaves out."""
+"""Item files that need a checker which finds omissions."""
 
 
 def _written(recipe: Recipe, key: str, data: str) -> Iterator[Disagreement]:
-    """An item file that a teacher leaves has the tables that it takes."""
+    """A teacher's item file needs the tables that write it."""
     table = WRITTEN_BY.get(data)
     if table is not None and getattr(recipe, table) is None:
         yield table, f"missing table, which {key} = '{data}' needs"
@@ -172,7 +172,7 @@ def _written(recipe: Recipe, key: str, data: str) -> Iterator[Disagreement]:
 
 
 def _descriptions(recipe: Recipe) -> Iterator[Disagreement]:
-    """Every item file that is shown by description is described."""
+    """Every item file that is shown by description must be described."""
     shown: dict[str, str] = {}
     for name, train in recipe.train.items():
         read = [part.data for part in train.mixture.values() if DESCRIBED_VIEWS & {*part_views(part)}]
@@ -188,26 +188,26 @@ def _descriptions(recipe: Recipe) -> Iterator[Disagreement]:
 
 
 def described_file(recipe: Recipe, name: str) -> str:
-    """The item file whose descriptions serve item file `name`: of what a teacher left, the one it was asked about."""
+    """The item file whose descriptions item file `name` uses: for a teacher's file, the one that it answered."""
     asked = {"traces": recipe.traces, "verify": recipe.traces, "answers": recipe.answers}.get(WRITTEN_BY.get(name, ""))
     return asked.items if asked is not None else name
 
 
 def questions_file(recipe: Recipe, name: str) -> str:
-    """The item file of the data folder whose questions, and so whose clips, item file `name` has."""
+    """The item file of the data folder with the questions, and so the clips, of item file `name`."""
     if name == "written" and recipe.answers is not None:
         return recipe.answers.items
     return recipe.traces.items if name in WRITTEN_BY and recipe.traces is not None else name
 
 
 def keyed_parts(key: str, train: Train) -> Iterator[tuple[str, Part]]:
-    """What the training at `key` learns at once, with a key each; one without parts is a part at `key` itself."""
+    """The parts of the training run at `key`, each with its key; without parts, one part at `key` itself."""
     for name, part in train.mixture.items():
         yield f"{key}.parts.{name}" if train.parts else f"{key}.{name}".removesuffix("."), part
 
 
 def own_parts(key: str, train: Train) -> Iterator[tuple[str, Part]]:
-    """`keyed_parts` without those that share the terms of another: what is wrong is reported once."""
+    """`keyed_parts` without those that share the terms of another, so that each problem is reported once."""
     yield from ((at, part) for at, part in keyed_parts(key, train) if train.parts or at == key)
 
 
@@ -222,7 +222,7 @@ def part_views(part: Part) -> tuple[View, ...]:
 
 
 def _terms(key: str, part: Part, *, own_base: bool) -> Iterator[Disagreement]:
-    """`own_base`: whether `self` is the base beneath a LoRA, which differs from the student under any view."""
+    """`own_base`: whether `self` is the base without LoRA, which differs from the student under any view."""
     if sum(term.weight for term in part.terms) <= 0:
         yield f"{key}.terms", "all weights are 0: nothing would be learned"
     for index, term in enumerate(part.terms):
@@ -231,7 +231,7 @@ def _terms(key: str, part: Part, *, own_base: bool) -> Iterator[Disagreement]:
 
 
 def _parts(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
-    """Each part gives some items of every step, and steps are chosen by one view."""
+    """Each part must have items in every step, and only one view may select steps."""
     if recipe.training is None:
         return
     settings = recipe.optimisation(name)
@@ -245,7 +245,7 @@ def _parts(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
 
 
 def _servers(key: str, train: Train) -> Iterator[Disagreement]:
-    """A server's model is asked in one way by all terms of a training."""
+    """All terms of a training run must use a server's model with the same settings."""
     asked: dict[str, TeacherServer] = {}
     for part_key, part in own_parts(key, train):
         for index, term in enumerate(part.terms):
@@ -256,7 +256,7 @@ def _servers(key: str, train: Train) -> Iterator[Disagreement]:
 
 
 def _grpo(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
-    """A training by reward has one term `grpo`, beside it at most one `sft`, and saves only between rollouts."""
+    """Training by reward has one term `grpo`, and checkpoints only between rollouts."""
     terms = [term for term in train.every_term if isinstance(term, GrpoTerm)]
     if not terms:
         return
@@ -279,7 +279,7 @@ def _grpo(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:
 
 
 def _replayed(name: str, train: Train) -> Iterator[Disagreement]:
-    """Beside grpo, one term `sft` is what every other part learns by."""
+    """Beside grpo, every other part must have one and the same term `sft`."""
     key = f"train.{name}"
     if not train.parts:
         sft = [term for term in train.terms if isinstance(term, SftTerm)]
@@ -301,7 +301,7 @@ def _replayed(name: str, train: Train) -> Iterator[Disagreement]:
 
 
 def _on_policy(key: str, train: Train) -> Iterator[Disagreement]:
-    """Terms and the answers that they learn from: there are drawn ones only beside on_policy."""
+    """Drawn answers exist only with on_policy, and some term must learn from them."""
     taught = [term for term in train.terms if isinstance(term, TaughtTerm) and term.weight > 0]
     if train.on_policy is None:
         if any(term.answers != "all" for term in train.every_term if isinstance(term, TaughtTerm) and term.weight > 0):
@@ -318,7 +318,7 @@ def _on_policy(key: str, train: Train) -> Iterator[Disagreement]:
 
 
 def _answers(recipe: Recipe) -> Iterator[Disagreement]:
-    """Answers have somebody who writes them and somebody who learns from them."""
+    """Generated answers need a model that generates them and a training run that learns from them."""
     if recipe.answers is None:
         return
     if recipe.answers.model == BASE and recipe.model is None and recipe.base is None:
@@ -351,7 +351,7 @@ def _evaluation(recipe: Recipe) -> Iterator[Disagreement]:
 
 
 def _guards(recipe: Recipe) -> Iterator[Disagreement]:
-    """Guards are asked of a model before and after, and are not what is trained on."""
+    """Guards compare a model before and after training, on benchmarks outside the training domain."""
     if recipe.guards is None:
         return
     if recipe.evaluate is None:
@@ -370,8 +370,8 @@ def _guards(recipe: Recipe) -> Iterator[Disagreement]:
 
 
 def guard_pairs(recipe: Recipe) -> dict[str, str]:
-    """By name of each training that is evaluated the model that it is compared with: the one that it started from, or
-    the base where that one is not evaluated. Where neither can be asked under the view of comparison, there is none.
+    """The model that each evaluated training run is compared with: the one that it started from, or the base if that
+    one is not evaluated. Training runs without a model that can be asked under the view of comparison are left out.
     """
     if recipe.evaluate is None:
         return {}
@@ -406,7 +406,7 @@ def _attention(recipe: Recipe) -> Iterator[Disagreement]:
 
 
 def _ablation(recipe: Recipe) -> Iterator[Disagreement]:
-    """Every row of the ablation has a model that was asked under the view of comparison."""
+    """Every row of the ablation needs a model that is asked under the view of comparison."""
     if recipe.report is None or recipe.evaluate is None:
         return
     view, known = recipe.evaluate.main_view, dict.fromkeys((BASE, *recipe.evaluated))

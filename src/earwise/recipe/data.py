@@ -1,4 +1,4 @@
-"""The schema of `[data]`: a laboratory, a folder of one's own, or public corpora in their own formats."""
+"""The schema of `[data]`: a laboratory, the user's own folder, or public corpora in their own formats."""
 
 from __future__ import annotations
 
@@ -28,20 +28,21 @@ class MicroData(Settings):
     turns_per_image: Count
     """Questions asked about each training image."""
     transcribe_items: int = Field(ge=0, le=MAX_COUNT)
-    """Sentences to write down, without an image: what ears are aligned on."""
+    """Sentences to transcribe, without an image, for alignment."""
     random_share: Share = 0.4
-    """Of these, how many are random strings of words; the others are questions."""
+    """Share of them that are random strings of words; the others are questions."""
     random_words: Count = 24
     """Words in the longest random string."""
     emphasis: dict[SceneQuestion, Annotated[float, Field(gt=0)]] = Field(default={})
-    """Kinds of questions about training and validation scenes, and how many times as often they are asked as else. The
-    benchmarks ask what they ask."""
+    """How many times as often as usual a kind of question is asked about training and validation scenes; benchmarks are
+    unchanged.
+    """
     label_noise: Share = 0.0
-    """Share of the other annotator's answers (`train_other`) that are replaced by a wrong one."""
+    """Share of the other annotator's answers (`train_other`) that are replaced by wrong ones."""
 
 
 class MicroSounds(Settings):
-    """Clips of sounding things, questions, guards and benchmarks made by the micro laboratory of sounds."""
+    """Clips of sounding things, questions, guards and benchmarks from the micro laboratory of sounds."""
 
     item_files: ClassVar[tuple[str, ...]] = (
         "train", "validation", "seen", "listen", "events", "noted", "read", "replay", "transcribe",
@@ -56,22 +57,22 @@ class MicroSounds(Settings):
     test_clips: Count
     """Clips of the training domain, of the shifted domain, and of each guard, in the benchmarks."""
     seen_clips: Count
-    """Silent videos with which a teacher is trained from nothing (`seen`)."""
+    """Silent videos for training a teacher from scratch (`seen`)."""
     listen_clips: Count
-    """Sounds with which a student is trained from nothing (`listen`)."""
+    """Sounds for training a student from scratch (`listen`)."""
     event_clips: Count
     """Sounds that are to be written down (`events`)."""
     known_clips: Count
-    """Sounds with true chains, to measure checkers with (`known`)."""
+    """Sounds with true chains, for measuring checkers (`known`)."""
     guard_items: int = Field(ge=2, le=MAX_COUNT)
     """Training items of the guards (`replay`): half speech, half music."""
     questions_per_clip: Count
     silent_share: Share = 0.15
-    """Of the things, how many are seen and not heard."""
+    """Share of the things that are seen and not heard."""
     unseen_share: Share = 0.10
-    """Of the things, how many are heard and not seen."""
+    """Share of the things that are heard and not seen."""
     read_clips: Count = 2
-    """Clips of which only the text is written, to teach a student to answer from what it reads (`read`)."""
+    """Clips that exist only as text, for training a student to answer from text (`read`)."""
 
     @model_validator(mode="after")
     def _something_is_both(self) -> Self:
@@ -81,7 +82,7 @@ class MicroSounds(Settings):
 
 
 class MicroFeelings(Settings):
-    """Sounds, and speech with a feeling in the voice, made by the micro laboratory of feelings."""
+    """Sounds, and speech with emotion in the voice, from the micro laboratory of feelings."""
 
     item_files: ClassVar[tuple[str, ...]] = ("train", "validation", "listen", "events", "talk", "say", "read")
 
@@ -99,22 +100,21 @@ class MicroFeelings(Settings):
     test_utterances: Count
     """Utterances in each benchmark of speech: words (`mmau_speech`) and feelings (`iemocap`)."""
     listen_clips: Count
-    """Clips of sounds with which a student is trained from nothing (`listen`)."""
+    """Clips of sounds for training a student from scratch (`listen`)."""
     event_clips: Count
     """Sounds that are to be written down (`events`)."""
     talk_utterances: Count
-    """Utterances with which a student is trained from nothing, two questions each (`talk`)."""
+    """Utterances for training a student from scratch, two questions each (`talk`)."""
     say_utterances: Count
     """Utterances that are to be written down (`say`)."""
     read_texts: int = Field(ge=2, le=MAX_COUNT)
-    """Descriptions with which a reader is trained from nothing (`read`): half of sounds, half of speech."""
+    """Descriptions for training a reader from scratch (`read`): half of sounds, half of speech."""
     questions_per_clip: Count
-    """About each clip of sounds."""
+    """Questions about each clip of sounds."""
     feeling_share: Share = 0.4
-    """Of the questions about utterances in `train` and `validation`, how many are about the feeling."""
+    """Share of the questions about utterances in `train` and `validation` that are about the feeling."""
     neutral_words: Share = 0.4
-    """Of the utterances, how many have words that say no feeling; those of the others say one that has nothing to do
-    with the voice's."""
+    """Share of the utterances with neutral words; the others express a feeling that is independent of the voice's."""
 
 
 class FolderData(Settings):
@@ -123,7 +123,7 @@ class FolderData(Settings):
     """
 
     item_files: ClassVar[None] = None
-    """Any: the folder is looked into when the recipe is compiled."""
+    """Any: the folder is listed when the recipe is compiled."""
 
     source: Literal["folder"]
     path: NonEmpty
@@ -131,9 +131,9 @@ class FolderData(Settings):
 
 class _Part(Settings):
     name: Name | None = None
-    """Begins the ids of its items; the format when absent."""
+    """Prefix of its items' ids; the format when absent."""
     path: NonEmpty
-    """File or folder that lists the records."""
+    """File or folder with the records."""
     weight: float = Field(default=1.0, gt=0)
     """Share of the draws, relative to the other parts."""
 
@@ -143,13 +143,13 @@ class LlavaPart(_Part):
 
     format: Literal["llava"]
     images: NonEmpty
-    """Folder that image paths start from."""
+    """Folder that image paths are relative to."""
     text_only: bool = True
     """Whether conversations without an image are kept."""
     max_turns: Count | None = None
-    """Questions of a conversation, from the first one on; all of them when absent."""
+    """Questions of a conversation, from the first; all of them when absent."""
     spoken: Literal["all", "first", "last"] | Share = "all"
-    """Which questions of a conversation are spoken, or a share of them that is drawn; the others are typed."""
+    """Which questions of a conversation are spoken, or a random share of them; the others are typed."""
 
 
 class ItemsPart(_Part):
@@ -163,15 +163,15 @@ class AvqaPart(_Part):
 
     format: Literal["avqa"]
     wording: Literal["audio", "video"] = "audio"
-    """What questions are about: `audio` stands in place of "video", as published."""
+    """Which word questions use: `audio` replaces "video", as published."""
 
 
 class CotaPart(_Part):
-    """Records of CoTA: sounds with questions whose answers plan, describe, reason and sum up before they respond."""
+    """Records of CoTA: sounds with questions whose answers plan, describe, reason and summarise before they respond."""
 
     format: Literal["cota"]
     audio: NonEmpty | None = None
-    """Folder that sounds' paths start from; the file's own when absent."""
+    """Folder that sounds' paths are relative to; the file's own when absent."""
 
 
 class MeldPart(_Part):
@@ -181,7 +181,7 @@ class MeldPart(_Part):
 
 
 class IemocapPart(_Part):
-    """The folder of IEMOCAP's release: the sessions that are learned from."""
+    """The folder of IEMOCAP's release, with the sessions for training."""
 
     format: Literal["iemocap"]
     sessions: Annotated[tuple[Session, ...], Field(min_length=1), AfterValidator(unique)] = (1, 2, 3, 4)
@@ -190,9 +190,9 @@ class IemocapPart(_Part):
 
 class _AsrPart(_Part):
     long: Literal["drop", "cut"] = "drop"
-    """What happens to a recording of more than 30 s; a cut keeps its first 30 s and as great a share of its words."""
+    """What happens to a recording of more than 30 s; a cut keeps its first 30 s and the same share of its words."""
     answer: Literal["words", "written"] = "words"
-    """What is to be written down: lower-case words without punctuation, or the transcript as it is."""
+    """The transcript: lower-case words without punctuation, or the text as it is."""
 
 
 class LibriSpeechPart(_AsrPart):
@@ -215,7 +215,7 @@ class ManifestPart(_AsrPart):
     audio: NonEmpty | None = None
     """Folder that holds all audio; the manifest's own when absent."""
     recordings: NonEmpty | None = None
-    """Lhotse: the manifest of recordings that one of supervisions refers to."""
+    """Lhotse: the manifest of recordings for a manifest of supervisions."""
 
 
 class DatasetPart(_AsrPart):
@@ -223,21 +223,21 @@ class DatasetPart(_AsrPart):
 
     format: Literal["huggingface"]
     subset: NonEmpty | None = None
-    """Split, where there are several."""
+    """Split, if there are several."""
 
 
 TalkPart = LlavaPart | AvqaPart | CotaPart | MeldPart | IemocapPart | ItemsPart
 AsrPart = LibriSpeechPart | CommonVoicePart | ManifestPart | DatasetPart
 
 NAMED_POOLS: Final = ("train", "validation", "replay", "transcribe")
-"""Item files of corpora that have a table of their own."""
+"""Item files of corpora with a table of their own."""
 
 
 class _Pool(Settings):
     items: Count | None = None
-    """Conversations or recordings that are drawn; as many as there are when absent."""
+    """Number of drawn conversations or recordings; all when absent."""
     exhausted: Literal["leave", "stop", "repeat"] = "leave"
-    """When a part has been read to its end, it leaves, the mixture stops, or the part is read again."""
+    """What happens at the end of a part: it leaves, the mixture stops, or the part is read again."""
 
 
 class TrainPool(_Pool):
@@ -253,17 +253,17 @@ class TranscribePool(_Pool):
         tuple[Annotated[AsrPart | ItemsPart, Field(discriminator="format")], ...], Field(min_length=1)
     ]  # fmt: skip
     instruction: NonEmpty = "Repeat the speech:"
-    """Typed before the words that are to be written down."""
+    """Typed request before the words to transcribe."""
 
 
 class FilePool(_Pool):
-    """One more item file, of questions or of speech to write down."""
+    """Another item file, of questions or of speech to transcribe."""
 
     parts: Annotated[
         tuple[Annotated[TalkPart | AsrPart, Field(discriminator="format")], ...], Field(min_length=1)
     ]  # fmt: skip
     instruction: str = ""
-    """As in `data.transcribe`; speech to write down needs one."""
+    """As in `data.transcribe`; required for speech to transcribe."""
 
     @model_validator(mode="after")
     def _speech_is_asked_for(self) -> Self:
@@ -281,25 +281,25 @@ class CorporaData(Settings):
 
     source: Literal["corpora"]
     seed: Seed = 0
-    """Of the order, and of which questions are spoken."""
+    """Seed of the order, and of which questions are spoken."""
     train: TrainPool | None = None
     validation: TrainPool | None = None
     replay: TrainPool | None = None
     transcribe: TranscribePool | None = None
     files: dict[Name, FilePool] = Field(default={})
-    """Item files of one's own names."""
+    """Item files with other names."""
     benchmarks: NonEmpty | None = None
     """Folder of the public benchmark files."""
 
     @property
     def pools(self) -> dict[str, Pool]:
-        """The item files that are mixed, by name."""
+        """The mixed item files, by name."""
         named: dict[str, Pool | None] = {name: getattr(self, name) for name in NAMED_POOLS}
         return {name: pool for name, pool in named.items() if pool is not None} | self.files
 
     @property
     def item_files(self) -> tuple[str, ...]:
-        """Their names."""
+        """The names of the item files."""
         return tuple(self.pools)
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The schema of `[evaluate]`, `[attention]` and `[report]`: what is asked of the models, and what is shown of it."""
+"""The schema of `[evaluate]`, `[attention]` and `[report]`: the questions to the models, and the report."""
 
 from __future__ import annotations
 
@@ -12,41 +12,39 @@ from earwise.records import NonEmpty
 from earwise.views import SPOKEN_VIEWS, View
 
 AttentionView = Literal["image_text", "image_spoken_form", "image_speech", "text_only", "speech_only"]
-"""Views of which the attention is measured: what they show is a picture or nothing, and no transcript is needed."""
+"""Views for measuring attention: they show a picture or nothing, and need no transcript."""
 
 
 class MMAlign(Settings):
     """How MMAlign's items are drawn from ARO's files."""
 
     count: Literal["all"] | Count = 300
-    """Of each file."""
+    """Items of each file."""
     seed: Seed = 0
     crop: Literal["box", "full"] = "box"
     """The box of the case, as ARO shows it, or the whole picture."""
     symmetric: Literal["leave_out", "keep"] = "leave_out"
-    """Relations that hold both ways, so that both captions are right."""
+    """Symmetric relations, for which both captions are right."""
 
 
 class Iemocap(Settings):
-    """Which sessions of IEMOCAP are tested: those that nothing is learned from."""
+    """The tested sessions of IEMOCAP, which must not be used for training."""
 
     sessions: Annotated[tuple[Session, ...], Field(min_length=1), AfterValidator(unique)] = (5,)
 
 
 class OwnColumns(Settings):
-    """Which column of a table, or field of a record, holds what. An empty text reads nothing; None is the format's own
-    name for it.
-    """
+    """The columns of a table, or fields of a record. An empty text reads nothing; None is the format's own name."""
 
     id: str | None = None
     question: str | None = None
     hint: str | None = None
-    """Read before the question."""
+    """Shown before the question."""
     answer: str | None = None
     choices: str | None = None
-    """One column that holds a list. A table has a column for each option instead, `A`, `B`, ..., when absent."""
+    """A column with a list. When absent, a table has a column for each option instead: `A`, `B`, ..."""
     image: str | None = None
-    """In a table base64, or the id of the row that has it; in a record a path."""
+    """In a table base64 or the id of another row with the image; in a record a path."""
     image_path: str | None = None
     audio: str | None = None
     video: str | None = None
@@ -57,26 +55,25 @@ class OwnColumns(Settings):
 
 
 class Own(Settings):
-    """A file of one's own as a benchmark, without code: how it is read, and how answers are scored."""
+    """The user's own file as a benchmark, without code: how it is read, and how answers are scored."""
 
     file: NonEmpty
     format: Literal["tsv", "jsonl"] | None = None
-    """What the file's name ends in when absent."""
+    """From the file's name when absent."""
     scoring: Literal["exact", "contains", "choice", "yes_no", "anls", "vqa", "relaxed", "number"] | None = None
-    """When absent, `choice` where every row has options, `yes_no` where every gold answer is one of the two, else
-    `exact`."""
+    """When absent, `choice` if every row has options, `yes_no` if every gold answer is yes or no, else `exact`."""
     columns: OwnColumns = OwnColumns()
     split: NonEmpty | None = None
-    """Only rows that have this in column `split`."""
+    """Only rows with this value in column `split`."""
     choices: Annotated[tuple[NonEmpty, ...], Field(min_length=2, max_length=26), AfterValidator(unique)] = ()
-    """Options of rows that have none of their own."""
+    """Options of rows without any."""
     suffix: str | None = None
-    """Answer-format request of rows that have none of their own; an empty text asks for no format."""
+    """Request for the answer's format, for rows without one; empty for none."""
     kind: str = ""
-    """Kind of rows that have none of their own."""
+    """Kind of rows without one."""
 
     speed_only: ClassVar[frozenset[str]] = frozenset({"file"})
-    """Its content is an input of the stages that read it; where it lies decides nothing."""
+    """Its content is an input of the stages; its path does not matter."""
 
     @model_validator(mode="after")
     def _format_is_clear(self) -> Self:
@@ -86,7 +83,7 @@ class Own(Settings):
 
     @property
     def read_as(self) -> Literal["tsv", "jsonl"] | None:
-        """The format, given or told by the file's name."""
+        """The format, given or from the file's name."""
         if self.format is not None:
             return self.format
         ending = self.file.rpartition(".")[2].lower()
@@ -94,7 +91,7 @@ class Own(Settings):
 
 
 def _tuples(table: Any) -> Any:
-    """`table` with tuples for lists: settings are immutable."""
+    """`table` with tuples in place of lists, because settings are immutable."""
     if not isinstance(table, dict):
         return table
     return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
@@ -104,54 +101,53 @@ class Evaluate(Settings):
     """Which models answer which benchmarks under which views."""
 
     models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
-    """`all` is every trained model: the aligned one and the trainings, or the base where nothing else is trained."""
+    """`all` is every trained model: the aligned one and the training runs, or the base if there are none."""
     benchmarks: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)]
-    """The first one is the in-domain one."""
+    """The first one is in-domain."""
     views: Annotated[tuple[View, ...], Field(min_length=1), AfterValidator(unique)]
     views_of: Annotated[
         dict[Name, Annotated[tuple[View, ...], Field(min_length=1), AfterValidator(unique)]], BeforeValidator(_tuples)
     ] = Field(default={})
-    """Benchmarks that are asked under other views than `views`. Models are compared under the last one, and where there
-    are several, the gap is the first one minus the last."""
+    """Benchmarks with other views than `views`. Models are compared under the last one; with several views, the gap is
+    the first one minus the last.
+    """
     cascade: Literal["all"] | Annotated[tuple[Name, ...], AfterValidator(unique)] = "all"
-    """Models that are also asked through their own transcript, where `image_transcript` is among the views."""
+    """Models that also read their own transcript, if `image_transcript` is among the views."""
     batch_size: Count
     max_new_tokens: Count
     limit: Count | None = None
     """Items per benchmark; all of them when absent."""
     mmalign: MMAlign | None = None
-    """As far as it is published, and our choice in the rest, when absent."""
+    """The published settings when absent, with our choice for the rest."""
     iemocap: Iemocap | None = None
     """The fifth session when absent."""
     own: dict[Name, Own] = Field(default={})
-    """Files of one's own that are among `benchmarks`, by name."""
+    """The user's own files among `benchmarks`, by name."""
     profile: Literal["strict", "vlmevalkit", "lmms_eval", "official"] = "strict"
     suffix: Literal["none", "text", "spoken"] = "none"
-    """How the answer-format request of an item is given."""
+    """How the request for the answer's format is given."""
     text_view: View = "image_text"
     speech_view: View = "image_speech"
-    """The gap is `text_view` minus `speech_view`; there is one where both are among `views`."""
+    """The gap is `text_view` minus `speech_view`, if both are among `views`."""
 
     @model_validator(mode="after")
     def _sessions_are_asked(self) -> Self:
         if self.iemocap is not None and "iemocap" not in self.benchmarks:
-            raise ValueError("iemocap says which sessions are tested, and 'iemocap' is not among benchmarks")
+            raise ValueError("iemocap says which sessions are tested, but 'iemocap' is not among benchmarks")
         return self
 
     @property
     def main_view(self) -> View:
-        """The view under which models are compared: `speech_view`, or `sound_text` where only that is asked."""
+        """The view under which models are compared: `speech_view`, or `sound_text` if only that is asked."""
         return "sound_text" if self.speech_view not in self.views and "sound_text" in self.views else self.speech_view
 
     def for_stage(self) -> dict[str, JsonValue]:
-        """A recipe that says nothing of IEMOCAP, of views of single benchmarks, or of benchmarks of its own, has the
-        fingerprint that it had before there was anything to say.
-        """
+        """As in `Settings`, without unused keys that were added later, so that older fingerprints stay."""
         later = ("iemocap", "views_of", "own")
         return {name: value for name, value in super().for_stage().items() if name not in later or value}
 
     def asked(self, benchmark: str) -> tuple[View, ...]:
-        """The views that `benchmark` is asked under."""
+        """The views of `benchmark`."""
         return self.views_of.get(benchmark, self.views)
 
     @property
@@ -166,36 +162,37 @@ class Evaluate(Settings):
 
 
 class Guards(Settings):
-    """Benchmarks on which a training is not to lose: each model is compared with the one that it started from."""
+    """Benchmarks that training should not harm: each model is compared with the one that it started from."""
 
     benchmarks: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)]
-    """Of `[evaluate]`, without its first one, which is in-domain."""
+    """Benchmarks of `[evaluate]` except the first one, which is in-domain."""
 
 
 class Attention(Settings):
-    """Where the decoder looks, by kind of token, when the same items are typed and spoken with the same responses."""
+    """Measures the decoder's attention by kind of token, for items typed and spoken, with the same responses."""
 
     items: Count
-    """Of each benchmark, spread evenly over it."""
+    """Items of each benchmark, evenly spaced."""
     benchmarks: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
     """`all` is every one of `[evaluate]`."""
     models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
-    """`all` is every trained model; the base is always there, as it is what the others are compared with."""
+    """`all` is every trained model; the base is always included for comparison."""
     views: Annotated[tuple[AttentionView, ...], Field(min_length=1), AfterValidator(unique)] = (
         "image_text",
         "image_speech",
     )
-    """The first one is typed: distances are from the base under it, and the variant `matched` has its query lengths."""
+    """The first one is typed: distances are from the base under it, and the variant `matched` uses its query lengths.
+    """
     layers: Literal["all"] | Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(unique)] = "all"
     """Numbers of decoder layers from 0."""
     response: Literal["gold", "base"] = "gold"
-    """What stands as the response under every view: the gold answer, or what the base answers when it is typed to."""
+    """The response under every view: the gold answer, or the base's answer to the typed question."""
     response_rows: Literal["tokens", "predicting"] = "tokens"
-    """Where the response attends from: its own tokens, or the positions that predict them, which is one earlier."""
+    """The rows of the response: its own tokens, or the positions that predict them, one earlier."""
     sink_share: Share = 0.1
-    """A key that takes more than this share of the attention of an item's query, or response, is listed as a sink."""
+    """A key with more than this share of the attention of an item's query or response is listed as a sink."""
     baseline: Name | None = None
-    """Model than which the others may be closer to the typed view; the first training when absent."""
+    """Model whose distance to the typed view the others are compared with; the first training run when absent."""
     batch_size: Count = 8
     """Items per pass; changes nothing but rounding."""
 
@@ -216,16 +213,17 @@ class Report(Settings):
     items: int = Field(default=60, ge=0, le=MAX_COUNT)
     """Items shown side by side."""
     ablation: Annotated[tuple[Name, ...], AfterValidator(unique)] | dict[Name, Name] = ()
-    """Models that are set out as the rows of an ablation: their names, or a table `ROW = "MODEL"`. Scores are those
-    under the speech view, or under `sound_text` where only that is asked."""
+    """Models in the rows of an ablation: their names, or a table `ROW = "MODEL"`. Scores are those under the speech
+    view, or under `sound_text` if only that is asked.
+    """
     ablation_baseline: Name | None = None
-    """Row from which the others' differences are told; the first one when absent."""
+    """Row that the others are compared with; the first one when absent."""
     published: Literal["self_kd"] | None = None
-    """Paper whose printed numbers stand beside the run's, in a section set out as the paper is."""
+    """Paper whose printed numbers are shown beside the run's, in a section laid out like the paper."""
 
     @property
     def rows(self) -> dict[str, str]:
-        """The rows of the ablation, and the model of each."""
+        """The rows of the ablation with their models."""
         return self.ablation if isinstance(self.ablation, dict) else {name: name for name in self.ablation}
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The schema of `[model]`: the base, the ears that it gets or has, and what else of it is trained."""
+"""The schema of `[model]`: the base, its ears, and other trained parts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from earwise.recipe.table import ENCODER, MODEL, Count, Settings, unique
 from earwise.records import NonEmpty
 
 BASE = "base"
-"""Name of the vision-language model before anything is trained: a `start`, an evaluated model, and `[model] base`."""
+"""Name of the untrained vision-language model: a `start`, an evaluated model, and `[model] base`."""
 
 ALIGNED = "aligned"
-"""Name of the model that `[align]` leaves: a `start` and an evaluated model."""
+"""Name of the result of `[align]`: a `start` and an evaluated model."""
 
 
 FAMILIES: Final[Mapping[str, str]] = {
@@ -26,13 +26,13 @@ FAMILIES: Final[Mapping[str, str]] = {
     "qwen2_audio": "earwise.models.families.qwen2_audio:Qwen2Audio",
     "qwen2_5_omni": "earwise.models.families.qwen2_5_omni:Qwen2_5Omni",
 }
-"""Where the adapter of each built-in family stands; an installed package registers more in `FAMILY_GROUP`."""
+"""The adapter of each built-in family; installed packages register more in `FAMILY_GROUP`."""
 AUTO: Final = "auto"
 FAMILY_GROUP: Final = "earwise.families"
 
 
 def _known_family(name: str) -> str:
-    """`name`, if it is a family. Nothing of a plugin is imported."""
+    """`name`, if it is a family. Imports no plugin."""
     if name == AUTO or name in FAMILIES or name in (installed := plugins.names(FAMILY_GROUP)):
         return name
     raise PydanticKnownError("literal_error", {"expected": ", ".join(map(repr, (AUTO, *FAMILIES, *installed)))})
@@ -73,15 +73,15 @@ class PretrainedEars(_Ears):
 
 
 class NativeEars(Settings):
-    """The audio tower of a base that hears by itself."""
+    """The audio tower of a base that hears natively."""
 
     encoder: Literal["native"]
     train: Literal["none", "projector", "tower"] = "projector"
-    """What of it is trained: nothing, its projection into the language model, or all of it."""
+    """The trained part: nothing, the projection into the language model, or everything."""
 
 
 class Lora(Settings):
-    """Low-rank updates in the language model, trained beside the ears. Teachers are computed without them."""
+    """Low-rank updates in the language model, trained with the ears. Teachers are computed without them."""
 
     rank: Count
     alpha: Count
@@ -90,14 +90,14 @@ class Lora(Settings):
     targets: Annotated[tuple[NonEmpty, ...], Field(min_length=1), AfterValidator(unique)] = (
         "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
     )  # fmt: skip
-    """Names of the linear layers that are updated."""
+    """Names of the updated linear layers."""
 
 
 class Model(Settings):
-    """The base model, the ears it gets or has, and what else of it is trained."""
+    """The base model, its ears, and other trained parts."""
 
     base: Annotated[NonEmpty, MODEL]
-    """A shipped model (`internvl-micro`), a folder or a hub id; `base` is the model that the `[base]` table trains."""
+    """A shipped model (`internvl-micro`), a folder or a hub id; `base` is the model of the `[base]` table."""
     revision: str | None = None
     family: Annotated[str, AfterValidator(_known_family)] = AUTO
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -106,7 +106,7 @@ class Model(Settings):
     ears: Annotated[FreshEars | PretrainedEars | NativeEars, Field(discriminator="encoder")]
     lora: Lora | None = None
     decoder: Literal["frozen", "full"] = "frozen"
-    """`full` trains the whole decoder beside the ears: embeddings, layers, norm and head."""
+    """`full` trains the whole decoder with the ears: embeddings, layers, norm and head."""
 
     @model_validator(mode="after")
     def _one_way_to_train_the_decoder(self) -> Self:
@@ -115,12 +115,12 @@ class Model(Settings):
         return self
 
     def for_stage(self) -> dict[str, JsonValue]:
-        """As in `Settings`; of a plugin's family also its package and version: its states may change with them."""
+        """As in `Settings`; for a plugin's family also its package and version, which may change its states."""
         mine = super().for_stage()
         own = self.family == AUTO or self.family in FAMILIES
         return mine if own else {**mine, "plugin": plugins.origin(FAMILY_GROUP, self.family)}
 
     @property
     def trains_decoder(self) -> bool:
-        """Whether typed answers change with a training, too: those of all other models are the base's."""
+        """Whether training can change typed answers; otherwise they are the base's."""
         return self.lora is not None or self.decoder == "full"

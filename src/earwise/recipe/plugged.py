@@ -1,8 +1,8 @@
-"""Tables that come in kinds, told apart by `type`: the built-in kinds, and those that installed packages register.
+"""Tables with several kinds, selected by `type`: built-in kinds, and those that installed packages register.
 
 A package registers the settings class of a kind: a subclass of the group's base, with `type: Literal["my_kind"]`, its
-own keys, and `makes`, which says what the settings are made into. The class is imported when a recipe names its kind,
-and what it makes when a stage needs it, so that settings may stand in a module without torch.
+own keys, and `makes`, the factory that takes the settings. The class is imported when a recipe names its kind, and the
+factory when a stage needs it, so that settings can be in a module without torch.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from earwise.records import NonEmpty
 
 _OURS = __name__.partition(".")[0]
 BUILT_IN, PLUGIN = "a built-in kind", "a kind of a plugin"
-"""Tags of the two halves of a union; no keys of a table, so that errors leave them out."""
+"""Tags of the two halves of a union. They are not keys, so errors leave them out."""
 
 
 class Plugged(Settings):
     """Base of the settings of one kind."""
 
     registry: ClassVar[str]
-    """The group of entry points in which packages register kinds."""
+    """The group of entry points for this kind of table."""
     makes: ClassVar[Any]
-    """What is called with these settings, or where it stands, as `module:attribute`: it is imported then."""
+    """The factory that takes these settings, or its path `module:attribute`, which is imported on use."""
 
     type: NonEmpty
 
@@ -39,15 +39,15 @@ class Plugged(Settings):
         return type(self).__module__.partition(".")[0] != _OURS
 
     def for_stage(self) -> dict[str, JsonValue]:
-        """As in `Settings`; of a plugin also its package and version, because what they make may change with them."""
+        """As in `Settings`; for a plugin also its package and version, which may change the result."""
         mine = super().for_stage()
         return {**mine, "plugin": plugins.origin(self.registry, self.type)} if self.is_plugin else mine
 
 
 def made(settings: Plugged, kind: Any) -> Any:
-    """What `settings` describe, an instance of the class or protocol `kind`.
+    """The product of `settings`, an instance of the class or protocol `kind`.
 
-    Raises `InputError`, which names the package, where a plugin cannot be loaded or makes something else.
+    Raises `InputError` naming the package if a plugin cannot be loaded or makes something else.
     """
     makes = type(settings).makes
     if isinstance(makes, str):
@@ -61,10 +61,10 @@ def made(settings: Plugged, kind: Any) -> Any:
 
 
 class Kinds:
-    """The kinds of one group, for the annotation of a table that comes in several.
+    """The kinds of one group, for the annotation of a table with several kinds.
 
     Args:
-        base: what the settings of every kind are a subclass of.
+        base: of the settings of every kind.
         built_in: the union of the built-in kinds.
     """
 
@@ -74,8 +74,8 @@ class Kinds:
         self.built_in = tuple(str(name) for one in classes for name in get_args(one.model_fields["type"].annotation))
 
     def tag(self, value: Any) -> str:
-        """Which half of the union a table belongs to: anything but another kind's name is left to the built-in half,
-        which says what is wrong with it.
+        """The half of the union for a table. Everything but a plugin's name goes to the built-in half, which reports
+        errors.
         """
         if isinstance(value, dict):
             kind = value.get("type")
@@ -112,7 +112,7 @@ class Kinds:
 
 
 def _is_there(module: str) -> bool:
-    """Whether a module can be found; the packages around it are imported, it itself is not."""
+    """Whether a module can be found; only its parent packages are imported."""
     try:
         return find_spec(module) is not None
     except (ImportError, ValueError):

@@ -1,4 +1,4 @@
-"""Reading a recipe: TOML file + dotted overrides -> a checked `Recipe`, or one line that says what to mend."""
+"""Reads a recipe: TOML file + dotted overrides -> a checked `Recipe`, or a one-line error with the remedy."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from earwise.recipe.checks import disagreements
 from earwise.recipe.recipe import Recipe
 
 COMMAND_LINE = "command line"
-"""Stands in an error for the file's name where an override is to blame."""
+"""Replaces the file's name in an error about an override."""
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read the recipe at `path`, with `section.key=value` overrides laid over it.
+    """Read the recipe at `path`, with `section.key=value` overrides.
 
-    An override's value is TOML (`4e-5`, `true`, `["a", "b"]`); a bare word is text. Its key goes through tables and, by
-    number, through lists: `train.sft.terms.0.weight=0.5`. Raises `InputError` naming the file and the dotted key.
+    An override's value is TOML (`4e-5`, `true`, `["a", "b"]`); a bare word is text. Its key leads through tables and,
+    by number, through lists: `train.sft.terms.0.weight=0.5`. Raises `InputError` naming the file and the dotted key.
     """
     tables = _read_toml(path)
     overridden = [_lay_over(tables, text) for text in overrides]
@@ -55,7 +55,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _parse_toml(text: str) -> dict[str, Any]:
-    """Raises `ValueError` saying what is wrong, also with nesting and huge numbers."""
+    """Raises `ValueError` with the problem, even for deep nesting and huge numbers."""
     try:
         return tomllib.loads(text)
     except RecursionError:
@@ -63,7 +63,7 @@ def _parse_toml(text: str) -> dict[str, Any]:
 
 
 def _lay_over(tables: dict[str, Any], override: str) -> str:
-    """Set one `a.b=value` in `tables`, making tables on the way; returns the dotted key."""
+    """Set one `a.b=value` in `tables`, creating tables as needed; returns the dotted key."""
     key, equals, text = override.partition("=")
     key = key.strip()
     if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key):
@@ -81,7 +81,7 @@ def _lay_over(tables: dict[str, Any], override: str) -> str:
 
 
 def _entry(at: Any, part: str, key: str) -> Any:
-    """Entry number `part` of a list on the way of an override; anything else has no inside."""
+    """Entry number `part` of a list; raises `InputError` for anything else."""
     if isinstance(at, list) and part.isdecimal() and int(part) < len(at):
         return at[int(part)]
     inside = f"a list of {len(at)}" if isinstance(at, list) else f"the value {_shown(at)}"
@@ -118,12 +118,14 @@ EXPECTED = {
     "string_too_short": "text that is not empty",
     "string_pattern_mismatch": "letters, digits, '_', '-' and '.'",
 }
-"""What pydantic's types of error ask for, in the words of a recipe; every pattern in the schema is that of a name."""
+"""The expected values behind pydantic's error types. The only pattern in the schema is that of names."""
 
 
 def _first_problem(error: ValidationError, tables: dict[str, Any]) -> tuple[str, str, str | None]:
-    """Dotted key, what is wrong and the remedy of the first problem; an unknown key may explain a missing one."""
-    # What must not be shown comes before a complaint about the table that it stands in, which would show it.
+    """Dotted key, problem and remedy of the first error. An unknown key comes first, because it may explain a missing
+    one.
+    """
+    # Errors about secrets also come first: an error about their table would show them.
     problems = sorted(error.errors(), key=lambda problem: problem["type"] not in ("unshown", "unknown_key"))
     keys = [_dotted(problem, tables) for problem in problems]
     first, key = problems[0], keys[0]
@@ -141,13 +143,13 @@ def _first_problem(error: ValidationError, tables: dict[str, Any]) -> tuple[str,
         return f"{key}.{tag}", f"expected one of {context['expected_tags']}, got {context['tag']!r}", None
     if kind == "value_error":
         return key, str(context["error"]), None
-    # The members of a union complain one by one, all about the same value: say what any of them would take.
+    # The members of a union each report an error about the same value: name everything that any of them accepts.
     asked = [_expected(problem) for problem, other in zip(problems, keys, strict=True) if other == key]
     return key, f"expected {' or '.join(dict.fromkeys(asked))}, got {got}", None
 
 
 def _expected(problem: Any) -> str:
-    """What one complaint of pydantic asks for, as the object of "expected"."""
+    """The expected value of one pydantic error."""
     kind, context = problem["type"], problem.get("ctx", {})
     if kind == "literal_error":
         return f"{'one of ' if ',' in context['expected'] else ''}{context['expected']}"
@@ -156,7 +158,7 @@ def _expected(problem: Any) -> str:
 
 
 def _dotted(problem: Any, tables: dict[str, Any]) -> str:
-    """The dotted key of a complaint: pydantic's location without the names of union members, which are no keys."""
+    """The dotted key of an error: pydantic's location without the names of union members."""
     parts: list[str] = []
     at: Any = tables
     for index, part in enumerate(problem["loc"]):

@@ -1,8 +1,8 @@
-"""The schema of a recipe: what may be set, in which unit, and what must agree with what.
+"""The schema of a recipe.
 
 A recipe is a TOML file; `earwise.recipe.load_recipe` reads it into a `Recipe`. Every table is strict: an unknown key, a
-value of another type and a missing required key are errors, and nothing is coerced (a whole number is a number, that is
-all). A field without a default is required wherever its table is present. Paths are relative to the working directory.
+value of another type and a missing required key are errors. Nothing is coerced, except a whole number to a number. A
+field without a default is required if its table is present. Paths are relative to the working directory.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from earwise.recipe.train import Align, Choice, Encoder, Train, Training
 
 
 class Recipe(Settings):
-    """A whole recipe: the tables of one run. Tables that are absent have no stage."""
+    """A whole recipe: the tables of one run. An absent table has no stage."""
 
     name: Name
     description: str = ""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(unique)] = (0,)
-    """Of training; the whole training and evaluation is repeated for each."""
+    """Training seeds; training and evaluation are repeated for each."""
     data: Annotated[MicroData | MicroSounds | MicroFeelings | FolderData | CorporaData, Field(discriminator="source")]
     speech: Speech | None = None
     conditions: dict[Name, Condition] = Field(default={})
@@ -52,13 +52,13 @@ class Recipe(Settings):
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Names of the models that the recipe trains, in the order of the recipe; `base` where it trains no ears."""
+        """Names of the trained models, in the order of the recipe; `base` if there are none."""
         ears = ((ALIGNED,) if self.align else ()) + tuple(self.train) + tuple(self.choose)
         return ears or (BASE,)
 
     @property
     def evaluated(self) -> tuple[str, ...]:
-        """Names of the models that `[evaluate]` asks for."""
+        """Names of the evaluated models."""
         if self.evaluate is None:
             return ()
         return self.models if self.evaluate.models == "all" else self.evaluate.models

@@ -1,4 +1,4 @@
-"""The schema of `[scale]`: on which machines speech, traces and verification are made."""
+"""The schema of `[scale]`: the machines for speech, traces and verification."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from earwise.recipe.table import Settings
 
 
 class Scale(Settings):
-    """Where workers are. No result depends on it, so no stage is run again when it changes."""
+    """The workers. They affect no result, so a change repeats no stage."""
 
     workers: Literal["processes", "ray"] = "processes"
     """Processes of this machine, or actors of a Ray cluster."""
     address: str | None = None
-    """`ray`: of a cluster that runs; one is started on this machine when absent."""
+    """`ray`: of a running cluster; a new one on this machine when absent."""
     gpus: float = Field(default=0.0, ge=0)
-    """`ray`: GPUs of each worker; may be a part of one."""
+    """`ray`: GPUs of each worker; may be a fraction."""
 
     @model_validator(mode="after")
     def _address_and_gpus_with_ray(self) -> Self:

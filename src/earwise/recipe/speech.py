@@ -1,4 +1,4 @@
-"""The schema of `[speech]`, `[conditions]` and `[gate]`: who speaks, how, and which clips are good enough."""
+"""The schema of `[speech]`, `[conditions]` and `[gate]`: engines, voices, delivery, and the quality of clips."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from earwise.records import NonEmpty
 
 
 class EngineSettings(Plugged):
-    """What every engine says. Its `makes` gives a `earwise.speech.engine.SpeechEngine` for the settings."""
+    """Common settings of engines. `makes` returns an `earwise.speech.engine.SpeechEngine`."""
 
     registry: ClassVar[str] = "earwise.engines"
 
@@ -84,7 +84,7 @@ Engine = Annotated[
 
 
 class Perturb(Settings):
-    """Perturbation of clips when they are made; each kind that is given is applied to a clip with `probability`."""
+    """Perturbation of new clips; each given kind is applied to a clip with `probability`."""
 
     noise_snr_db: Range | None = None
     """Signal-to-noise ratio in dB."""
@@ -96,16 +96,16 @@ class Perturb(Settings):
 
 
 Voices = Annotated[int, Field(ge=1)] | Annotated[tuple[NonEmpty, ...], Field(min_length=1), AfterValidator(unique)]
-"""How many voices the engine chooses, or their names."""
+"""The number of voices, chosen by the engine, or their names."""
 
 
 class OtherSpeakers(Settings):
-    """Another engine that speaks a share of the training clips, so that ears do not learn the sound of one engine."""
+    """Another engine for a share of the training clips, so that ears do not adapt to the sound of one engine."""
 
     engine: Engine
     voices: Voices
     share: float = Field(gt=0, lt=1)
-    """Of the training clips, each decided by itself."""
+    """Probability for each training clip."""
     rates_wpm: Range | None = None
     """Those of `[speech]` when absent."""
     pitches: Range | None = None
@@ -120,16 +120,17 @@ class Speech(Settings):
     test_voices: Voices
     reserved_voices: Count = 3
     """Speakers that are never drawn for training: the first that a test draws. So other test voices change no training
-    run; a test that draws more takes the rest from speakers that training left."""
+    run. A test that draws more takes the rest from speakers that training did not draw.
+    """
     rates_wpm: Range
-    """Words per minute; one rate is drawn from the range for each clip."""
+    """Words per minute; each clip draws one rate from the range."""
     pitches: Range
-    """espeak's scale of 0 to 99, 50 is the voice's own."""
+    """espeak's scale of 0 to 99; 50 is the voice's own."""
     seed: Seed = 0
     workers: Count | None = None
-    """Workers that speak; one per core when absent."""
+    """Number of workers; one per core when absent."""
     others: tuple[OtherSpeakers, ...] = ()
-    """Engines beside `engine`, in training clips alone."""
+    """Additional engines for training clips."""
     perturb: Perturb | None = None
     """Of training clips."""
     test_perturb: Perturb | None = None
@@ -139,10 +140,10 @@ class Speech(Settings):
 
 
 class Condition(Settings):
-    """Other clips of the benchmarks, on which the same models answer the same questions; nothing is trained on them."""
+    """Other clips of the benchmarks, for the same models and questions; nothing is trained on them."""
 
     engine: Engine | None = None
-    """Who speaks: that of `[speech]` when absent."""
+    """The engine of `[speech]` when absent."""
     voices: Voices | None = None
     """The test voices of `[speech]` when absent; another engine needs voices of its own."""
     rates_wpm: Range | None = None
@@ -150,7 +151,7 @@ class Condition(Settings):
     pitches: Range | None = None
     """Those of `[speech]` when absent."""
     perturb: Perturb | None = None
-    """Of these clips; they are not perturbed when absent, whatever `[speech]` does."""
+    """Perturbation of these clips; none when absent, even if `[speech]` has one."""
     benchmarks: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
     """`all` is every one of `[evaluate]`."""
     models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
@@ -169,19 +170,19 @@ class Asr(Settings):
 
 
 def _use(value: Any) -> Any:
-    """`true` and `false` in words."""
+    """`count` and `off` for `true` and `false`."""
     return {True: "count", False: "off"}[value] if isinstance(value, bool) else value
 
 
 class Gate(Settings):
-    """Clips that fail are kept, counted by reason, and results are reported with and without them."""
+    """Failed clips are kept and counted by reason; results are reported with and without them."""
 
     asr: Asr | None = None
-    """Writes down every clip; without it, only the samples are judged."""
+    """Transcribes every clip; without it, only the signal is judged."""
     max_wer: float = Field(default=0.05, ge=0)
     """Word error rate of the round trip."""
     recovered: bool = True
-    """Whether numbers, option letters and quoted strings must come back, whatever the word error rate."""
+    """Whether numbers, option letters and quoted strings must be recognised, at any word error rate."""
     rates_wpm: Range = (60.0, 400.0)
     """Words per minute from the first sound to the last."""
     max_silence: Share = 0.5
@@ -189,9 +190,10 @@ class Gate(Settings):
     max_clipped: Share = 0.001
     """Share of the samples at full scale."""
     train: Annotated[Literal["off", "count", "leave_out"], BeforeValidator(_use)] = "off"
-    """Of the clips of the training files: they are not judged, judged and counted, or those that fail are left out of
-    every training. `true` is `count`, `false` is `off`."""
+    """Clips of training files: not judged, judged and counted, or failed ones left out of all training runs. `true` is
+    `count`, `false` is `off`.
+    """
 
     def for_stage(self) -> dict[str, JsonValue]:
-        """What judging depends on: not what trainings do with the result."""
+        """The settings of judging, without the use in training."""
         return {**super().for_stage(), "train": self.train != "off"}

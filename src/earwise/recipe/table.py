@@ -1,4 +1,4 @@
-"""What every table of a recipe is made of: a strict base class and the types of common values."""
+"""The building blocks of all recipe tables: a strict base class and common types."""
 
 from __future__ import annotations
 
@@ -17,45 +17,47 @@ Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Session = Annotated[int, Field(ge=1, le=5)]
-"""One of the five of IEMOCAP."""
+"""One of IEMOCAP's five sessions."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
 @dataclass(frozen=True)
 class NamesModel:
-    """Marks a setting that names a model: where it is a folder on this disk, the folder holds one of these files."""
+    """Marks a setting that names a model: a local folder must contain one of these files."""
 
     files: tuple[str, ...] = ("config.json",)
     hub: bool = True
     """Whether it may also be the id of a model on the hub."""
     kind: Literal["chat", "encoder", "tokenizer", "ears"] = "chat"
-    """What is opened of a folder before the first stage works: config and weights, and of a model that is talked to
-    (`chat`) its tokenizer, template and processors too; without weights (`tokenizer`); or ears that earwise wrote.
+    """What is checked in a folder before the first stage works: config and weights; for a model that generates (`chat`)
+    also tokenizer, template and processors; only the tokenizer (`tokenizer`); or ears that earwise wrote.
     """
 
 
 MODEL: Final = NamesModel()
 ENCODER: Final = NamesModel(kind="encoder")
-"""Of a model that only hears or speaks."""
+"""A model that only hears or speaks."""
 TOKENIZER: Final = NamesModel(kind="tokenizer")
 
 
 def ordered(pair: tuple[float, float]) -> tuple[float, float]:
-    """`pair`, if it does not end before it begins."""
+    """`pair`, if it is in order."""
     if pair[0] > pair[1]:
         raise ValueError(f"the range [{pair[0]:g}, {pair[1]:g}] ends before it begins")
     return pair
 
 
 def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """`values`, if none is listed twice."""
+    """`values`, if they are distinct."""
     if doubled := [value for value in values if values.count(value) > 1]:
         raise ValueError(f"{doubled[0]!r} is listed twice")
     return values
 
 
 def address(url: str) -> str:
-    """`url`, if it is an address that carries no key; it is recorded, so one that may is refused and not shown."""
+    """`url`, if it is an address without a key. It is recorded, so an address that may contain one is refused without
+    being shown.
+    """
     try:
         parts = urlsplit(url)
         whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -68,7 +70,9 @@ def address(url: str) -> str:
 
 
 def variable(name: str) -> str:
-    """`name`, if it is that of an environment variable; what may be the key itself is refused and not shown."""
+    """`name`, if it is that of an environment variable. Anything else may be the key itself, and is refused without
+    being shown.
+    """
     if re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", name):
         return name
     what = "is not the name of an environment variable (capital letters, digits and _)"
@@ -80,9 +84,9 @@ def _frozen(value: Any) -> Any:
 
 
 Address = Annotated[str, AfterValidator(address)]
-"""Of a server."""
+"""Address of a server."""
 Variable = Annotated[str, AfterValidator(variable)]
-"""Name of the environment variable that holds a key; a key itself never stands in a recipe."""
+"""Name of the environment variable with a key; keys never appear in a recipe."""
 Range = Annotated[tuple[float, float], AfterValidator(ordered)]
 
 
@@ -92,12 +96,12 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
     speed_only: ClassVar[frozenset[str]] = frozenset()
-    """Fields that cannot change a result, only how fast or how often it is written: they re-run nothing."""
+    """Fields that change only speed or the frequency of writing, never a result: they repeat no stage."""
 
     @model_validator(mode="before")
     @classmethod
     def _read_table(cls, data: Any) -> Any:
-        """Name the nearest known key beside an unknown one; make each list a tuple, as settings are immutable."""
+        """Suggest the nearest key for an unknown one, and turn lists into tuples, because settings are immutable."""
         if not isinstance(data, dict):
             return data
         for key in data:
@@ -108,7 +112,7 @@ class Settings(BaseModel):
         return {key: _frozen(value) for key, value in data.items()}
 
     def for_stage(self) -> dict[str, JsonValue]:
-        """The settings that decide a result, as JSON: what a stage's fingerprint is made of."""
+        """The settings that decide a result, as JSON, for a stage's fingerprint."""
         return {
             name: _for_stage(getattr(self, name)) for name in type(self).model_fields if name not in self.speed_only
         }

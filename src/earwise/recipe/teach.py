@@ -1,4 +1,4 @@
-"""The schema of what teaches beside the data: `[traces]`, `[verify]`, `[descriptions]` and `[answers]`."""
+"""The schema of teachers beside the data: `[traces]`, `[verify]`, `[descriptions]` and `[answers]`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LocalModel(Settings):
     model: Annotated[NonEmpty, MODEL]
     """Shipped name, folder or hub id."""
     ears: Annotated[str | None, NamesModel(files=("ears.json",), hub=False, kind="ears")] = None
-    """Folder of ears, for a base that does not hear by itself."""
+    """Folder of ears, for a base that does not hear natively."""
     revision: str | None = None
     batch_size: Count = 8
     replicas: Count = 1
@@ -38,12 +38,12 @@ class ModelServer(Settings):
     model: NonEmpty
     api_key_env: Variable | None = None
     frames_as: Literal["images", "video"] = "images"
-    """`video` sends frames as one video, which vLLM takes; `images` works everywhere."""
+    """`video` sends frames as one video, for vLLM; `images` works everywhere."""
     concurrency: Count = 16
     timeout_s: Seconds = 300.0
     max_attempts: Count = 6
     prompt_price: Money = 0.0
-    """For a million tokens; what it cost is told in the same currency."""
+    """Per million tokens; costs are reported in the same currency."""
     completion_price: Money = 0.0
 
     speed_only: ClassVar[frozenset[str]] = frozenset(
@@ -55,24 +55,24 @@ Generator = Annotated[LocalModel | ModelServer, Field(discriminator="type")]
 
 
 class VideoFrames(Settings):
-    """Which frames of a video the teacher sees: `count`, or `fps` per second and `count` at most."""
+    """The frames that a teacher sees: `count`, or `fps` per second and at most `count`."""
 
     count: Count = 8
     fps: Seconds | None = None
     longest_side: Count | None = None
-    """Larger frames are scaled down to it, in pixels."""
+    """Larger frames are scaled down to this size, in pixels."""
 
 
 class Traces(Settings):
-    """A teacher sees the silent video of each item and reasons about what must be heard, n times."""
+    """A teacher sees the silent video of each item and reasons n times about what must be heard."""
 
     teacher: Generator
     items: NonEmpty = "train"
     """Item file of the data folder, without its ending."""
     system: str | None = None
-    """What the teacher is told first; our text about what can be heard when absent, nothing when empty."""
+    """The system prompt; our text about what can be heard when absent, none when empty."""
     request: str | None = None
-    """What follows the question; our request for the think/answer format when absent, nothing when empty."""
+    """The text after the question; our request for the think/answer format when absent, none when empty."""
     n: Count = 4
     max_tokens: Count = 512
     temperature: float = Field(default=1.0, ge=0)
@@ -93,7 +93,7 @@ class Traces(Settings):
 
 
 class TrustBar(Settings):
-    """What a checker must reach with the lower end of each 95 % interval before it may filter."""
+    """What the lower end of each 95 % interval must reach before a checker may filter."""
 
     precision: Share = 0.8
     recall: Share = 0.5
@@ -105,24 +105,25 @@ class Verify(Settings):
 
     checker: Generator
     method: Literal["ask", "describe"] = "ask"
-    """`ask` shows the checker each statement for a yes or no, as published. With `describe` it writes down what it
-    hears, once for each sound, and a statement holds if it is among those claims: for chains of a closed grammar. It is
-    also known then what a chain leaves out."""
+    """`ask` asks the checker about each statement, yes or no, as published. With `describe` it lists once per sound
+    what it hears, and a statement holds if it is in this list: for chains of a closed grammar. This also shows
+    omissions.
+    """
     request: NonEmpty = "Write down everything that you hear, in order."
-    """With `describe`: what the checker is asked."""
+    """The request of `describe`."""
     unit: Literal["chain", "claim"] = "chain"
     """Whether a chain is judged as a whole, as published, or claim by claim."""
     agreed_only: bool = True
     """Whether only traces that the agreement kept are judged."""
     max_tokens: Count = 64
     known: NonEmpty = "known.jsonl"
-    """File with chains that are known to be true, one per sound: in the data folder, or else a path."""
+    """File with true chains, one per sound: in the data folder, or else a path."""
     words: Annotated[tuple[NonEmpty, ...], AfterValidator(unique)] = ()
-    """Words of a closed vocabulary that exclude each other (kinds of sounds): one is put in place of another."""
+    """Words of a closed vocabulary that exclude each other (kinds of sounds): one replaces another."""
     orders: tuple[tuple[NonEmpty, NonEmpty], ...] = ()
-    """Pairs of words that change places, such as ["before", "after"]."""
+    """Pairs of words that are exchanged, such as ["before", "after"]."""
     foreign: bool = True
-    """Whether the chain of another sound is put in."""
+    """Whether a chain is replaced by that of another sound."""
     added: bool = True
     """Whether a claim of another sound's chain is added."""
     bar: TrustBar = TrustBar()
@@ -143,12 +144,13 @@ class Verify(Settings):
 
 class _Descriptions(Settings):
     items: Annotated[tuple[NonEmpty, ...], AfterValidator(unique)] = ("train",)
-    """Item files of the data folder whose sounds are described, without their ending. Where `description_text` is among
-    `evaluate.views`, the benchmarks are described, too."""
+    """Item files of the data folder whose sounds are described, without their ending. Benchmarks are described if
+    `description_text` is among `evaluate.views`.
+    """
 
 
 class ByModel(_Descriptions):
-    """A model listens and describes, greedily and once for each sound; it is not told the question."""
+    """A model listens to each sound once and describes it greedily, without the question."""
 
     by: Literal["model"]
     model: Generator
@@ -156,9 +158,9 @@ class ByModel(_Descriptions):
         "Describe this recording for somebody who cannot hear it. Say which sounds there are and in which order, "
         "write down what is spoken and how it is spoken, and name instruments, tempo and mood of music."
     )
-    """What it is asked."""
+    """The prompt."""
     max_tokens: Count = 256
-    """Of a description."""
+    """Longest description."""
 
 
 class ByCaption(_Descriptions):
@@ -168,33 +170,33 @@ class ByCaption(_Descriptions):
 
 
 class ByMeta(_Descriptions):
-    """Transcript and tags that the item carries in its `meta`."""
+    """Transcript and tags from the item's `meta`."""
 
     by: Literal["meta"]
     transcript: NonEmpty = "transcript"
-    """Key of the words that are spoken, a text."""
+    """Key of the spoken words, a text."""
     tags: NonEmpty = "tags"
-    """Key of what is heard beside them, a text or a list of texts."""
+    """Key of other sounds, a text or a list of texts."""
 
 
 Descriptions = Annotated[ByModel | ByCaption | ByMeta, Field(discriminator="by")]
 
 
 class Answers(Settings):
-    """What a model answers to items under a typed view, in place of their gold answers: the item file `written`."""
+    """A model's answers to items under a typed view, in place of their gold answers: the item file `written`."""
 
     items: NonEmpty = "train"
-    """Item file of the data folder, without its ending; its clips are those of the written items."""
+    """Item file of the data folder, without its ending; `written` uses its clips."""
     view: Literal["image_text", "video_text", "sound_text", "description_text", "text_only"] = "image_text"
     """What the model sees."""
     model: Annotated[NonEmpty, MODEL] = BASE
-    """Who answers: `base`, which is the recipe's base before any training, or another model's folder or hub id."""
+    """The model: `base`, the recipe's base before any training, or another model's folder or hub id."""
     max_new_tokens: Count
-    """Of an answer, stop token included; an answer that does not end by then is dropped."""
+    """Tokens of an answer, with the stop token; longer answers are dropped."""
     temperature: float = Field(default=0.0, ge=0)
     """Divides the logits; 0 is greedy."""
     seed: Seed = 0
-    """Of the draws; without effect on greedy answers."""
+    """Seed of the sampling; no effect on greedy answers."""
     batch_size: Count = 16
 
     speed_only: ClassVar[frozenset[str]] = frozenset({"batch_size"})

@@ -13,22 +13,23 @@ from earwise.recipe.teach import ModelServer, Seconds
 from earwise.records import NonEmpty, View
 
 SELF, SNAPSHOT = "self", "snapshot"
-"""Teachers that are no other model: the student's own weights, and a frozen copy of the student at the start."""
+"""Teachers that are not another model: the student's own weights, and a frozen copy of the student at the start."""
 
 
 class TeacherServer(Settings):
-    """A text teacher behind an OpenAI-compatible server, which lists the likeliest words at every response token."""
+    """A text teacher behind an OpenAI-compatible server, which lists the most likely words at every response token."""
 
     type: Literal["server"]
     base_url: Address
     model: NonEmpty
     tokenizer: Annotated[str | None, TOKENIZER] = None
-    """Folder or hub id with the config and tokenizer that the server's model has; `model` when absent."""
+    """Folder or hub id with the config and tokenizer of the server's model; `model` when absent."""
     top_k: Count
-    """Words that are listed at each token. What they leave of the probability is one more outcome, the rest."""
+    """Listed words per token. The remaining probability is one more outcome, the rest."""
     reply: Literal["prompt_logprobs", "echo"] = "prompt_logprobs"
-    """How the server is asked: by vLLM's `prompt_logprobs`, which names tokens by id, or by OpenAI's `echo` with
-    `logprobs`, which names them by text."""
+    """The server's interface: vLLM's `prompt_logprobs`, which names tokens by id, or OpenAI's `echo` with `logprobs`,
+    which names them by text.
+    """
     api_key_env: Variable | None = None
     concurrency: Count = 16
     timeout_s: Seconds = 300.0
@@ -40,12 +41,12 @@ class TeacherServer(Settings):
 
 
 def _is_of(teacher: object) -> str:
-    """Which of both a teacher is meant to be, so that only that one's errors are told."""
+    """Whether a teacher is a table or a name, so that only errors of this form are reported."""
     return "table" if isinstance(teacher, dict | TeacherServer) else "name"
 
 
 class TermSettings(Plugged):
-    """What every term says. Its `makes` is a `earwise.distil.terms.Term`, called with the settings."""
+    """Common settings of terms. `makes` returns an `earwise.distil.terms.Term`."""
 
     registry: ClassVar[str] = "earwise.terms"
 
@@ -61,26 +62,27 @@ class SftTerm(TermSettings):
 
 
 class TaughtTerm(TermSettings):
-    """What every term with a teacher says."""
+    """Common settings of terms with a teacher."""
 
     from_server: ClassVar[bool] = False
-    """Whether it can learn from the words that a server lists, without hidden states."""
+    """Whether it can learn from a server's listed words, without hidden states."""
 
     teacher: Annotated[
         Annotated[NonEmpty, Tag("name")] | Annotated[TeacherServer, Tag("table")],
         Discriminator(_is_of),
         NamesModel(files=("config.json", "cache.json")),
     ] = "self"
-    """`self` (same weights), `snapshot` (frozen copy of the student at the start), or the folder or hub id of another
-    model; also the folder of a teacher's stored states; for `logits` also the table of a server."""
+    """`self` (same weights), `snapshot` (frozen copy of the student at the start), the folder or hub id of another
+    model, or a folder with a teacher's stored states; for `logits` also the table of a server.
+    """
     view: View = "image_text"
     """What the teacher sees."""
     answers: Literal["all", "given", "drawn"] = "all"
-    """Beside `on_policy`: whether the term learns from all answers, from those of the items or from the student's."""
+    """With `on_policy`: whether the term learns from all answers, from those of the items or from the student's."""
 
     @property
     def teacher_name(self) -> str:
-        """What the teacher is called in passes and errors."""
+        """The teacher's name in passes and errors."""
         return f"server {self.teacher.model}" if isinstance(self.teacher, TeacherServer) else self.teacher
 
     @model_validator(mode="after")
@@ -102,7 +104,7 @@ class LogitsTerm(TaughtTerm):
     """`forward_kl` is KL(teacher || student)."""
     temperature: float = Field(default=1.0, gt=0)
     teacher_share: float = Field(default=0.5, gt=0, lt=1)
-    """Teacher's weight in the mixture of `jsd`; no other divergence has one."""
+    """Teacher's weight in the mixture of `jsd`."""
 
     @model_validator(mode="after")
     def _share_is_for_jsd(self) -> Self:
@@ -112,7 +114,7 @@ class LogitsTerm(TaughtTerm):
 
     @model_validator(mode="after")
     def _knows_enough_of_a_server(self) -> Self:
-        """`reverse_kl` and a temperature need the probability of every word, and a server lists some."""
+        """`reverse_kl` and a temperature need the probability of every word, but a server lists only some."""
         if isinstance(self.teacher, TeacherServer) and (self.divergence == "reverse_kl" or self.temperature != 1):
             asked = "reverse_kl" if self.divergence == "reverse_kl" else "a temperature"
             raise ValueError(f"{asked} needs every word's probability, and a server lists the likeliest top_k only")
@@ -134,10 +136,12 @@ class LayerMapTerm(TaughtTerm):
 
     type: Literal["layer_map"]
     every: Count = 1
-    """Student layers that are compared: each, or each k-th."""
+    """Compares every k-th layer of the student."""
     space: Literal["logit_lens", "cosine", "cka"] = "logit_lens"
-    """`logit_lens`: JSD of what each model's own final norm and head make of its layers, in nats. `cosine`: 1 - cosine
-    after a learned projection of the student's states. `cka`: 1 - linear centred kernel alignment over the batch."""
+    """`logit_lens`: JSD of the distributions that each model's own final norm and head compute from its layers, in
+    nats. `cosine`: 1 - cosine after a learned projection of the student's states. `cka`: 1 - linear centred kernel
+    alignment over the batch.
+    """
     reduce: Literal["sum", "mean"] = "sum"
     """Over the compared layers."""
 
@@ -149,12 +153,13 @@ class AttentionTerm(TaughtTerm):
 
     type: Literal["attention"]
     every: Count = 1
-    """Layers that are compared: each, or each k-th."""
+    """Compares every k-th layer."""
     heads: Literal["mean", "each"] = "mean"
-    """Whether the heads' mean is compared, or each head."""
+    """Whether the mean over heads is compared, or each head."""
     mass: bool = True
-    """Whether what all other keys take together counts as one more outcome; else attention is normalised over the image
-    keys, and only where in the image is compared."""
+    """Whether the attention to all other keys counts as one more outcome. If not, attention is normalised over the
+    image keys, and only its distribution within the image is compared.
+    """
 
     @model_validator(mode="after")
     def _of_one_model(self) -> Self:
@@ -174,19 +179,19 @@ class FirstTokenTerm(TaughtTerm):
 
 
 class InputAlignmentTerm(TermSettings):
-    """What the ears make of a spoken question, against the input embeddings of the same question typed."""
+    """The ears' output for a spoken question, compared with the input embeddings of the same question typed."""
 
     makes: ClassVar[str] = "earwise.distil.terms.input_alignment:InputAlignment"
 
     type: Literal["input_alignment"]
     pool: Literal["mean", "last"] = "mean"
-    """`mean`: means of both. `last`: the clip's last embeddings, as many as the text has, one by one."""
+    """`mean`: the means of both. `last`: as many of the clip's last embeddings as the text has, one by one."""
     distance: Literal["squared", "norm"] = "squared"
     """As in `first_token`; relative to the text's."""
 
 
 class AcousticTerm(TaughtTerm):
-    """The student's states where it hears, against those of a copy of itself that was frozen before training."""
+    """The student's states at audio positions, compared with those of a copy of itself from before training."""
 
     makes: ClassVar[str] = "earwise.distil.terms.acoustic:Acoustic"
 
@@ -206,13 +211,13 @@ class _Reward(Settings):
 
 
 class AccuracyReward(_Reward):
-    """1 where the answer is the item's first one, in canonical form; else 0."""
+    """1 if the answer is the item's first one, in canonical form; else 0."""
 
     type: Literal["accuracy"]
 
 
 class FormatReward(_Reward):
-    """1 where the text is one reasoning and one answer after it (`traces.format.parse`); else 0."""
+    """1 if the text is one reasoning and one answer after it (`traces.format.parse`); else 0."""
 
     type: Literal["format"]
     stray: bool = True
@@ -220,14 +225,14 @@ class FormatReward(_Reward):
 
 
 class ReasoningReward(_Reward):
-    """1 where there is a reasoning of at least `min_words` words, whatever follows it; else 0."""
+    """1 if there is a reasoning of at least `min_words` words, before any text; else 0."""
 
     type: Literal["reasoning"]
     min_words: Count = 1
 
 
 class LengthReward(_Reward):
-    """exp(-(words - mean)^2 / (2 std^2)) of the words of the reasoning; without reasoning there are none."""
+    """exp(-(words - mean)^2 / (2 std^2)) of the number of words in the reasoning, which may be 0."""
 
     type: Literal["length"]
     mean: float = Field(ge=0)
@@ -235,13 +240,13 @@ class LengthReward(_Reward):
 
 
 class ClaimsReward(_Reward):
-    """Of the claims of the reasoning, the share that the checker knows of the item's sound; 0 without a claim."""
+    """The share of the reasoning's claims that the checker confirms for the item's sound; 0 without a claim."""
 
     type: Literal["claims"]
 
 
 class CompletenessReward(_Reward):
-    """Of the claims that the checker knows of the item's sound, the share that the reasoning states."""
+    """The share of the claims confirmed for the item's sound that the reasoning states."""
 
     type: Literal["completeness"]
 
@@ -253,15 +258,15 @@ Reward = Annotated[
 
 
 class Guard(Settings):
-    """Stops a training whose answers collapse: each bound is for the mean over the last `window` steps."""
+    """Stops a training run whose answers collapse: each bound is for the mean over the last `window` steps."""
 
     window: Count = 5
     max_kl: float | None = Field(default=None, gt=0)
-    """Nats per token to the reference; needs `beta` above 0, as there is no reference without."""
+    """Nats per token to the reference; needs `beta` above 0, because otherwise there is no reference."""
     min_entropy: float | None = Field(default=None, gt=0)
     """Nats per token of the policy."""
     max_invalid: Share | None = None
-    """Share of the completions from which no answer can be read."""
+    """Share of the completions without a readable answer."""
 
     @model_validator(mode="after")
     def _guards_something(self) -> Self:
@@ -278,7 +283,7 @@ def _each_type_once(rewards: tuple[Reward, ...]) -> tuple[Reward, ...]:
 
 
 class GrpoTerm(TermSettings):
-    """Group relative policy optimisation: of several answers to one prompt, those with more reward become likelier."""
+    """Group relative policy optimisation: of several answers to a prompt, those with more reward become likelier."""
 
     type: Literal["grpo"]
     weight: float = Field(gt=0)
@@ -287,23 +292,23 @@ class GrpoTerm(TermSettings):
     group: int = Field(default=8, ge=2, le=MAX_COUNT)
     """Completions of each prompt."""
     max_tokens: Count
-    """Of a completion, stop token included."""
+    """Tokens of a completion, with the stop token."""
     temperature: float = Field(default=1.0, gt=0)
-    """Divides the logits when completions are drawn, and when their log-probabilities are learned from."""
+    """Divides the logits, both for sampling completions and for their log-probabilities in the loss."""
     standardise: bool = True
     """Whether advantages are divided by the group's standard deviation; Dr. GRPO (arXiv 2503.20783) does not."""
     drop_equal: bool = False
-    """Whether groups whose rewards are all equal are left out; they have no advantage, but do have a KL."""
+    """Whether groups with equal rewards are left out; they have no advantage, but a KL."""
     clip: float = Field(default=0.2, gt=0, lt=1)
-    """The ratio to the policy that drew the completions counts within 1 - clip and 1 + clip."""
+    """The ratio to the sampling policy is clipped to [1 - clip, 1 + clip]."""
     updates: Count = 1
     """Optimiser steps on the same completions."""
     beta: float = Field(default=0.04, ge=0)
-    """Weight of the KL to the weights at the start of this training; none of them are kept at 0."""
+    """Weight of the KL to the initial weights of this training run; with 0 no copy of them is kept."""
     normaliser: Literal["completion", "token"] = "completion"
     """`completion`: mean over a completion's tokens, then over completions; `token`: mean over all tokens (DAPO)."""
     server: ModelServer | None = None
-    """Asked for the completions; drawn from the student itself when absent."""
+    """Generates the completions; by default the student does."""
     guard: Guard | None = None
 
     @model_validator(mode="after")
@@ -326,7 +331,7 @@ BuiltInTerm = (
     | AcousticTerm
     | GrpoTerm
 )
-"""One line for each; an installed package registers more as `earwise.terms`."""
+"""Installed packages register more as `earwise.terms`."""
 
 TERMS: Final = Kinds(TermSettings, BuiltInTerm)
 Term = Annotated[

@@ -1,4 +1,4 @@
-"""The schema of trainings beside `[base]`: `[encoder]`, `[align]`, `[training]`, `[train.NAME]` and `[choose]`."""
+"""The schema of training: `[encoder]`, `[align]`, `[training]`, `[train.NAME]` and `[choose]`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AskedPrecision = Literal["auto", "float32", "bfloat16"]
 
 
 class Optimisation(Settings):
-    """Hyper-parameters of one training with AdamW."""
+    """Hyper-parameters of one training run with AdamW."""
 
     steps: Count
     """Optimiser steps."""
@@ -37,11 +37,12 @@ class Optimisation(Settings):
     """Share of the steps over which the learning rate rises from 0."""
     weight_decay: float = Field(default=0.0, ge=0)
     beta2: float = Field(default=0.999, gt=0, lt=1)
-    """Decay of AdamW's second moment; less remembers fewer steps, which short trainings from nothing want."""
+    """Decay of AdamW's second moment; smaller values suit short training runs from scratch."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     precision: AskedPrecision = "auto"
-    """Of the forward pass (autocast); weights, losses and optimiser state stay in float32. `auto` is bfloat16 where the
-    device multiplies it, and float32 elsewhere; see `earwise.work.arithmetic`."""
+    """Precision of the forward pass (autocast); weights, losses and optimiser state stay in float32. `auto` is bfloat16
+    if the device multiplies it, else float32; see `earwise.work.arithmetic`.
+    """
     group_by_length: bool = True
     """Batches of items of similar length."""
     save_every: Count = 100
@@ -53,40 +54,38 @@ class Optimisation(Settings):
 
 
 FrozenLayers = Annotated[int, Field(ge=0)] | Literal["all"]
-"""How many layers of a given encoder stay as they are in a training, from the first one on, with the convolutions
-before them: they are computed once for each clip. 0 trains the whole encoder, `all` none of it.
+"""How many layers of a given encoder stay frozen, from the first, with the convolutions before them: they are computed
+once per clip. 0 trains the whole encoder, `all` none of it.
 """
 
 
 class Selection(Settings):
-    """The weights that count are those of the step at which held-out questions were answered best, the earliest if
-    several were as good.
-    """
+    """Selects the weights of the step with the best answers to held-out questions; the earliest in a tie."""
 
     items: NonEmpty = "validation"
     """Item file of the data folder, without its ending."""
     every: Count
-    """Steps between two tries."""
+    """Steps between two evaluations."""
     limit: Count | None = None
-    """Items that are asked, from the first on; all of them when absent."""
+    """Number of questions, from the first; all when absent."""
     max_new_tokens: Count
 
 
 class Training(Optimisation):
-    """Hyper-parameters that all trainings of a recipe share, so that they are compared at equal cost."""
+    """Hyper-parameters that all training runs of a recipe share, so that they are compared at equal cost."""
 
     frozen_layers: FrozenLayers = 0
     shared_prefix: Literal["auto", "off"] = "auto"
-    """`auto` computes the tokens that two views have in common once, where that is exact."""
+    """`auto` computes the common tokens of the views once, where this is exact."""
     select: Selection | None = None
-    """How many steps of a training count; all of them when absent."""
+    """Selection of the best step; the last one when absent."""
 
 
 class Encoder(Optimisation):
-    """Training of a small Whisper encoder by CTC on words, from nothing or from one that hears already."""
+    """Training of a small Whisper encoder by CTC on words, from scratch or from a trained one."""
 
     start: Annotated[NonEmpty | None, ENCODER] = None
-    """Whisper checkpoint of the same sizes, whose encoder goes on learning: a shipped one, a folder or a hub id."""
+    """Whisper checkpoint of the same sizes to continue from: a shipped one, a folder or a hub id."""
 
     layers: Count
     width: Count
@@ -97,7 +96,7 @@ class Encoder(Optimisation):
 
 
 class Align(Optimisation):
-    """Alignment of fresh ears by writing down speech."""
+    """Alignment of fresh ears by transcription."""
 
     data: Literal["train", "transcribe"] = "transcribe"
     view: View = "speech_only"
@@ -114,26 +113,26 @@ WRITTEN_BY: Final[Mapping[str, str]] = {
     "distilled_complete": "verify",
     "written": "answers",
 }
-"""Item files that another stage than `data` writes, and which: the table of that name must be there."""
+"""Item files that another stage than `data` writes -> the required table."""
 
 
 OWN: Final = ""
-"""Name of the part that a training without parts is."""
+"""Name of the only part of a training run without parts."""
 SHARES: Final[Mapping[str, str]] = {"copy_share": "transcribe", "replay_share": "replay"}
-"""Keys of a training without parts that add a part, and the item file of that part."""
+"""Keys of a training run without parts that add a part -> that part's item file."""
 
 
 class OnPolicy(Settings):
-    """Answers by the student itself, as it is at that step, in place of a share of the given ones (GKD, arXiv
-    2306.13649): its teachers score the tokens that it drew, from their own views.
+    """The student answers a share of the items itself, with its current weights (GKD, arXiv 2306.13649); teachers score
+    the tokens that it drew from their own views.
     """
 
     share: Share
-    """Of the items, each decided by itself: GKD's lambda."""
+    """Probability for each item: GKD's lambda."""
     max_tokens: Count
-    """Of an answer, stop token included."""
+    """Tokens of an answer, with the stop token."""
     temperature: float = Field(default=1.0, ge=0)
-    """Divides the logits when answers are drawn; 0 is greedy."""
+    """Divides the logits for sampling; 0 is greedy."""
 
 
 class Part(Settings):
@@ -142,7 +141,7 @@ class Part(Settings):
     share: float = Field(gt=0, le=1)
     """Of the items of an optimiser step; the shares of all parts sum to 1."""
     data: Name = "train"
-    """Any item file of the data, or one that a teacher leaves (`WRITTEN_BY`)."""
+    """Any item file of the data, or one of `WRITTEN_BY`."""
     view: View = "image_speech"
     """What the student sees."""
     kinds: tuple[NonEmpty, ...] = ()
@@ -156,7 +155,7 @@ class Part(Settings):
     terms: Annotated[tuple[Term, ...], Field(min_length=1)]
 
     def for_stage(self) -> dict[str, JsonValue]:
-        """As in `Settings`; `kinds` is not said where all are meant."""
+        """As in `Settings`, without unused `kinds`."""
         return {key: value for key, value in super().for_stage().items() if key != "kinds" or value}
 
     @model_validator(mode="after")
@@ -167,34 +166,33 @@ class Part(Settings):
 
 
 class Train(Settings):
-    """One training: where it starts, what the student sees, and the terms of its objective; or several such parts.
+    """One training run: its start, the student's view, and the terms of its objective; or several such parts.
 
-    With the weight alpha of Self-KD (arXiv 2503.00059), `logits` weighs alpha and `sft` weighs 1 - alpha: both are
-    written out in the recipe.
+    For the weight alpha of Self-KD (arXiv 2503.00059), a recipe gives `logits` the weight alpha and `sft` 1 - alpha.
     """
 
     start: Name = ALIGNED
-    """`aligned`, `base` (new ears) or the name of another training."""
+    """`aligned`, `base` (new ears) or another training run."""
     data: Name = "train"
-    """Any item file of the data, such as `train_other`, the questions of `train` with another annotator's answers; or
-    what a teacher left: `distilled` its answers, `traces` its well-formed chains, and of these those that agree, that a
-    checker verified, both, and both without an omission; `written` has the answers of `[answers]`."""
+    """Any item file of the data, such as `train_other`: the questions of `train` with another annotator's answers. Or a
+    teacher's item file: `distilled` has its answers, `traces` its well-formed chains, and others those that agree, that
+    a checker verified, both, or both without omissions; `written` has the answers of `[answers]`.
+    """
     view: View = "image_speech"
     """What the student sees."""
     balance: bool = False
     """Whether each answer is learned equally often, however many items have it: filters that drop chains of one answer
     more often than those of another leave a bias, which is taken back so."""
     terms: tuple[Term, ...] = ()
-    """Needed by a training without parts."""
+    """Required without parts."""
     parts: dict[Name, Part] = Field(default={})
-    """Several things that are learned at once, in place of `data`, `view` and `terms`."""
+    """Parts that are learned at once, in place of `data`, `view` and `terms`."""
     on_policy: OnPolicy | None = None
-    """Answers that the student draws; all answers are given when absent."""
+    """Answers drawn by the student; none when absent."""
     copy_share: Share = 0.0
-    """Short for a part of this share with `data = "transcribe"` and this training's view and terms, so that the model
-    keeps its transcripts."""
+    """Adds a part of this share with `data = "transcribe"` and this view and terms, to preserve transcription."""
     replay_share: Share = 0.0
-    """Short for such a part with `data = "replay"`: what the model can do already and must not forget."""
+    """Adds such a part with `data = "replay"`, to preserve existing skills."""
     steps: Count | None = None
     """In place of `[training] steps`."""
     lr: float | None = Field(default=None, gt=0)
@@ -202,7 +200,7 @@ class Train(Settings):
     batch_size: Count | None = None
     """In place of `[training] batch_size`."""
     once: bool = False
-    """Trained once, with seed 0, for all seeds of the recipe: a costly start that their trainings have in common."""
+    """Trained once, with seed 0, for all seeds of the recipe: a costly common start."""
 
     @model_validator(mode="after")
     def _terms_or_parts(self) -> Self:
@@ -225,9 +223,7 @@ class Train(Settings):
 
     @property
     def mixture(self) -> dict[str, Part]:
-        """What is learned at once, by name. A training without parts is one part, and its `copy_share` and
-        `replay_share` add one each.
-        """
+        """The parts, by name. Without `parts` it is one part, plus one each for `copy_share` and `replay_share`."""
         if self.parts:
             return self.parts
         beside = {key: share for key in SHARES if (share := getattr(self, key))}
@@ -242,7 +238,7 @@ class Train(Settings):
 
     @property
     def each(self) -> tuple[Part, ...]:
-        """Its parts, without those that `copy_share` and `replay_share` add."""
+        """The parts, without those of `copy_share` and `replay_share`."""
         return tuple(part for name, part in self.mixture.items() if name not in SHARES)
 
     @property
@@ -251,15 +247,15 @@ class Train(Settings):
         return tuple(term for part in self.each for term in part.terms)
 
     def for_stage(self) -> dict[str, JsonValue]:
-        """As in `Settings`; what is not used of `parts`, `balance` and `once` is not said."""
+        """As in `Settings`, without unused `parts`, `balance` and `once`."""
         found = super().for_stage()
         left_out = {key for key in ("parts", "balance", "once") if not getattr(self, key)}
         return {key: value for key, value in found.items() if key not in left_out}
 
 
 def portions(total: int, shares: Sequence[float]) -> list[int]:
-    """Whole numbers in proportion to `shares` (which sum to 1) that sum to `total`: by the largest remainders, the
-    first of equal ones.
+    """Whole numbers in proportion to `shares` (which sum to 1) that sum to `total`, by the largest remainders; the
+    first wins a tie.
     """
     exact = [total * share for share in shares]
     whole = [math.floor(value + 1e-9) for value in exact]
@@ -270,9 +266,9 @@ def portions(total: int, shares: Sequence[float]) -> list[int]:
 
 
 class Choice(Settings):
-    """The training whose weights answered the held-out questions of `[training.select]` best, for each seed."""
+    """The training run that answered the held-out questions of `[training.select]` best, for each seed."""
 
     of: Annotated[tuple[Name, ...], Field(min_length=2), AfterValidator(unique)]
-    """Trainings; the first of those that are equally good is chosen."""
+    """Training runs; the first wins a tie."""
     steps: Count
-    """For which the chosen one goes on, from its weights, by its own objective on its own items."""
+    """Further steps of the chosen one, with its own objective and items."""

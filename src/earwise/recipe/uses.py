@@ -1,4 +1,4 @@
-"""What follows from a recipe: which item files it reads, which models answer what, and which are compared."""
+"""What follows from a recipe: the item files that it reads, which models answer what, and which are compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from earwise.views import DESCRIBED_VIEWS, View, is_heard, is_spoken
 
 
 def used_item_files(recipe: Recipe) -> list[str]:
-    """Names of the item files of the data that the recipe reads, without their ending."""
+    """Names of the item files of the data that the recipe reads."""
     parts = [part for train in recipe.train.values() for part in train.mixture.values()]
     used = [part.data for part in parts if part.data not in WRITTEN_BY]
     used += [recipe.traces.items] if recipe.traces else []
@@ -26,7 +26,7 @@ def used_item_files(recipe: Recipe) -> list[str]:
 
 
 def spoken_files(recipe: Recipe) -> list[str]:
-    """Item files to speak: two annotations of the same questions are spoken once."""
+    """Item files to speak; two annotations of the same questions are spoken once."""
     return list(dict.fromkeys(spoken_file(name) for name in used_item_files(recipe)))
 
 
@@ -36,7 +36,7 @@ def spoken_file(name: str) -> str:
 
 
 def speaks_suffix(recipe: Recipe) -> bool:
-    """Whether the answer-format request of a benchmark item is spoken with its question."""
+    """Whether a benchmark's request for the answer's format is spoken."""
     return recipe.evaluate is not None and recipe.evaluate.suffix == "spoken"
 
 
@@ -46,7 +46,7 @@ def benchmarks_are_described(recipe: Recipe) -> bool:
 
 
 def by_start(recipe: Recipe) -> list[str]:
-    """Names of the trainings, each after the one that it starts from."""
+    """Names of the training runs, each after its start."""
     ordered: list[str] = []
     waiting = list(recipe.train)
     while waiting:
@@ -57,15 +57,15 @@ def by_start(recipe: Recipe) -> list[str]:
 
 
 def answering(recipe: Recipe) -> list[str]:
-    """The base, whose typed answers all models share, and every model that is asked."""
+    """The base, whose typed answers all models share, and every evaluated model."""
     return [BASE, *(name for name in recipe.evaluated if name != BASE)]
 
 
 def asked_views(recipe: Recipe, name: str) -> tuple[View, ...]:
-    """The views that model `name` answers itself.
+    """The views under which model `name` itself answers.
 
-    While the base is frozen its typed answers are those of every model with ears, so it alone is asked; LoRA and
-    a decoder that is trained change them. A base that hears by itself is asked by speech, too.
+    With a frozen base, its typed answers are those of every model with ears, so only the base is asked; LoRA and a
+    trained decoder change them. A base that hears natively is asked by speech, too.
     """
     assert recipe.evaluate is not None
     model = recipe.model
@@ -81,18 +81,18 @@ def asked_views(recipe: Recipe, name: str) -> tuple[View, ...]:
 
 
 def spoken_views(recipe: Recipe, model: str) -> tuple[View, ...]:
-    """The views of a model that change with the clips: those under which the question is heard."""
+    """The views of a model with a spoken question."""
     return tuple(view for view in asked_views(recipe, model) if is_spoken(view))
 
 
 def answering_models(recipe: Recipe, condition: str) -> list[str]:
-    """The models that answer under a condition: those that are asked anything by ear."""
+    """The models with a spoken view under a condition."""
     asked = recipe.conditions[condition].models
     return [model for model in (recipe.evaluated if asked == "all" else asked) if spoken_views(recipe, model)]
 
 
 def spoken_benchmarks(recipe: Recipe, condition: str) -> tuple[str, ...]:
-    """The benchmarks that are spoken anew under a condition."""
+    """The benchmarks that a condition speaks again."""
     assert recipe.evaluate is not None
     named = recipe.conditions[condition].benchmarks
     heard = [one for one in recipe.evaluate.benchmarks if any(is_spoken(view) for view in recipe.evaluate.asked(one))]
@@ -100,7 +100,7 @@ def spoken_benchmarks(recipe: Recipe, condition: str) -> tuple[str, ...]:
 
 
 def analysed_models(recipe: Recipe) -> tuple[str, ...]:
-    """The models whose attention is measured: the base first, then those that are compared with it."""
+    """The models whose attention is measured, the base first."""
     assert recipe.attention is not None
     named = recipe.models if recipe.attention.models == "all" else recipe.attention.models
     return (BASE, *(name for name in named if name != BASE))
@@ -114,14 +114,14 @@ def analysed_benchmarks(recipe: Recipe) -> tuple[str, ...]:
 
 
 def attention_baseline(recipe: Recipe) -> str | None:
-    """The model that the others are compared with in attention: the named one, else the first training."""
+    """The model that the others are compared with in attention: the named one, else the first training run."""
     assert recipe.attention is not None
     trained = [name for name in recipe.train if name in analysed_models(recipe)]
     return recipe.attention.baseline or next(iter(trained), None)
 
 
 def compared_pairs(recipe: Recipe) -> tuple[tuple[str, str], ...]:
-    """Which models are compared: every training with the first one on the same data, and that one with its start."""
+    """Pairs to compare: every training run with the first one on the same data, and that one with its start."""
     pairs = []
     first: dict[tuple[str, ...], str] = {}
     for name, train in recipe.train.items():
@@ -131,7 +131,7 @@ def compared_pairs(recipe: Recipe) -> tuple[tuple[str, str], ...]:
 
 
 def heard_files(recipe: Recipe) -> list[str]:
-    """Item files of which a training hears clips."""
+    """Item files whose clips are used for training."""
     parts = [part for train in recipe.train.values() for part in train.mixture.values()]
     used = {spoken_file(part.data) for part in parts}
     used |= {recipe.align.data} if recipe.align else set()
@@ -139,7 +139,7 @@ def heard_files(recipe: Recipe) -> list[str]:
 
 
 def shown_of(recipe: Recipe, name: str) -> dict[str, tuple[View, ...]]:
-    """The views under which trainings show item file `name`, by the key of each part in the recipe."""
+    """The views under which item file `name` is used for training, by the key of each part in the recipe."""
     return {
         key: part_views(part)
         for train, own in recipe.train.items()
@@ -149,11 +149,11 @@ def shown_of(recipe: Recipe, name: str) -> dict[str, tuple[View, ...]]:
 
 
 def grpo_of(own: Train) -> GrpoTerm | None:
-    """The term `grpo` of a training, if it has one."""
+    """The term `grpo` of a training run, if any."""
     return next((term for term in own.every_term if isinstance(term, GrpoTerm)), None)
 
 
 def rewards_claims(own: Train) -> bool:
-    """Whether a reward of the training compares claims with what a checker heard."""
+    """Whether a reward uses a checker's claims."""
     grpo = grpo_of(own)
     return grpo is not None and any(isinstance(r, ClaimsReward | CompletenessReward) for r in grpo.rewards)

@@ -1,7 +1,7 @@
-"""The precision in which a training computes: what the recipe asks for, and what the device is fast at.
+"""The precision of training: what the recipe asks for, and what the device is fast at.
 
-Processors without instructions for bfloat16 emulate it, at a small part of their speed in float32. So `auto` asks the
-device: its list of instructions, and a few products that are timed.
+Processors without bfloat16 instructions emulate it, much slower than float32. So `auto` asks the device: its list of
+instructions, and a few timed products.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 INSTRUCTIONS: Final = frozenset({"amx_bf16", "avx512_bf16", "bf16", "svebf16"})
-"""Flags of `/proc/cpuinfo` of processors that multiply bfloat16: two of x86, two of ARM."""
+"""`/proc/cpuinfo` flags of processors that multiply bfloat16: two of x86, two of ARM."""
 
 _SIZE: Final = 256
 _ROUNDS: Final = 3
@@ -30,14 +30,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """What is known of how a device multiplies bfloat16."""
+    """How a device multiplies bfloat16."""
 
     device: str
-    """In words, such as `this processor`."""
+    """A phrase such as `this processor`."""
     has_instructions: bool
-    """Whether the device says that it multiplies bfloat16."""
+    """Whether the device reports bfloat16 instructions."""
     slowdown: float | None
-    """Measured time of products in bfloat16, in units of their time in float32; None where it was not measured."""
+    """Time of bfloat16 products relative to float32; None if not measured."""
 
     @property
     def multiplies(self) -> bool:
@@ -46,7 +46,7 @@ class Arithmetic:
 
     @property
     def choice(self) -> Precision:
-        """What `auto` means on this device."""
+        """The meaning of `auto` on this device."""
         return "bfloat16" if self.multiplies else "float32"
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ class Arithmetic:
 
 @cache
 def this_machine() -> Arithmetic:
-    """The device that trainings of this process use; measured once, in about a tenth of a second."""
+    """The device that this process trains on; measured once, in about a tenth of a second."""
     import torch
 
     if torch.cuda.is_available():
@@ -82,17 +82,17 @@ def this_machine() -> Arithmetic:
 
 
 def processor(flags: frozenset[str], measure: Callable[[], float]) -> Arithmetic:
-    """A processor with these flags, on which `measure` gives the slowdown of bfloat16."""
+    """A processor with these flags; `measure` gives the slowdown of bfloat16."""
     return Arithmetic("this processor", bool(flags & INSTRUCTIONS), measure())
 
 
 def gpu(name: str, supported: bool, measure: Callable[[], float]) -> Arithmetic:
-    """A GPU that says whether it multiplies bfloat16; it is measured only to say how slow it is without."""
+    """A GPU; it is only measured if it does not support bfloat16, to report how slow it is."""
     return Arithmetic(f"the GPU {name}", supported, None if supported else measure())
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """Flags of the first processor in `cpuinfo`; none where there is no such file (it is Linux's)."""
+    """Flags of the first processor in `cpuinfo`; empty without such a file, outside of Linux."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -104,9 +104,9 @@ def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
 
 
 def slowdown(device: torch.device) -> float:
-    """Time of the three products of a linear layer's step (one forward, two backward) in bfloat16 over float32.
+    """Time of a linear layer's three products (one forward, two backward) in bfloat16, divided by that in float32.
 
-    On a CPU it is processor time of one thread, so that other programs do not count. Each is the least of three rounds.
+    On a CPU this is processor time of one thread, independent of other programs. Each is the minimum of three rounds.
     """
     import torch
 
@@ -132,11 +132,11 @@ def _seconds(device: torch.device, dtype: torch.dtype) -> float:
         if on_gpu:
             torch.cuda.synchronize(device)
         rounds.append(clock() - start)
-    return min(rounds[1:])  # The first round also makes what the others find made.
+    return min(rounds[1:])  # the first round includes initialisation
 
 
 def resolve(asked: AskedPrecision) -> Precision:
-    """The precision of a training that belongs to no run."""
+    """The precision of a training run outside of a run folder."""
     return this_machine().choice if asked == "auto" else asked
 
 
@@ -147,16 +147,17 @@ def settle(
     say: Callable[[str], None],
     machine: Callable[[], Arithmetic] | None = None,
 ) -> tuple[Precision, ...]:
-    """The precisions in which the trainings of a stage compute, and a line about why.
+    """The precisions of a stage's training runs; reports why they were chosen.
 
     Args:
-        asked: by the recipe, for each training of the stage.
-        kept: what an earlier attempt at the stage began with; it stays, as half a training in each would be neither.
+        asked: the recipe's precision of each training run of the stage.
+        kept: the precisions of an earlier attempt at the stage, which are kept, because half a training run in each
+            would be neither.
         what: name of the stage, for the lines.
-        say: is given the line that says what `auto` became.
-        machine: what this machine is like; `this_machine` when absent. It is not called where all is float32.
+        say: receives the line about the choice of `auto`.
+        machine: describes this machine; by default `this_machine`. Not called if all is float32.
 
-    The log warns of bfloat16 where it is emulated.
+    A warning is logged for emulated bfloat16.
     """
     if {*asked} <= {"float32"}:
         return tuple("float32" for _ in asked)
@@ -169,5 +170,5 @@ def settle(
     if "bfloat16" in settled and not found.multiplies:
         kept_auto = kept is not None and "auto" in asked
         remedy = "remove the stage's folder to choose again" if kept_auto else "set precision = 'auto' or 'float32'"
-        log.warning("%s: computes in bfloat16, but %s; %s", what, found, remedy)
+        log.warning("%s: uses bfloat16, but %s; %s", what, found, remedy)
     return settled

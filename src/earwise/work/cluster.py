@@ -1,4 +1,4 @@
-"""Jobs on Ray Data: the same map as over processes, on all machines of a cluster. Needs the extra `ray`."""
+"""Jobs on Ray Data: the ordered map of `parallel`, on all machines of a cluster. Needs the extra `ray`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from earwise.work.threads import prepare
 class RayData:
     """Actors of a Ray cluster, fed by Ray Data; see `earwise.work.parallel.Workers`.
 
-    Ray restarts an actor that is killed and gives its chunk to another one; results come once, in order. Paths mean
-    the same on every machine: the working directory must be one that all of them share.
+    Ray restarts a killed actor and gives its chunk to another; results come once, in order. Paths must mean the same on
+    every machine: the working directory must be shared.
 
     Args:
         workers: actors, each with one core.
-        address: of a cluster that runs, as `ray.init` takes it; None starts one on this machine.
-        gpus: of each worker; may be a part of one.
+        address: of a running cluster, as for `ray.init`; None starts one on this machine.
+        gpus: of each worker; may be a fraction.
     """
 
     workers: int
@@ -34,7 +34,7 @@ class RayData:
     def map(
         self, make_work: Callable[[], Callable[[Job], Result]], jobs: Sequence[Job], *, chunk: int = JOBS_PER_CHUNK
     ) -> Iterator[Result]:
-        """See `earwise.work.parallel.Workers.map`; raises `InputError` if Ray is not installed or not reached."""
+        """See `earwise.work.parallel.Workers.map`; raises `InputError` if Ray is not installed or cannot be reached."""
         if not jobs:
             return
         ray = _connect(self.address)
@@ -66,14 +66,14 @@ def cores_of(address: str | None) -> int:
 
 
 class _Worker:
-    """What an actor does with a chunk. Messages are pickled, as those of a process pool are; none of it is stored."""
+    """An actor's work on a chunk. Messages are pickled, as in a process pool; nothing pickled is stored."""
 
     def __init__(self, make_work: Callable[[], Callable[[Any], Any]], folder: str) -> None:
         self._make_work, self._folder = make_work, folder
         self._work: Callable[[Any], Any] | None = None
 
     def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
-        """A row of jobs to a row of results, or of the error that a person must act on."""
+        """From a row of jobs to a row of results, or of the error to report."""
         from ray import cloudpickle
 
         try:
@@ -99,7 +99,7 @@ class _Worker:
 
 def _connect(address: str | None) -> Any:
     """Ray with its data library, connected once in this process."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Nothing is reported to anybody.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     try:
         import ray
         import ray.data
@@ -113,6 +113,6 @@ def _connect(address: str | None) -> Any:
             raise InputError(what, record="scale.address", remedy="start it with `ray start --head`") from None
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
-    context.enable_progress_bars = False  # Stages show their own.
+    context.enable_progress_bars = False  # stages show their own
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     return ray

@@ -1,4 +1,4 @@
-"""What a stage depends on, as one hash, and in words what differs between then and now."""
+"""A hash of everything a stage depends on, and a description of what changed."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 def fingerprint(depends: dict[str, Any]) -> str:
-    """sha256 of what a stage depends on; of an input it is the content that counts, not where it lies."""
+    """sha256 of what a stage depends on; of an input only the content counts, not its path."""
     content = {**depends, "inputs": list(depends["inputs"].values())}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 _SHOWN = 4
-"""Changes that are named; a list that became shorter changes at many places."""
+"""Changes that are named: a list that became shorter changes in many places."""
 
 
 def changes(old: Marker, new: Marker) -> str:
-    """What differs between two attempts, in words: settings as `lr: 0.1 -> 0.2`, inputs and stages by name."""
+    """The differences between two attempts, in words: settings as `lr: 0.1 -> 0.2`, inputs and stages by name."""
     was, now = old.depends, new.depends
     before, after = (_flat({**one["settings"], "seed": one["seed"], "version": one["version"]}) for one in (was, now))
     differ = _differ(before, after)
@@ -30,7 +30,7 @@ def changes(old: Marker, new: Marker) -> str:
     said += [f"now without {name}" for name in old.made_from if name not in new.made_from]
     said += [f"now with {name}" for name in new.made_from if name not in old.made_from]
     both = {name: content for name, content in new.made_from.items() if name in old.made_from}
-    said += [f"{name} was made again and is not what it was" for name in both if both[name] != old.made_from[name]]
+    said += [f"{name} was made again with another result" for name in both if both[name] != old.made_from[name]]
     return ", ".join(said[:_SHOWN]) + (f", and {len(said) - _SHOWN} more" if len(said) > _SHOWN else "")
 
 

@@ -1,8 +1,8 @@
-"""A job: one stage of a run as a value, and what its work is given.
+"""A job: one stage of a run as a value, and the context that its work gets.
 
-A job is a frozen dataclass. Its fields are all that its work reads: other jobs, folders and files from outside the run
+A job is a frozen dataclass. Its fields are all that its work reads: other jobs, files and folders from outside the run
 (`Input`), and settings. The fingerprint is computed from the fields. The work gets nothing else, so it cannot depend on
-what the fingerprint leaves out.
+anything that the fingerprint leaves out.
 """
 
 from __future__ import annotations
@@ -29,50 +29,49 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Input:
-    """A file or folder from outside the run. Its content decides, not its path."""
+    """A file or folder from outside the run. Its content counts, not its path."""
 
     key: str
-    """What the recipe calls it, such as `model.base`."""
+    """Its name in the recipe, such as `model.base`."""
     given: str
     """Its path or name as the recipe gives it."""
     path: Path
 
 
 SPEED_ONLY: Final = {"speed_only": True}
-"""Metadata of a field that cannot change a result, only how fast it is made. It is no part of the fingerprint."""
+"""Metadata of a field that changes only speed, never a result. It is not part of the fingerprint."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One stage of a run.
 
-    The work may be killed at any time and is then called again on the same folder: it continues from what it finds.
+    The work may be killed at any time. It is then called again on the same folder and continues from there.
     """
 
     verb: ClassVar[str]
     """The command that runs all jobs of this kind."""
     does: ClassVar[str]
-    """`MODULE:FUNCTION` that does the work. It is imported when the work starts, so a plan needs no torch."""
+    """`MODULE:FUNCTION` of the work, imported when the work starts, so that planning needs no torch."""
     version: ClassVar[int] = 1
-    """To be raised by hand when the same fields would give another result than before. Finished stages of this kind
-    then start over, and what needs them.
+    """Raised by hand when the same fields would give another result than before. Finished stages of this kind then
+    start over, and so do stages that need them.
     """
     goes_on_from: ClassVar[str] = ""
-    """Pattern of files that stand for themselves: the work goes on from them when other files are lost."""
+    """Pattern of independent files: the work continues from them if other files are lost."""
     reuses: ClassVar[bool] = False
-    """Whether its files are named by all that decides them, so that other settings need not begin with nothing."""
+    """Whether the names of its files contain all settings, so that the files can be kept when settings change."""
     outputs: ClassVar[tuple[str, ...]] = ()
-    """Files that it leaves outside its own folder, relative to the run's folder."""
+    """Files that it writes outside its own folder, relative to the run's folder."""
     processes: ClassVar[Literal["main", "all", "one"]] = "main"
-    """Who works where several processes run the recipe: the first while the others wait, all of them together, or
-    only a run of one process.
+    """Which processes work if several run the recipe: the first while the others wait, all together, or only a run of
+    one process.
     """
 
     seed: int = 0
-    """Of what it draws."""
+    """Seed of its random draws."""
     check: tuple[Callable[[], None], ...] = field(default=(), metadata=SPEED_ONLY)
-    """What can be found wrong before any stage works. Each raises `InputError`, and is called once where several jobs
-    have it."""
+    """Checks before any stage works. Each raises `InputError`; a check that several jobs share is called once."""
 
     @property
     def name(self) -> str:
@@ -81,20 +80,20 @@ class Job:
 
     @property
     def group(self) -> str:
-        """What a person is shown in its place: jobs of one group follow each other and are reported together."""
+        """The name shown to people: jobs of one group follow each other and are reported together."""
         return self.name
 
     @property
     def precision(self) -> tuple[AskedPrecision, ...]:
-        """What the recipe asks for, for each of its training runs in order; empty where nothing is trained."""
+        """The recipe's precision of each training run, in order; empty without training."""
         return ()
 
     def keeps(self, name: str, damaged: Collection[str]) -> bool:
-        """Whether a whole file of the finished stage is kept when the `damaged` ones are lost."""
+        """Whether an intact file of the finished stage is kept if the `damaged` ones are lost."""
         return fnmatch.fnmatch(name, self.goes_on_from)
 
     def work(self, context: StageContext) -> None:
-        """Do it, or continue it."""
+        """Do the work, or continue it."""
         imported(self.does)(context, self)
 
     @cached_property
@@ -109,7 +108,7 @@ class Job:
 
     @cached_property
     def inputs(self) -> dict[str, Path]:
-        """Files and folders from outside the run, by what the recipe calls them."""
+        """Files and folders from outside the run, by their name in the recipe."""
         return {one.key: one.path for one in self._references if isinstance(one, Input)}
 
     @cached_property
@@ -127,8 +126,8 @@ class Job:
 
 
 def imported(name: str) -> Callable[..., None]:
-    """The function `MODULE:FUNCTION`."""
-    # Stages show their own progress, so no bar of transformers is wanted; it reads this when it is imported.
+    """The function at `MODULE:FUNCTION`."""
+    # Stages show their own progress; transformers reads this variable when it is imported.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     module, _, function = name.partition(":")
     found: Callable[..., None] = getattr(import_module(module), function)
@@ -141,7 +140,7 @@ def _values(value: Any) -> dict[str, Any]:
 
 
 def _leaves(value: Any) -> Iterator[Job | Input]:
-    """Jobs and inputs inside fields; what is inside a job belongs to that job, and a recipe's table holds none."""
+    """Jobs and inputs inside fields, without the content of jobs; recipe tables contain none."""
     if isinstance(value, Job | Input):
         yield value
     elif isinstance(value, str | int | float | Settings | None):
@@ -183,7 +182,7 @@ def _json(value: Any, keys: Mapping[str, str]) -> JsonValue:
 
 @dataclass(frozen=True)
 class StageContext:
-    """What a job's work is given."""
+    """What the work of a job gets."""
 
     stage: Job
     folder: Path
@@ -192,15 +191,15 @@ class StageContext:
     metrics: Metrics
     """Writes to `metrics.jsonl` in the stage's folder."""
     say: Callable[[str], None]
-    """Prints one line for the person who runs it."""
+    """Prints one line for the user."""
     timings_s: dict[str, float]
-    """Seconds that each stage before this one took, interrupted attempts included."""
+    """Seconds of each earlier stage, with interrupted attempts."""
     precision: tuple[Precision, ...] = ()
-    """What the stage computes in: `Job.precision`, resolved when it began."""
+    """`Job.precision`, resolved when the stage began."""
     versions: dict[str, str] = field(default_factory=dict)
-    """Of the code that works now (`earwise.work.provenance.code_versions`)."""
+    """Versions of the running code (`earwise.work.provenance.code_versions`)."""
     made_with: dict[str, dict[str, str]] = field(default_factory=dict)
-    """The versions that each stage before this one was made with."""
+    """The versions that made each earlier stage."""
 
     @property
     def seed(self) -> int:
@@ -208,13 +207,13 @@ class StageContext:
         return self.stage.seed
 
     def folder_of(self, job: Job) -> Path:
-        """Folder of a job that this one needs; `ValueError` for another one, as the fingerprint would not count it."""
+        """Folder of a job that this one needs; `ValueError` for another job, which the fingerprint would not cover."""
         if job.name not in self.stage.needs:
             raise ValueError(f"stage {self.stage.name} reads stage {job.name}, which is not among its needs")
         return self.run_folder / "stages" / job.name
 
     def settled(self, settings: S, number: int = 0) -> S:
-        """`settings` of the stage's training run `number`, with the precision that was resolved when it began."""
+        """`settings` of the stage's training run `number`, with the resolved precision."""
         return settings.model_copy(update={"precision": self.precision[number]})
 
     def track(self, iterable: Iterable[T], total: int | None = None, what: str | None = None) -> Iterator[T]:

@@ -1,4 +1,4 @@
-"""One writer at a time: a lock that ends with its process, however that ends."""
+"""A lock for one writer at a time, released when its process ends for any reason."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from earwise.errors import InputError
 
 
 class FileLock:
-    """An exclusive advisory lock (`flock`) on a file, which is created if need be.
+    """An exclusive advisory lock (`flock`) on a file, which is created if necessary.
 
-    The kernel drops it when the process ends, also by `kill -9`, so there are no stale locks. Worker processes that are
-    forked while it is held let go of their copy: one that outlives a killed parent does not keep the lock.
-    Raises `InputError` if another holder has it; `what` says in that message what is already in use.
+    The kernel releases it when the process ends, even by `kill -9`, so there are no stale locks. Forked worker
+    processes close their copy, so a worker that outlives a killed parent does not keep the lock. Raises `InputError` if
+    another process has it; `what` names the locked thing in the message.
     """
 
     def __init__(self, path: Path, what: str, remedy: str = "wait until that one ends") -> None:
@@ -28,13 +28,13 @@ class FileLock:
         _HELD.add(self)
 
     def release(self) -> None:
-        """Unlock, also for forked copies that are not gone yet; does nothing the second time."""
+        """Unlock, even if forked copies still exist; does nothing the second time."""
         if self._descriptor is not None:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             self._close()
 
     def _close(self) -> None:
-        """Give up this process's descriptor; the lock stays as long as another process has a copy of it."""
+        """Close this process's descriptor; the lock stays while another process has a copy."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,7 +1,7 @@
-"""What a folder held when its work was done, and what has become of it since.
+"""The content of a folder when its work was done, and how it has changed since.
 
-A file is taken as unchanged while its size and its times of change (of content and of inode, in nanoseconds) are what
-they were, as git does. One with other times is read, and its sha256 decides: a copied run is read once and is whole.
+A file counts as unchanged if its size and its two times of change (content and inode, in nanoseconds) are the same, as
+in git. A file with other times is read, and its sha256 decides: a copied run is read once and is intact.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from typing import Any, Final, NamedTuple, TypeVar
 T = TypeVar("T")
 
 _THREADS: Final = 16
-"""Files that are read and synced at a time: hashing lets go of the interpreter, syncs wait for the disk together."""
+"""Files that are hashed or synced in parallel: hashing releases the interpreter, and syncs wait for the disk together.
+"""
 _MANY: Final = 256
-"""From here on one sync of all file systems is faster than one of each file."""
+"""From this number of files, one sync of all file systems is faster than one per file."""
 _OTHER_TIMES: Final = "its times changed"
 _ASIDE: Final = ("counts.json", "metrics.jsonl")
-"""Files that tell how the work went: nothing is made from them but the report."""
+"""Files about the work itself, which only the report reads."""
 
 
 class Held(NamedTuple):
@@ -39,7 +40,7 @@ class Held(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """One file that is not what it was."""
+    """One file that changed."""
 
     name: str
     what: str
@@ -47,7 +48,7 @@ class Damage(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """Files by name, relative to `folder`, and links, of which only is known that they lead somewhere."""
+    """Files by name, relative to `folder`, and links, of which only the existence of the target is checked."""
 
     folder: Path
     files: dict[str, Held] = field(default_factory=dict)
@@ -55,8 +56,8 @@ class Manifest:
 
     @classmethod
     def of(cls, folder: Path, *, without: Collection[str] = ()) -> Manifest:
-        """Everything below `folder` that is not hidden, but not the names `without`. All of it is on the disk when this
-        returns, so that it survives a power cut.
+        """All files below `folder`, except hidden ones and the names `without`. They are on the disk when this returns,
+        so that they survive a power cut.
         """
         names, links, folders = listed(folder)
         files = [name for name in names if name not in without]
@@ -79,28 +80,28 @@ class Manifest:
 
     @classmethod
     def from_json(cls, folder: Path, found: dict[str, Any]) -> Manifest:
-        """What `to_json` gave. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
+        """Parse `to_json`. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
         files = {str(name): Held(int(s), int(m), int(c), str(sha)) for name, (s, m, c, sha) in found["files"].items()}
         return cls(folder, files, tuple(map(str, found["links"])))
 
     def to_json(self) -> str:
-        """One line for each file: size in bytes, two times in nanoseconds, sha256."""
+        """JSON with one line per file: size in bytes, two times in nanoseconds, sha256."""
         lines = ",\n".join(f"   {json.dumps(name)}: {json.dumps(held)}" for name, held in self.files.items())
         return f'{{"links": {json.dumps(self.links)}, "files": {{\n{lines}\n  }}}}'
 
     @property
     def names(self) -> set[str]:
-        """Of all files and links."""
+        """All files and links."""
         return {*self.files, *self.links}
 
     @property
     def content(self) -> str:
-        """sha256 of all names and contents that something can be made from."""
+        """sha256 of the names and contents that later work can read."""
         told = [(n, held.sha256) for n, held in sorted(self.files.items()) if Path(n).name not in _ASIDE]
         return hashlib.sha256(json.dumps([told, sorted(self.links)]).encode()).hexdigest()
 
     def damage(self, *, read_all: bool = False) -> list[Damage]:
-        """Files that are missing or have another content. With `read_all` also those are read that look unchanged."""
+        """Files that are missing or have another content. `read_all` also reads files that look unchanged."""
         unsure = [name for name, look in self._looks.items() if look == _OTHER_TIMES or (read_all and not look)]
         digests = _each(_digest, [self.folder / name for name in unsure])
         other = {n: digest for n, digest in zip(unsure, digests, strict=True) if digest != self.files[n].sha256}
@@ -111,12 +112,12 @@ class Manifest:
 
     @cached_property
     def _looks(self) -> dict[str, str]:
-        """What is wrong with each file by its entry in the folder: nothing, or `_OTHER_TIMES`, or in words."""
+        """By file, the problem that its directory entry shows: none, `_OTHER_TIMES`, or a description."""
         root = os.fspath(self.folder)
         return {name: _look(f"{root}/{name}", held) for name, held in self.files.items()}
 
     def refreshed(self) -> Manifest | None:
-        """The same with the times of today; None where they are the same. Only for a folder without damage."""
+        """The same with today's times; None if they are the same. Only for a folder without damage."""
         other = [name for name, look in self._looks.items() if look]
         if not other:
             return None
@@ -130,14 +131,14 @@ def _look(path: str, held: Held) -> str:
     except OSError as error:
         return "it is missing" if isinstance(error, FileNotFoundError) else str(error.strerror)
     if not stat.S_ISREG(found.st_mode):
-        return "it is no file any more"
+        return "it is not a file any more"
     if found.st_size != held.size:
         return f"it has {found.st_size} bytes and had {held.size}"
     return "" if (found.st_mtime_ns, found.st_ctime_ns) == held[1:3] else _OTHER_TIMES
 
 
 def sync(path: Path) -> None:
-    """Have a file, or the list of names in a folder, on the disk when this returns."""
+    """Sync a file, or the list of names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -146,7 +147,7 @@ def sync(path: Path) -> None:
 
 
 def link(path: Path, target: Path) -> None:
-    """Make `path` a link to the folder `target`, whatever it was before: a copy without links has the folder there."""
+    """Make `path` a link to the folder `target`. In a copy made without links, it replaces a folder."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)
@@ -180,7 +181,7 @@ def _with_times(path: Path, sha256: str) -> Held:
 
 
 def _digest(path: Path) -> str:
-    """sha256 of a file; nothing where it cannot be read."""
+    """sha256 of a file; empty if it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""The two markers of a stage's folder: `started.json`, and `done.json`, written last, which vouches for the rest."""
+"""The two markers in a stage's folder: `started.json`, and `done.json`, which is written last and lists the files."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from earwise.work.store import read_json, write_atomic
 STARTED: Final = "started.json"
 DONE: Final = "done.json"
 FORMAT: Final = 2
-"""Of both markers. A run with markers of another format starts over."""
+"""Format of both markers. A stage with another format starts over."""
 
 
 @dataclass(frozen=True)
 class Marker:
-    """What a stage depended on, and what came of it."""
+    """What a stage depends on, and its result."""
 
     stage: str
     fingerprint: str
     depends: dict[str, Any]
     precision: tuple[Precision, ...] = ()
-    """What the stage began to compute in, for each of its trainings; one word where it is the same for all."""
+    """The precision of each training run when the stage began; a single entry if all are the same."""
     seconds: float = 0.0
-    """Of work that lies in the folder."""
+    """Seconds of the work in the folder."""
     versions: dict[str, str] = field(default_factory=dict)
-    """Of the code that worked last."""
+    """Versions of the code that worked last."""
     earlier: tuple[dict[str, str], ...] = ()
-    """Other versions that worked on it before, in order."""
+    """Earlier versions that worked on it, in order."""
     made_from: dict[str, str] = field(default_factory=dict)
-    """Content of each stage that it needed, as it was then."""
+    """Content of each needed stage at that time."""
     content: str = ""
-    """sha256 of what later stages may read; empty where nothing is known of it."""
+    """sha256 of what later stages may read; empty if unknown."""
     files: Manifest = field(default_factory=lambda: Manifest(Path()))
     outputs: Manifest = field(default_factory=lambda: Manifest(Path()))
-    """Files outside the stage's folder."""
+    """The outputs outside the stage's folder."""
     began: float | None = None
-    """When an attempt began that has not ended."""
+    """When an unfinished attempt began."""
 
     def vouch(self, run_folder: Path, folder: Path, outputs: Sequence[str], *, seconds: float) -> Marker:
-        """The marker of the finished stage: everything it vouches for is on the disk when this returns."""
+        """The marker of the finished stage; all its files are on the disk when this returns."""
         files = Manifest.of(folder, without=(STARTED, DONE))
         for above in (*folder.relative_to(run_folder).parents, Path()):
             sync(run_folder / above)
@@ -54,16 +54,16 @@ class Marker:
         return replace(self, seconds=seconds, content=self._content(files), files=files, outputs=made)
 
     def _content(self, files: Manifest) -> str:
-        """Of what later stages may read: files of the stage, and inputs that it passes on where they are."""
+        """Hash of what later stages may read: the stage's files, and inputs that it passes on."""
         read = [files.content, *self.depends["inputs"].values()]
         return hashlib.sha256(json.dumps(read).encode()).hexdigest()
 
     def damage(self, *, read_all: bool) -> list[Damage]:
-        """Files that are not what they were; outputs only where all files are whole."""
+        """Changed files; outputs are only checked if all files are intact."""
         return self.files.damage(read_all=read_all) or self.outputs.damage(read_all=read_all)
 
     def refresh(self, folder: Path) -> Marker:
-        """This marker of a whole stage; written again where the files were copied and have other times."""
+        """This marker of an intact stage, written again if the files were copied and have other times."""
         files, outputs = self.files.refreshed(), self.outputs.refreshed()
         if files is None and outputs is None:
             return self
@@ -72,7 +72,7 @@ class Marker:
         return fresh
 
     def continued(self, folder: Path, versions: dict[str, str]) -> Marker:
-        """The marker of one more attempt. An attempt that was killed counts until its last write."""
+        """The marker of another attempt. A killed attempt counts until its last write."""
         seconds = self.seconds
         if self.began is not None:
             last = max(path.lstat().st_mtime for path in folder.rglob("*"))
@@ -83,7 +83,7 @@ class Marker:
         )
 
     def write(self, folder: Path, name: str, *, began: float | None = None) -> None:
-        """Write it as `name` into `folder`, in one step and through to the disk."""
+        """Write it as `name` into `folder`, atomically and durably."""
         told: dict[str, Any] = {"format": FORMAT, "stage": self.stage, "fingerprint": self.fingerprint}
         told |= {"depends": self.depends, "made_from": self.made_from}
         if self.precision:
@@ -101,26 +101,26 @@ class Marker:
 
 @dataclass(frozen=True)
 class Found:
-    """What was found of a stage: the marker of its end, if that is of what it depends on now, and damaged files."""
+    """The state of a stage: its final marker, if the stage's fingerprint is still the same, and damaged files."""
 
     done: Marker | None
     damage: tuple[Damage, ...] = ()
 
     @property
     def whole(self) -> Marker | None:
-        """The marker of a stage that is done and has all its files."""
+        """The marker of a finished and intact stage."""
         return None if self.damage else self.done
 
 
 def read_marker(run_folder: Path, folder: Path, name: str, say: Callable[[str], None]) -> Marker | None:
-    """The marker `name` of a stage's `folder`; None where there is none, and for a damaged one, which `say` is told."""
+    """The marker `name` in a stage's `folder`; None if there is none, or if it is damaged, which is reported."""
     path = folder / name
     if not path.is_file():
         return None
     try:
         told = read_json(path)
         if told.get("format") != FORMAT:
-            say(f"{path}: was written by an earlier earwise, which kept other records, so the stage starts over")
+            say(f"{path}: was written by an earlier earwise with another format, so the stage starts over")
             return None
         depends = {key: told["depends"][key] for key in ("settings", "seed", "inputs", "needs", "version")}
         return Marker(
@@ -138,12 +138,12 @@ def read_marker(run_folder: Path, folder: Path, name: str, say: Callable[[str], 
             began=float(told["began"]) if "began" in told else None,
         )
     except (InputError, KeyError, TypeError, ValueError, AttributeError):
-        say(f"{path}: is damaged and is not believed")
+        say(f"{path}: is damaged and is ignored")
         return None
 
 
 def _precision(told: Any) -> tuple[Precision, ...]:
-    """As a marker tells it; raises `ValueError` for a word that is no precision."""
+    """The precisions in a marker; raises `ValueError` for an unknown one."""
     known = {str(one): one for one in get_args(Precision)}
     words = [told] if isinstance(told, str) else told
     if unknown := {*words} - {*known}:
@@ -152,9 +152,9 @@ def _precision(told: Any) -> tuple[Precision, ...]:
 
 
 def clear_but(folder: Path, kept: Collection[str]) -> None:
-    """Remove every file and link of a stage's folder but the marker that says that it was begun, and `kept`.
+    """Remove all files and links of a stage's folder except `started.json` and `kept`.
 
-    `done.json` goes last: a kill in between leaves a finished stage that has lost files, and this is done again.
+    `done.json` goes last: a kill in between leaves a finished stage with lost files, and this is repeated.
     """
     files, links, _ = listed(folder)
     for name in {*files, *links} - {*kept, STARTED, DONE}:

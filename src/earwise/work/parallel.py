@@ -1,4 +1,4 @@
-"""Ordered maps: over the processes or threads of this machine; `earwise.work.cluster` has the same over a cluster."""
+"""Ordered maps over the processes or threads of this machine; `earwise.work.cluster` has the same for a cluster."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 JOBS_PER_CHUNK: Final = 16
-"""Jobs that a worker takes at once: few enough to share the end evenly, enough to hide the cost of a message."""
+"""Jobs per message to a worker: few enough for an even end, enough to hide the cost of a message."""
 
 ATTEMPTS: Final = 3
-"""How often a chunk may take its worker down with it before the map is given up."""
+"""How often a chunk may kill its worker before the map gives up."""
 
 log = logging.getLogger(__name__)
 
 
 class Workers(Protocol):
-    """Where jobs are done.
+    """Workers that do jobs.
 
-    Workers only return results: the process that asks is the only one that appends to a store, so a worker that is
-    killed takes nothing with it but the chunk it was at, which is done again.
+    Workers only return results; only the calling process writes to a store. So a killed worker loses only its current
+    chunk, which is repeated.
     """
 
     def map(
@@ -41,11 +41,12 @@ class Workers(Protocol):
         """Results in the order of `jobs`, as they come; each worker calls `make_work` once.
 
         Args:
-            make_work: makes what does one job, in the worker. Like jobs and results, it must be picklable.
-            jobs: what is to be done.
-            chunk: jobs that a worker takes at once, and that are done again if it is killed.
+            make_work: called in the worker, makes the function for one job. Like jobs and results, it must be
+                picklable.
+            jobs: the jobs.
+            chunk: jobs per message, which are repeated if the worker is killed.
 
-        Raises what a job raises, and `EarwiseError` if a chunk takes down one worker after the other.
+        Raises what a job raises, and `EarwiseError` if a chunk kills one worker after another.
         """
 
 
@@ -53,8 +54,8 @@ class Workers(Protocol):
 class ProcessPool:
     """Processes of this machine; see `Workers`.
 
-    They are spawned, not forked: a fork would copy the locks of numeric libraries in whatever state their threads left
-    them. They share the cores evenly, and end with this process, also when it is killed.
+    They are spawned, because a fork would copy locks of numeric libraries in any state. They share the cores evenly,
+    and end with this process, even if it is killed.
     """
 
     workers: int
@@ -87,7 +88,7 @@ class ProcessPool:
                 left = sum(len(some) for n, some in enumerate(chunks) if n >= turn and n not in finished)
                 if attempts == ATTEMPTS:
                     raise given_up(left)
-                log.warning("a worker process was killed: %d jobs that it or others had are done again", left)
+                log.warning("a worker process was killed: %d unfinished jobs are repeated", left)
 
     def _pool(self, make_work: Callable[[], Callable[[Any], Any]]) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
@@ -102,12 +103,12 @@ def map_in_threads(work: Callable[[Job], Result], jobs: Sequence[Job], workers: 
 
 
 def in_chunks(jobs: Sequence[Job], size: int) -> list[Sequence[Job]]:
-    """`jobs` cut into runs of `size`; the last one may be shorter."""
+    """`jobs` in pieces of `size`; the last one may be shorter."""
     return [jobs[start : start + size] for start in range(0, len(jobs), size)]
 
 
 def given_up(left: int) -> EarwiseError:
-    """What is raised when workers die and nothing gets done."""
+    """The error if workers die without any progress."""
     return EarwiseError(
         f"workers were killed {ATTEMPTS} times without doing any of the {left} jobs that are left: "
         "is the memory full? (fewer workers need less; the same command continues)"
@@ -115,26 +116,24 @@ def given_up(left: int) -> EarwiseError:
 
 
 def limit_threads(count: int) -> None:
-    """Let numeric libraries of this process use `count` threads, those that are loaded later included."""
+    """Limit the threads of numeric libraries in this process, including libraries that are loaded later."""
     os.environ["OMP_NUM_THREADS"] = str(count)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(count)
 
 
 def _submitted(pool: ProcessPoolExecutor, jobs: Sequence[Any]) -> Future[list[Any]]:
-    """A chunk on its way to a worker. Raises `BrokenProcessPool` where one dies while another one is started for it."""
+    """Submit a chunk. Raises `BrokenProcessPool` if the pool breaks while it starts another worker."""
     try:
         return pool.submit(_do_chunk, jobs)
-    except OSError as error:  # What the new one was to be given is closed already.
+    except OSError as error:  # the new worker's pipe is closed already
         if pool._broken:
             raise BrokenProcessPool(str(error)) from error
         raise
 
 
 def _end(pool: ProcessPoolExecutor) -> None:
-    """End the workers of a broken pool. One that was started while it broke would wait for a job for ever, and the pool
-    for its end.
-    """
+    """Kill the workers of a broken pool: a new one would wait for a job forever, and the pool for it."""
     for process in [*(pool._processes or {}).values()]:
         process.kill()
 
@@ -163,14 +162,14 @@ def _start(make_work: Callable[[], Callable[[Any], Any]], threads: int) -> None:
 
 def _do_chunk(jobs: Sequence[Any]) -> list[Any]:
     global _work
-    if _work is None:  # Here and not in `_start`, where an error would break the pool instead of reaching the caller.
+    if _work is None:  # not in `_start`, where an error would break the pool instead of reaching the caller
         _work = _make_work()
-        limit_threads(_threads)  # Making it may have imported torch.
+        limit_threads(_threads)  # the call above may have imported torch
     return [_work(job) for job in jobs]
 
 
 def _end_with_parent() -> None:
-    """Without this, a worker whose parent was killed would wait for its next job for ever."""
+    """End this worker when its parent ends; otherwise it would wait for its next job forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -27,11 +27,10 @@ def track(
     console: Console | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[T]:
-    """Yield from `iterable` and show how far it is; `total` defaults to its length, if it has one, and is
-    shown no longer once it turns out to be too small.
+    """Yield from `iterable` and show progress; `total` defaults to the length, and disappears if it proves too small.
 
-    `before` items of the total were done by an earlier process: they are counted, and tell nothing about the rate.
-    Starts no thread, so that workers can be forked inside the loop.
+    `before` items of the total were done by an earlier process: they count, but not for the rate. Starts no thread, so
+    that workers can be forked inside the loop.
     """
     console = console or get_console()
     if total is None and isinstance(iterable, Sized):
@@ -41,7 +40,7 @@ def track(
 
 
 class Ticker:
-    """Progress that is told how far it is, for loops that belong to somebody else; use it as a context manager."""
+    """Progress for loops of other libraries, as a context manager: call it with the number of completed steps."""
 
     def __init__(self, total: int, what: str, before: int = 0) -> None:
         """`before` of the total were done by an earlier process."""
@@ -56,7 +55,7 @@ class Ticker:
         self._shown.close()
 
     def __call__(self, done: int) -> None:
-        """`done` of the total are done; a step that is skipped over counts as done."""
+        """Set the number of completed steps; skipped steps count as completed."""
         for _ in range(done - self._done):
             next(self._shown, None)
         self._done = max(done, self._done)
@@ -76,10 +75,10 @@ def duration(seconds: float) -> str:
 
 
 class _RateAndTimeLeft(ProgressColumn):
-    """Mean rate since the start, and what is left at that rate."""
+    """The mean rate since the start, and the remaining time at that rate."""
 
     def __init__(self, before: int) -> None:
-        super().__init__(table_column=Column(no_wrap=True))  # The bar gives way on a narrow terminal, not the line.
+        super().__init__(table_column=Column(no_wrap=True))  # on a narrow terminal the bar shrinks
         self._before = before
 
     def render(self, task: Task) -> Text:
@@ -88,7 +87,7 @@ class _RateAndTimeLeft(ProgressColumn):
 
 
 def _pace(done: int, left: float | None, seconds: float) -> str:
-    """What `done` items in as many seconds say of the rate, and of the time that is `left`."""
+    """The rate of `done` items in `seconds`, and the time for the `left` items at this rate."""
     if not done or seconds <= 0:
         return ""
     rate = done / seconds

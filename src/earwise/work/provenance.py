@@ -1,4 +1,4 @@
-"""Where a run came from: revision, versions, machine, command and inputs, without importing anything heavy."""
+"""The origin of a run: revision, versions, machine, command and inputs, without heavy imports."""
 
 from __future__ import annotations
 
@@ -51,20 +51,20 @@ def versions() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Checkout:
-    """State of the package's own sources in its own git checkout. Nothing of other files is looked at."""
+    """The state of the package's sources in this project's own git checkout. Other files are not read."""
 
     revision: str
     diff: str
-    """What differs from the revision in the package's tracked files; empty when nothing does."""
+    """The diff of the package's tracked files; empty if nothing differs."""
     modified: bool
-    """Whether anything differs, files of the package that git does not track included."""
+    """Whether anything differs, including untracked files of the package."""
 
 
 def checkout() -> Checkout | None:
-    """State of the package's sources; None when it is installed elsewhere or git is absent.
+    """The state of the package's sources; None if it is installed elsewhere or git is absent.
 
-    An installed package may lie inside somebody else's repository: one that does not track it, or that is another
-    project which has a copy of it. Neither says anything about the package, and neither is read.
+    An installed package may lie inside another repository, which does not track it, or which is another project with a
+    copy of it. Neither says anything about the package, and neither is read.
     """
     package = Path(earwise.__file__).parent
     top = _git(package, "rev-parse", "--show-toplevel")
@@ -81,7 +81,7 @@ def checkout() -> Checkout | None:
 
 
 def _is_own(top: Path) -> bool:
-    """Whether a checkout is that of this project."""
+    """Whether a checkout belongs to this project."""
     try:
         described = tomllib.loads((top / "pyproject.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -90,7 +90,7 @@ def _is_own(top: Path) -> bool:
 
 
 def code_versions() -> dict[str, str]:
-    """`versions`, and the revision of the package's sources where it is known; `+` where they were modified."""
+    """`versions`, and the revision of the package's sources if known, with `+` if they were modified."""
     state = checkout()
     return {**versions(), **({"revision": state.revision + "+" * state.modified} if state else {})}
 
@@ -105,7 +105,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def attempt(folder: Path, command: list[str], seeds: tuple[int, ...], recipe_file: Path | None) -> dict[str, object]:
-    """What is written into `run.json` for one attempt at a run; a diff becomes a file of its own in `folder`."""
+    """The entry in `run.json` for one attempt at a run; a diff is written to a file of its own in `folder`."""
     state = checkout()
     entry: dict[str, object] = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -144,9 +144,9 @@ def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]
 
 
 class InputHashes:
-    """sha256 of input files and folders, kept beside the run so that a large unchanged file is read once.
+    """sha256 of input files and folders, stored with the run so that a large unchanged file is read once.
 
-    A file is taken as unchanged when its size and its modification time in nanoseconds are, as git does.
+    A file counts as unchanged if its size and its modification time in nanoseconds are the same, as in git.
     """
 
     def __init__(self, path: Path) -> None:
@@ -157,8 +157,8 @@ class InputHashes:
     def of(self, path: Path) -> str:
         """Hash of a file, or of the relative names and hashes of all files in a folder; raises `InputError`.
 
-        What is hidden (its name begins with a dot) does not count: images that reading a folder takes out of its files.
-        Links to folders are followed.
+        Hidden files are ignored: images that the readers extract from files in the folder. Links to folders are
+        followed.
         """
         try:
             if not path.exists():
@@ -183,14 +183,14 @@ class InputHashes:
         return digest
 
     def save(self) -> None:
-        """Write what was learned, if anything was."""
+        """Write the hashes if there are new ones."""
         if self._changed:
             write_atomic(self._path, json.dumps(self._known, indent=1, sort_keys=True) + "\n")
             self._changed = False
 
 
 def _known(path: Path) -> dict[str, dict[str, int | str]]:
-    """What a file of hashes says. A damaged one says nothing, and everything is read again."""
+    """The content of a file of hashes; empty for a damaged file, so that everything is read again."""
     try:
         known = read_json(path)
     except InputError:

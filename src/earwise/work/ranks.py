@@ -1,7 +1,7 @@
-"""Several processes that run one recipe, as `torchrun` and `accelerate launch` start them.
+"""Several processes that run one recipe, started by `torchrun` or `accelerate launch`.
 
-The first process does everything that one process would do; the others wait until a training begins, which all of them
-do together.
+The first process does everything that a single process would do. The others wait for training runs, which all do
+together.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn
 
 END: Final = -1
 _LONGEST_WAIT: Final = timedelta(days=30)
-"""For the first process, which may make clips or ask a server for days."""
+"""Long, because the first process may make clips or wait for a server for days."""
 
 
 @dataclass(frozen=True)
@@ -27,20 +27,20 @@ class Ranks:
     rank: int = 0
     count: int = 1
     channel: Any = None
-    """Group over which the first process says what is next."""
+    """Process group for the messages of the first process."""
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the first process, which writes what is not written together."""
+        """Whether this is the first process, which does all work that is not done together."""
         return self.rank == 0
 
     def tell(self, number: int) -> None:
-        """Say to all others, who `hear`, what is next."""
+        """Tell all others, which `hear`, what is next."""
         if self.count > 1:
             self._broadcast(number)
 
     def hear(self) -> int:
-        """Wait until the first process says what is next."""
+        """Wait until the first process tells what is next."""
         return self._broadcast(END)
 
     def meet(self) -> None:
@@ -59,11 +59,11 @@ class Ranks:
 
 
 ALONE: Final = Ranks()
-"""What a process is that was started without others."""
+"""A process that was started alone."""
 
 
 def process_count() -> int:
-    """Processes that were started together, as their launcher says."""
+    """Number of processes that were started together, according to their launcher."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -73,13 +73,13 @@ def process_rank() -> int:
 
 
 def own_file(path: Path) -> Path:
-    """Where this process keeps what each of several has for itself: `path` in the first, `NAME@RANK` in others."""
+    """This process's version of a file that each process has: `path` in the first, `NAME@RANK` in others."""
     rank = process_rank()
     return path.with_stem(f"{path.stem}@{rank}") if rank else path
 
 
 def wait_for_others() -> None:
-    """Wait until all processes that were started together are here, however long that takes; all must call this."""
+    """Wait, for any time, until all processes that were started together are here; all must call this."""
     if process_count() > 1:
         import torch
 
@@ -88,16 +88,16 @@ def wait_for_others() -> None:
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """Join the processes that were started together with this one, and leave when all of them are done.
+    """Join the processes that were started together, and leave when all of them are done.
 
-    After an error nobody is waited for: the launcher ends the others when this process ends.
+    After an error nothing is waited for: the launcher ends the others when this process ends.
     """
     if process_count() == 1:
         yield ALONE
         return
     import torch
 
-    # `transformers` would otherwise leave the weights empty in all processes but one where FSDP is asked for.
+    # With FSDP, `transformers` would otherwise load the weights in one process only.
     os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"
     cuda = torch.cuda.is_available()
     if cuda:
@@ -112,8 +112,8 @@ def joined() -> Iterator[Ranks]:
 
 
 def leave(code: int = 0) -> NoReturn:
-    """End this process with `code`. Where several were started together, without what Python does at its end: threads
-    of torch.distributed are taken down there in any order, which sometimes aborts a process whose work is done.
+    """End this process with `code`. One of several processes skips Python's own cleanup: it takes down threads of
+    torch.distributed in any order, which sometimes aborts a process whose work is done.
     """
     if process_count() == 1:
         sys.exit(code)

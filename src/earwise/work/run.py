@@ -1,16 +1,16 @@
-"""A run: a folder in which stages leave their results, each behind a marker that is written last.
+"""A run: a folder in which each stage writes its results, with a final marker.
 
     runs/quickstart/
-      run.json  recipe.json          where it came from, one entry per attempt; the recipe with all defaults in it
-      stages/align/started.json      what the stage depends on, and that it was begun
-      stages/align/...               whatever the stage writes
-      stages/align/metrics.jsonl     its numbers over steps
-      stages/align/done.json         written last: the stage is whole
+      run.json  recipe.json          the origin, one entry per attempt; the recipe with all defaults
+      stages/align/started.json      what the stage depends on
+      stages/align/...               what the stage writes
+      stages/align/metrics.jsonl     its numbers by step
+      stages/align/done.json         written last: the stage is complete
 
-Running again continues: a stage that is done with the same fingerprint is skipped, one that was begun with it is called
-again on its own folder. One whose settings or inputs changed, or whose needed stages left other files than before, is
-cleared and starts over. A needed stage that was made again with the same result changes nothing. A stage's `done.json`
-vouches for its files (`earwise.work.manifest`): one that lost a file or has a damaged one is opened again.
+Running again continues. A finished stage with the same fingerprint is skipped. An unfinished one is called again on its
+own folder. A stage whose settings, inputs or needed stages changed is cleared and starts over; a needed stage that was
+repeated with the same result does not count as changed. `done.json` lists the stage's files (`earwise.work.manifest`):
+a stage with lost or damaged files is repaired or repeated.
 """
 
 from __future__ import annotations
@@ -46,22 +46,22 @@ _PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
 
 class Written(Protocol):
-    """What a run records of a recipe."""
+    """The parts of a recipe that a run records."""
 
     @property
     def name(self) -> str:
-        """Of the recipe."""
+        """The recipe's name."""
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Of its training runs."""
+        """The seeds of its training runs."""
 
     def model_dump_json(self, *, indent: int) -> str:
-        """All of it, with defaults and overrides."""
+        """The recipe with defaults and overrides."""
 
 
 class Run:
-    """The folder of one recipe's run. `say` is given one line for each thing that a person should know."""
+    """The folder of a recipe's run. `say` receives the lines for the user."""
 
     def __init__(
         self,
@@ -77,18 +77,18 @@ class Run:
         self.folder, self.recipe, self.recipe_file = folder, recipe, recipe_file
         self.command, self.say, self.ranks, self.read_all = list(command), say, ranks, read_all
         self.running: str | None = None
-        """Name of the stage that is at work, or that failed."""
+        """Name of the stage that is working or has failed."""
         self._group, self._group_seconds, self._group_is_shown = "", 0.0, False
         self._groups: dict[str, str] = {}
-        """Of each stage, what it is reported under."""
+        """The group of each stage."""
         self._together = False
-        """Whether all processes are in a stage that they work on together."""
+        """Whether all processes are working on a stage together."""
 
     def execute(self, stages: Sequence[Job], only: Collection[str] | None = None) -> list[str]:
-        """Bring `stages` up to date, in order; returns the names of those whose work was called.
+        """Bring `stages` up to date, in order; returns the names of those that worked.
 
-        With `only`, just these stages and what they need. Of several processes, all call this; all but the first work
-        only where that one has them work. Raises `InputError` if another run is at work in this folder or an
+        With `only`, just these stages and what they need. With several processes, each calls this; only the first
+        works, except in stages of all processes. Raises `InputError` if another run is working in this folder or an
         input is missing, and whatever a stage raises.
         """
         _check_plan(stages)
@@ -105,11 +105,11 @@ class Run:
             return self._bring_up_to_date(chosen)
         finally:
             lock.release()
-            if not self._together:  # Else the others wait for this process elsewhere, and end with it.
+            if not self._together:  # else the others wait inside the stage, and end with this process
                 self.ranks.tell(END)
 
     def _follow(self, stages: Sequence[Job]) -> list[str]:
-        """What a process does that is not the first one."""
+        """The work of a process that is not the first."""
         worked = []
         while (number := self.ranks.hear()) != END:
             stage = stages[number]
@@ -162,7 +162,7 @@ class Run:
             raise InputError(what, remedy=remedy)
 
     def _found(self, stage: Job, depends: dict[str, Any]) -> Found:
-        """What lies in the stage's folder; nothing of it is cleared yet."""
+        """The state of the stage's folder; nothing is cleared yet."""
         marker = self._read(self._folder(stage), DONE)
         if marker is None or marker.fingerprint != fingerprint(depends) or self._missing_outputs(stage):
             return Found(None)
@@ -173,7 +173,7 @@ class Run:
         return read_marker(self.folder, folder, name, self.say)
 
     def _open_again(self, stage: Job, found: Found) -> None:
-        """Say what is damaged and what will be repeated, and leave the folder as if the stage had not come so far."""
+        """Report damage and what is repeated, and reset the folder to an unfinished stage."""
         if found.done is None or not found.damage:
             return
         gone, files = {one.name for one in found.damage}, found.done.files.names
@@ -190,7 +190,7 @@ class Run:
             self._clear(stage)
 
     def _work(self, stage: Job, depends: dict[str, Any], done: dict[str, Marker], number: int) -> Marker:
-        """Run one stage from where it stands, between its two markers; returns the second one."""
+        """Run one stage between its two markers; returns the final one."""
         folder = self._folder(stage)
         with self._about_the_folder():
             started = self._prepare(stage, depends, done)
@@ -201,7 +201,7 @@ class Run:
         if stage.processes == "all":
             self.ranks.tell(number)
             self._together = True
-            for one in precision:  # That of the first process, as the others may be on machines of another kind.
+            for one in precision:  # the first process decides: other machines may be of another kind
                 self.ranks.tell(_PRECISIONS.index(one))
         stage.work(self._context(stage, precision, done))
         if self._together:
@@ -231,7 +231,7 @@ class Run:
         return code_versions()
 
     def _prepare(self, stage: Job, depends: dict[str, Any], done: dict[str, Marker]) -> Marker:
-        """Leave the stage's folder fit to work in: as it is, or empty. Returns what says so when work begins."""
+        """Prepare the stage's folder, continued or empty; returns the marker for its beginning."""
         folder = self._folder(stage)
         made_from = {name: done[name].content for name in stage.needs}
         fresh = Marker(stage.name, fingerprint(depends), depends, versions=self._versions, made_from=made_from)
@@ -255,7 +255,7 @@ class Run:
 
     @contextmanager
     def _about_the_folder(self) -> Iterator[None]:
-        """What is wrong with the run's folder itself is for a person to mend."""
+        """Report problems with the run's folder itself as `InputError`."""
         try:
             yield
         except (NotADirectoryError, IsADirectoryError, FileExistsError, PermissionError) as error:
@@ -265,7 +265,7 @@ class Run:
             ) from None
 
     def _clear(self, stage: Job) -> None:
-        """Remove what the stage left. The folder goes in one step: a kill leaves no half-cleared one behind."""
+        """Remove the stage's results. The folder is renamed first: a kill leaves no half-cleared one."""
         for name in stage.outputs:
             (self.folder / name).unlink(missing_ok=True)
         if self._folder(stage).exists():
@@ -275,7 +275,7 @@ class Run:
             shutil.rmtree(trash)
 
     def _depends(self, stages: Sequence[Job]) -> dict[str, dict[str, Any]]:
-        """What each stage depends on, beside the content of the stages that it needs."""
+        """What each stage depends on, except the content of the stages that it needs."""
         hashes = InputHashes(self.folder / "inputs.json")
         depends: dict[str, dict[str, Any]] = {}
         for stage in stages:
@@ -320,7 +320,7 @@ def _is_json(path: Path) -> bool:
 
 
 def _may_work(stages: Sequence[Job], found: dict[str, Found]) -> list[Job]:
-    """The stages that are to work, and those whose needs are, which work too if another result comes of it."""
+    """The stages that must work, and all that need them, which may have to."""
     may: list[Job] = []
     whole: dict[str, Marker] = {}
     for stage in stages:
@@ -333,12 +333,12 @@ def _may_work(stages: Sequence[Job], found: dict[str, Found]) -> list[Job]:
 
 
 def _other_now(marker: Marker, done: dict[str, Marker]) -> list[str]:
-    """Needed stages that are not what they were when the stage of `marker` was made from them."""
+    """Needed stages whose content has changed since the stage of `marker` was made."""
     return [name for name, was in marker.made_from.items() if done[name].content != was]
 
 
 def _check_all(stages: Sequence[Job]) -> None:
-    """Call the checks of the stages; several have the same one."""
+    """Call each distinct check of the stages once."""
     checks: list[Callable[[], None]] = []
     for check in (check for stage in stages for check in stage.check):
         if check not in checks:
@@ -347,21 +347,21 @@ def _check_all(stages: Sequence[Job]) -> None:
 
 
 def _began_with(stage: Job, marker: Marker) -> tuple[Precision, ...] | None:
-    """The precision of each of its trainings that an earlier attempt began with; None where there was none."""
+    """The precisions that an earlier attempt began with; None without one."""
     told = marker.precision
     return (told * len(stage.precision) if len(told) == 1 else told) or None
 
 
 def _attempts(path: Path) -> list[Any]:
-    """The attempts that a `run.json` lists; raises `InputError` for a damaged one."""
+    """The attempts in a `run.json`; raises `InputError` for a damaged file."""
     found = read_json(path) if path.exists() else {"attempts": []}
     if not isinstance(found, dict) or not isinstance(found.get("attempts"), list):
-        raise InputError("is no list of attempts", file=path, remedy="delete it to begin a new one")
+        raise InputError("is not a list of attempts", file=path, remedy="delete it to begin a new one")
     return list(found["attempts"])
 
 
 def _check_plan(stages: Sequence[Job]) -> None:
-    """Names are folders apart from each other, and stages stand after what they need; `ValueError` otherwise."""
+    """Check that stages have separate folders and come after what they need; raises `ValueError`."""
     names: list[str] = []
     for stage in stages:
         if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", stage.name):

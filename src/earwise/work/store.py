@@ -1,11 +1,11 @@
 """Files of records, one JSON object per line.
 
-`Store` is what a stage fills while it works: append-only, resumed by key, and whole after the process was killed
-between any two bytes. Each of its lines carries a checksum of the rest of the line:
+A stage fills a `Store` while it works: append-only, resumed by key, and intact if the process is killed at any byte.
+Each line has a checksum of its rest:
 
     {"crc":"8c6f2d01","key":"mme-17@en-gb+m3","record":{...}}
 
-`read_jsonl` and `write_jsonl` are for plain files of bare records, as a person or another tool makes them.
+`read_jsonl` and `write_jsonl` are for plain files of records, as people and other tools write them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ R = TypeVar("R", bound=Record)
 log = logging.getLogger(__name__)
 
 PART = ".part"
-"""Ends the hidden name of a file that `write_atomic` has not finished; a killed process may leave one."""
+"""Ending of the hidden temporary files of `write_atomic`; a killed process may leave one."""
 
 _LINE = re.compile(
     rb"""\{"crc":"(?P<crc>[0-9a-f]{8})",(?P<rest>"key":(?P<key>"(?:[^"\\]|\\.)*"),"record":(?P<record>\{.*\})\})"""
@@ -43,12 +43,12 @@ _LINE = re.compile(
 
 
 class Store(Generic[R]):
-    """An append-only file of records of one kind, open for writing: one process at a time.
+    """An append-only file of records of one kind, open for writing by one process at a time.
 
-    Opening reads the keys that are there and cuts off a last line without its newline (the process was killed while it
-    wrote it), saying so in the log. Raises `InputError` naming file and line for any other damage, or if
-    another process writes to the file. With `durable`, each record is on the disk when `append` returns, so that it
-    survives a power cut too, at the price of one `fsync` per record.
+    Opening reads the existing keys and cuts off a last line without newline, which a killed process left; the log says
+    so. Raises `InputError` naming file and line for any other damage, or if another process has the file open. With
+    `durable`, each record is on the disk when `append` returns and survives a power cut, at the price of one `fsync`
+    per record.
     """
 
     def __init__(self, path: Path, model: type[R], *, durable: bool = False) -> None:
@@ -69,8 +69,8 @@ class Store(Generic[R]):
     def append(self, record: R, *, key: str | None = None) -> None:
         """Write one record under `key`, by default its own.
 
-        Raises `InputError` if the key is there already, or if the file cannot be written (disk full): the store then
-        holds the records it held before.
+        Raises `InputError` if the key exists already, or if the file cannot be written (disk full); the store then
+        stays as it was.
         """
         key = record.key if key is None else key
         if key in self._keys:
@@ -87,7 +87,7 @@ class Store(Generic[R]):
         self._end += len(line)
 
     def _cut(self) -> None:
-        """Drop everything after the last whole record."""
+        """Drop everything after the last complete record."""
         self._file.truncate(self._end)
         self._file.seek(self._end)
 
@@ -105,7 +105,7 @@ class Store(Generic[R]):
         return tuple(self._keys)
 
     def close(self) -> None:
-        """Let go of the file; does nothing the second time."""
+        """Close the file; does nothing the second time."""
         self._file.close()
         self._lock.release()
 
@@ -119,10 +119,10 @@ class Store(Generic[R]):
 
 
 def read_store(path: Path, model: type[R]) -> list[R]:
-    """All whole records of a store, in the order they were appended; needs no lock.
+    """All complete records of a store, in the order they were appended; needs no lock.
 
-    An unfinished last record, which a writer at work or a killed one leaves, is not among them; the log says so.
-    Raises `InputError` naming file and line for a corrupt line, a duplicate key or a record of another schema.
+    An unfinished last record, of a working or killed writer, is left out; the log says so. Raises `InputError` naming
+    file and line for a corrupt line, a duplicate key or a record of another schema.
     """
     return [_parse_record(line.record, model, path, line.number) for line in _read_lines(path)]
 
@@ -130,8 +130,8 @@ def read_store(path: Path, model: type[R]) -> list[R]:
 def read_jsonl(path: Path, model: type[R]) -> list[R]:
     """Read a plain file of records, one JSON object per line; blank lines are skipped.
 
-    Raises `InputError` naming file, line and field for a missing file, a broken or truncated line, a record of another
-    schema, and two records with the same key.
+    Raises `InputError` naming file, line and field for a missing file, a broken line, a record of another schema, and a
+    duplicate key.
     """
     records: dict[str, R] = {}
     lines_of: dict[str, int] = {}
@@ -147,7 +147,7 @@ def read_jsonl(path: Path, model: type[R]) -> list[R]:
 
 
 def write_jsonl(path: Path, records: Iterable[Record]) -> None:
-    """Write a plain file of records in one step: it is there whole or not at all. Raises `InputError` on equal keys."""
+    """Write a plain file of records atomically. Raises `InputError` for equal keys."""
     lines: dict[str, str] = {}
     for record in records:
         if record.key in lines:
@@ -157,15 +157,15 @@ def write_jsonl(path: Path, records: Iterable[Record]) -> None:
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """As `write_bytes_atomic`, a UTF-8 text file that survives a power cut too."""
+    """Write a UTF-8 text file atomically and durably; see `write_bytes_atomic`."""
     write_bytes_atomic(path, text.encode(), durable=True)
 
 
 def write_bytes_atomic(path: Path, content: bytes, *, durable: bool = False) -> None:
-    """Write a file in one step: whoever reads `path` finds nothing, the old file or all of the new one.
+    """Write a file atomically: a reader of `path` finds nothing, the old file or the complete new one.
 
-    Folders are made. With `durable` content and name are on the disk when this returns. Raises `InputError` if it
-    cannot be written (disk full); an old file then stays as it was.
+    Creates folders. With `durable`, content and name are on the disk when this returns. Raises `InputError` if it
+    cannot be written (disk full); the old file then stays.
     """
     temporary = None
     try:
@@ -188,7 +188,7 @@ def write_bytes_atomic(path: Path, content: bytes, *, durable: bool = False) -> 
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; raises `InputError` if there is none or it is broken."""
+    """The content of a JSON file; raises `InputError` if it is missing or broken."""
     text = read_text(path)
     try:
         return parse_json(text)
@@ -197,14 +197,14 @@ def read_json(path: Path) -> Any:
 
 
 def _umask() -> int:
-    """The process's umask, which cannot be read without setting it; `mkstemp` ignores it and makes private files."""
+    """The process's umask, which cannot be read without setting it; `mkstemp` ignores it."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
 
 
 def _write_all(file: FileIO, data: bytes) -> None:
-    """Write all of `data` to an unbuffered file, which may take it in parts."""
+    """Write all of `data` to an unbuffered file, which may accept only a part at a time."""
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]
@@ -220,18 +220,18 @@ def _to_line(key: str, record: Record) -> bytes:
 
 
 class _Line(NamedTuple):
-    """A whole line of a store, its checksum verified."""
+    """A complete line of a store with a valid checksum."""
 
     number: int
     end: int
-    """Offset in bytes of the byte after its newline."""
+    """Offset in bytes after its newline."""
     key: str
     record: str
-    """The record's JSON, not parsed."""
+    """The record's JSON text."""
 
 
 def _read_lines(path: Path) -> Iterator[_Line]:
-    """The whole lines of a store; an unfinished last one is left out."""
+    """The complete lines of a store, without an unfinished last one."""
     *lines, unfinished = read_bytes(path).split(b"\n")
     if unfinished:
         log.warning("%s: left out an unfinished last record of %d bytes", path, len(unfinished))

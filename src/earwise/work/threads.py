@@ -1,10 +1,10 @@
-"""How many threads numeric libraries use, and that they sleep while they wait for each other.
+"""How many threads numeric libraries use, and that waiting threads sleep.
 
-The threads of OpenMP spin by default: one that has nothing to do keeps its core busy for some milliseconds. Where
-another program wants that core, the thread that does have work waits for it, and a step takes many times as long.
+By default, waiting OpenMP threads keep their core busy for some milliseconds. If another program wants that core, the
+working thread waits for it, and a step takes many times as long.
 
-Libraries read the environment when they are loaded, so a command calls `prepare` before it imports torch. The package
-itself sets nothing when it is imported: the environment of a program that uses it as a library is that program's.
+Libraries read the environment when they are loaded, so a command calls `prepare` before it imports torch. Importing the
+package itself sets nothing, because the environment belongs to the importing program.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Final
 
 WAITING: Final = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
-"""Of any OpenMP, of GNU's (which comes with torch) and of Intel's."""
+"""For any OpenMP, GNU's (which comes with torch) and Intel's."""
 COUNTS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let the threads of libraries that are loaded later sleep while they wait, and be no more than there are cores.
+    """Let threads of libraries that are loaded later sleep while they wait, and limit their number to the cores.
 
-    What the user set stays: all of how threads wait if any of it is set, as each of these variables overrides another
-    one; and their number if it is set.
+    The user's settings stay. If any variable about waiting is set, none is changed, because they override one another.
     """
     if not any(name in environment for name in WAITING):
         environment.update(WAITING)
@@ -32,20 +31,20 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: those of its affinity, and no more than its control group is given time of.
+    """Cores that this process may use, by its affinity and its control group's quota.
 
-    Two hardware threads of one core count once, as numeric libraries gain nothing by the second one.
+    Two hardware threads of one core count once: numeric libraries gain nothing from the second.
     """
     return _within_quota(len({_core_of(cpu) for cpu in _affinity()}))
 
 
 def usable_cpus() -> int:
-    """As `usable_cores`, where each hardware thread of a core counts: for programs that do different things."""
+    """As `usable_cores`, but each hardware thread counts: for independent programs."""
     return _within_quota(len(_affinity()))
 
 
 def threads_of_each(processes: int) -> int:
-    """Threads of each of so many processes that work at once: a share of the cores, and no more than the user set."""
+    """Threads for each of several processes that work at once: a share of the cores, at most what the user set."""
     share = max(1, usable_cores() // processes)
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return min(share, int(wanted)) if wanted.isdecimal() and int(wanted) else share
@@ -55,9 +54,9 @@ def cpu_quota(cgroups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys
     """Processor time that the control groups of this process allow, in units of one processor; None for no limit.
 
     Args:
-        cgroups: the groups of this process, a line each; version 2 and version 1 are known.
-        root: where the groups' folders are. In a container they begin at its own group, so that paths in `cgroups` may
-            lead nowhere; what is there on the way is read.
+        cgroups: the groups of this process, one per line; versions 1 and 2.
+        root: of the groups' folders. In a container it begins at the container's own group, so paths in `cgroups` may
+            not exist; all existing folders on the way are read.
     """
     try:
         lines = cgroups.read_text(encoding="utf-8").splitlines()
@@ -87,7 +86,7 @@ def _affinity() -> set[int]:
 
 
 def _core_of(cpu: int) -> str:
-    """The hardware threads of a processor's core, which name it; the processor alone where that is not known."""
+    """The hardware threads of a processor's core, as its name; if unknown, the processor alone."""
     try:
         return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text().strip()
     except OSError:
@@ -95,7 +94,7 @@ def _core_of(cpu: int) -> str:
 
 
 def _upwards(root: Path, path: str) -> Iterator[Path]:
-    """The folder of group `path`, and those of the groups that it is in."""
+    """The folder of group `path`, and those of the groups above it."""
     parts = [part for part in path.split("/") if part not in ("", "..")]
     for count in range(len(parts), -1, -1):
         yield root.joinpath(*parts[:count])
@@ -109,7 +108,7 @@ def _limit(file: Path) -> Iterator[float]:
 
 
 def _old_limit(folder: Path) -> Iterator[float]:
-    """The limit of version 1: a quota and a period in files of their own; a quota of -1 is none."""
+    """The limit of version 1: a quota and a period in separate files; a quota of -1 is no limit."""
     quota, period = _words(folder / "cpu.cfs_quota_us"), _words(folder / "cpu.cfs_period_us")
     if quota and period and int(quota[0]) > 0:
         yield int(quota[0]) / int(period[0])
