@@ -1,19 +1,20 @@
 """Cost of tapped attention: query and response rows of a sequence of 1,500 tokens in a decoder of 8 layers.
 
-Side by side, float32: a plain forward pass of the decoder (SDPA), the same pass with the tap, and a pass with plain
-attention that returns every map, which is what one would otherwise run. `python bench/attention.py --json FILE`.
+Compared in float32: a plain forward pass of the decoder (SDPA), the same pass with the tap, and the usual alternative,
+a pass with plain attention that returns every map. `python bench/attention.py --json FILE`.
 
-- `time_ratio`: tapped over plain, median of the rounds in which the two take turns (in an order that alternates).
-- `memory_share`: what the tap adds to the peak of the resident set, over the bytes of the full maps of all layers.
-  Each peak is the median of three processes.
-- `largest_difference`: of any share, and of any attention that a key receives, from the sums of the full maps.
+- `time_ratio`: tapped over plain, median of rounds in which the two take turns (in alternating order).
+- `memory_share`: the peak memory that the tap adds, divided by the bytes of the full maps of all layers. Each peak is
+the median of three processes.
+- `largest_difference`: the largest error of any share, and of the attention that any key receives, against sums of the
+full maps.
 """
 
 from __future__ import annotations
 
 from earwise.work.threads import prepare
 
-prepare()  # Before torch is loaded, which reads the environment once.
+prepare()  # before torch is loaded, which reads the environment once
 
 import argparse
 import json
@@ -30,6 +31,7 @@ from statistics import median
 
 import torch
 import transformers
+from memory import growth_mib
 from models import CPU, build
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -42,12 +44,12 @@ SYSTEM, VISION, QUERY, RESPONSE = 20, 1_300, 120, 60  # the spoken query is abou
 FAMILIES = ("internvl", "qwen2_vl")
 WAYS = ("plain", "tapped", "maps")
 PROCESSES = 3
-"""Per peak: resident sets of one and the same pass differ by some 20 MiB."""
+"""Processes per peak: resident sets of the same pass differ by some 20 MiB."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A decoder, one sequence of embeddings with its positions, and what is asked of it."""
+    """A decoder, one sequence of embeddings with its positions, and the probes."""
 
     decoder: PreTrainedModel
     embeds: Tensor
@@ -56,7 +58,7 @@ class Case:
 
 
 def make_case(family: str, tokens: int) -> Case:
-    """A random-weight decoder, and a sequence in which kinds of tokens follow one another as in a spoken question."""
+    """A decoder with random weights, and a sequence with the kinds of tokens of a spoken question."""
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         model = build(family, replace(CPU, layers=LAYERS), Path(folder) / "base", "cpu", torch.float32)
@@ -77,7 +79,7 @@ def make_case(family: str, tokens: int) -> Case:
 
 @torch.no_grad()
 def run(way: str, case: Case) -> Taps | tuple[Tensor, ...] | None:
-    """One pass of the decoder; the taps or maps that it leaves."""
+    """One pass of the decoder; returns its taps or maps."""
     case.decoder.set_attn_implementation("eager" if way == "maps" else "sdpa")
     with tapped(case.decoder, case.probes, len(KINDS)) if way == "tapped" else nullcontext() as taps:
         out = case.decoder(
@@ -91,7 +93,7 @@ def run(way: str, case: Case) -> Taps | tuple[Tensor, ...] | None:
 
 
 def ratios(case: Case, rounds: int, now: Callable[[], float]) -> tuple[list[float], dict[str, float]]:
-    """Tapped over plain of each round, and the median seconds of each."""
+    """The ratio of each round, tapped over plain, and the median seconds of each."""
     seconds: dict[str, list[float]] = {"plain": [], "tapped": []}
     for n in range(rounds + 1):
         for way in ("plain", "tapped") if n % 2 else ("tapped", "plain"):
@@ -104,7 +106,7 @@ def ratios(case: Case, rounds: int, now: Callable[[], float]) -> tuple[list[floa
 
 
 def largest_difference(case: Case) -> float:
-    """Between the taps and the sums of the full maps."""
+    """The largest difference between the taps and the sums of the full maps."""
     maps, taps = run("maps", case), run("tapped", case)
     assert isinstance(maps, tuple)
     assert isinstance(taps, Taps)
@@ -117,26 +119,15 @@ def largest_difference(case: Case) -> float:
     return worst
 
 
-def resident_mib(field: str) -> float:
-    """`VmRSS` (now) or `VmHWM` (peak) of this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
-
-
 def measure_peak(way: str, family: str, tokens: int) -> float:
-    """Growth of this process's resident set during one pass, MiB; libraries are warmed up on 200 tokens before."""
+    """Peak memory of one pass, MiB, after a warm-up of the libraries on 200 tokens."""
     run(way, make_case(family, TOKENS - VISION))
     case = make_case(family, tokens)
-    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    before = resident_mib("VmRSS")
-    kept = run(way, case)
-    peak = resident_mib("VmHWM") - before
-    del kept
-    return peak
+    return growth_mib(lambda: run(way, case))
 
 
 def peak_mib(way: str, family: str, threads: int) -> float:
-    """Median `measure_peak` of fresh processes: a heap that has once grown hides the next peak."""
+    """Median `measure_peak` of fresh processes: a heap that has grown once hides the next peak."""
     command = [sys.executable, __file__, "--threads", str(threads), "--peak-of", way, family]
     runs = (subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(PROCESSES))
     return median(float(done.stdout) for done in runs)

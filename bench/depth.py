@@ -1,4 +1,4 @@
-"""Numbers of a deep model from those of shallow ones, exactly: the layers of a tower all do the same on one shape."""
+"""Exact numbers of a deep model from shallow ones: all layers of a tower have the same shapes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from earwise.models import OmniModel
 from earwise.models.ears import Ears
 
 DECODER, VISION, GLOBAL_VISION, HEARING = "decoder", "vision", "global_vision", "hearing"
-"""Kinds of layers. Where a vision tower attends in windows, those of its layers that see all of a picture are their own
-kind.
+"""Kinds of layers. In a vision tower with window attention, the layers with global attention are a kind of their own.
 """
 
 
 def depths(model: OmniModel) -> dict[str, int]:
-    """How many layers of each kind `model` has."""
+    """The number of layers of each kind in `model`."""
     found = {kind: len(getattr(*place)) for kind, place in _towers(model).items()}
     if seeing_all := _seeing_all(model):
         found |= {VISION: found[VISION] - len(seeing_all), GLOBAL_VISION: len(seeing_all)}
@@ -27,9 +26,11 @@ def depths(model: OmniModel) -> dict[str, int]:
 
 
 def deep(model: OmniModel, count: Callable[[], Mapping[str, int]]) -> dict[str, int]:
-    """What `count` would give for `model`, from calls with one layer of each kind, and a second one of each in turn."""
+    """What `count` would return for `model`, from calls with one layer of each kind, and with a second one of each in
+    turn.
+    """
     full = depths(model)
-    maybe_install_capturing_hooks(model.family.backbone)  # they are put into the layers that are there at the time
+    maybe_install_capturing_hooks(model.family.backbone)  # hooks go into all layers that exist now
     once = dict.fromkeys(full, 1)
     with _cut(model, once):
         total = base = dict(count())
@@ -42,7 +43,7 @@ def deep(model: OmniModel, count: Callable[[], Mapping[str, int]]) -> dict[str, 
 
 @contextmanager
 def _cut(model: OmniModel, layers: Mapping[str, int]) -> Iterator[None]:
-    """Inside, `model` has only so many layers of each kind."""
+    """A context in which `model` has these numbers of layers."""
     towers, config, seeing_all = _towers(model), model.family.backbone.config, _seeing_all(model)
     before = {kind: getattr(*place) for kind, place in towers.items()}
     types, depth = config.layer_types, config.num_hidden_layers
@@ -63,7 +64,7 @@ def _cut(model: OmniModel, layers: Mapping[str, int]) -> Iterator[None]:
 
 
 def _towers(model: OmniModel) -> dict[str, tuple[Any, str]]:
-    """Where the layers of each tower are."""
+    """The owner and name of each tower's list of layers."""
     inner: Any = model.base.model
     seeing = (inner.vision_tower.encoder, "layer") if model.family.name == "internvl" else (inner.visual, "blocks")
     hearing = model.ears.encoder if isinstance(model.ears, Ears) else inner.audio_tower

@@ -2,16 +2,16 @@
 
     python bench/divergence.py --json docs/results/divergence.json
 
-Forward and backward, head frozen and shared by both sides, as in self-distillation. The three run in turn in one
-process, and a ratio is the median of the rounds' ratios, so that whatever else the machine does falls on all of them.
-Peak memory is the growth of the resident set over the inputs, each in a process of its own. Errors are against float64.
+Forward and backward, with a frozen head that both sides share, as in self-distillation. The three run in turn in one
+process, and a ratio is the median of the rounds' ratios, so that other load on the machine affects all of them. Peak
+memory is the growth of the resident set over the inputs, each in a process of its own. Errors are against float64.
 """
 
 from __future__ import annotations
 
 from earwise.work.threads import prepare
 
-prepare()  # Before torch is loaded, which reads the environment once.
+prepare()  # before torch is loaded, which reads the environment once
 
 import argparse
 import json
@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, get_args
 
 import torch
 import trl
+from memory import growth_mib
 from torch import Tensor
 from trl.kernels.chunked_divergence import ChunkedDivergenceFunction
 
@@ -44,7 +45,7 @@ class Inputs(NamedTuple):
 
 
 def make_inputs(tokens: int) -> Inputs:
-    """The same numbers whenever it is called; logits have a standard deviation of about 1.4."""
+    """The same numbers at every call; logits have a standard deviation of about 1.4."""
     generator = torch.Generator().manual_seed(0)
     teacher = 3 * torch.randn(tokens, WIDTH, generator=generator)
     student = teacher + torch.randn(tokens, WIDTH, generator=generator)
@@ -52,7 +53,7 @@ def make_inputs(tokens: int) -> Inputs:
 
 
 def trl_divergence(inputs: Inputs, kind: Kind) -> Tensor:
-    """TRL's kernel; its `beta` is the mixture's teacher share, with the two KL at its ends."""
+    """TRL's kernel; its `beta` is the teacher share of the mixture, 0 and 1 for the two KL divergences."""
     beta = {"forward_kl": 0.0, "reverse_kl": 1.0, "jsd": 0.5}[kind]
     value: Tensor = ChunkedDivergenceFunction.apply(
         inputs.student, inputs.head, None, inputs.teacher, inputs.head, None, beta
@@ -68,7 +69,7 @@ CONTENDERS: dict[str, Callable[[Inputs, Kind], Tensor]] = {
 
 
 def step(name: str, inputs: Inputs, kind: Kind) -> tuple[Tensor, Tensor]:
-    """Values and the student's gradient: what one training step asks for."""
+    """Values and the student's gradient, as in a training step."""
     value = CONTENDERS[name](inputs, kind)
     (gradient,) = torch.autograd.grad(value.sum(), inputs.student)
     return value.detach(), gradient
@@ -108,24 +109,15 @@ def at_identity(kind: Kind) -> float:
     return max(value.abs().max().item(), gradient.abs().max().item())
 
 
-def resident_mib(field: str) -> float:
-    """`VmRSS` (now) or `VmHWM` (peak) of this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
-
-
 def measure_peak(name: str, kind: Kind, tokens: int) -> float:
-    """Growth of this process's resident set during one step, MiB; libraries are warmed up on 8 tokens before."""
+    """Peak memory of one step, MiB, after a warm-up of the libraries on 8 tokens."""
     inputs = make_inputs(tokens)
     step(name, Inputs(inputs.student[:8].detach().requires_grad_(), inputs.teacher[:8], inputs.head), kind)
-    Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM
-    before = resident_mib("VmRSS")
-    step(name, inputs, kind)
-    return resident_mib("VmHWM") - before
+    return growth_mib(lambda: step(name, inputs, kind))
 
 
 def peak_mib(name: str, kind: Kind, tokens: int, threads: int) -> float:
-    """`measure_peak` in a fresh process: a heap that has once grown hides the next peak."""
+    """`measure_peak` in a fresh process: a heap that has grown once hides the next peak."""
     command = [sys.executable, __file__, "--threads", str(threads), "--peak-of", name, kind, str(tokens)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -142,7 +134,7 @@ def compare(kind: Kind, tokens: int, rounds: int, threads: int, clock: str) -> d
 
 
 def line(row: dict[str, Any]) -> str:
-    """A row as printed, under the heading that `main` prints."""
+    """A row of the table that `main` prints."""
     times = "".join(f"{row['seconds'][name]:7.2f}" for name in CONTENDERS)
     peaks = "".join(f"{row['peak_mib'][name]:7.0f}" for name in CONTENDERS)
     ratios = f"{row['ours_over_dense']:10.2f} {row['ours_over_trl']:9.2f}"

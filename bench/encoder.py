@@ -1,15 +1,15 @@
-"""A small Whisper encoder on a CPU, forward and backward: attention block by block over plain products and over torch's
+"""A small Whisper encoder on a CPU, forward and backward: block attention compared with plain products and with torch's
 fused attention, for clips of several lengths.
 
-The three take turns in one process, in bfloat16 autocast on one thread; ratios are of processor time, so that other
-load on the machine hardly shows: `python bench/encoder.py --json FILE`.
+The three take turns in one process, in bfloat16 autocast on one thread. Ratios are of processor time, so that other
+load on the machine hardly matters: `python bench/encoder.py --json FILE`.
 """
 
 from __future__ import annotations
 
 from earwise.work.threads import prepare
 
-prepare()  # Before torch is loaded, which reads the environment once.
+prepare()  # before torch is loaded, which reads the environment once
 
 import argparse
 import json

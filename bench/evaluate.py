@@ -1,15 +1,15 @@
 """Time to answer the same items typed and spoken: batched on a shared prefix, and one by one with Hugging Face.
 
-Both sides use one model, eight layers deep and 256 wide, greedy decoding and the same ears:
-`python bench/evaluate.py --json FILE`. One by one is what a plain script does: for each item and each view the whole
-prompt goes through `generate`. The two sides take turns in one process, and only their ratio is reported.
+Both sides use one model, eight layers deep and 256 wide, greedy decoding and the same ears: `python bench/evaluate.py
+--json FILE`. One by one means that for each item and view the whole prompt goes through `generate`, as in a plain
+script. The two sides take turns in one process, and only their ratio is reported.
 """
 
 from __future__ import annotations
 
 from earwise.work.threads import prepare
 
-prepare()  # Before torch is loaded, which reads the environment once.
+prepare()  # before torch is loaded, which reads the environment once
 
 import argparse
 import json
@@ -20,27 +20,24 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
-from models import Size, build, image
+from models import Size, build, spoken_questions
 
-from earwise.data.media import save_wav
-from earwise.micro.words import VOCABULARY
-from earwise.models import OmniModel, Sample, Turn
+from earwise.models import OmniModel, Sample
 from earwise.models.batch import collate
-from earwise.records import Item, View
+from earwise.records import View
 
 DEEP = Size(256, 8, 8, 4, 768, 2_048, 128, 2, 4, 128, 2, 4)
 VIEWS: tuple[View, ...] = ("image_text", "image_speech")
 TEXT_TOKENS, SPEECH_S = (6, 18), (1.5, 4.5)
 SPREAD = 3.0
-"""Weights are so many times what a fresh model has: answers then depend on the question, as they should."""
+"""Factor on fresh weights, so that answers depend on the question."""
 
 Answers = dict[View, list[str]]
 
 
 def deep_model(folder: Path, image_tokens: int) -> OmniModel:
-    """The model that both sides ask."""
+    """The model of both sides."""
     torch.manual_seed(0)
     model = build("internvl", DEEP, folder, "cpu", torch.float32, image_tokens).eval()
     with torch.no_grad():
@@ -51,22 +48,13 @@ def deep_model(folder: Path, image_tokens: int) -> OmniModel:
 
 
 def make_samples(model: OmniModel, folder: Path, count: int, image_tokens: int) -> list[Sample]:
-    """Questions of ragged length about images of noise, typed and as clips; images are put into the family's cache."""
-    rng = np.random.default_rng(0)
-    samples = []
-    for n in range(count):
-        picture, clip = folder / f"{n}.png", folder / f"{n}.wav"
-        model.family._images[picture] = image(model.family, image_tokens)
-        waveform = (0.1 * rng.standard_normal(int(rng.uniform(*SPEECH_S) * 16_000))).astype(np.float32)
-        save_wav(clip, waveform)
-        question = " ".join(rng.choice(VOCABULARY, rng.integers(*TEXT_TOKENS)))
-        item = Item(id=str(n), source="bench", question=question, answers=("a",), cluster=str(n))
-        samples.append(Sample((Turn(item, question, clip=clip, num_samples=len(waveform)),), picture))
+    """Questions of varying length, sorted by length."""
+    samples = spoken_questions(model, folder, count, image_tokens, TEXT_TOKENS, SPEECH_S)
     return sorted(samples, key=lambda sample: sample.turns[0].num_samples)  # as the runner does
 
 
 def batched(model: OmniModel, samples: list[Sample], size: int, new_tokens: int) -> Answers:
-    """As `earwise evaluate` asks: all views of a batch on top of one prefix."""
+    """As in `earwise evaluate`: all views of a batch on top of one prefix."""
     answers: Answers = {view: [] for view in VIEWS}
     for start in range(0, len(samples), size):
         found = model.generate_views(samples[start : start + size], views=VIEWS, max_new_tokens=new_tokens)
@@ -77,7 +65,7 @@ def batched(model: OmniModel, samples: list[Sample], size: int, new_tokens: int)
 
 @torch.no_grad()
 def one_by_one(model: OmniModel, samples: list[Sample], new_tokens: int) -> Answers:
-    """`generate` of Hugging Face for each item and each view; a clip enters as the embeddings of the same ears."""
+    """Hugging Face's `generate` for each item and view; a clip enters as the embeddings of the same ears."""
     answers: Answers = {view: [] for view in VIEWS}
     tokenizer = model.family.tokenizer
     how = {"max_new_tokens": new_tokens, "do_sample": False, "pad_token_id": model.family.stop_ids[0]}
@@ -98,7 +86,7 @@ def one_by_one(model: OmniModel, samples: list[Sample], new_tokens: int) -> Answ
 
 
 def timed(work: Callable[[], Answers], clock: Callable[[], float]) -> tuple[float, Answers]:
-    """Seconds that `work` took, and what it found."""
+    """The seconds and the result of `work`."""
     start = clock()
     answers = work()
     return clock() - start, answers

@@ -1,18 +1,18 @@
-"""What a training step costs at the size of published models: operations and memory, counted without computing any.
+"""The cost of a training step at the size of published models: operations and memory, counted without computing.
 
 `python bench/flops.py --json FILE --page FILE`. Each model is built from its published configuration (`published.py`)
-with weights that have no values (`uncomputed.py`), and earwise's own code runs on it: layouts, `collate`, objectives,
-the backward pass. Beside each count stands what `earwise plan` says of the same step, over what is counted.
+with weights without values (`uncomputed.py`), and earwise's own code runs on it: layouts, `collate`, objectives, the
+backward pass. The estimate of `earwise plan` for the same step is reported as a ratio to each count.
 
-A step is one sample, so nothing is padded. It is counted on models of few layers, from which the numbers of all layers
-follow exactly (`depth.py`); `--whole` counts all layers themselves.
+A step is one sample, so there is no padding. It is counted on models with few layers, from which the numbers of all
+layers follow exactly (`depth.py`); `--whole` counts all layers.
 """
 
 from __future__ import annotations
 
 from earwise.work.threads import prepare
 
-prepare()  # Before torch is loaded, which reads the environment once.
+prepare()  # before torch is loaded, which reads the environment once
 
 import argparse
 import itertools
@@ -56,9 +56,9 @@ from earwise.records import Item
 from earwise.traces import local_sampling
 
 PREFIXES, SPEECH = (320, 1200), (50, 300)
-"""Tokens of the picture, and of the spoken question at 25 a second."""
+"""Tokens of the picture, and of the spoken question at 25 per second."""
 ANSWER, GROUP = 60, 8
-"""Tokens of an answer, the one that ends it included; answers of GRPO to one prompt."""
+"""Tokens of an answer with the end-of-turn token, and GRPO's answers per prompt."""
 WORDS_PER_S, TOKENS_PER_S = 3, 25
 SPOKEN, TYPED = "image_speech", "image_text"
 
@@ -76,7 +76,7 @@ TAUGHT: Final[dict[str, tuple[tuple[Term, ...], bool]]] = {
     "selfkd_shared": (SELF_KD, True),
     "selfkd_shared_layers": (WITH_LAYERS, True),
 }
-"""Terms, and whether a prefix is shared."""
+"""Terms, and whether the prefix is shared."""
 REWARDED: Final = {"grpo_repeated": False, "grpo_shared": True}
 """Whether a prompt is computed once for its group."""
 
@@ -106,17 +106,17 @@ def taught(model: OmniModel, sample: Sample, terms: Sequence[Term], shared: bool
 
 
 def rewarded(model: OmniModel, sample: Sample, shared: bool) -> Numbers:
-    """One step of a `PolicyObjective` for one prompt: its answers are drawn, and learned from."""
+    """One step of a `PolicyObjective` for one prompt: sampling of the answers and learning."""
     prompt = Prompt(sample, model.layouts.build(sample, SPOKEN, answers=False))
     one, two, three = (_drawn(model, prompt, tokens, shared) for tokens in (1, 2, 3))
-    # Each step reads one token more than the one before it, so its cost grows by the same each time.
+    # Each step reads one more token than the one before, so its cost grows linearly.
     drawing = one + (ANSWER - 1) * (two - one) + (ANSWER - 1) * (ANSWER - 2) // 2 * (three - 2 * two + one)
     learning = counted(lambda: _learn(model, sample, shared), model.parameters())
     return {"flops": drawing + learning.flops, "activation_bytes": learning.saved_bytes, "drawing_flops": drawing}
 
 
 def _drawn(model: OmniModel, prompt: Prompt, tokens: int, shared: bool) -> int:
-    """Operations of drawing the answers to `prompt`. Only which tokens they are cannot be known without values."""
+    """Operations of sampling the answers to `prompt`. Only the choice of tokens needs values, and is replaced."""
     source = LocalRollouts(model, max_tokens=tokens, temperature=1.0)
     prompts, each = ([prompt], GROUP) if shared else ([prompt] * GROUP, 1)
     with mock.patch.object(local_sampling, "choose", _any_word):
@@ -132,10 +132,10 @@ _WORD: Final = 5
 
 @dataclass(frozen=True)
 class _Given:
-    """A source of answers that are there already."""
+    """A source of given answers."""
 
     ids: tuple[int, ...]
-    """Of all of them; the last one lacks the first of these, so that rows are ragged as they always are."""
+    """Tokens of all answers; the last answer lacks the first token, so that lengths differ as usual."""
 
     def draw(self, prompts: Sequence[Prompt], seeds: Sequence[int], group: int) -> list[list[Completion]]:
         """As `RolloutSource.draw`."""
@@ -147,7 +147,7 @@ def _ragged(ids: tuple[int, ...], group: int) -> list[tuple[int, ...]]:
 
 
 def _learn(model: OmniModel, sample: Sample, shared: bool) -> None:
-    """The pass that is learned from. Equal answers have no advantage: the pass is the same, and its gradient is 0."""
+    """The learning pass. Equal answers have no advantage: the pass is the same, and its gradient is 0."""
     model.zero_grad(set_to_none=True)
     ids = (_WORD,) * (ANSWER - 1) + (model.family.stop_ids[0],)
     objective = PolicyObjective(GRPO, model, SPOKEN, make_rewards(GRPO.rewards), _Given(ids), seed=0)
@@ -164,7 +164,7 @@ def _learn(model: OmniModel, sample: Sample, shared: bool) -> None:
 
 
 def count(model: OmniModel, method: str, sample: Sample, whole: bool) -> Numbers:
-    """What one step by `method` takes."""
+    """The cost of one step by `method`."""
 
     def once() -> Numbers:
         if method in TAUGHT:
@@ -175,7 +175,7 @@ def count(model: OmniModel, method: str, sample: Sample, whole: bool) -> Numbers
 
 
 def planned(model: OmniModel, method: str, sample: Sample) -> Numbers:
-    """What `earwise plan` says of the same step."""
+    """The estimate of `earwise plan` for the same step."""
     sizes = Sizes.of(model, bfloat16=True)
     if method in REWARDED:
         return _planned_reward(model, sample, sizes, REWARDED[method])

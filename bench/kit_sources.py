@@ -31,7 +31,7 @@ Rule = Callable[[Case], float | None]
 
 
 class Stub:
-    """Stands for whatever could not be imported: any use of it gives a stub again, a decorator gives its function."""
+    """Replaces a failed import: any use of it gives a stub again; as a decorator it returns the function."""
 
     def __getattr__(self, name: str) -> Stub:
         if name.startswith("__"):
@@ -51,7 +51,7 @@ class Drawn(Exception):
 
 
 def definitions(path: Path, **given: Any) -> SimpleNamespace:
-    """All that the top level of a file defines; `given` stands for names that it imports from its own project."""
+    """All top-level definitions of a file; `given` replaces names that it imports from its own project."""
     names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
     for node in ast.parse(path.read_text(encoding="utf-8"), str(path)).body:
         code = compile(ast.Module([node], []), str(path), "exec")
@@ -75,7 +75,7 @@ def inner_function(path: Path, name: str) -> Callable[..., Any]:
 
 
 def without_draws(rule: Rule) -> Rule:
-    """`rule`, with None where the kit would draw an option or fails on a letter that has none."""
+    """`rule`, with None where the kit would draw an option or fails on a letter without one."""
 
     def score(case: Case) -> float | None:
         def draw(options: Sequence[str]) -> str:
@@ -215,7 +215,7 @@ def string_match(path: Path) -> Rule:
 
 
 def mme_script(path: Path) -> Rule:
-    """MME's own `eval_tool/calculation.py`, which lower-cases what it reads and then parses it."""
+    """MME's own `eval_tool/calculation.py`, which lower-cases and then parses its input."""
     parse = definitions(path).calculate_metrics().parse_pred_ans
 
     def rule(case: Case) -> float | None:
@@ -234,7 +234,7 @@ def textvqa_script(path: Path) -> Rule:
 
 
 def chartqa_script(path: Path) -> Rule:
-    """The function that ChartQA's results are usually made with (`pix2struct/metrics.py`)."""
+    """The usual function for ChartQA results (`pix2struct/metrics.py`)."""
     relaxed = definitions(path).relaxed_correctness
     return lambda case: float(relaxed(case.golds[0], case.prediction))
 

@@ -1,4 +1,4 @@
-"""Scores of earwise beside those of the kits' own functions, on answers that are drawn at random.
+"""Compares earwise's scores with those of the kits' own functions, on random answers.
 
     python bench/kits.py --vlmevalkit VLMEvalKit --lmms-eval lmms-eval --mmau MMAU --mmar MMAR --mme eval_tool \\
         --mmf mmf --pix2struct pix2struct --qwen-vl Qwen-VL --json docs/results/kits.json
@@ -48,12 +48,12 @@ CAPITALS: Final = "ABCDEFGH"
 
 
 def phrase(rng: random.Random, longest: int = 4) -> str:
-    """A few words, joined in many ways."""
+    """A few words, joined in various ways."""
     return "".join(rng.choice(WORDS) + rng.choice(BLANKS) for _ in range(rng.randint(1, longest))).strip() or "x"
 
 
 def prediction(rng: random.Random, answers: tuple[str, ...]) -> str:
-    """What a model may say: one of `answers` in some form, a patchwork, or anything."""
+    """A possible output: one of `answers` in some form, a mixture, or anything."""
     kind = rng.random()
     if kind < 0.6:
         form, answer, other = rng.choice(FORMS), rng.choice(answers), rng.choice(answers)
@@ -119,7 +119,7 @@ def chart_case(rng: random.Random) -> Case:
 
 
 def document_case(rng: random.Random) -> Case:
-    """DocVQA, InfographicVQA: one to three answers, the model's a few letters off."""
+    """DocVQA, InfographicVQA: one to three answers; the model's differs by a few letters."""
     golds = tuple(phrase(rng) for _ in range(rng.randint(1, 3)))
     letters = list(rng.choice(golds))
     for _ in range(rng.randint(0, len(letters))):
@@ -142,7 +142,7 @@ CASES: Final[Mapping[str, Callable[[random.Random], Case]]] = {
 
 
 def rules(arguments: argparse.Namespace) -> dict[str, dict[str, Rule]]:
-    """Profile -> benchmark -> the kit's own rule, for the checkouts that are given."""
+    """Profile -> benchmark -> the kit's own rule, for the given checkouts."""
     found: dict[str, dict[str, Rule]] = {"vlmevalkit": {}, "lmms_eval": {}, "official": {}}
     if arguments.vlmevalkit:
         found["vlmevalkit"] = kit_sources.vlmevalkit(arguments.vlmevalkit)
@@ -170,7 +170,7 @@ def same(one: float | None, other: float | None) -> bool:
 
 
 def compare(benchmark: str, profile: str, rule: Rule, count: int, seed: int) -> dict[str, Any]:
-    """Draw `count` cases; the share that both score alike, and examples of those that they do not."""
+    """Draw `count` cases; returns the share with equal scores, and examples of the others."""
     rng = random.Random(f"{benchmark} {profile} {seed}")
     alike, others = 0, []
     for _ in range(count):
@@ -184,7 +184,7 @@ def compare(benchmark: str, profile: str, rule: Rule, count: int, seed: int) -> 
 
 
 def revisions(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
-    """Name and revision of each checkout, where git knows it or a file REVISION says it."""
+    """Name and revision of each checkout, from git or a file REVISION."""
     for name, folder in vars(arguments).items():
         if isinstance(folder, Path) and folder.is_dir():
             noted = folder / "REVISION"

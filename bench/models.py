@@ -1,13 +1,15 @@
-"""Base models of a given size with random weights, made without a checkpoint: what the benches time."""
+"""Base models of a given size with random weights, made without a checkpoint, and inputs for them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from transformers import (
     AutoImageProcessor,
+    AutoTokenizer,
     InternVLConfig,
     InternVLForConditionalGeneration,
     Qwen2Config,
@@ -16,10 +18,13 @@ from transformers import (
 )
 from transformers.models.internvl.configuration_internvl import InternVLVisionConfig
 
+from earwise.data.media import save_wav
 from earwise.micro.build import write_tiny
-from earwise.models import Ears, EarsConfig, OmniModel
+from earwise.micro.words import VOCABULARY
+from earwise.models import Ears, EarsConfig, OmniModel, Sample, Turn
 from earwise.models.families import FAMILIES, Family
 from earwise.models.families.base import ImageInput
+from earwise.records import Item
 
 IMAGE_TOKENS = 324
 """18 x 18 image tokens: with the system prompt, a prefix of about 340 tokens."""
@@ -44,7 +49,7 @@ class Size:
     mel_bins: int = 80
 
 
-# A vocabulary of 8,192 gives the head the share of a step that it has in a 2B model: about 3 %.
+# With a vocabulary of 8,192 the head has the same share of a step as in a 2B model: about 3 %.
 CPU = Size(512, 6, 8, 4, 1536, 8_192, 128, 2, 4, 128, 2, 4)
 QWEN2_VL_2B = Size(1536, 28, 12, 2, 8960, 151_936, 1280, 32, 16, 1280, 32, 20, 128)
 QWEN2_VL_7B = Size(3584, 28, 28, 4, 18_944, 152_064, 1280, 32, 16, 1280, 32, 20, 128)
@@ -53,17 +58,18 @@ QWEN2_VL_7B = Size(3584, 28, 28, 4, 18_944, 152_064, 1280, 32, 16, 1280, 32, 20,
 def build(
     family: str, size: Size, folder: Path, device: str, dtype: torch.dtype, image_tokens: int = IMAGE_TOKENS
 ) -> OmniModel:
-    """A random-weight model of `family` on `device`; its ears are float32, as they are trained.
+    """A random-weight model of `family` on `device`; its ears are float32, as in training.
 
-    Images of an InternVL become `image_tokens` tokens, a square number; those of a Qwen2-VL as many as they have.
+    Images of an InternVL become `image_tokens` tokens, a square number; those of a Qwen2-VL any number.
     """
     write_tiny(folder, family=family)  # for the tokenizer and the image processor
-    tokenizer_of = FAMILIES[family]
     with torch.device(device):
         torch.set_default_dtype(dtype)
         base = _internvl(size, folder, image_tokens) if family == "internvl" else _qwen2_vl(size, folder)
         torch.set_default_dtype(torch.float32)
-    adapter = tokenizer_of(base.eval(), _tokenizer(folder), AutoImageProcessor.from_pretrained(folder))
+    adapter = FAMILIES[family](
+        base.eval(), AutoTokenizer.from_pretrained(folder), AutoImageProcessor.from_pretrained(folder)
+    )
     encoder = {
         "d_model": size.ears_width,
         "encoder_layers": size.ears_layers,
@@ -86,10 +92,35 @@ def image(family: Family, image_tokens: int = IMAGE_TOKENS) -> ImageInput:
     return ImageInput({"pixel_values": torch.randn(4 * image_tokens, patch), "image_grid_thw": grid}, image_tokens)
 
 
-def _tokenizer(folder: Path):
-    from transformers import AutoTokenizer
+def spoken_questions(
+    model: OmniModel,
+    folder: Path,
+    count: int,
+    image_tokens: int,
+    words: tuple[int, int],
+    seconds: tuple[float, float],
+) -> list[Sample]:
+    """Random questions, typed and as clips of noise, about images of noise, which go into the family's cache.
 
-    return AutoTokenizer.from_pretrained(folder)
+    Args:
+        model: what is asked.
+        folder: gets the clips.
+        count: of questions.
+        image_tokens: per image, a square number.
+        words: range of a question's length.
+        seconds: range of a clip's length.
+    """
+    rng = np.random.default_rng(0)
+    samples = []
+    for n in range(count):
+        picture, clip = folder / f"{n}.png", folder / f"{n}.wav"
+        model.family._images[picture] = image(model.family, image_tokens)
+        waveform = (0.1 * rng.standard_normal(int(rng.uniform(*seconds) * 16_000))).astype(np.float32)
+        save_wav(clip, waveform)
+        question = " ".join(rng.choice(VOCABULARY, rng.integers(*words)))
+        item = Item(id=str(n), source="bench", question=question, answers=("a",), cluster=str(n))
+        samples.append(Sample((Turn(item, question, clip=clip, num_samples=len(waveform)),), picture))
+    return samples
 
 
 def _text(size: Size) -> dict:

@@ -1,15 +1,16 @@
-"""From how many tokens on a shared prefix pays: one training step with it over the same step with two full passes.
+"""The length from which a shared prefix pays: the time of a training step with it over the same step with two full
+passes.
 
-Self-KD on prompts without an image, whose common start is made as long as asked for. The two kinds of steps take turns
-in one process; ratios are of processor time, so that other load on the machine hardly shows:
-`python bench/prefix.py --json FILE`.
+Self-KD on prompts without an image, with common starts of given lengths. The two kinds of steps take turns in one
+process. Ratios are of processor time, so that other load on the machine hardly matters: `python bench/prefix.py --json
+FILE`.
 """
 
 from __future__ import annotations
 
 from earwise.work.threads import prepare
 
-prepare()  # Before torch is loaded, which reads the environment once.
+prepare()  # before torch is loaded, which reads the environment once
 
 import argparse
 import json
@@ -41,7 +42,7 @@ SIZES = {
 
 
 def samples_with_prefix(model: OmniModel, folder: Path, count: int, length: int) -> list[Sample]:
-    """Samples without an image that both views begin with at least `length` tokens."""
+    """Samples without an image whose views have a common start of at least `length` tokens."""
     rng = np.random.default_rng(0)
 
     def words(number: int) -> str:
@@ -62,8 +63,8 @@ def samples_with_prefix(model: OmniModel, folder: Path, count: int, length: int)
 
 
 def ratio(model: OmniModel, samples: list[Sample], length: int, rounds: int) -> tuple[float, int]:
-    """Median of shared over full in processor time, with a prefix of `length` tokens cut from the common start; and
-    the tokens of the student's whole sequence.
+    """Median processor time, shared over full, with a prefix of `length` tokens cut from the common start; and the
+    tokens of the student's whole sequence.
     """
     terms = [make_term(SftTerm(type="sft", weight=0.25)), make_term(LogitsTerm(type="logits", weight=0.75, view=TYPED))]
     full = Objective(SPOKEN, terms, model, share_prefix=False)

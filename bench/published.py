@@ -1,8 +1,8 @@
-"""Published models by their configurations, at full size and without weights: what `flops.py` counts.
+"""Published models by their configurations, at full size and without weights, for `flops.py`.
 
-The numbers are those of each checkpoint's `config.json` on the Hugging Face hub, under the name that stands beside
-them. Only the ids of special tokens are others: the tokenizer is the laboratory's, filled up to the published number
-of words, as the ids of words change neither a shape nor a cost.
+The numbers are from each checkpoint's `config.json` on the Hugging Face hub. Only ids of special tokens differ: the
+tokenizer is the laboratory's, filled up to the published number of words. Ids of words change neither a shape nor a
+cost.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from earwise.models.families.base import Family, ImageInput
 from earwise.models.whisper import encoder_config
 
 STACK, HIDDEN = 2, 2048
-"""Of the ears: 25 tokens a second and the projector of `recipes/self_kd/paper.toml`."""
+"""The ears: 25 tokens per second and the projector of `recipes/self_kd/paper.toml`."""
 
 # openai/whisper-large-v3
 WHISPER: Final = {
@@ -81,13 +81,13 @@ class Published:
     """A published base model."""
 
     checkpoint: str
-    """Whose `config.json` the numbers are from."""
+    """The source of the numbers: this checkpoint's `config.json`."""
     family: str
     build: Callable[[PreTrainedTokenizerFast], PreTrainedModel]
     head_rows: int
     """Rows of its embeddings and its head."""
     card: float | None
-    """Billions of parameters by its model card; None where there is no such number for the part that is built."""
+    """Billions of parameters by its model card; None if the card has no number for the part that is built."""
 
 
 def _ids(tokenizer: PreTrainedTokenizerFast, **tokens: str) -> dict[str, int]:
@@ -144,7 +144,7 @@ def _omni_thinker(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
 
 
 def _whole(model_class: Any, config: Any) -> PreTrainedModel:
-    """As it is loaded for a GPU: bfloat16, attention by torch's fused kernels."""
+    """As loaded for a GPU: bfloat16, torch's fused attention."""
     return cast(PreTrainedModel, model_class._from_config(config, dtype=torch.bfloat16, attn_implementation="sdpa"))
 
 
@@ -166,8 +166,8 @@ MODELS: Final = {
 
 
 def published_model(name: str) -> OmniModel:
-    """One of `MODELS` with what a training adds: Whisper-large-v3's encoder as ears, which are trained; of the omni
-    model, which hears by itself, the projection of its audio tower.
+    """One of `MODELS` with its trained part: Whisper-large-v3's encoder as ears, or for the natively hearing omni model
+    the projection of its audio tower.
     """
     spec = MODELS[name]
     tokenizer = _tokenizer(spec)
@@ -197,8 +197,8 @@ def whisper_sizes() -> tuple[int, int]:
 
 
 def picture(family: Family, tokens: int) -> ImageInput:
-    """An image of about `tokens` tokens: exactly as many for the families that take any size, which `tokens` must
-    allow in 40 columns or in 20; for InternVL as many tiles of 256 as come nearest.
+    """An image of about `tokens` tokens: exactly as many for families with any size (a multiple of 40, or of 20 below
+    1,000); for InternVL the nearest number of tiles of 256.
     """
     if family.name == "internvl":
         tiles = max(1, round(tokens / 256))
@@ -211,7 +211,7 @@ def picture(family: Family, tokens: int) -> ImageInput:
 
 
 def _tokenizer(spec: Published) -> PreTrainedTokenizerFast:
-    """The laboratory's, with words that nobody says up to the published number."""
+    """The laboratory's, filled with unused words to the published number."""
     family = "internvl" if spec.family == "internvl" else "qwen2_vl"
     added = [*_OMNI_TOKENS] if spec.family == "qwen2_5_omni" else []
     fill = spec.head_rows - len(build_tokenizer(family)) - len(added)

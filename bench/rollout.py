@@ -1,16 +1,16 @@
-"""Time of the prompt part of GRPO's rollouts: one pass for all completions of a prompt, and one pass for each.
+"""Time of GRPO's rollouts: one pass for all completions of a prompt, compared with one pass for each.
 
-Both sides sample with the same function, the same weights and the same seeds: `python bench/rollout.py --json FILE`.
-`shared` gives each prompt to the model once and G samples on top of it; `repeated` gives it the prompt G times, as a
-script does that repeats its prompts. Both draw the same completions, so their log-probabilities can be compared. The
-sides take turns in one process, and ratios are medians over the rounds, in processor time and in wall time.
+Both sides sample with the same function, weights and seeds: `python bench/rollout.py --json FILE`. `shared` passes each
+prompt through the model once and draws G samples on top of it; `repeated` passes it G times, as a script does that
+repeats its prompts. Both draw the same completions, so their log-probabilities can be compared. The sides take turns in
+one process; ratios are medians over the rounds, in processor time and in wall time.
 """
 
 from __future__ import annotations
 
 from earwise.work.threads import prepare
 
-prepare()  # Before torch is loaded, which reads the environment once.
+prepare()  # before torch is loaded, which reads the environment once
 
 import argparse
 import json
@@ -22,18 +22,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from models import CPU, build, image
+from models import CPU, build, spoken_questions
 
-from earwise.data.media import save_wav
 from earwise.distil.policy_batch import completed
-from earwise.micro.words import VOCABULARY
-from earwise.models import OmniModel, Sample, Turn
+from earwise.models import OmniModel
 from earwise.models.batch import collate
 from earwise.models.layout import Layout
 from earwise.models.states import Ask
-from earwise.records import Item
 from earwise.traces.local_sampling import Sampled, sample
 from earwise.traces.requests import Sampling
 
@@ -42,23 +38,13 @@ _NAME = "prompt"
 
 
 def make_prompts(model: OmniModel, folder: Path, count: int, image_tokens: int) -> list[Layout]:
-    """Spoken questions of ragged length about images of noise, up to where the model begins to answer."""
-    rng = np.random.default_rng(0)
-    prompts = []
-    for n in range(count):
-        picture, clip = folder / f"{n}.png", folder / f"{n}.wav"
-        model.family._images[picture] = image(model.family, image_tokens)
-        waveform = (0.1 * rng.standard_normal(int(rng.uniform(*SPEECH_S) * 16_000))).astype(np.float32)
-        save_wav(clip, waveform)
-        question = " ".join(rng.choice(VOCABULARY, rng.integers(*TEXT_TOKENS)))
-        item = Item(id=str(n), source="bench", question=question, answers=("a",), cluster=str(n))
-        one = Sample((Turn(item, question, clip=clip, num_samples=len(waveform)),), picture)
-        prompts.append(model.layouts.build(one, "image_speech", answers=False))
-    return prompts
+    """Spoken questions of varying length about images, without answers."""
+    samples = spoken_questions(model, folder, count, image_tokens, TEXT_TOKENS, SPEECH_S)
+    return [model.layouts.build(one, "image_speech", answers=False) for one in samples]
 
 
 def draw(model: OmniModel, prompts: list[Layout], group: int, tokens: int, *, shared: bool) -> list[Sampled]:
-    """`group` samples of each prompt, either way; sample i of prompt b has the same seed in both."""
+    """`group` samples of each prompt; sample i of prompt b has the same seed on both sides."""
     seeds = [[1000 * b + i for i in range(group)] for b in range(len(prompts))]
     rows = prompts if shared else [prompt for prompt in prompts for _ in range(group)]
     batch = collate({_NAME: rows}, model.family, share_prefix=False).views[_NAME]
@@ -66,7 +52,7 @@ def draw(model: OmniModel, prompts: list[Layout], group: int, tokens: int, *, sh
 
 
 def learn(model: OmniModel, prompts: list[Layout], drawn: list[Sampled], group: int, *, shared: bool) -> None:
-    """The pass that is learned from, forward and backward: completions as turns behind one prompt, or one each."""
+    """The learning pass, forward and backward, with completions as turns after one prompt, or one prompt each."""
     ids = [one.ids or [0] for one in drawn]
     groups = [ids[start : start + group] for start in range(0, len(ids), group)]
     if shared:
@@ -79,14 +65,14 @@ def learn(model: OmniModel, prompts: list[Layout], drawn: list[Sampled], group: 
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds that `work` took: processor time, wall time."""
+    """Processor time and wall time of `work`, in seconds."""
     wall, cpu = time.perf_counter(), time.process_time()
     work()
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
 def turns(works: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[tuple[float, float]]]:
-    """Times of each of `works`, which take turns; the first round warms up and does not count."""
+    """Times of `works`, which take turns, without a first round to warm up."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
     for n in range(rounds + 1):
         for name, work in works.items():
@@ -98,7 +84,7 @@ def turns(works: dict[str, Callable[[], object]], rounds: int) -> dict[str, list
 
 
 def ratios(times: dict[str, list[tuple[float, float]]], key: str, clock: str) -> dict[str, float]:
-    """Medians of repeated / shared under `key`, by the chosen clock, and by each."""
+    """Medians of repeated / shared: `key` by the chosen clock, and for each clock."""
     pairs = list(zip(times["repeated"], times["shared"], strict=True))
     cpu, wall = (statistics.median(a[i] / b[i] for a, b in pairs) for i in (0, 1))
     return {key: cpu if clock == "cpu" else wall, f"{key}_cpu": cpu, f"{key}_wall": wall}

@@ -1,9 +1,9 @@
-"""Short answers that `score` scores in a second of one core's time, for every benchmark and profile.
+"""Short answers that `score` scores per second of one core's time, for every benchmark and profile.
 
     python bench/scoring.py --json docs/results/scoring.json
 
-Texts are new in every item and round, so that no cache answers for the rule. Processor time is counted, because
-scoring uses one thread; the best of the rounds is what the rule costs when nothing else disturbs it.
+Texts are new in every item and round, so that caches do not help. Scoring uses one thread, so processor time is
+measured; the best round has the least disturbance.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _question(benchmark: str, number: int, rng: random.Random) -> Question:
 
 
 def per_second(benchmark: str, profile: str, some: Sequence[Question]) -> float:
-    """Answers scored in a second of processor time."""
+    """Answers scored per second of processor time."""
     start = time.process_time()
     for gold, answer, choices in some:
         score(benchmark, gold, answer, choices, profile)
@@ -81,7 +81,7 @@ def per_second(benchmark: str, profile: str, some: Sequence[Question]) -> float:
 
 
 def measure(count: int, rounds: int) -> dict[str, dict[str, int]]:
-    """Benchmark -> profile -> answers in a second; a round never sees the items of the one before."""
+    """Benchmark -> profile -> answers per second; each round has new items."""
     found: dict[str, dict[str, int]] = {}
     for benchmark, scorers in SCORERS.items():
         rng = random.Random(benchmark)

@@ -1,16 +1,16 @@
 """Time of one training step: plain SFT, naive Self-KD (two full passes) and Self-KD on a shared prefix.
 
-The three are taken in turn in one process, and only their ratios are reported:
-`python bench/step.py --preset cpu --json FILE`. The preset `h200` does the same at the sizes of Qwen2-VL-2B and 7B in
-bfloat16 and needs a CUDA device; it adds peak memory, tokens per second, and for each kind of step the operations that
-torch counts and their share of what the device could do in that time (MFU).
+The three run in turn in one process, and only their ratios are reported: `python bench/step.py --preset cpu --json
+FILE`. The preset `h200` does the same at the sizes of Qwen2-VL-2B and 7B in bfloat16 and needs a CUDA device. It adds
+peak memory, tokens per second, and for each kind of step the operations that torch counts, with their share of the
+device's peak (MFU).
 """
 
 from __future__ import annotations
 
 from earwise.work.threads import prepare
 
-prepare()  # Before torch is loaded, which reads the environment once.
+prepare()  # before torch is loaded, which reads the environment once
 
 import argparse
 import json
@@ -35,12 +35,12 @@ from earwise.records import Item
 
 TEXT_TOKENS, RESPONSE_TOKENS, SPEECH_S = 16, 60, 4.8  # 48 tokens of speech and two markers
 H200_FLOPS = 989.5e12
-"""A second, bfloat16, dense, by NVIDIA's data sheet of the H200 SXM."""
+"""Per second, bfloat16, dense, from NVIDIA's data sheet of the H200 SXM."""
 SFT, NAIVE, SHARED = "sft", "selfkd_naive", "selfkd_shared"
 
 
 def make_samples(model: OmniModel, folder: Path, count: int) -> list[Sample]:
-    """Samples shaped like LLaVA's turns, asked by voice; their images are put into the family's cache."""
+    """Samples shaped like LLaVA's turns, spoken; their images go into the family's cache."""
     rng = np.random.default_rng(0)
     samples = []
     for n in range(count):
@@ -56,7 +56,7 @@ def make_samples(model: OmniModel, folder: Path, count: int) -> list[Sample]:
 
 
 def objectives(model: OmniModel) -> dict[str, Objective]:
-    """What is timed. SFT and the naive form compute the whole sequence, as a plain training script does."""
+    """The timed objectives. SFT and naive Self-KD compute whole sequences, as a plain training script does."""
     sft = make_term(SftTerm(type="sft", weight=0.25))
     logits = make_term(LogitsTerm(type="logits", weight=0.75))
     view = "image_speech"
@@ -93,7 +93,7 @@ def _synchronise(model: OmniModel) -> None:
 
 
 def bench(model: OmniModel, samples: list[Sample], rounds: int, *, autocast: bool) -> dict[str, float]:
-    """Median ratios over `rounds` in which the three kinds of steps take turns, after one round to warm up."""
+    """Median ratios over `rounds` in which the three kinds of steps take turns, without a first round to warm up."""
     kinds = objectives(model)
     times: dict[str, list[float]] = {name: [] for name in kinds}
     peaks: dict[str, float] = {}

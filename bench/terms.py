@@ -1,15 +1,15 @@
-"""What each term costs: one training step by it, over plain SFT on the same samples.
+"""The cost of each term: one training step with it, over plain SFT on the same samples.
 
-All kinds of steps take turns in one process; ratios are of processor time on one thread, so that other load on the
-machine hardly shows: `python bench/terms.py --json FILE`. Teachers other than the student are a second model of its
-size.
+All kinds of steps take turns in one process. Ratios are of processor time on one thread, so that other load on the
+machine hardly matters: `python bench/terms.py --json FILE`. A teacher with other weights is a second model of the
+student's size.
 """
 
 from __future__ import annotations
 
 from earwise.work.threads import prepare
 
-prepare()  # Before torch is loaded, which reads the environment once.
+prepare()  # before torch is loaded, which reads the environment once
 
 import argparse
 import json
@@ -48,7 +48,7 @@ ROWS = {
 
 
 def objectives(model: OmniModel, other: OmniModel) -> dict[str, Objective]:
-    """What is timed: SFT over whole sequences, as a plain training script does it, and every row."""
+    """The timed objectives: SFT on whole sequences, as a plain training script does it, and every row."""
     rows = {
         name: Objective(
             SPOKEN, [make_term(term) for term in terms], model, teachers={OTHER: other} if TEXT in terms else {}

@@ -1,5 +1,5 @@
-"""What it costs that threads wait for each other: the same training step with threads that spin, with threads that
-sleep and with one thread, on a quiet machine and beside two busy programs.
+"""The cost of waiting threads: the same training step with spinning threads, with sleeping threads and with one thread,
+on a quiet machine and beside two busy programs.
 
 `python bench/threads.py --json FILE`. OpenMP reads the environment once, so each measurement is a process of its own.
 """
@@ -22,7 +22,7 @@ from earwise.work.threads import COUNTS, WAITING, usable_cores
 
 SPINNING, SLEEPING, ONE = "spinning", "sleeping", "one_thread"
 KINDS = {SPINNING: {}, SLEEPING: WAITING, ONE: {**WAITING, "OMP_NUM_THREADS": "1"}}
-"""What is measured, and the environment that makes it."""
+"""The measured kinds, with their environments."""
 
 
 def seconds(kind: str, steps: int) -> list[float]:
@@ -36,8 +36,8 @@ def seconds(kind: str, steps: int) -> list[float]:
 
 
 def measure_here(steps: int) -> list[float]:
-    """Wall-clock seconds of each of `steps` steps of Self-KD on a shared prefix, after one that is not counted."""
-    import torch  # First, so that what `step` prepares comes too late to change what is measured.
+    """Wall-clock seconds of `steps` steps of Self-KD on a shared prefix, without a first one to warm up."""
+    import torch  # before `step`, so that its `prepare` has no effect
     from models import CPU, build
     from step import SHARED, make_samples, objectives, step
 
@@ -55,7 +55,7 @@ def measure_here(steps: int) -> list[float]:
 
 @contextmanager
 def neighbours(count: int) -> Iterator[None]:
-    """So many programs that do nothing but work, until the end."""
+    """A context with `count` busy programs."""
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield

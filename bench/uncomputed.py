@@ -1,13 +1,13 @@
-"""Steps of models of any size without their weights: what shapes depend on is computed, the rest is not.
+"""Runs steps of models of any size without their weights: computes everything that shapes depend on, and nothing else.
 
-Weights, and whatever comes of them, are on torch's meta device: they have a shape and a type and no values. Ids, masks,
-positions and waveforms are real tensors, so code that chooses by a mask or asks how many tokens there are runs as it
-always does. Counted are the operations of a pass (torch's `FlopCounterMode`, which sees each product that is
-dispatched, inside custom functions and in recomputed parts, too) and the bytes that are saved for its backward pass.
+Weights, and everything computed from them, are on torch's meta device: they have a shape and a type, but no values.
+Ids, masks, positions and waveforms are real tensors, so code that depends on masks or numbers of tokens runs as usual.
+Counted are the operations of a pass (torch's `FlopCounterMode`, which sees each dispatched product, also in custom
+functions and recomputed parts) and the bytes that are saved for its backward pass.
 
-Two things are put in place of what a CPU would do, so that the count is a GPU's: attention by torch's memory-efficient
-kernel, which keeps no map and makes the scores again in its backward pass, and the tiles of the divergence. The meta
-device knows no autocast, so its casts to bfloat16 are made here.
+Two things are replaced, so that the count is that of a GPU: attention by torch's memory-efficient kernel, which stores
+no map and recomputes the scores in its backward pass, and the tiles of the divergence. The meta device has no autocast,
+so its casts to bfloat16 are made here.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ _aten = torch.ops.aten
 
 @dataclass
 class Counted:
-    """What one step takes."""
+    """The cost of one step."""
 
     flops: int
     """Two operations for each multiply-add of matrices."""
     saved_bytes: int
-    """Of all tensors that are saved for the backward pass, weights and casts of weights left out; each storage once."""
+    """Bytes of all tensors saved for the backward pass, without weights and casts of weights; each storage once."""
 
 
 def counted(step: Callable[[], object], weights: Iterable[Tensor] = ()) -> Counted:
-    """Run `step`; what it takes, forward and backward.
+    """Run `step`; returns its cost, forward and backward.
 
     Args:
         step: a forward and a backward pass of a model on the meta device. Its batch may be anywhere.
-        weights: what is not counted among the saved.
+        weights: not counted among the saved tensors.
     """
     saved = _Saved(weights)
     with (
@@ -62,29 +62,29 @@ def counted(step: Callable[[], object], weights: Iterable[Tensor] = ()) -> Count
 
 @dataclass
 class _Saved:
-    """The storages that a backward pass needs."""
+    """The storages saved for a backward pass."""
 
     weights: Iterable[Tensor]
     kept: dict[int, Tensor] = field(default_factory=dict)
-    """By storage; held, so that no other storage takes the place of one."""
+    """By storage; kept alive, so that no storage is reused."""
 
     def __post_init__(self) -> None:
         self.known = {_storage(weight): weight for weight in self.weights}
 
     def keep(self, tensor: Tensor) -> Tensor:
-        """Note a tensor that is saved."""
+        """Note a saved tensor."""
         if _storage(tensor) not in self.known:
             self.kept[_storage(tensor)] = tensor
         return tensor
 
     def cast(self, weight: Tensor, copy: Tensor) -> None:
-        """A copy of a weight in another type is a weight, too."""
+        """A copy of a weight in another type also counts as a weight."""
         if _storage(weight) in self.known:
             self.known[_storage(copy)] = copy
 
     @property
     def bytes(self) -> int:
-        """Of all of them."""
+        """Total size."""
         return sum(tensor.untyped_storage().nbytes() for tensor in self.kept.values())
 
 
@@ -93,7 +93,7 @@ def _storage(tensor: Tensor) -> int:
 
 
 class _Uncomputed(TorchDispatchMode):
-    """Computes what has no meta tensor in it, and only follows shapes and types of the rest."""
+    """Computes operations without meta tensors, and only follows shapes and types of the others."""
 
     def __init__(self, saved: _Saved) -> None:
         super().__init__()
@@ -102,12 +102,12 @@ class _Uncomputed(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if not _on_meta(args) and not _on_meta(kwargs.values()):
-            if str(kwargs.get("device")) == "meta":  # values that code makes or moves there are still needed
+            if str(kwargs.get("device")) == "meta":  # such values are still needed
                 kwargs = {**kwargs, "device": torch.device("cpu")}
             return func(*args, **kwargs)
         if func is _aten.index.Tensor:
             args = (args[0], _places(args[1]))
-        if func is _aten.masked_scatter_backward.default:  # as many as there are in the mask: asked of its values
+        if func is _aten.masked_scatter_backward.default:  # the size needs the mask's values
             return args[0].new_empty(args[2])
         args = tuple(_to_meta(value) for value in args)
         out = func(*args, **{name: _to_meta(value) for name, value in kwargs.items()})
@@ -117,7 +117,7 @@ class _Uncomputed(TorchDispatchMode):
 
 
 def _places(indices: Iterable[Tensor | None]) -> list[Tensor | None]:
-    """Masks among `indices` as the places where they are True: how many these are decides on a shape."""
+    """`indices` with masks replaced by the places where they are True, because their number decides on a shape."""
     places: list[Tensor | None] = []
     for index in indices:
         places += index.nonzero().unbind(1) if index is not None and index.dtype == torch.bool else [index]
@@ -139,7 +139,7 @@ def _to_meta(value: Any) -> Any:
 
 
 class _Autocast:
-    """Stands for `torch.autocast` while a step is counted: bfloat16, or off, inside the block."""
+    """Replaces `torch.autocast` while a step is counted: bfloat16, or off, inside the block."""
 
     on = False
 
@@ -157,7 +157,7 @@ _PRODUCTS: Final = {F.linear, F.conv1d, torch.conv1d, torch.matmul, Tensor.matmu
 
 
 class _LikeOnGpu(TorchFunctionMode):
-    """Attention in one kernel, products in bfloat16 where autocast is on, and small tensors with their values."""
+    """One attention kernel, products in bfloat16 under autocast, and small tensors with values."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -187,11 +187,11 @@ def _attention(
 ) -> Tensor:
     batch, heads, length, width = query.shape
     groups = heads // key.shape[1]
-    if enable_gqa and groups > 1:  # heads of a group read the same keys, without a copy of them
+    if enable_gqa and groups > 1:  # heads of a group share keys without a copy
         query = query.unflatten(1, (-1, groups)).flatten(0, 1)
         key, value = (part.flatten(0, 1)[:, None].expand(-1, groups, -1, -1) for part in (key, value))
     bias = None
-    if attn_mask is not None:  # torch makes numbers of a mask of truth values, at every call
+    if attn_mask is not None:  # torch converts a boolean mask at every call
         mask = query.new_empty(attn_mask.shape) if attn_mask.dtype == torch.bool else attn_mask.to(query.dtype)
         bias = mask.expand(*query.shape[:3], key.shape[2])
     kernel = _aten._scaled_dot_product_efficient_attention

@@ -57,11 +57,11 @@ is refused as it should be. The table shows what was tried, not that there is no
 
 
 def main() -> int:
-    """Try the parts that are asked for; 1 if anything was wrong."""
+    """Try the requested parts; returns 1 if anything was wrong."""
     options = _options()
     # Ignored in what a shell starts in the background, and commands would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.modules["__main__"].__file__ = None  # Commands are forked, and none of them needs to import this file again.
+    sys.modules["__main__"].__file__ = None  # commands are forked and must not import this file again
     root = options.folder or Path(tempfile.mkdtemp(prefix="torture-"))
     places = Places(root)
     tables = read_record(options.record) if options.record else {}
@@ -78,7 +78,7 @@ def main() -> int:
 
 
 def _try(part: str, places: Places, share: int, record: Path | None) -> Table:
-    """Try one part; what is found is kept after each try, as of a part that is not finished."""
+    """Try one part; results are saved after each try."""
     table, began = Table(), time.monotonic()
 
     def keep(state: str) -> None:
@@ -115,7 +115,7 @@ def _made(part: str, share: int, seconds: float) -> str:
 
 
 def _machine() -> str:
-    """What kind of machine it is, without its name."""
+    """A description of the machine, without its name."""
     cpu = Path("/proc/cpuinfo")
     names = [line.partition(":")[2].strip() for line in cpu.read_text().splitlines() if line.startswith("model name")]
     return f"{len(names)} cores of {names[0] if names else platform.machine()}, {platform.system()}, Python " + (

@@ -1,4 +1,4 @@
-"""Bad inputs over every format: each is refused with one line that names the file, before a run costs anything."""
+"""Bad inputs in every format: each must be refused with one line that names the file, before any work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from table import Table
 
 Spoil = Callable[[Path], None]
 Case = tuple[str, str, Spoil, tuple[str, ...]]
-"""Name, what the line must name, what is done to the place, and the command."""
+"""Name, what the line must name, the damage, and the command."""
 
 RUN = ("data", "own.toml")
 FILES = {
@@ -29,12 +29,12 @@ FILES = {
 
 
 def bytes_of(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
-    """Writes the file again with other bytes."""
+    """Rewrites the file with other bytes."""
     return lambda path: path.write_bytes(change(path.read_bytes())) and None
 
 
 def in_place(make: Callable[[Path], object]) -> Callable[[Path], None]:
-    """Puts something else in the place of the file."""
+    """Replaces the file by something else."""
 
     def spoil(path: Path) -> None:
         path.unlink()
@@ -93,14 +93,14 @@ VALUES: dict[str, object] = {
     "a long name": "x" * 5_000,
 }
 REFUSED = ("null", "a number", "a list", "an object", "empty", "blank", "a lone surrogate")
-"""What no text may be."""
+"""Invalid values for any text."""
 RIGHT = {
     ("id", "a path upwards"), ("id", "an absolute path"), ("id", "a long name"), ("question", "a path upwards"),
     ("question", "an absolute path"), ("question", "a long name"), ("image", "null"),
     *((field, value) for field in ("source", "cluster") for value in VALUES if value not in REFUSED),
     *((field, "a control character") for field in ("id", "question")), ("image", "absent"),
 }  # fmt: skip
-"""Values that a field may have."""
+"""Values to try in a field."""
 
 
 def wrong_values() -> Iterator[Case]:
@@ -143,13 +143,13 @@ OVERRIDES = (
 
 
 def wrong_overrides() -> Iterator[Case]:
-    """Values of a recipe that cannot be, given on the command line."""
+    """Impossible values of a recipe, on the command line."""
     for override in OVERRIDES:
         yield f"override {override}", "", lambda place: None, ("run", "own.toml", override)
 
 
 def scribbled(count: int) -> Iterator[Case]:
-    """Files with some bytes in their middle replaced at random: refused with a line, or read as they are."""
+    """Files with random bytes in the middle: refused with a line, or read."""
     rng = random.Random(0)
     for number in range(count):
         kind, file = rng.choice(list(FILES.items()))
@@ -168,7 +168,7 @@ def _scribble(seed: float) -> Callable[[Path], None]:
 
 
 def try_files(table: Table, places: Places, share: int = 1) -> None:
-    """Damaged files, and scribbled ones. What was scribbled on may be sound by chance: exit 0 is right, too."""
+    """Damaged files, and files with random bytes, which may be valid by chance: exit 0 is right, too."""
     _try("bad inputs, files", [*damaged_files(), *scribbled(60)], table, places, share)
 
 

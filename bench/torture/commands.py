@@ -1,4 +1,4 @@
-"""`earwise` commands of the torture suite, each with a limit of time, and what is expected of one that is refused."""
+"""`earwise` commands of the torture suite, with a time limit, and the check of a refused command."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from earwise_process import Command, Result
 __all__ = ["LIMIT_S", "PROJECT", "Command", "Result", "refusal", "run"]
 
 LIMIT_S = 180.0
-"""Of one command on a slow machine; a refusal takes a second or two."""
+"""Time limit of a command on a slow machine; a refusal takes a second or two."""
 
 
 def run(folder: Path, *arguments: object, limit_s: float = LIMIT_S) -> Result:
-    """How `earwise ARGUMENTS` ends in `folder`. Raises `TimeoutError` for one that does not."""
+    """The result of `earwise ARGUMENTS` in `folder`. Raises `TimeoutError` if it does not end."""
     return Command(folder, *arguments).result(limit_s)
 
 
 def refusal(folder: Path, names: str, *arguments: object) -> str:
-    """What is wrong with how a bad input is refused; empty where exit code, line and name are right."""
+    """The problem with the refusal of a bad input; empty if exit code, line and name are right."""
     try:
         result = run(folder, *arguments)
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""Finished runs whose files are lost or damaged, one at a time, and full disks: the same command mends it."""
+"""Finished runs with one lost or damaged file, and full disks: the same command must repair the run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def try_all(table: Table, places: Places, share: int = 1) -> None:
 
 
 def _one_of_each(folder: Path) -> list[str]:
-    """One file for each ending in each folder; the run's own lock tells nothing."""
+    """One file for each ending in each folder, without the run's lock."""
     rng, kinds = random.Random(1), {}
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "run.lock"]
     rng.shuffle(files)
@@ -53,7 +53,7 @@ def _one_of_each(folder: Path) -> list[str]:
 
 
 def _mended(place: Path, name: str, spoil: Callable[[Path], None], whole: dict[str, object]) -> str:
-    """What is wrong after at most two runs: the first may say what to delete, which is then deleted."""
+    """The problem after at most two runs: the first may say what to delete, which is then deleted."""
     folder = place / "copy"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(place / "whole", folder, symlinks=True)
@@ -73,7 +73,7 @@ def _mended(place: Path, name: str, spoil: Callable[[Path], None], whole: dict[s
 
 
 def full_disks(table: Table, place: Path, whole: dict[str, object], share: int) -> None:
-    """No file may grow beyond a size: the command says so in a line with exit 2, and continues when there is room."""
+    """Limit file sizes: the command must exit with 2 and one line, and continue when there is room."""
     for largest in (0, 100, 3_000, 20_000, 60_000, 90_000, 120_000, 150_000)[::share]:
         shutil.rmtree(place / "full", ignore_errors=True)
         result = Command(place, "run", "own.toml", "--out", "full", largest_file=largest).result(5 * LIMIT_S)

@@ -1,4 +1,4 @@
-"""The processes that a command started, so that workers and launched processes can be sent a signal themselves."""
+"""The processes that a command started, for sending them signals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def children(process: int) -> list[int]:
-    """Processes that `process` started and that are still there."""
+    """Running processes that `process` started."""
     found: list[int] = []
     for listed in Path(f"/proc/{process}/task").glob("*/children"):
         with suppress(OSError):
@@ -17,17 +17,17 @@ def children(process: int) -> list[int]:
 
 
 def descendants(process: int) -> list[int]:
-    """Children and what they started, parents first."""
+    """Children and their descendants, parents first."""
     return [one for child in children(process) for one in (child, *descendants(child))]
 
 
 def workers(process: int) -> list[int]:
-    """The workers of a process's pool: of its children, those that Python spawned to work."""
+    """The workers of a process's pool: children that Python spawned."""
     return [one for one in children(process) if "spawn_main" in _command(one)]
 
 
 def signal_all(processes: list[int], number: int) -> None:
-    """Send a signal to each process that is still there."""
+    """Send a signal to each process that still runs."""
     for process in processes:
         with suppress(ProcessLookupError):
             os.kill(process, number)

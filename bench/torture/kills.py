@@ -22,7 +22,7 @@ from undisturbed import Whole
 from recipes import PIPELINE, SIGHT
 
 Disturb = Callable[[Command], str]
-"""Disturbs a command; what is wrong with how it ended, if anything."""
+"""Disturbs a command; returns the problem with its end, if any."""
 
 
 def kill(command: Command) -> str:
@@ -61,12 +61,12 @@ JOURNEYS: tuple[tuple[str, Disturb], ...] = (
 
 
 def try_pipeline(table: Table, places: Places, share: int = 1) -> None:
-    """Four journeys from data and speech through gate, trainings and evaluation to the report."""
+    """Four runs from data and speech through gate, training and evaluation to the report."""
     _try(table, places, share, "pipeline", PIPELINE)
 
 
 def try_traces(table: Table, places: Places, share: int = 1) -> None:
-    """Four journeys through traces, verification, SFT and GRPO."""
+    """Four runs through traces, verification, SFT and GRPO."""
     _try(table, places, share, "traces", SIGHT)
 
 
@@ -86,7 +86,7 @@ def _try(table: Table, places: Places, share: int, kind: str, recipe: str) -> No
 
 
 def journey(table: Table, whole: Whole, title: tuple[str, str], disturb: Disturb, rng: random.Random) -> None:
-    """Disturb one run in each of its stages; each is a try, and a wrong end is wrong for the last of them."""
+    """Disturb one run in each of its stages. Each is a try; a wrong end counts for the last of them."""
     name, stages = "journey", list(whole.seconds.items())
     shutil.rmtree(whole.place / name, ignore_errors=True)
     for stage, took_s in stages:
@@ -98,9 +98,9 @@ def journey(table: Table, whole: Whole, title: tuple[str, str], disturb: Disturb
 
 
 def disturbed(whole: Whole, name: str, stage: str, after_s: float, disturb: Disturb) -> str:
-    """Start or continue a run and disturb it in `stage`, some time after that began; what is wrong, if anything."""
+    """Start or continue a run and disturb it in `stage`, some time after its beginning; returns the problem, if any."""
     folder = whole.place / name / "stages" / stage
-    if (folder / "done.json").exists():  # The disturbance of an earlier stage came too late to stop this one.
+    if (folder / "done.json").exists():  # an earlier disturbance came too late
         shutil.rmtree(folder)
     was = _began(folder)
     command = Command(whole.place, *whole.command(name))
@@ -114,7 +114,7 @@ def disturbed(whole: Whole, name: str, stage: str, after_s: float, disturb: Dist
 
 
 def _began(folder: Path) -> int:
-    """When the stage began for the last time; 0 for never."""
+    """When the stage last began; 0 for never."""
     try:
         return (folder / "started.json").stat().st_mtime_ns
     except OSError:

@@ -1,4 +1,4 @@
-"""Hostile and broken folders of models and ears, each named in a recipe: one line before the first stage."""
+"""Hostile and broken folders of models and ears in a recipe: each must give one line before the first stage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CODE = "import pathlib; pathlib.Path('ran').touch()\n"
 
 
 def try_all(table: Table, places: Places, share: int = 1) -> None:
-    """Every kind of broken folder, and folders that bring code of their own, which must never run."""
+    """Every kind of broken folder, and folders with their own code, which must never run."""
     for kind in list(MODELS)[::share]:
         place = places.fresh()
         (place / "vlm").unlink()
@@ -62,7 +62,7 @@ def _bring_code(folder: Path, name: str) -> None:
 
 
 class _Touch:
-    """Leaves a file where it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return Path.touch, (Path("ran"),)  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Places with small models and data, in which commands are tried."""
+"""Folders with small models and data, in which commands are tried."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from earwise.micro.build import write_tiny
 
 
 class Places:
-    """Makes a fresh place for each try; what does not change is made once and linked."""
+    """Makes a fresh folder for each try; constant files are made once and linked."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -1,4 +1,4 @@
-"""Recipes of the torture suite, small and of every kind of stage."""
+"""Small recipes for the torture suite, with every kind of stage."""
 
 from __future__ import annotations
 

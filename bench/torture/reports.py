@@ -1,4 +1,4 @@
-"""Hostile text in items, answers and names: no script of it runs in a browser that opens the report."""
+"""Hostile text in items, answers and names: none of its scripts may run in a browser that opens the report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXTS = (
 
 
 def try_all(table: Table, places: Places, share: int = 1) -> None:
-    """One run for each text, in every place that the page shows; skipped without a browser."""
+    """One run for each text, in every field that the page shows; skipped without a browser."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         table.skipped[PART] = "no chromium on this machine"

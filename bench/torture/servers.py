@@ -1,4 +1,4 @@
-"""Hostile servers of chat and of speech: each mode costs a bounded time and memory, and one line."""
+"""Hostile chat and speech servers: each mode must cost bounded time and memory, and give one line."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from table import Table
 
 LIMIT_S = 2.0
 SLACK_S = 20.0
-"""Of a slow machine, beyond the limit of a call."""
+"""Extra time for a slow machine, beyond the limit of a call."""
 START_S = 240.0
-"""Of a busy machine that starts Python."""
+"""Time to start Python on a busy machine."""
 MEMORY_MB = 1_500
-"""Address space of earwise, openai and one answer of 64 MiB; a bomb of a gigabyte does not fit."""
+"""Address space for earwise, openai and one answer of 64 MiB; a bomb of a gigabyte does not fit."""
 
 _SPEAK = """
 import sys, time

@@ -1,4 +1,4 @@
-"""Kills of what runs beside the usual command: writing a teacher's states, and a training of two processes."""
+"""Kills outside the usual command: while writing a teacher's states, and in a training run of two processes."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ write_cache(model, samples, "description_text", Path(sys.argv[1]), batch_size=2,
 
 
 def try_caches(table: Table, places: Places, share: int = 1) -> None:
-    """Kills of a teacher cache that is written."""
+    """Kills while a teacher cache is written."""
     teacher_cache(table, places, random.Random(4), max(1, 6 // share))
 
 
 def try_processes(table: Table, places: Places, share: int = 1) -> None:
-    """Kills of a training by two processes."""
+    """Kills of a training run of two processes."""
     two_processes(table, places, random.Random(5), max(1, 2 // share))
 
 
 def teacher_cache(table: Table, places: Places, rng: random.Random, count: int) -> None:
-    """A teacher's states on the way to the disk: killed again and again, they end as if written at once."""
+    """A teacher's states, killed again and again while they are written, must end as if written at once."""
     place = places.fresh()
     (place / "sounds").mkdir()
     write_text_model(place / "text")
@@ -103,12 +103,12 @@ class _Launched:
             )
 
     def kill(self) -> None:
-        """SIGKILL to the launcher and to all that it started."""
+        """SIGKILL to the launcher and all its processes."""
         signal_all([self.process.pid, *descendants(self.process.pid)], signal.SIGKILL)
         self.process.wait()
 
     def kill_one(self) -> str:
-        """SIGKILL to one of the two processes; the others must end by themselves, within a time."""
+        """SIGKILL to one of the two processes; the others must end by themselves in time."""
         started = [one for one in descendants(self.process.pid) if "earwise" in _name(one)]
         if not started:
             return "no process was seen"
@@ -121,7 +121,7 @@ class _Launched:
         return "" if code else "ends with exit 0"
 
     def end(self) -> str:
-        """What is wrong with its end."""
+        """The problem with its end, if any."""
         code = self.process.wait(5 * LIMIT_S)
         return f"exit {code}: {self.said.read_text()[-300:]}" if code else ""
 
@@ -134,10 +134,10 @@ def _name(process: int) -> str:
 
 
 def two_processes(table: Table, places: Places, rng: random.Random, count: int) -> None:
-    """A training by two processes, of which one or all are killed: the same command continues, with the same result."""
+    """A training run whose processes, one or both, are killed: the same command must continue to the same result."""
     place, longer = places.fresh(PIPELINE), "align.steps=20"
     write_tiny_ctc(place / "asr")
-    # What is made by one process comes first, by itself.
+    # Stages of a single process run first.
     first = run(place, "encoder", "own.toml", "--out", "whole", longer, limit_s=10 * LIMIT_S)
     if first.code:
         table.note(PART, "two processes, what one makes", first.stderr)

@@ -1,4 +1,4 @@
-"""What was tried, what was right, and each wrong one with its input; kept by part, so that parts can be tried apart."""
+"""Counts of tries and the wrong ones with their inputs, saved by part, so that parts can be tried separately."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 LONGEST = 300
-"""Characters of what is told of a wrong try."""
+"""Longest description of a wrong try, in characters."""
 
 
 @dataclass
 class Table:
-    """Counts by kind of try; a try is right when nothing is said against it."""
+    """Counts by kind of try; a try without a problem is right."""
 
     tried: dict[str, int] = field(default_factory=dict)
     wrong: list[tuple[str, str, str]] = field(default_factory=list)
@@ -21,11 +21,11 @@ class Table:
     skipped: dict[str, str] = field(default_factory=dict)
     """Kind, and why it was not tried."""
     made: str = ""
-    """Command, revision, date and time that it took."""
+    """Command, revision, date and duration."""
 
     def __post_init__(self) -> None:
         self.after_each: Callable[[], object] = lambda: None
-        """Called after each try, so that a part that is stopped has told what it found."""
+        """Called after each try, so that results survive if the part is stopped."""
 
     def note(self, kind: str, name: str, wrong: str) -> None:
         """Count one try; `wrong` is empty for a right one."""
@@ -58,7 +58,7 @@ def markdown(tables: list[Table]) -> str:
 
 
 def read_record(path: Path) -> dict[str, Table]:
-    """The tables of parts that were tried before, by part."""
+    """The tables of earlier tries, by part."""
     if not path.is_file():
         return {}
     return {part: Table(**told) for part, told in json.loads(path.read_text(encoding="utf-8")).items()}

@@ -1,4 +1,4 @@
-"""An undisturbed run of a recipe, and what one that was disturbed must have in common with it."""
+"""An undisturbed run of a recipe, and what a disturbed run must have in common with it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from commands import LIMIT_S, run
 
 _UNLIKE = {"started.json", "done.json", "run.json", "inputs.json", "run.lock", "report.html", "counts.json"}
 _ASIDE = {"timings_s", "traces", "other_versions"}
-"""What a summary tells of how the work went."""
+"""Entries of a summary about the work itself."""
 
 
 def results(folder: Path) -> dict[str, object]:
-    """Everything a run leaves that must not depend on when and how often it was started."""
+    """Results of a run that must not depend on when and how often it was started."""
     files = [p for p in folder.rglob("*") if p.is_file() and p.name not in _UNLIKE and p.suffix != ".patch"]
     found: dict[str, object] = {str(p.relative_to(folder)): p.read_bytes() for p in files}
     if (folder / "summary.json").is_file():
@@ -63,7 +63,7 @@ class Whole:
         return folder
 
     def unlike(self, name: str) -> str:
-        """Finish the run `name` with the same command; what is wrong with its end or its result, if anything."""
+        """Finish the run `name` with the same command; returns the problem with its end or result, if any."""
         last = run(self.place, *self.command(name), limit_s=10 * LIMIT_S)
         if last.code:
             return f"continues with exit {last.code}: {last.stderr}"

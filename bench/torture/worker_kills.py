@@ -1,4 +1,4 @@
-"""Kills of worker processes while the run goes on: it finishes as if nothing had been, or ends with one clear line."""
+"""Kills of worker processes during a run: it must finish as if undisturbed, or end with one clear line."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ POOLS = (
     ("traces", SIGHT, ("traces.teacher.replicas=2",)),
     ("verify", SIGHT, ("verify.checker.replicas=2",)),
 )
-"""Stages whose work is done by a pool of two processes."""
+"""Stages that work with a pool of two processes."""
 HOW = {"one worker": (1, 1), "both workers": (2, 1), "one worker, twice": (1, 2), "every worker that starts": (2, 99)}
-"""Workers that are killed at once, and how often."""
+"""Number of workers killed at once, and how often."""
 
 
 def try_all(table: Table, places: Places, share: int = 1) -> None:
-    """Each way to kill workers of each pool, twice at different times; each `share`-th."""
+    """Each way to kill workers of each pool, at two different times; each `share`-th."""
     rng, number = random.Random(3), 0
     for stage, recipe, overrides in POOLS:
         place = places.fresh(recipe)
@@ -47,7 +47,7 @@ def try_all(table: Table, places: Places, share: int = 1) -> None:
 
 
 def _disturbed(whole: Whole, stage: str, count: int, times: int, after_s: float) -> str:
-    """Kill workers in `stage`; what is wrong with the end of this command or of the next one."""
+    """Kill workers in `stage`; returns the problem with the end of this command or of the next one, if any."""
     whole.without(stage, "killed")
     command = Command(whole.place, *whole.command("killed"))
     killed: set[int] = set()

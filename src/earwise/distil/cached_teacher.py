@@ -98,10 +98,8 @@ class CachedTeacher:
         return self._norm
 
     def collate(self, samples: Sequence[Sample], view: View) -> StoredBatch:
-        """States of `samples`.
-
-        Raises `InputError` for another view than the stored one, and for a sample whose states are not stored or are
-        stale.
+        """States of `samples`. Raises `InputError` for another view than the stored one, and for a sample whose states
+        are not stored or are stale.
         """
         if view != self.description.view:
             what = f"holds states under {self.description.view!r}, not {view!r}"

@@ -14,9 +14,8 @@ CHUNK = 128
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-    """-log softmax(hidden @ weight.T)[target] per token, in nats: (N, H), (V, H), (N,) -> (N,) float32.
-
-    The logits of each chunk are recomputed in the backward pass and accumulated in float32.
+    """-log softmax(hidden @ weight.T)[target] per token, in nats: (N, H), (V, H), (N,) -> (N,) float32. The logits of
+    each chunk are recomputed in the backward pass and accumulated in float32.
     """
     chunks = zip(hidden.split(CHUNK), targets.split(CHUNK), strict=True)
     return torch.cat([checkpoint(_chunk, h, weight, t, use_reentrant=False) for h, t in chunks])

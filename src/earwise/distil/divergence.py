@@ -260,10 +260,9 @@ def _walk(student: _Side, teacher: _Side, plan: _Plan, grads: _Gradients | None)
 
 
 def _project(sides: Tensor, student: _Side, teacher: _Side, plan: _Plan) -> Tensor:
-    """Fill `sides`, `(2, tokens, vocabulary)`, with both sides' logits, divided by the temperature.
-
-    Returns their logsumexps, float64, `(2, tokens, 1)`. The running maximum keeps `exp` in range. Sums in float64 keep
-    the total of many tiles exact.
+    """Fill `sides`, `(2, tokens, vocabulary)`, with both sides' logits, divided by the temperature. Returns their
+    logsumexps, float64, `(2, tokens, 1)`. The running maximum keeps `exp` in range. Sums in float64 keep the total of
+    many tiles exact.
     """
     peak = sides.new_full((*sides.shape[:2], 1), -math.inf)
     total = torch.zeros_like(peak, dtype=torch.float64)
@@ -285,9 +284,8 @@ def _project(sides: Tensor, student: _Side, teacher: _Side, plan: _Plan) -> Tens
 
 def _diverge(sides: Tensor, log_sums: Tensor, plan: _Plan) -> tuple[Tensor, Tensor | None]:
     """Values `(tokens,)` of a block, from its logits. Leaves S in `sides[0]` and the main part of the gradient in
-    `sides[1]`.
-
-    The gradient with respect to the student's logits is that part minus `centre * S`, with `centre` `(tokens, 1)`.
+    `sides[1]`. The gradient with respect to the student's logits is that part minus `centre * S`, with `centre`
+    `(tokens, 1)`.
     """
     shifts, ratio_shift = log_sums.to(sides.dtype), (log_sums[1] - log_sums[0]).to(sides.dtype)
     value, centre = torch.zeros_like(log_sums)
@@ -315,10 +313,8 @@ def _diverge(sides: Tensor, log_sums: Tensor, plan: _Plan) -> tuple[Tensor, Tens
 
 
 def _log_over_mixture(log_ratio: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """`log S - log M` and `log T - log M` from `log T - log S`, for `M = share T + (1 - share) S`.
-
-    This is logaddexp on the ratio. The larger of S and T is factored out, so nothing overflows, and equal distributions
-    give exactly 0.
+    """`log S - log M` and `log T - log M` from `log T - log S`, for `M = share T + (1 - share) S`. This is logaddexp on
+    the ratio. The larger of S and T is factored out, so nothing overflows, and equal distributions give exactly 0.
     """
     weight_of_smaller: Tensor | float = share
     if share != 0.5:

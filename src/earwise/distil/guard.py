@@ -10,9 +10,8 @@ from earwise.recipe.terms import Guard
 
 
 class CollapseGuard:
-    """Compares means over the last `window` steps with the bounds of `[...].guard`.
-
-    A resumed training run begins with an empty window. Each process guards its own completions.
+    """Compares means over the last `window` steps with the bounds of `[...].guard`. A resumed training run begins with
+    an empty window. Each process guards its own completions.
     """
 
     def __init__(self, settings: Guard) -> None:
@@ -20,9 +19,8 @@ class CollapseGuard:
         self._seen: deque[Mapping[str, float]] = deque(maxlen=settings.window)
 
     def __call__(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Take the numbers of step `step`, counted from 1.
-
-        Raises `EarwiseError` naming the number that is out of bounds, and the remedy.
+        """Take the numbers of step `step`, counted from 1. Raises `EarwiseError` naming the number that is out of
+        bounds, and the remedy.
         """
         self._seen.append(numbers)
         if len(self._seen) < self._settings.window:

@@ -180,7 +180,6 @@ def _walk(hidden: Tensor, weight: Tensor, outcomes: _Outcomes, plan: _Plan, grad
 
 def _diverge(logits: Tensor, outcomes: _Outcomes, plan: _Plan) -> tuple[Tensor, Tensor]:
     """Values (tokens,) of a block and their gradient (tokens, V + 1) with respect to the logits, which are overwritten.
-
     Let `g(o)` be the derivative by `log S(o)` and `G` its sum. The gradient at a listed word is `g - S G`. At a word of
     the rest it is the word's share of the rest times `g(rest) - S(rest) G`.
     """

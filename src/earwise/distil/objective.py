@@ -146,9 +146,8 @@ class Objective:
         return [("student", self.view), *list(dict.fromkeys(taught))]
 
     def collate(self, samples: Sequence[Sample]) -> dict[str, TrainBatch]:
-        """A micro-batch for `DistilTrainer`.
-
-        Raises `InputError` if a teacher's response tokens differ from the student's.
+        """A micro-batch for `DistilTrainer`. Raises `InputError` if a teacher's response tokens differ from the
+        student's.
         """
         own, others = {}, {}
         for who, view in self.passes:

@@ -108,10 +108,8 @@ class PolicyObjective:
                     reward.check(sample.turns[0].item)
 
     def _check_shards(self) -> None:
-        """Raise `InputError` for a sharded student with replayed samples.
-
-        FSDP2 gathers the shards of all processes at every pass. A process whose micro-batch has no replayed sample, or
-        nothing else, makes one pass fewer.
+        """Raise `InputError` for a sharded student with replayed samples. FSDP2 gathers the shards of all processes at
+        every pass. A process whose micro-batch has no replayed sample, or nothing else, makes one pass fewer.
         """
         if self._replay and any(isinstance(parameter, DTensor) for parameter in self._student.parameters()):
             what = "with replayed samples, processes make different numbers of passes, and FSDP2 needs the same"
@@ -129,7 +127,6 @@ class PolicyObjective:
 
     def begin(self, step: int, batches: Sequence[PolicyBatch], rank: int = 0, world: int = 1) -> None:
         """Answer the prompts of an optimiser step, or take the answers of the update before; called once per step.
-
         Raises `EarwiseError` from the collapse guard for the steps so far.
         """
         self._main = rank == 0
@@ -158,7 +155,6 @@ class PolicyObjective:
 
     def losses(self, model: nn.Module, batch: PolicyBatch) -> dict[str, Tensor]:
         """Unweighted values of every term, by name: `grpo` (R,) or (N,), `sft` one per replayed sample or token.
-
         `model` is the student, possibly wrapped by the training engine.
         """
         rollouts, training = batch.rollouts, model.training

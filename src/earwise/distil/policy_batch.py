@@ -96,9 +96,8 @@ class PolicyBatch:
 
 
 def completed(prompt: Layout, completions: Sequence[Sequence[int]]) -> Layout:
-    """`prompt`, followed by completions as independent turns: each sees the prompt and itself.
-
-    Each turn begins with the prompt's last token, which predicts the first token of the completion.
+    """`prompt`, followed by completions as independent turns: each sees the prompt and itself. Each turn begins with
+    the prompt's last token, which predicts the first token of the completion.
     """
     *shared, last = prompt.ids
     if prompt.media and prompt.media[-1].stop > len(shared):

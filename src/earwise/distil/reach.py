@@ -87,9 +87,8 @@ class ReachCheck(TrainerCallback):
         return self._pending == []
 
     def see(self, batch: Any, terms: Sequence[Any], values: Mapping[str, Tensor]) -> None:
-        """Note what a micro-batch can teach.
-
-        Raises `EarwiseError` if its samples have clips, but no token of the pass represents a clip.
+        """Note what a micro-batch can teach. Raises `EarwiseError` if its samples have clips, but no token of the pass
+        represents a clip.
         """
         for term in terms:
             heard = batch.heard(term.name) if isinstance(batch, Hearing) else Heard(0, 0)

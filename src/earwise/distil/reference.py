@@ -14,10 +14,9 @@ from earwise.errors import EarwiseError
 
 
 class Reference:
-    """A copy of the trained parameters of `model`, taken now; the rest of the reference is the model itself.
-
-    Create it when `requires_grad` is final. A resumed training run creates it before it reads its checkpoint, so that
-    the reference stays the original one.
+    """A copy of the trained parameters of `model`, taken now; the rest of the reference is the model itself. Create it
+    when `requires_grad` is final. A resumed training run creates it before it reads its checkpoint, so that the
+    reference stays the original one.
     """
 
     def __init__(self, model: nn.Module) -> None:

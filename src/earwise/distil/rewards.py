@@ -72,9 +72,8 @@ class Reward(ABC):
 
 
 class Accuracy(Reward):
-    """1 if the text's answer is the item's first answer, both in canonical form; else 0.
-
-    The item's answer may be in the think/answer format, like the answer of a taught chain.
+    """1 if the text's answer is the item's first answer, both in canonical form; else 0. The item's answer may be in
+    the think/answer format, like the answer of a taught chain.
     """
 
     name = "accuracy"
@@ -144,10 +143,9 @@ class Length(Reward):
 
 
 class Claims(Reward):
-    """Precision: the share of the distinct claims in the reasoning that the checker confirms. Ours.
-
-    A text without claims gets 0: saying nothing is not faithful. Precision alone rewards short texts; `Completeness` is
-    its counterpart.
+    """Precision: the share of the distinct claims in the reasoning that the checker confirms. Ours. A text without
+    claims gets 0: saying nothing is not faithful. Precision alone rewards short texts; `Completeness` is its
+    counterpart.
     """
 
     name = "claims"
@@ -222,10 +220,8 @@ class Valued:
 
 
 def value(text: str, item: Item, rewards: Sequence[Reward]) -> Valued:
-    """Apply all `rewards` to one completion.
-
-    If a format is rewarded, a text is valid if it parses. Otherwise it is valid if its answer can be read and, for an
-    item with choices, names a choice.
+    """Apply all `rewards` to one completion. If a format is rewarded, a text is valid if it parses. Otherwise it is
+    valid if its answer can be read and, for an item with choices, names a choice.
     """
     parts = {reward.name: reward(text, item) for reward in rewards}
     if any(isinstance(reward, Format) for reward in rewards):

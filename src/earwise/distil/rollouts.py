@@ -57,18 +57,16 @@ class RolloutSource(Protocol):
 
 
 def seed_of(seed: int, step: int, position: int) -> int:
-    """The first seed of the prompt at `position` of a step's global batch.
-
-    The position counts over accumulation and processes, so completions do not depend on how the batch is divided.
+    """The first seed of the prompt at `position` of a step's global batch. The position counts over accumulation and
+    processes, so completions do not depend on how the batch is divided.
     """
     digest = hashlib.sha256(f"{seed}/{step}/{position}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % _SEEDS
 
 
 class LocalRollouts:
-    """Completions by the student itself. Each prompt is computed once for all its completions.
-
-    Media placeholders and padding are never drawn (`traces.local_sampling`); dropout is off.
+    """Completions by the student itself. Each prompt is computed once for all its completions. Media placeholders and
+    padding are never drawn (`traces.local_sampling`); dropout is off.
     """
 
     def __init__(self, model: OmniModel, *, max_tokens: int, temperature: float) -> None:

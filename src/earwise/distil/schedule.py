@@ -39,9 +39,8 @@ def draw(num_samples: int, num_draws: int, seed: int) -> np.ndarray:
 
 
 def draw_evenly(labels: Sequence[str], num_draws: int, seed: int) -> np.ndarray:
-    """(num_draws,) indices: counts per label differ by at most one, and so do counts per sample of a label.
-
-    A label with few samples is repeated instead of being rare.
+    """(num_draws,) indices: counts per label differ by at most one, and so do counts per sample of a label. A label
+    with few samples is repeated instead of being rare.
     """
     names, label_of = np.unique(np.array(labels), return_inverse=True)
     drawn = draw(len(names), num_draws, seed)
@@ -63,7 +62,6 @@ def mix(first: np.ndarray, second: np.ndarray, share: float, seed: int) -> np.nd
 
 def braid(orders: Sequence[np.ndarray], counts: Sequence[int]) -> np.ndarray:
     """Draws of several parts as one order: every optimiser step has the next `counts[p]` draws of each `orders[p]`.
-
     Within a step the parts are spread evenly, so that each micro-batch and each process gets about its share of each.
     """
     places = np.concatenate([(np.arange(count) + 0.5) / count for count in counts])
@@ -73,7 +71,6 @@ def braid(orders: Sequence[np.ndarray], counts: Sequence[int]) -> np.ndarray:
 
 def repeat_batches(order: np.ndarray, batch: int, times: int) -> np.ndarray:
     """`order` with each global batch of `batch` draws repeated `times` times in a row, cut to the length of `order`.
-
     Raises `ValueError` if the draws are no whole number of batches.
     """
     if len(order) % batch:
@@ -83,9 +80,7 @@ def repeat_batches(order: np.ndarray, batch: int, times: int) -> np.ndarray:
 
 def group_by_length(order: np.ndarray, lengths: np.ndarray, batch: int, seed: int) -> np.ndarray:
     """`order`, rearranged so that each global batch of `batch` draws has samples of similar length, in shuffled
-    batches.
-
-    Only full batches are rearranged; `lengths` has one entry per sample.
+    batches. Only full batches are rearranged; `lengths` has one entry per sample.
     """
     rng = np.random.default_rng(seed)
     grouped = []

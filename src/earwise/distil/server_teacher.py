@@ -91,7 +91,6 @@ class ServerTeacher:
 
     def prepare(self, samples: Sequence[Sample], view: View, say: Callable[[str], None]) -> None:
         """Have all `samples` scored before training. With several processes, each calls this and scores its share.
-
         `say` receives how much probability the listed words cover. Raises `InputError` as `Scorer.score`.
         """
         share = samples[process_rank() :: process_count()]

@@ -115,10 +115,9 @@ def sharded_state(state: dict[str, Any], parameters: list[Tensor]) -> dict[str, 
 
 @contextmanager
 def whole_for_asking(model: nn.Module) -> Iterator[None]:
-    """A context in which each process has all weights of `model`, for generation.
-
-    The length of an answer differs between processes, and gathering shards would wait for the others at every token.
-    Takes the memory of the whole model. All processes must enter; a model without shards is left as it is.
+    """A context in which each process has all weights of `model`, for generation. The length of an answer differs
+    between processes, and gathering shards would wait for the others at every token. Takes the memory of the whole
+    model. All processes must enter; a model without shards is left as it is.
     """
     parts = _shards(model)
     if not parts:

@@ -13,9 +13,8 @@ from earwise.models.families.causal_lm import CausalLM, is_causal_lm
 
 
 def skeleton(name: str) -> CausalLM:
-    """The architecture and tokenizer of the text model `name`, a folder or hub id.
-
-    Raises `InputError` if there is no such model, or if it is not a text model.
+    """The architecture and tokenizer of the text model `name`, a folder or hub id. Raises `InputError` if there is no
+    such model, or if it is not a text model.
     """
     refuse_remote_code(name, None)
     try:

@@ -18,10 +18,8 @@ def linear_logprobs(
     hidden: Tensor, weight: Tensor, targets: Tensor, *, temperature: float = 1.0, banned: Sequence[int] = ()
 ) -> tuple[Tensor, Tensor]:
     """(N,) log p(target) and (N,) entropies, in nats, from (N, H), (V, H), (N,); float32, or float64 for float64
-    inputs.
-
-    p is softmax(hidden @ weight.T / temperature) without the `banned` ids: the distribution that completions are drawn
-    from. Backward recomputes the logits of each chunk; entropies carry no gradient.
+    inputs. p is softmax(hidden @ weight.T / temperature) without the `banned` ids: the distribution that completions
+    are drawn from. Backward recomputes the logits of each chunk; entropies carry no gradient.
     """
     chunks = zip(hidden.split(CHUNK), targets.split(CHUNK), strict=True)
     never = torch.tensor(list(banned), dtype=torch.long, device=hidden.device)

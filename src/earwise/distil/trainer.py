@@ -258,7 +258,6 @@ class DistilTrainer(Trainer):
 
 def collated(objective: Learnable, samples: Sequence[Sample]) -> dict[str, Any]:
     """`objective.collate`, with unexpected errors reported: a `StopIteration` would end the training as if it was done.
-
     Raises `EarwiseError` naming the item that cannot be laid out.
     """
     try:
@@ -281,9 +280,8 @@ def _first_that_fails(objective: Learnable, samples: Sequence[Sample]) -> str:
 
 
 def training_arguments(settings: Optimisation, folder: Path, seed: int) -> TrainingArguments:
-    """`settings` as arguments of `transformers.Trainer`; checkpoints go to `folder`.
-
-    Raises `InputError` if the processes cannot share a batch evenly.
+    """`settings` as arguments of `transformers.Trainer`; checkpoints go to `folder`. Raises `InputError` if the
+    processes cannot share a batch evenly.
     """
     processes = process_count()
     if settings.batch_size % processes:

@@ -13,12 +13,10 @@ _ENOUGH = 0.9
 def shared_vocabulary(
     student: PreTrainedTokenizerBase, teacher: PreTrainedTokenizerBase, *, student_name: str, teacher_name: str
 ) -> int:
-    """How many ids, from 0 on, are the same token in both tokenizers.
-
-    Tokenizers of one family agree on all words and differ in the special tokens after them (Qwen2.5-Omni's
-    `<|audio_bos|>` is Qwen3's `<|box_start|>`). Both heads are cut at the first difference, before the softmax: later
-    tokens and padding are not compared. Raises `InputError` if less than nine tenths of the smaller vocabulary is
-    common.
+    """How many ids, from 0 on, are the same token in both tokenizers. Tokenizers of one family agree on all words and
+    differ in the special tokens after them (Qwen2.5-Omni's `<|audio_bos|>` is Qwen3's `<|box_start|>`). Both heads are
+    cut at the first difference, before the softmax: later tokens and padding are not compared. Raises `InputError` if
+    less than nine tenths of the smaller vocabulary is common.
     """
     mine, theirs = (tokenizer.convert_ids_to_tokens(list(range(len(tokenizer)))) for tokenizer in (student, teacher))
     smaller = min(len(mine), len(theirs))

@@ -16,9 +16,7 @@ def ablation_rows(
     models: Mapping[str, Mapping[str, Json]], rows: Mapping[str, str], view: View, views: Mapping[str, View] = _NONE
 ) -> dict[str, dict[str, Json]]:
     """`{ROW: {BENCHMARK: {"score", "ci95", "n"}}}` of each row's model; `models` comes from `summarise_models`. `views`
-    replaces `view` for single benchmarks.
-
-    Raises `KeyError` for a model without scores.
+    replaces `view` for single benchmarks. Raises `KeyError` for a model without scores.
     """
     return {
         row: {
@@ -34,7 +32,6 @@ def ablation_gains(
     table: ScoreTable, rows: Mapping[str, str], baseline: str, view: View, views: Mapping[str, View] = _NONE
 ) -> dict[str, dict[str, Json]]:
     """`{ROW: {BENCHMARK: {"value", "ci95", "p", "n", "by_seed"}}}`: each other row minus row `baseline`, in points.
-
     Paired by item, seeds averaged item by item, intervals over clusters.
     """
     gains: dict[str, dict[str, Json]] = {}

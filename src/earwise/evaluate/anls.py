@@ -13,10 +13,8 @@ THRESHOLD: Final = 0.5
 
 
 def anls_strict(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
-    """The definition (Biten et al. 2019): s = 1 - NL of the nearest gold answer, 0 where NL >= 0.5.
-
-    NL is the edit distance divided by the longer length, both of the lower-cased text in one written form with single
-    spaces.
+    """The definition (Biten et al. 2019): s = 1 - NL of the nearest gold answer, 0 where NL >= 0.5. NL is the edit
+    distance divided by the longer length, both of the lower-cased text in one written form with single spaces.
     """
     distance = min(_distance(one_form(gold), one_form(prediction), raw_length=False) for gold in golds)
     return 1 - distance if distance < THRESHOLD else 0.0

@@ -25,10 +25,8 @@ _LONG: Final = 5
 
 def strict(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
     """The option that the answer names, by text or by letter (`multiple_choice.parse_strict`), compared with the gold
-    option.
-
-    An answer that is the text of an option means that option, even if the text is a letter (a chord). Options with the
-    same text are one answer, by any of their letters.
+    option. An answer that is the text of an option means that option, even if the text is a letter (a chord). Options
+    with the same text are one answer, by any of their letters.
     """
     said, texts = one_form(prediction), [one_form(choice).strip() for choice in choices]
     if not said.strip():
@@ -49,9 +47,8 @@ def strict_index(golds: Sequence[str], prediction: str, choices: Sequence[str]) 
 
 
 def official(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
-    """The released `string_match` of MMAU and MMAR, on sets of lower-cased words.
-
-    An answer is right if it has every word of the gold option, and no word that only a wrong option has.
+    """The released `string_match` of MMAU and MMAR, on sets of lower-cased words. An answer is right if it has every
+    word of the gold option, and no word that only a wrong option has.
     """
     said, answer = _words(prediction), _words(_text(golds[0], choices))
     if not said or not answer <= said:
@@ -60,9 +57,8 @@ def official(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> f
 
 
 def lmms_eval_mmau(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
-    """lmms-eval's MMAU: letters A to D as `(A)`, else ` A `, else `A.`.
-
-    None where the kit draws a random letter, and for a letter without an option, on which the kit fails.
+    """lmms-eval's MMAU: letters A to D as `(A)`, else ` A `, else `A.`. None where the kit draws a random letter, and
+    for a letter without an option, on which the kit fails.
     """
     text = f" {_stripped(prediction)} "
     found: list[str] = []
@@ -78,9 +74,8 @@ def lmms_eval_mmau(golds: Sequence[str], prediction: str, choices: Sequence[str]
 
 
 def lmms_eval_mmar(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
-    """lmms-eval's MMAR: `(A)`, else `A `, else `A.`, else in longer answers an option's text; the last one counts.
-
-    None where the kit draws a random letter.
+    """lmms-eval's MMAR: `(A)`, else `A `, else `A.`, else in longer answers an option's text; the last one counts. None
+    where the kit draws a random letter.
     """
     right, text = _letter(golds[0], choices), f" {_stripped(prediction)} "
     letters = LETTERS[: len(choices)]

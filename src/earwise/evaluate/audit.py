@@ -65,11 +65,10 @@ class Audit:
 
 
 def audit(benchmark: str, path: str | Path, *, own: bool = False) -> Audit:
-    """Audit the file at `path` as `benchmark`; see `data.audit.audit_public_file` for `own`.
-
-    With `own`, an unknown name is a benchmark of the user's. `path` is then its table or records, read with the
-    defaults of `[evaluate.own.NAME]`, or a recipe with this table. Raises `InputError` for an unknown benchmark, naming
-    the nearest, and for a missing file.
+    """Audit the file at `path` as `benchmark`; see `data.audit.audit_public_file` for `own`. With `own`, an unknown
+    name is a benchmark of the user's. `path` is then its table or records, read with the defaults of
+    `[evaluate.own.NAME]`, or a recipe with this table. Raises `InputError` for an unknown benchmark, naming the
+    nearest, and for a missing file.
     """
     path = Path(path)
     if own and find(benchmark) is None:

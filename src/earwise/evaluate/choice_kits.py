@@ -62,10 +62,9 @@ def score_vlmevalkit(golds: Sequence[str], prediction: str, choices: Sequence[st
 
 
 def score_lmms_eval(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
-    """lmms-eval's RealWorldQA: for a gold letter A to D it looks for A to D, whatever the options are.
-
-    Any other gold answer, even the letter of a fifth option, is an open answer: compared in lower case, with the full
-    stop removed from the prediction only.
+    """lmms-eval's RealWorldQA: for a gold letter A to D it looks for A to D, whatever the options are. Any other gold
+    answer, even the letter of a fifth option, is an open answer: compared in lower case, with the full stop removed
+    from the prediction only.
     """
     gold = right_letter(golds[0], choices) if choices else golds[0].strip()
     if gold.upper() not in tuple(_ABCD):
@@ -75,11 +74,9 @@ def score_lmms_eval(golds: Sequence[str], prediction: str, choices: Sequence[str
 
 
 def parse_vlmevalkit(prediction: str, choices: Sequence[str], letters: str) -> str | None:
-    """VLMEvalKit's `can_infer` with `--judge exact_matching`.
-
-    Marks become spaces. The letter is the only option letter in the text, first found among the last 4 words; else that
-    of `answer is X`; else that of the only option whose text is part of an answer at most twice as long as all options
-    together.
+    """VLMEvalKit's `can_infer` with `--judge exact_matching`. Marks become spaces. The letter is the only option letter
+    in the text, first found among the last 4 words; else that of `answer is X`; else that of the only option whose text
+    is part of an answer at most twice as long as all options together.
     """
     if any(refusal in prediction for refusal in _REFUSALS):
         return None
@@ -99,10 +96,9 @@ def parse_vlmevalkit(prediction: str, choices: Sequence[str], letters: str) -> s
 
 
 def parse_lmms_eval(prediction: str, choices: Sequence[str], letters: str) -> str | None:
-    """lmms-eval's `extract_mcq_answer`: capital letters only; the most trusted writing wins, then the last place.
-
-    Trust decreases in this order: at the start, at the end, after `answer is` and similar phrases, `(A)`, `A.`, `A:`,
-    `A)`, `A `, anywhere.
+    """lmms-eval's `extract_mcq_answer`: capital letters only; the most trusted writing wins, then the last place. Trust
+    decreases in this order: at the start, at the end, after `answer is` and similar phrases, `(A)`, `A.`, `A:`, `A)`,
+    `A `, anywhere.
     """
     text = prediction.strip()
     for mark in ",.!?;:'\"":

@@ -29,11 +29,10 @@ class Swapped:
 
 
 def swap_sounds(samples: Sequence[Sample], seed: int) -> Swapped:
-    """Give every sample another sample's sound, each sound once: a derangement, drawn by seed.
-
-    No sample gets a sound of its own cluster. A sound comes from a question with another answer as far as possible:
-    always, unless more than half of the answers are the same. Raises `InputError` for a sample without sound, and if
-    one cluster is too large for a derangement.
+    """Give every sample another sample's sound, each sound once: a derangement, drawn by seed. No sample gets a sound
+    of its own cluster. A sound comes from a question with another answer as far as possible: always, unless more than
+    half of the answers are the same. Raises `InputError` for a sample without sound, and if one cluster is too large
+    for a derangement.
     """
     if silent := [sample.key for sample in samples if sample.sound is None]:
         raise InputError("the item has no sound", record=silent[0], remedy="name its audio or video")
@@ -45,10 +44,9 @@ def swap_sounds(samples: Sequence[Sample], seed: int) -> Swapped:
 
 
 def _donors(answers: Sequence[str], clusters: Sequence[str], seed: int) -> list[int]:
-    """For each place, the place whose sound it gets.
-
-    Places are sorted by answer and shifted by the count of the most frequent answer, so that as many as possible meet
-    another answer. Places that meet their own cluster are then exchanged.
+    """For each place, the place whose sound it gets. Places are sorted by answer and shifted by the count of the most
+    frequent answer, so that as many as possible meet another answer. Places that meet their own cluster are then
+    exchanged.
     """
     rng, count = random.Random(f"{seed}:swap"), len(answers)
     shuffled = rng.sample(range(count), count)

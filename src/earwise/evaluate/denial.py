@@ -53,7 +53,6 @@ def _patterns(named: str) -> tuple[re.Pattern[str], ...]:
 
 def asserted(text: str, named: str) -> str:
     """`text` without what it denies. `named`, a regular expression without groups, matches what an answer can name.
-
     With `\\b[AB]\\b`, `not A but B` keeps B; `A is wrong` and `neither A nor B` keep neither letter.
     """
     text = _BLANKS.sub("\n", _REPEATED.sub(r"\1", text))

@@ -28,9 +28,8 @@ Totals = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number or difference, 0-100, with the ends of its 95 % interval (`gap.ends`) and its standard error.
-
-    The standard error is the standard deviation of the resamples; if all resamples agree, it follows from the interval.
+    """A number or difference, 0-100, with the ends of its 95 % interval (`gap.ends`) and its standard error. The
+    standard error is the standard deviation of the resamples; if all resamples agree, it follows from the interval.
     """
 
     value: float
@@ -40,9 +39,8 @@ class Estimate:
 
 
 def estimate(benchmark: str, cells: Cells, minus: Cells | None = None) -> Estimate:
-    """The number of `benchmark`, mean over seeds, optionally less that of `minus`, which holds the same items.
-
-    Clusters are resampled, both sides alike. The benchmarks of `MEAN` share no items, so each is resampled by itself.
+    """The number of `benchmark`, mean over seeds, optionally less that of `minus`, which holds the same items. Clusters
+    are resampled, both sides alike. The benchmarks of `MEAN` share no items, so each is resampled by itself.
     """
     values, draws, counts = [], [], []
     for place, (name, members) in enumerate(_columns(benchmark, cells[0])):
@@ -61,11 +59,10 @@ def estimate(benchmark: str, cells: Cells, minus: Cells | None = None) -> Estima
 
 
 def share(benchmark: str, cells: Cells, of: Cells) -> Estimate:
-    """The number of `benchmark` (not `MEAN`) as a percentage of that of `of`, which holds the same items.
-
-    Clusters are resampled, both sides alike, without resamples in which `of` has 0. If all resamples agree, the
-    interval allows for unseen clusters (`gap.share_unseen`) with the extreme values on both sides. Raises
-    `ZeroDivisionError` if `of` has 0.
+    """The number of `benchmark` (not `MEAN`) as a percentage of that of `of`, which holds the same items. Clusters are
+    resampled, both sides alike, without resamples in which `of` has 0. If all resamples agree, the interval allows for
+    unseen clusters (`gap.share_unseen`) with the extreme values on both sides. Raises `ZeroDivisionError` if `of` has
+    0.
     """
     members = range(len(cells[0]))
     part, whole = _over_seeds(benchmark, cells, members), _over_seeds(benchmark, of, members)
@@ -90,9 +87,8 @@ def number(benchmark: str, cell: Sequence[Score]) -> float:
 
 
 def other_totals(benchmark: str, cells: Cells) -> Totals:
-    """`{NAME: {"value", "ci95", "by_seed"}}`, 0-100: the numbers reported for `benchmark` beside its score.
-
-    Seeds are averaged; intervals are a bootstrap over clusters, with the same resamples for every number.
+    """`{NAME: {"value", "ci95", "by_seed"}}`, 0-100: the numbers reported for `benchmark` beside its score. Seeds are
+    averaged; intervals are a bootstrap over clusters, with the same resamples for every number.
     """
     found = find(benchmark)
     groups = clusters(cells[0])

@@ -16,9 +16,8 @@ _score_choice: Final = scorer(parse_strict)
 
 
 def exact(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
-    """1 if the answer equals a gold answer up to case, written form, spaces and outer marks.
-
-    For items with choices, the letters are compared.
+    """1 if the answer equals a gold answer up to case, written form, spaces and outer marks. For items with choices,
+    the letters are compared.
     """
     if choices:
         return _score_choice(golds, prediction, choices)
@@ -28,7 +27,6 @@ def exact(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> floa
 
 def contains(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
     """1 if a gold answer occurs in the answer as whole words, in lower case, one written form, and without marks.
-
     Denials are not recognised: `not red` contains `red`.
     """
     said = f" {' '.join(words_of(prediction))} "
@@ -38,9 +36,8 @@ def contains(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> f
 
 def word_accuracy(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
     """1 - word error rate of a transcript against the nearest gold answer, at least 0; words in lower case without
-    marks.
-
-    Per item, so that views can be paired; a corpus error rate is the ratio of summed edits to summed words instead.
+    marks. Per item, so that views can be paired; a corpus error rate is the ratio of summed edits to summed words
+    instead.
     """
     heard = words_of(prediction, hyphens=False)
     references = [words_of(gold, hyphens=False) for gold in golds]

@@ -37,9 +37,8 @@ class Chain(NamedTuple):
 
 
 def read_truth(path: Path) -> Truth:
-    """The true claims of a file of `KnownChain` records, whose ids are the clusters of items.
-
-    Raises `InputError` for a missing file or a broken line.
+    """The true claims of a file of `KnownChain` records, whose ids are the clusters of items. Raises `InputError` for a
+    missing file or a broken line.
     """
     return {one.id: frozenset(claims_of(one.reasoning)) for one in read_jsonl(path, KnownChain)}
 
@@ -96,10 +95,9 @@ def faithfulness(cells: Cells, truth: Truth) -> Json:
 
 def compare_faithfulness(table: ScoreTable, truth: Truth, view: View) -> dict[str, dict[str, dict[str, Json]]]:
     """`{MODEL: {OTHER: {BENCHMARK: {"value", "ci95", "n", "by_seed"}}}}` of models that reason, each minus every
-    earlier one: the difference in the share of all answers that have a reasoning with only true claims.
-
-    An answer without reasoning counts as not true, so that the same items are compared. Paired by item, seeds averaged
-    item by item, intervals over clusters. Items about sounds without known truth are left out.
+    earlier one: the difference in the share of all answers that have a reasoning with only true claims. An answer
+    without reasoning counts as not true, so that the same items are compared. Paired by item, seeds averaged item by
+    item, intervals over clusters. Items about sounds without known truth are left out.
     """
     true = {name: _true_answers(table, name, truth, view) for name in table.models}
     reasoning = [name for name, found in true.items() if any(rows.sum() for rows, _ in found.values())]

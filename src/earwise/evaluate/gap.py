@@ -120,7 +120,6 @@ def metric_interval(
     metric: Metric, clusters: Sequence[Hashable], seed: int = 0, *, bounds: Bounds | None = None
 ) -> tuple[float, float, float]:
     """Value and 95 % interval of a metric that is not a mean (MME total, a difference of two), as (value, low, high).
-
     Clusters are resampled as for `interval`; `metric` receives the weights of all items, and `bounds` are its own, for
     `ends`. For a paired difference, `metric` subtracts one view from the other under the same weights, so both see the
     same resample.

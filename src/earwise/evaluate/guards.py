@@ -21,7 +21,6 @@ def guard_changes(
     views: Mapping[str, View] = MappingProxyType({}),
 ) -> dict[str, dict[str, Json]]:
     """`{MODEL: {BENCHMARK: {"value", "ci95", "p", "n", "verdict", "than"}}}`: models minus those of `pairs`, in points.
-
     Paired by item under `view`, or the benchmark's entry in `views`; seeds averaged item by item, intervals over
     clusters. `verdict` follows from the interval. There is no correction for the number of guards: of twenty guards
     without any change, one is expected to be reported as changed.

@@ -105,10 +105,9 @@ def emotion(labels: Mapping[str, str]) -> Callable[[Sequence[str], str, Sequence
 
 
 def named_emotion(labels: Mapping[str, str], prediction: str, choices: Sequence[str] = ()) -> str | None:
-    """The label that an answer names: the words of `labels` in it must all mean one label, else None.
-
-    Denied words do not count: `not happy` names nothing, `sad rather than angry` is sad. An answer without such a word
-    may give the letter of an option, in any writing that `multiple_choice.parse_strict` reads.
+    """The label that an answer names: the words of `labels` in it must all mean one label, else None. Denied words do
+    not count: `not happy` names nothing, `sad rather than angry` is sad. An answer without such a word may give the
+    letter of an option, in any writing that `multiple_choice.parse_strict` reads.
     """
     prediction = one_form(prediction)
     said = _WORD.findall(prediction.lower())

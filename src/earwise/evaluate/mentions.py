@@ -45,10 +45,9 @@ _FREE_LETTER: Final = re.compile(
 
 
 def with_signs(text: str, choices: Sequence[str], letters: str) -> str:
-    """`text` with a sign, in spaces, for each mention of `choices` in words and of `letters`.
-
-    The longest text wins an overlap, and a letter followed by its own text is one mention. An option that is a single
-    letter counts as words only if it is not one of `letters` (a chord G beside the options A to D).
+    """`text` with a sign, in spaces, for each mention of `choices` in words and of `letters`. The longest text wins an
+    overlap, and a letter followed by its own text is one mention. An option that is a single letter counts as words
+    only if it is not one of `letters` (a chord G beside the options A to D).
     """
     text = _spaced(_with_words(plain_letters(_OWN_SIGN.sub(" ", text)), choices, letters))
     text = _MARKED_LETTER.sub(_letter_sign(_MARKED, letters), text)

@@ -75,10 +75,7 @@ def members(kinds: Sequence[str]) -> Floats:
 
 
 def checked(name: str, make: MakeMetric, scores: Sequence[Score]) -> Metric:
-    """`make(scores)`, after checks.
-
-    Raises `InputError` for no scores, several models or views, or a repeated item.
-    """
+    """`make(scores)`, after checks. Raises `InputError` for no scores, several models or views, or a repeated item."""
     if not scores:
         raise InputError("no scores to aggregate", record=name)
     if len({(score.model, score.view) for score in scores}) > 1 or len({s.item for s in scores}) < len(scores):

@@ -119,7 +119,6 @@ def _letters(signs: Iterable[str], letters: str) -> Iterator[str]:
 
 def scorer(parse: Parser) -> Callable[[Sequence[str], str, Sequence[str]], float | None]:
     """A scorer that compares the letter found by `parse` with the gold answer (a letter, or the text of a choice).
-
     Without choices, a gold answer A to D allows these four letters. Any other gold answer is open (a number, a word)
     and compared as text, up to case, outer space and a final full stop.
     """

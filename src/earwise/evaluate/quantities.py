@@ -19,7 +19,6 @@ _SAID: Final = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b", re.IGNORECASE)
 
 def number(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
     """1 if the answer's number equals that of a gold answer; None if the answer has no number, or different numbers.
-
     `$1,234.50`, `1234.5 dollars` and `+1234.50` are one number; `14 %` is 14. Raises `InputError` for a gold answer
     that is not one number.
     """
@@ -33,9 +32,8 @@ def number(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> flo
 
 @lru_cache(maxsize=65536)
 def number_in(text: str) -> Decimal | None:
-    """The one number in a text: in digits or, in a text without digits, in words up to ten.
-
-    None if there is none, if there are different ones, or if one is ambiguous (`3,5`).
+    """The one number in a text: in digits or, in a text without digits, in words up to ten. None if there is none, if
+    there are different ones, or if one is ambiguous (`3,5`).
     """
     plain = one_form(text)
     written = [found.rstrip(".,") for found in _WRITTEN.findall(plain)]

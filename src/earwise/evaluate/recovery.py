@@ -12,7 +12,6 @@ CASCADE: View = "image_transcript"
 
 def recovery(table: ScoreTable, text: View, speech: View) -> dict[str, Json]:
     """`{MODEL: {"views": {VIEW: {"value", "ci95", "by_seed", "n"}}, "minus_cascade": {CASCADE: {...}}}}`, all items.
-
     `value` is the spoken score as a percentage of the same model's typed score, with its 95 % interval over clusters.
     `minus_cascade` is the model's score under `speech` minus that of each model that read its own transcript, in
     points, paired by item.

@@ -16,10 +16,9 @@ _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORE
 
 
 def relaxed_strict(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
-    """The definition (Masry et al. 2022, section 5.1): |p - g| <= 0.05 |g| for numbers, else equal text.
-
-    `14%` and `14 %` are 0.14. Outer space is ignored; a final full stop, a unit or a thousands separator is not. A gold
-    answer of zero needs zero, in any writing. With several gold answers the best one counts.
+    """The definition (Masry et al. 2022, section 5.1): |p - g| <= 0.05 |g| for numbers, else equal text. `14%` and `14
+    %` are 0.14. Outer space is ignored; a final full stop, a unit or a thousands separator is not. A gold answer of
+    zero needs zero, in any writing. With several gold answers the best one counts.
     """
     answer = one_form(prediction).strip()
     return float(any(_is_close_strict(one_form(gold).strip(), answer) for gold in golds))

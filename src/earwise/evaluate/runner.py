@@ -31,10 +31,8 @@ _CONTEXTS: Final[tuple[Context, ...]] = (
 
 @dataclass(frozen=True)
 class Asker:
-    """How questions are asked.
-
-    `instruction` asks for a transcript (view `image_transcript`); `voices` names the voice of each item's clip; `seed`
-    assigns the sounds of `sound_swapped`.
+    """How questions are asked. `instruction` asks for a transcript (view `image_transcript`); `voices` names the voice
+    of each item's clip; `seed` assigns the sounds of `sound_swapped`.
     """
 
     views: tuple[View, ...]

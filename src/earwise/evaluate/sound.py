@@ -40,7 +40,6 @@ class SoundGap:
 
 def sound_gaps(name: str, cells: Mapping[View, Cells]) -> list[SoundGap]:
     """The gaps of benchmark `name` to every control, with 95 % intervals over clusters; `cells` of one model, by view.
-
     Seeds are averaged item by item. Raises `InputError` if `sound_text` or a control was not scored, or was scored on
     other items.
     """

@@ -41,9 +41,8 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """Scores by (seed, model, benchmark, view), each list sorted by item.
-
-    `OVERALL` is a benchmark too, and so is `MEAN` if two or more of its benchmarks were scored.
+    """Scores by (seed, model, benchmark, view), each list sorted by item. `OVERALL` is a benchmark too, and so is
+    `MEAN` if two or more of its benchmarks were scored.
     """
 
     cells: Mapping[tuple[int, str, str, View], list[Score]]
@@ -103,7 +102,6 @@ def summarise_models(
     yes_no: Collection[str] = (),
 ) -> dict[str, dict[str, Json]]:
     """`{MODEL: {BENCHMARK: {"n", "views", "gap", "gaps", "kinds", ...}}}`; scores are 0-100, rates are shares.
-
     Benchmarks are in the order of `ScoreTable.benchmarks`. `MEAN` has `columns`, the benchmarks that it averages.
     Yes/no benchmarks, including those of `yes_no`, have `yes_truth`, the share of gold answers that are yes. MMAlign
     has `kind_ci95`. Views of benchmarks with other numbers than a score have `totals`.
@@ -177,9 +175,8 @@ def _view(benchmark: str, cells: Cells, own_yes_no: bool) -> Json:
 
 
 def _yes_truth(table: ScoreTable, benchmark: str) -> Json | None:
-    """The share of gold answers that are yes, and of how many items this is known; None if of none.
-
-    Scores hold no gold answer, but a parsed answer implies it: a right yes or a wrong no means yes.
+    """The share of gold answers that are yes, and of how many items this is known; None if of none. Scores hold no gold
+    answer, but a parsed answer implies it: a right yes or a wrong no means yes.
     """
     votes: dict[str, int] = {}
     for (_, _, name, _), cell in table.cells.items():
@@ -232,9 +229,8 @@ def compare(table: ScoreTable, pairs: Sequence[tuple[str, str]], benchmark: str,
 
 
 def difference(benchmark: str, first: list[list[Score]], second: list[list[Score]]) -> Json:
-    """First minus second in points, paired by item: value, interval, p, and flips for a single seed.
-
-    For several benchmarks together only common items count, because a benchmark may have views of its own.
+    """First minus second in points, paired by item: value, interval, p, and flips for a single seed. For several
+    benchmarks together only common items count, because a benchmark may have views of its own.
     """
     if benchmark in (OVERALL, MEAN):
         first, second = _in_both(first, second), _in_both(second, first)

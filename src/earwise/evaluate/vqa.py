@@ -27,10 +27,9 @@ the count of `re.sub`.
 
 
 def strip_punctuation(text: str, *, keep_final_dot: bool, dots: int = 0) -> str:
-    """Marks beside a space vanish, others become a space; all vanish if a comma stands between digits.
-
-    A full stop vanishes unless a digit follows it; `keep_final_dot` (VLMEvalKit) also keeps one after a digit. At most
-    `dots` vanish, all with 0.
+    """Marks beside a space vanish, others become a space; all vanish if a comma stands between digits. A full stop
+    vanishes unless a digit follows it; `keep_final_dot` (VLMEvalKit) also keeps one after a digit. At most `dots`
+    vanish, all with 0.
     """
     if _ANY_MARK.search(text):
         vanish = _DIGIT_COMMA_DIGIT.search(text) is not None
@@ -55,10 +54,9 @@ def normalise_vlmevalkit(text: str) -> str:
 
 
 def accuracy_strict(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float:
-    """VQA accuracy: the mean over annotators of min(1, number of other annotators with this answer / 3).
-
-    With k of 10 annotators agreeing: .3, .6, .9, then 1. An item with fewer than 4 annotators needs all the others
-    instead of 3; with one annotator it is a plain match.
+    """VQA accuracy: the mean over annotators of min(1, number of other annotators with this answer / 3). With k of 10
+    annotators agreeing: .3, .6, .9, then 1. An item with fewer than 4 annotators needs all the others instead of 3;
+    with one annotator it is a plain match.
     """
     normal, answer = [normalise_evalai(one_form(gold)) for gold in golds], normalise_evalai(one_form(prediction))
     if len(normal) == 1:

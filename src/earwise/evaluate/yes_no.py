@@ -26,10 +26,9 @@ _GOLD: Final[dict[str, Answer]] = {"yes": "yes", "no": "no", "1": "yes", "0": "n
 
 
 def parse_strict(prediction: str) -> Answer | None:
-    """Earwise's rule: the first word decides if it is yes or no; else the one of the two that occurs.
-
-    A lone `y` or `n` counts. `Yes, there is no dog` is yes; `The answer is no.` is no. `Not sure`, `Nope`, `Yes or no`,
-    `Yes and no`, `Yes/No`, `I cannot say yes` and an answer with both words after another word are None.
+    """Earwise's rule: the first word decides if it is yes or no; else the one of the two that occurs. A lone `y` or `n`
+    counts. `Yes, there is no dog` is yes; `The answer is no.` is no. `Not sure`, `Nope`, `Yes or no`, `Yes and no`,
+    `Yes/No`, `I cannot say yes` and an answer with both words after another word are None.
     """
     text = _DENIED.sub(" ", one_form(prediction).lower())
     words = _WORD.findall(text)
@@ -45,16 +44,14 @@ def parse_strict(prediction: str) -> Answer | None:
 
 
 def parse_vlmevalkit(prediction: str) -> Answer | None:
-    """VLMEvalKit without a judge (`--judge exact_matching`): exactly one of the words yes and no occurs.
-
-    Only 32 full stops vanish, so the `no.` at the end of a longer chain is not recognised.
+    """VLMEvalKit without a judge (`--judge exact_matching`): exactly one of the words yes and no occurs. Only 32 full
+    stops vanish, so the `no.` at the end of a longer chain is not recognised.
     """
     return _only_one(strip_punctuation(prediction.lower(), keep_final_dot=True, dots=KIT_DOTS).split())
 
 
 def parse_lmms_eval(prediction: str) -> Answer | None:
     """lmms-eval's MME, without full stops: yes, no, y or n alone, else `yes`, then `no`, within the first 4 characters.
-
     So `Not sure` and `Nope` are no, and `The answer is no.` is None.
     """
     text = prediction.lower().strip().replace(".", "")

@@ -97,9 +97,8 @@ def decode(raw: bytes, path: Path) -> str:
 
 @contextmanager
 def open_text(path: Path, *, newline: str | None = None) -> Iterator[TextIO]:
-    """A UTF-8 text file to be read in pieces, uncompressed if its name ends in `.gz`; `newline` as for `open`.
-
-    Reading errors inside the block become an `InputError`: an invalid byte, with its line, or a damaged archive.
+    """A UTF-8 text file to be read in pieces, uncompressed if its name ends in `.gz`; `newline` as for `open`. Reading
+    errors inside the block become an `InputError`: an invalid byte, with its line, or a damaged archive.
     """
     with open_file(path) as file:
         packed = path.suffix == ".gz"

@@ -15,10 +15,9 @@ _ONLY_IN_TRAINING: Final = ("masked_spec_embed",)
 
 
 def load_whole(model_class: Any, name: str, **options: Any) -> Any:
-    """`model_class.from_pretrained(name, **options)`, with every tensor from the checkpoint.
-
-    Tensors that are tied to others, or computed from the config, may be absent. Raises `InputError` naming the folder
-    and a tensor that is missing or has another shape than in the config.
+    """`model_class.from_pretrained(name, **options)`, with every tensor from the checkpoint. Tensors that are tied to
+    others, or computed from the config, may be absent. Raises `InputError` naming the folder and a tensor that is
+    missing or has another shape than in the config.
     """
     model, info = model_class.from_pretrained(name, output_loading_info=True, ignore_mismatched_sizes=True, **options)
     for key, found, expected in sorted(info["mismatched_keys"], key=str):

@@ -24,9 +24,8 @@ def names(group: str) -> tuple[str, ...]:
 
 
 def found(group: str, name: str) -> object | None:
-    """The object that an installed package registers as `name` in `group`; None if there is none.
-
-    Raises `InputError` naming the package if it cannot be loaded, or if several packages register the name.
+    """The object that an installed package registers as `name` in `group`; None if there is none. Raises `InputError`
+    naming the package if it cannot be loaded, or if several packages register the name.
     """
     if (point := _only(group, name)) is None:
         return None
@@ -43,9 +42,8 @@ def origin(group: str, name: str) -> str:
 
 
 def loaded(path: str, group: str, name: str) -> object:
-    """The object at `path`, `module:attribute`, for the plugin `name` of `group`.
-
-    Raises `InputError` naming the package if it cannot be loaded.
+    """The object at `path`, `module:attribute`, for the plugin `name` of `group`. Raises `InputError` naming the
+    package if it cannot be loaded.
     """
     if (point := _only(group, name)) is None:
         raise _unregistered(group, name)

@@ -45,9 +45,8 @@ class Plugged(Settings):
 
 
 def made(settings: Plugged, kind: Any) -> Any:
-    """The product of `settings`, an instance of the class or protocol `kind`.
-
-    Raises `InputError` naming the package if a plugin cannot be loaded or makes something else.
+    """The product of `settings`, an instance of the class or protocol `kind`. Raises `InputError` naming the package if
+    a plugin cannot be loaded or makes something else.
     """
     makes = type(settings).makes
     if isinstance(makes, str):

@@ -21,10 +21,9 @@ COMMAND_LINE = "command line"
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read the recipe at `path`, with `section.key=value` overrides.
-
-    An override's value is TOML (`4e-5`, `true`, `["a", "b"]`); a bare word is text. Its key leads through tables and,
-    by number, through lists: `train.sft.terms.0.weight=0.5`. Raises `InputError` naming the file and the dotted key.
+    """Read the recipe at `path`, with `section.key=value` overrides. An override's value is TOML (`4e-5`, `true`,
+    `["a", "b"]`); a bare word is text. Its key leads through tables and, by number, through lists:
+    `train.sft.terms.0.weight=0.5`. Raises `InputError` naming the file and the dotted key.
     """
     tables = _read_toml(path)
     overridden = [_lay_over(tables, text) for text in overrides]

@@ -166,9 +166,8 @@ class Part(Settings):
 
 
 class Train(Settings):
-    """One training run: its start, the student's view, and the terms of its objective; or several such parts.
-
-    For the weight alpha of Self-KD (arXiv 2503.00059), a recipe gives `logits` the weight alpha and `sft` 1 - alpha.
+    """One training run: its start, the student's view, and the terms of its objective; or several such parts. For the
+    weight alpha of Self-KD (arXiv 2503.00059), a recipe gives `logits` the weight alpha and `sft` 1 - alpha.
     """
 
     start: Name = ALIGNED

@@ -62,10 +62,9 @@ def answering(recipe: Recipe) -> list[str]:
 
 
 def asked_views(recipe: Recipe, name: str) -> tuple[View, ...]:
-    """The views under which model `name` itself answers.
-
-    With a frozen base, its typed answers are those of every model with ears, so only the base is asked; LoRA and a
-    trained decoder change them. A base that hears natively is asked by speech, too.
+    """The views under which model `name` itself answers. With a frozen base, its typed answers are those of every model
+    with ears, so only the base is asked; LoRA and a trained decoder change them. A base that hears natively is asked by
+    speech, too.
     """
     assert recipe.evaluate is not None
     model = recipe.model

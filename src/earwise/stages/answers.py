@@ -88,10 +88,8 @@ def _model(context: StageContext, job: AnswersJob) -> OmniModel:
 
 def write_answers(model: OmniModel, samples: Sequence[Sample], settings: Answers, store: Store[WrittenAnswer]) -> None:
     """Answer every item of `samples` that is not in `store`; the turns of a conversation in order, each after the
-    generated answers to the earlier turns. A conversation ends at an answer that cannot be learned from.
-
-    Batches are cut from all samples, even if some are answered, so that a resumed run computes the same as an
-    uninterrupted one.
+    generated answers to the earlier turns. A conversation ends at an answer that cannot be learned from. Batches are
+    cut from all samples, even if some are answered, so that a resumed run computes the same as an uninterrupted one.
     """
     source = LocalRollouts(model, max_tokens=settings.max_new_tokens, temperature=settings.temperature)
     known = {answer.item: answer for answer in read_store(store.path, WrittenAnswer)}
@@ -129,9 +127,8 @@ def _answered(turn: Turn, text: str) -> Turn:
 
 
 def written_items(samples: Sequence[Sample], answers: Sequence[WrittenAnswer]) -> tuple[list[Item], dict[str, int]]:
-    """The items with generated answers in place of gold answers, and counts of kept and dropped items by reason.
-
-    Ids stay, so that an item finds its clip.
+    """The items with generated answers in place of gold answers, and counts of kept and dropped items by reason. Ids
+    stay, so that an item finds its clip.
     """
     known = {answer.item: answer for answer in answers}
     kept, counts = [], Counter({"kept": 0})

@@ -54,10 +54,8 @@ def work(context: StageContext, job: AttentionJob) -> None:
 
 
 def _reads(model: OmniModel, name: str, view: View) -> bool:
-    """Whether model `name` is measured under `view`.
-
-    With a frozen decoder, a trained model treats a view without audio as the base does: it is measured once, on the
-    base. A base that hears natively is measured under all views.
+    """Whether model `name` is measured under `view`. With a frozen decoder, a trained model treats a view without audio
+    as the base does: it is measured once, on the base. A base that hears natively is measured under all views.
     """
     if name == BASE:
         return model.ears is not None or not is_heard(view)

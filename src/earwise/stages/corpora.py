@@ -59,9 +59,8 @@ class OpenPool:
 
 
 def open_pool(name: str, pool: Pool, seed: int, folder: Path) -> OpenPool:
-    """Open the parts of a pool: `folder` gets links to their media, and later the audio stored inside them.
-
-    Raises `InputError` for a part without usable records.
+    """Open the parts of a pool: `folder` gets links to their media, and later the audio stored inside them. Raises
+    `InputError` for a part without usable records.
     """
     instruction = "" if isinstance(pool, TrainPool) else pool.instruction
     opened = tuple(
@@ -87,9 +86,8 @@ def open_pool(name: str, pool: Pool, seed: int, folder: Path) -> OpenPool:
 
 
 def write_corpora(context: StageContext, source: CorporaData) -> list[MediaCheck]:
-    """Write the item files of all pools, the links to their media, and the counts of left-out records.
-
-    Returns the media checks, so that no file is checked twice.
+    """Write the item files of all pools, the links to their media, and the counts of left-out records. Returns the
+    media checks, so that no file is checked twice.
     """
     folder, dropped, checks = context.folder, {}, []
     if source.benchmarks is not None:

@@ -89,9 +89,8 @@ def write_micro_feelings(folder: Path, settings: MicroFeelings) -> None:
 
 
 def benchmark_items(source: BenchmarkSource, folder: Path, profile: str | None = None) -> list[Item]:
-    """Items of a benchmark of the data in `folder`, cut to its limit.
-
-    Raises `InputError` if there are too few for an interval, or if answers cannot be scored under `profile`.
+    """Items of a benchmark of the data in `folder`, cut to its limit. Raises `InputError` if there are too few for an
+    interval, or if answers cannot be scored under `profile`.
     """
     asked = source.mmalign or MMAlign()
     draw = Draw(None if asked.count == "all" else asked.count, asked.seed, asked.crop, asked.symmetric)

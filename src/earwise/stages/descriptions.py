@@ -49,7 +49,6 @@ def work(context: StageContext, job: DescriptionsJob) -> None:
 
 def describe(context: StageContext, job: DescriptionsJob, items: Sequence[Item], folder: Path) -> None:
     """Describe the sounds of `items`, whose media are in `folder`; write descriptions and counts to the stage's folder.
-
     Raises `InputError` if nothing could be described.
     """
     settings, counts = job.settings_of, dict[str, Any]()

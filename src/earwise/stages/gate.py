@@ -86,9 +86,8 @@ def _in_words(found: Mapping[str, Any]) -> str:
 def summarise_gate(
     context: StageContext, job: ReportJob, scores: Mapping[int, Sequence[Score]]
 ) -> dict[str, Any] | None:
-    """The entry `gate` of `summary.json`: counts by place, and all results on the items whose clips passed.
-
-    Benchmarks with fewer than two clusters left have no interval and are left out. None without `[gate]`.
+    """The entry `gate` of `summary.json`: counts by place, and all results on the items whose clips passed. Benchmarks
+    with fewer than two clusters left have no interval and are left out. None without `[gate]`.
     """
     tested = {one.source.name: one.gate for one in job.benchmarks if one.gate is not None}
     if not tested:

@@ -26,9 +26,8 @@ EARS = "ears"
 
 
 class _Held:
-    """Keeps the last model that answered: jobs of one model follow each other, and loading takes longer than a job.
-
-    It is dropped before another model is loaded, because memory may not hold two.
+    """Keeps the last model that answered: jobs of one model follow each other, and loading takes longer than a job. It
+    is dropped before another model is loaded, because memory may not hold two.
     """
 
     def __init__(self) -> None:

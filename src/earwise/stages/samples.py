@@ -103,7 +103,6 @@ def conversations(
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Sample]:
     """All questions of a cluster (about one image, video or sound) as one typed sample, in the order of the file.
-
     `independent` turns do not see one another (`Sample.independent`). `views`, `frames` and `say` are those of
     `sample_items`. Raises `InputError` if items of one cluster name different media.
     """
@@ -125,9 +124,8 @@ def conversations(
 
 
 def that_can_be_shown(samples: Sequence[Sample], family: Family, say: Callable[[str], None]) -> list[Sample]:
-    """Samples without those whose image size the model does not accept; `say` receives their number.
-
-    Raises `InputError` if none is left.
+    """Samples without those whose image size the model does not accept; `say` receives their number. Raises
+    `InputError` if none is left.
     """
     if type(family).refuses_size is Family.refuses_size:
         return list(samples)

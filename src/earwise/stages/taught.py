@@ -45,9 +45,8 @@ def taught_items(traces: Sequence[Trace], items: Mapping[str, Item]) -> Iterator
 
 
 def labels_items(traces: Sequence[Trace], items: Mapping[str, Item]) -> Iterator[Item]:
-    """Each item once, with the answer of its traces in place of the gold answer.
-
-    For items with choices it is the letter. Raises `InputError` if the traces of an item do not agree.
+    """Each item once, with the answer of its traces in place of the gold answer. For items with choices it is the
+    letter. Raises `InputError` if the traces of an item do not agree.
     """
     first: dict[str, Trace] = {}
     for trace in traces:

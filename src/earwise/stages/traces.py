@@ -92,7 +92,6 @@ def _rule(settings: Traces) -> Rule:
 
 def label_counts(traces: Sequence[Trace], items: Mapping[str, Item]) -> dict[str, int]:
     """How often each answer is given, most frequent first. Filters change this, because more claims fail more often.
-
     Answers to items with choices are counted by the choice's text: letters are distributed evenly on purpose.
     """
     counted: Counter[str] = Counter()

@@ -55,9 +55,8 @@ def verify(
     folder: Path,
     scale: Scale | None = None,
 ) -> None:
-    """Measure the checker, then let it judge the traces in the folder `drawn`.
-
-    Raises `InputError` if the checker fails its bar; `trust.json` then has the measurements.
+    """Measure the checker, then let it judge the traces in the folder `drawn`. Raises `InputError` if the checker fails
+    its bar; `trust.json` then has the measurements.
     """
     of = {item.id: item for item in items}
     with open_client(settings.checker, context.folder / RESPONSES, pool_of(scale, runs_model=True)) as client:

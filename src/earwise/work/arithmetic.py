@@ -104,9 +104,8 @@ def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
 
 
 def slowdown(device: torch.device) -> float:
-    """Time of a linear layer's three products (one forward, two backward) in bfloat16, divided by that in float32.
-
-    On a CPU this is processor time of one thread, independent of other programs. Each is the minimum of three rounds.
+    """Time of a linear layer's three products (one forward, two backward) in bfloat16, divided by that in float32. On a
+    CPU this is processor time of one thread, independent of other programs. Each is the minimum of three rounds.
     """
     import torch
 

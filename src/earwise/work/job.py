@@ -44,9 +44,8 @@ SPEED_ONLY: Final = {"speed_only": True}
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One stage of a run.
-
-    The work may be killed at any time. It is then called again on the same folder and continues from there.
+    """One stage of a run. The work may be killed at any time. It is then called again on the same folder and continues
+    from there.
     """
 
     verb: ClassVar[str]

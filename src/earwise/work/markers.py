@@ -152,9 +152,8 @@ def _precision(told: Any) -> tuple[Precision, ...]:
 
 
 def clear_but(folder: Path, kept: Collection[str]) -> None:
-    """Remove all files and links of a stage's folder except `started.json` and `kept`.
-
-    `done.json` goes last: a kill in between leaves a finished stage with lost files, and this is repeated.
+    """Remove all files and links of a stage's folder except `started.json` and `kept`. `done.json` goes last: a kill in
+    between leaves a finished stage with lost files, and this is repeated.
     """
     files, links, _ = listed(folder)
     for name in {*files, *links} - {*kept, STARTED, DONE}:

@@ -10,10 +10,8 @@ from earwise.work.store import write_atomic
 
 
 class Metrics:
-    """Writer of one `metrics.jsonl`; call it with a step and its numbers.
-
-    A line is written immediately, so that a report can be made during a run. An incomplete line of a killed process is
-    dropped when the file is opened again.
+    """Writer of one `metrics.jsonl`; call it with a step and its numbers. A line is written immediately, so that a
+    report can be made during a run. An incomplete line of a killed process is dropped when the file is opened again.
     """
 
     def __init__(self, path: Path) -> None:

@@ -29,10 +29,8 @@ log = logging.getLogger(__name__)
 
 
 class Workers(Protocol):
-    """Workers that do jobs.
-
-    Workers only return results; only the calling process writes to a store. So a killed worker loses only its current
-    chunk, which is repeated.
+    """Workers that do jobs. Workers only return results; only the calling process writes to a store. So a killed worker
+    loses only its current chunk, which is repeated.
     """
 
     def map(
@@ -52,10 +50,8 @@ class Workers(Protocol):
 
 @dataclass(frozen=True)
 class ProcessPool:
-    """Processes of this machine; see `Workers`.
-
-    They are spawned, because a fork would copy locks of numeric libraries in any state. They share the cores evenly,
-    and end with this process, even if it is killed.
+    """Processes of this machine; see `Workers`. They are spawned, because a fork would copy locks of numeric libraries
+    in any state. They share the cores evenly, and end with this process, even if it is killed.
     """
 
     workers: int

@@ -28,7 +28,6 @@ def track(
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[T]:
     """Yield from `iterable` and show progress; `total` defaults to the length, and disappears if it proves too small.
-
     `before` items of the total were done by an earlier process: they count, but not for the rate. Starts no thread, so
     that workers can be forked inside the loop.
     """

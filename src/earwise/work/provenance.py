@@ -61,10 +61,9 @@ class Checkout:
 
 
 def checkout() -> Checkout | None:
-    """The state of the package's sources; None if it is installed elsewhere or git is absent.
-
-    An installed package may lie inside another repository, which does not track it, or which is another project with a
-    copy of it. Neither says anything about the package, and neither is read.
+    """The state of the package's sources; None if it is installed elsewhere or git is absent. An installed package may
+    lie inside another repository, which does not track it, or which is another project with a copy of it. Neither says
+    anything about the package, and neither is read.
     """
     package = Path(earwise.__file__).parent
     top = _git(package, "rev-parse", "--show-toplevel")
@@ -144,9 +143,8 @@ def _files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]
 
 
 class InputHashes:
-    """sha256 of input files and folders, stored with the run so that a large unchanged file is read once.
-
-    A file counts as unchanged if its size and its modification time in nanoseconds are the same, as in git.
+    """sha256 of input files and folders, stored with the run so that a large unchanged file is read once. A file counts
+    as unchanged if its size and its modification time in nanoseconds are the same, as in git.
     """
 
     def __init__(self, path: Path) -> None:
@@ -155,10 +153,8 @@ class InputHashes:
         self._changed = False
 
     def of(self, path: Path) -> str:
-        """Hash of a file, or of the relative names and hashes of all files in a folder; raises `InputError`.
-
-        Hidden files are ignored: images that the readers extract from files in the folder. Links to folders are
-        followed.
+        """Hash of a file, or of the relative names and hashes of all files in a folder; raises `InputError`. Hidden
+        files are ignored: images that the readers extract from files in the folder. Links to folders are followed.
         """
         try:
             if not path.exists():

@@ -88,9 +88,8 @@ def wait_for_others() -> None:
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """Join the processes that were started together, and leave when all of them are done.
-
-    After an error nothing is waited for: the launcher ends the others when this process ends.
+    """Join the processes that were started together, and leave when all of them are done. After an error nothing is
+    waited for: the launcher ends the others when this process ends.
     """
     if process_count() == 1:
         yield ALONE

@@ -85,11 +85,10 @@ class Run:
         """Whether all processes are working on a stage together."""
 
     def execute(self, stages: Sequence[Job], only: Collection[str] | None = None) -> list[str]:
-        """Bring `stages` up to date, in order; returns the names of those that worked.
-
-        With `only`, just these stages and what they need. With several processes, each calls this; only the first
-        works, except in stages of all processes. Raises `InputError` if another run is working in this folder or an
-        input is missing, and whatever a stage raises.
+        """Bring `stages` up to date, in order; returns the names of those that worked. With `only`, just these stages
+        and what they need. With several processes, each calls this; only the first works, except in stages of all
+        processes. Raises `InputError` if another run is working in this folder or an input is missing, and whatever a
+        stage raises.
         """
         _check_plan(stages)
         chosen = _with_needs(stages, only)

@@ -67,10 +67,8 @@ class Store(Generic[R]):
             raise
 
     def append(self, record: R, *, key: str | None = None) -> None:
-        """Write one record under `key`, by default its own.
-
-        Raises `InputError` if the key exists already, or if the file cannot be written (disk full); the store then
-        stays as it was.
+        """Write one record under `key`, by default its own. Raises `InputError` if the key exists already, or if the
+        file cannot be written (disk full); the store then stays as it was.
         """
         key = record.key if key is None else key
         if key in self._keys:
@@ -119,19 +117,16 @@ class Store(Generic[R]):
 
 
 def read_store(path: Path, model: type[R]) -> list[R]:
-    """All complete records of a store, in the order they were appended; needs no lock.
-
-    An unfinished last record, of a working or killed writer, is left out; the log says so. Raises `InputError` naming
-    file and line for a corrupt line, a duplicate key or a record of another schema.
+    """All complete records of a store, in the order they were appended; needs no lock. An unfinished last record, of a
+    working or killed writer, is left out; the log says so. Raises `InputError` naming file and line for a corrupt line,
+    a duplicate key or a record of another schema.
     """
     return [_parse_record(line.record, model, path, line.number) for line in _read_lines(path)]
 
 
 def read_jsonl(path: Path, model: type[R]) -> list[R]:
-    """Read a plain file of records, one JSON object per line; blank lines are skipped.
-
-    Raises `InputError` naming file, line and field for a missing file, a broken line, a record of another schema, and a
-    duplicate key.
+    """Read a plain file of records, one JSON object per line; blank lines are skipped. Raises `InputError` naming file,
+    line and field for a missing file, a broken line, a record of another schema, and a duplicate key.
     """
     records: dict[str, R] = {}
     lines_of: dict[str, int] = {}
@@ -162,10 +157,9 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def write_bytes_atomic(path: Path, content: bytes, *, durable: bool = False) -> None:
-    """Write a file atomically: a reader of `path` finds nothing, the old file or the complete new one.
-
-    Creates folders. With `durable`, content and name are on the disk when this returns. Raises `InputError` if it
-    cannot be written (disk full); the old file then stays.
+    """Write a file atomically: a reader of `path` finds nothing, the old file or the complete new one. Creates folders.
+    With `durable`, content and name are on the disk when this returns. Raises `InputError` if it cannot be written
+    (disk full); the old file then stays.
     """
     temporary = None
     try:

@@ -20,9 +20,8 @@ COUNTS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let threads of libraries that are loaded later sleep while they wait, and limit their number to the cores.
-
-    The user's settings stay. If any variable about waiting is set, none is changed, because they override one another.
+    """Let threads of libraries that are loaded later sleep while they wait, and limit their number to the cores. The
+    user's settings stay. If any variable about waiting is set, none is changed, because they override one another.
     """
     if not any(name in environment for name in WAITING):
         environment.update(WAITING)
@@ -31,9 +30,8 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use, by its affinity and its control group's quota.
-
-    Two hardware threads of one core count once: numeric libraries gain nothing from the second.
+    """Cores that this process may use, by its affinity and its control group's quota. Two hardware threads of one core
+    count once: numeric libraries gain nothing from the second.
     """
     return _within_quota(len({_core_of(cpu) for cpu in _affinity()}))
 

@@ -45,9 +45,8 @@ def shared_rows(student: Side, teacher: Side) -> int | None:
 
 
 class Term(ABC):
-    """One loss, in nats (or the unit its docstring states) per response token.
-
-    The trainer masks nothing. It weights, sums, and divides once by the number of response tokens of the whole step.
+    """One loss, in nats (or the unit its docstring states) per response token. The trainer masks nothing. It weights,
+    sums, and divides once by the number of response tokens of the whole step.
     """
 
     name: str

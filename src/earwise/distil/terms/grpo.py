@@ -18,9 +18,8 @@ _EPSILON = 1e-4
 
 
 def advantages(rewards: Sequence[float], *, standardise: bool = True) -> list[float]:
-    """(r - mean) / (std + 1e-4) within a group of G rewards; without `standardise` r - mean (Dr. GRPO, 2503.20783).
-
-    std is the sample's, with G - 1. Equal rewards give exactly 0.
+    """(r - mean) / (std + 1e-4) within a group of G rewards; without `standardise` r - mean (Dr. GRPO, 2503.20783). std
+    is the sample's, with G - 1. Equal rewards give exactly 0.
     """
     values = torch.tensor(list(rewards), dtype=torch.float64)
     if bool((values == values[0]).all()):

@@ -15,10 +15,9 @@ from earwise.recipe.train import LayersTerm
 
 
 class Layers(Term):
-    """Mean over the decoder's layers of |h_S - h_T|^2 / |h_T|^2 per response token; no unit, 0 if the views agree.
-
-    The last layer is after the final norm. The teacher's norm is taken per token, so a token's value does not depend on
-    its batch. Ours: the published system matches outputs only (see docs/papers/self_kd.md).
+    """Mean over the decoder's layers of |h_S - h_T|^2 / |h_T|^2 per response token; no unit, 0 if the views agree. The
+    last layer is after the final norm. The teacher's norm is taken per token, so a token's value does not depend on its
+    batch. Ours: the published system matches outputs only (see docs/papers/self_kd.md).
     """
 
     name = "layers"

@@ -13,10 +13,9 @@ from earwise.recipe.train import LogitsTerm
 
 
 class Logits(Term):
-    """Divergence of the student's next-token distribution from the teacher's, per response token, in nats.
-
-    As published: forward KL, `sum_v T(v) (log T(v) - log S(v))`. The paper states no temperature; ours is 1, and there
-    is no T^2 factor.
+    """Divergence of the student's next-token distribution from the teacher's, per response token, in nats. As
+    published: forward KL, `sum_v T(v) (log T(v) - log S(v))`. The paper states no temperature; ours is 1, and there is
+    no T^2 factor.
     """
 
     name = "logits"

@@ -20,7 +20,6 @@ SCORED_BY = "scored_by"
 
 def load_benchmark(name: str, folder: str | Path, options: object = None) -> list[Item]:
     """Items of benchmark `name` from its public file in `folder`, media paths relative to `folder`, `source` = `name`.
-
     Images that are embedded in the file, or cut from a picture, are written to the cache once. `options` belong to the
     benchmark: an `aro.Draw` for MMAlign, a list of test sessions for IEMOCAP; None means its default. Raises
     `InputError` naming the missing file or the broken record.
@@ -45,10 +44,9 @@ def scorer_name(name: str, item: Item | None = None) -> str:
 
 
 def gold_answers(name: str, item: Item) -> tuple[str, ...]:
-    """Accepted answers in an unambiguous form for the scorer of benchmark `name`.
-
-    Options of MMAU and MMAR may be letters themselves (chords), so their gold option is given by its text, and so are
-    emotions; AVQA's is given by its place from 0.
+    """Accepted answers in an unambiguous form for the scorer of benchmark `name`. Options of MMAU and MMAR may be
+    letters themselves (chords), so their gold option is given by its text, and so are emotions; AVQA's is given by its
+    place from 0.
     """
     benchmark = find(name)
     return benchmark.gold(item) if benchmark is not None else item.answers
@@ -91,10 +89,8 @@ def score_predictions(
     view: View,
     profile: str = "strict",
 ) -> Scored:
-    """Score answers from elsewhere, by item id. Every item counts, with or without an answer.
-
-    (The released scorers of MMAU and MMAR silently skip rows without an answer.) Raises `InputError` for an answer to
-    an unknown item.
+    """Score answers from elsewhere, by item id. Every item counts, with or without an answer. (The released scorers of
+    MMAU and MMAR silently skip rows without an answer.) Raises `InputError` for an answer to an unknown item.
     """
     if unknown := sorted(predictions.keys() - {item.id for item in items}):
         raise InputError(f"{len(unknown)} answers to items that are not asked, e.g. {unknown[0]}", record=name)

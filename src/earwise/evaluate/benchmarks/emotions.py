@@ -63,9 +63,8 @@ def weighted_f1(scores: Sequence[Score], benchmark: str) -> Metric:
 
 
 def named(benchmark: str, score: Score) -> str | None:
-    """The emotion that an answer names; None if it could not be parsed.
-
-    Raises `InputError` if the answer, parsed again, does not give its score.
+    """The emotion that an answer names; None if it could not be parsed. Raises `InputError` if the answer, parsed
+    again, does not give its score.
     """
     if score.invalid:
         return None

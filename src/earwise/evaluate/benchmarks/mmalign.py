@@ -24,10 +24,9 @@ _RULES: Final = Rules("mmalign", CHOICE)
 
 
 def aro_score(scores: Sequence[Score], type_: Type) -> float:
-    """ARO's own score, 0-100: the mean accuracy over relations or pairs of attributes.
-
-    Symmetric relations, and pairs of attributes with fewer than 25 cases, are left out. MMAlign is the mean over items
-    instead. Raises `InputError` if nothing is left.
+    """ARO's own score, 0-100: the mean accuracy over relations or pairs of attributes. Symmetric relations, and pairs
+    of attributes with fewer than 25 cases, are left out. MMAlign is the mean over items instead. Raises `InputError` if
+    nothing is left.
     """
     kinds: dict[str, list[float]] = {}
     for score in scores:

@@ -55,9 +55,8 @@ def mme(scores: Sequence[Score]) -> Metric:
 
 
 def mme_totals(scores: Sequence[Score]) -> dict[str, float]:
-    """`perception` (0-2000) and `cognition` (0-800) of MME, as in its own tables.
-
-    Raises `InputError` if a category has no scores, because totals over fewer categories are not comparable.
+    """`perception` (0-2000) and `cognition` (0-800) of MME, as in its own tables. Raises `InputError` if a category has
+    no scores, because totals over fewer categories are not comparable.
     """
     found = {}
     for part, kinds in (("perception", PERCEPTION), ("cognition", COGNITION)):

@@ -17,11 +17,9 @@ from earwise.records import Score
 
 def metric(name: str, scores: Sequence[Score]) -> Metric:
     """The number of benchmark `name` as a function of item weights (`gap.Metric`), 0-100: `Benchmark.metric`, or 100
-    times the mean score for an unknown name.
-
-    A resample holds a cluster, and so every group that counts as one, a whole number of times. For MELD and IEMOCAP a
-    score's kind is its gold emotion. Raises `InputError` for no scores, several models or views, a repeated item, and
-    items of HallusionBench whose id does not end in their index.
+    times the mean score for an unknown name. A resample holds a cluster, and so every group that counts as one, a whole
+    number of times. For MELD and IEMOCAP a score's kind is its gold emotion. Raises `InputError` for no scores, several
+    models or views, a repeated item, and items of HallusionBench whose id does not end in their index.
     """
     benchmark = find(name)
     return checked(name, benchmark.metric if benchmark is not None else mean, scores)
@@ -41,7 +39,6 @@ def aggregate_gap(
     name: str, first: Sequence[Score], second: Sequence[Score], seed: int = 0
 ) -> tuple[float, float, float]:
     """`aggregate` of `first` minus that of `second`, on the same items, with its paired 95 % interval over clusters.
-
     For a mean this is 100 times `gap.paired_gap`. Raises `InputError` naming an item without partner.
     """
     partners = partners_by_item(second, name)
@@ -70,9 +67,8 @@ def asks_yes_no(name: str) -> bool:
 
 
 def yes_rate(name: str, scores: Sequence[Score], *, own: bool = False) -> float | None:
-    """Percentage of all answers that say yes; None for other benchmarks than yes/no.
-
-    `own` marks the user's own benchmark that is scored by `yes_no`.
+    """Percentage of all answers that say yes; None for other benchmarks than yes/no. `own` marks the user's own
+    benchmark that is scored by `yes_no`.
     """
     if not own and not asks_yes_no(name):
         return None

@@ -52,10 +52,9 @@ def load_asked(
 
 
 def load_own(name: str, own: Own, folder: Path) -> list[Item]:
-    """Items of the file of benchmark `name`, with media paths relative to `folder`.
-
-    Media of a file outside `folder` are kept in the cache. The items' `meta` names their rules. Raises `InputError`
-    naming file and row for what cannot be asked or scored, and for the name of a built-in benchmark.
+    """Items of the file of benchmark `name`, with media paths relative to `folder`. Media of a file outside `folder`
+    are kept in the cache. The items' `meta` names their rules. Raises `InputError` naming file and row for what cannot
+    be asked or scored, and for the name of a built-in benchmark.
     """
     check_name(name)
     found = read_own(name, own)

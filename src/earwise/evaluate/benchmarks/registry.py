@@ -62,9 +62,8 @@ RULES: Final[Mapping[str, Rules]] = {
 
 
 def find(name: str) -> Benchmark | None:
-    """The benchmark `name`; None for the user's own item file.
-
-    Raises `InputError` naming a package that registers something else under this name.
+    """The benchmark `name`; None for the user's own item file. Raises `InputError` naming a package that registers
+    something else under this name.
     """
     return BUILT_IN[name] if name in BUILT_IN else _registered(name, tuple(sys.path))
 
@@ -80,9 +79,8 @@ def find_rules(name: str) -> Rules | None:
 
 
 def names() -> tuple[str, ...]:
-    """The names of all benchmarks, those of installed packages last.
-
-    Raises `InputError` naming a package whose benchmark has a built-in name, or cannot be loaded.
+    """The names of all benchmarks, those of installed packages last. Raises `InputError` naming a package whose
+    benchmark has a built-in name, or cannot be loaded.
     """
     registered = plugins.names(GROUP)
     for name in registered:
