@@ -41,7 +41,7 @@ def complain(text: str) -> None:
 
 
 def _shortened(line: str) -> str:
-    """Shorten a long line in the middle, so that the place and the remedy stay: a file may hold a name of a megabyte."""
+    """Shorten a long line in the middle, so that place and remedy stay: a file may hold a name of a megabyte."""
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 200]} ... {line[-200:]}"
 
 
