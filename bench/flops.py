@@ -88,7 +88,7 @@ def make_sample(model: OmniModel, folder: Path, prefix: int, speech: int) -> Sam
     rng = np.random.default_rng(0)
     seconds = speech / TOKENS_PER_S
     path, clip = folder / f"{prefix}.png", folder / f"{speech}.wav"
-    model.family._images[path] = picture(model.family, prefix)
+    model.family._images[path, False] = picture(model.family, prefix)
     markers = 2 if getattr(model.ears, "markers", None) is not None else 0
     waveform = 0.1 * rng.standard_normal(round((seconds - markers / TOKENS_PER_S) * 16_000)).astype(np.float32)
     save_wav(clip, waveform)

@@ -7,68 +7,68 @@ from typing import Any
 
 _HEAD = """# What a step costs at the size of published models
 
-Command: `python bench/flops.py --json docs/results/flops.json --page docs/results/flops.md`. Nothing is computed and
-nothing is timed: each model is built from its published configuration on torch's meta device, earwise's own code runs
-one step on it, and torch's `FlopCounterMode` counts the products ([how](../../bench/README.md#flopspy)). Parameters,
-beside what the model card says:
+Command: `python bench/flops.py --json docs/results/flops.json --page docs/results/flops.md`. Operations are counted, not
+timed: each model is built from its published configuration on torch's meta device, earwise's own code runs one step on
+it, and torch's `FlopCounterMode` counts the products ([method](../../bench/README.md#flopspy)). Parameters, compared with
+the model cards:
 
 {sizes}
 
-One sample is one step: a picture, a spoken question at 25 tokens a second, {answer} tokens of answer; the same
-question typed for the teacher. The base is frozen and in bfloat16. Trained are ears of Whisper-large-v3's encoder
-({encoder:.2f} of its {whisper:.2f} billion parameters) under autocast, as in `recipes/self_kd/paper.toml`; of
-Qwen2.5-Omni, which hears by itself, the projection of its tower. An InternVL cuts a picture into tiles of 256 tokens,
-so 320 asked for are 256, and 1,200 are 1,280.
+One step has one sample: a picture, a spoken question at 25 tokens per second, an answer of {answer} tokens, and the same
+question typed for the teacher. The base is frozen, in bfloat16. The trained part is ears with Whisper-large-v3's encoder
+({encoder:.2f} of its {whisper:.2f} billion parameters) under autocast, as in `recipes/self_kd/paper.toml`; for the
+natively hearing Qwen2.5-Omni it is the projection of its audio tower. An InternVL cuts a picture into tiles of 256
+tokens, so the sizes 320 and 1,200 are 256 and 1,280 tokens.
 
 ## Operations
 
-Columns are operations of a step over those of **SFT on whole sequences**, the first column. `SFT, prefix` computes
-what stands before the question without a gradient, as earwise does by default; naive Self-KD makes two full passes,
-shared Self-KD computes their common start once; `layers` compares hidden states, too. The last two columns are shared
-Self-KD over **SFT with its own prefix shared**, and over SFT on whole sequences with the vision tower left out of
-both.
+The first column has the operations of a step of **SFT on whole sequences**; the next four are ratios to it. `SFT, prefix`
+computes everything before the question without a gradient, as earwise does by default. Naive Self-KD makes two full
+passes; shared Self-KD computes their common start once; `layers` also compares hidden states. The last two columns are
+the ratios of shared Self-KD to **SFT with its own prefix shared**, and to SFT on whole sequences without the vision
+tower on either side.
 
 {operations}
 
-Over all rows, Self-KD on a shared prefix takes {kd_whole} of SFT on whole sequences and {kd_prefix} of SFT with its
-own prefix shared. With 1,200 picture tokens asked for: {kd_whole_1200} and {kd_prefix_1200}; with the vision tower
-left out, {kd_seen_1200} and {kd_prefix_seen_1200}. The tower is {tower_1200} of such a step of SFT on whole
-sequences, and every method pays for it once.
+Over all rows, the ratio of Self-KD on a shared prefix is {kd_whole} to SFT on whole sequences and {kd_prefix} to SFT
+with its own prefix shared. With 1,200 picture tokens it is {kd_whole_1200} and {kd_prefix_1200}; without the vision
+tower, {kd_seen_1200} and {kd_prefix_seen_1200}. The tower is {tower_1200} of such a step of SFT on whole sequences, and
+every method runs it once.
 
-The aim was at most 0.55 of SFT on whole sequences and at most 1.25 of SFT with its prefix shared, at 1,200 picture
+The goal was at most 0.55 of SFT on whole sequences and at most 1.25 of SFT with its prefix shared, at 1,200 picture
 tokens. {aim}
 
 ## Memory
 
-Activations that one sample keeps for the backward pass, in MiB: bytes of all tensors that autograd saves, each
-storage once, without weights and their casts. Ratios are over SFT on whole sequences. Logits come on top, one block
-at a time, and so does what lives only while a layer is computed.
+Activations of one sample that are saved for the backward pass, in MiB: all tensors that autograd saves, each storage
+once, without weights and their casts. Ratios are to SFT on whole sequences. Not included are logits, of which one block
+exists at a time, and temporary tensors inside a layer.
 
 {memory}
 
 ## GRPO
 
-One prompt and {group} answers of {answer} tokens: they are drawn and then learned from, without a reference. `shared`
-computes the prompt once for all of them, when drawing and when learning; `repeated` once for each.
+One prompt and {group} answers of {answer} tokens, sampled and then learned from, without a reference. `shared` computes
+the prompt once for all answers, in sampling and in learning; `repeated` computes it once for each.
 
 {grpo}
 
 ## `earwise plan`
 
-What the plan says over what is counted, all {count} rows: operations {plan_flops}, memory {plan_memory}.
+Estimates of the plan divided by the counts, over all {count} rows: operations {plan_flops}, memory {plan_memory}.
 
-What this does not show: time. A step's operations do not all run at the same speed: the prefix is one long forward
-pass, the rest short passes, and attention and norms are bound by memory. `bench/step.py --preset h200` times the same
-kinds of steps on a GPU, with their share of its peak; it has not been run. Padding is left out, as is the optimiser.
-Attention is counted as the kernel that takes a mask: dense, its scores made again in the backward pass. Peaks are not
-counted, only what is kept.
+What this does not show: time. Operations do not all run at the same speed: the prefix is one long forward pass, the rest
+are short passes, and attention and norms are limited by memory. `bench/step.py --preset h200` times the same kinds of
+steps on a GPU, with their share of its peak; it has not been run. Padding and the optimiser are left out. Attention is
+counted as the kernel with a mask: dense, with scores recomputed in the backward pass. Memory is what is saved, not the
+peak.
 """
 
 Row = dict[str, Any]
 
 
 def page(results: dict[str, Any]) -> str:
-    """Markdown of what `flops.py` found."""
+    """The results of `flops.py` as Markdown."""
     rows: list[Row] = results["rows"]
     cells = {(row["model"], row["prefix"], row["speech"], row["method"]): row for row in rows}
     places = list(dict.fromkeys(key[:3] for key in cells))
@@ -100,15 +100,15 @@ def page(results: dict[str, Any]) -> str:
 
 
 def _aim(rows: Sequence[Row]) -> str:
-    """In how many of `rows` the aim is met, as sentences."""
+    """The number of `rows` that meet the goal, as sentences."""
     first, second = (
         sum(row[key] <= most for row in rows) for key, most in (("over_sft_whole", 0.55), ("over_sft_prefix", 1.25))
     )
     seen = sum(row["over_sft_whole_without_vision"] <= 0.55 for row in rows)
     return (
-        f"The first is met in {first} of {len(rows)} rows ({seen} with the tower left out), the second in {second}.\n"
-        "A frozen base's step takes two forward passes, one of them backwards, so a prefix without a gradient saves\n"
-        "at most half of it. The teacher's tokens, the ears and the tower come on top."
+        f"The first is met in {first} of {len(rows)} rows ({seen} without the tower), the second in {second}. With a\n"
+        "frozen base, the backward pass costs as much as the forward pass, so a prefix without a gradient saves at most\n"
+        "half of a step. The teacher's tokens, the ears and the tower are additional."
     )
 
 
@@ -117,7 +117,7 @@ def _sizes(models: dict[str, Any]) -> str:
         (name, one["checkpoint"], f"{one['parameters']:,}", f"{one['card_billions'] or '-'}")
         for name, one in models.items()
     ]
-    return _table(("model", "configuration of", "parameters", "billions, by its card"), lines)
+    return _table(("model", "configuration", "parameters", "billions on its card"), lines)
 
 
 def _operations(places: Sequence[tuple], cells: dict[tuple, Row]) -> str:

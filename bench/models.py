@@ -114,7 +114,7 @@ def spoken_questions(
     samples = []
     for n in range(count):
         picture, clip = folder / f"{n}.png", folder / f"{n}.wav"
-        model.family._images[picture] = image(model.family, image_tokens)
+        model.family._images[picture, False] = image(model.family, image_tokens)
         waveform = (0.1 * rng.standard_normal(int(rng.uniform(*seconds) * 16_000))).astype(np.float32)
         save_wav(clip, waveform)
         question = " ".join(rng.choice(VOCABULARY, rng.integers(*words)))

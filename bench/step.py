@@ -45,7 +45,7 @@ def make_samples(model: OmniModel, folder: Path, count: int) -> list[Sample]:
     samples = []
     for n in range(count):
         picture, clip = folder / f"{n}.png", folder / f"{n}.wav"
-        model.family._images[picture] = image(model.family)
+        model.family._images[picture, False] = image(model.family)
         waveform = (0.1 * rng.standard_normal(int(SPEECH_S * 16_000))).astype(np.float32)
         save_wav(clip, waveform)
         question = " ".join(rng.choice(VOCABULARY, TEXT_TOKENS))

@@ -105,7 +105,7 @@ def test_a_wrong_recipe(text, line, tmp_path):
         ("evaluate.limit=1", "data.media: own/benchmarks: colors: 1 item of one cluster: no interval can be given"),
         (
             "evaluate.views=['image_text','description_text']",
-            "data.media: own/benchmarks/descriptions.jsonl: no such file, and a",
+            "data.media: own/benchmarks/descriptions.jsonl: no such file, but a",
         ),
         (
             "evaluate.views=['image_text','sound_text']",
