@@ -7,49 +7,49 @@ from typing import Any
 
 _HEAD = """# What a step costs at the size of published models
 
-Command: `python bench/flops.py --json docs/results/flops.json --page docs/results/flops.md`. Operations are counted, not
-timed: each model is built from its published configuration on torch's meta device, earwise's own code runs one step on
-it, and torch's `FlopCounterMode` counts the products ([method](../../bench/README.md#flopspy)). Parameters, compared with
-the model cards:
+Command: `python bench/flops.py --json docs/results/flops.json --page docs/results/flops.md`. Operations are
+counted, not timed: each model is built from its published configuration on torch's meta device, earwise's own code
+runs one step on it, and torch's `FlopCounterMode` counts the products ([method](../../bench/README.md#flopspy)).
+Parameters, compared with the model cards:
 
 {sizes}
 
-One step has one sample: a picture, a spoken question at 25 tokens per second, an answer of {answer} tokens, and the same
-question typed for the teacher. The base is frozen, in bfloat16. The trained part is ears with Whisper-large-v3's encoder
-({encoder:.2f} of its {whisper:.2f} billion parameters) under autocast, as in `recipes/self_kd/paper.toml`; for the
-natively hearing Qwen2.5-Omni it is the projection of its audio tower. An InternVL cuts a picture into tiles of 256
-tokens, so the sizes 320 and 1,200 are 256 and 1,280 tokens.
+One step has one sample: a picture, a spoken question at 25 tokens per second, an answer of {answer} tokens, and the
+same question typed for the teacher. The base is frozen, in bfloat16. The trained part is ears with
+Whisper-large-v3's encoder ({encoder:.2f} of its {whisper:.2f} billion parameters) under autocast, as in
+`recipes/self_kd/paper.toml`; for the natively hearing Qwen2.5-Omni it is the projection of its audio tower. An
+InternVL cuts a picture into tiles of 256 tokens, so the sizes 320 and 1,200 are 256 and 1,280 tokens.
 
 ## Operations
 
-The first column has the operations of a step of **SFT on whole sequences**; the next four are ratios to it. `SFT, prefix`
-computes everything before the question without a gradient, as earwise does by default. Naive Self-KD makes two full
-passes; shared Self-KD computes their common start once; `layers` also compares hidden states. The last two columns are
-the ratios of shared Self-KD to **SFT with its own prefix shared**, and to SFT on whole sequences without the vision
-tower on either side.
+The first column has the operations of a step of **SFT on whole sequences**; the next four are ratios to it. `SFT,
+prefix` computes everything before the question without a gradient, as earwise does by default. Naive Self-KD makes
+two full passes; shared Self-KD computes their common start once; `layers` also compares hidden states. The last two
+columns are the ratios of shared Self-KD to **SFT with its own prefix shared**, and to SFT on whole sequences
+without the vision tower on either side.
 
 {operations}
 
-Over all rows, the ratio of Self-KD on a shared prefix is {kd_whole} to SFT on whole sequences and {kd_prefix} to SFT
-with its own prefix shared. With 1,200 picture tokens it is {kd_whole_1200} and {kd_prefix_1200}; without the vision
-tower, {kd_seen_1200} and {kd_prefix_seen_1200}. The tower is {tower_1200} of such a step of SFT on whole sequences, and
-every method runs it once.
+Over all rows, the ratio of Self-KD on a shared prefix is {kd_whole} to SFT on whole sequences and {kd_prefix} to
+SFT with its own prefix shared. With 1,200 picture tokens it is {kd_whole_1200} and {kd_prefix_1200}; without the
+vision tower, {kd_seen_1200} and {kd_prefix_seen_1200}. The tower is {tower_1200} of such a step of SFT on whole
+sequences, and every method runs it once.
 
 The goal was at most 0.55 of SFT on whole sequences and at most 1.25 of SFT with its prefix shared, at 1,200 picture
 tokens. {aim}
 
 ## Memory
 
-Activations of one sample that are saved for the backward pass, in MiB: all tensors that autograd saves, each storage
-once, without weights and their casts. Ratios are to SFT on whole sequences. Not included are logits, of which one block
-exists at a time, and temporary tensors inside a layer.
+Activations of one sample that are saved for the backward pass, in MiB: all tensors that autograd saves, each
+storage once, without weights and their casts. Ratios are to SFT on whole sequences. Not included are logits, of
+which one block exists at a time, and temporary tensors inside a layer.
 
 {memory}
 
 ## GRPO
 
-One prompt and {group} answers of {answer} tokens, sampled and then learned from, without a reference. `shared` computes
-the prompt once for all answers, in sampling and in learning; `repeated` computes it once for each.
+One prompt and {group} answers of {answer} tokens, sampled and then learned from, without a reference. `shared`
+computes the prompt once for all answers, in sampling and in learning; `repeated` computes it once for each.
 
 {grpo}
 
@@ -57,11 +57,11 @@ the prompt once for all answers, in sampling and in learning; `repeated` compute
 
 Estimates of the plan divided by the counts, over all {count} rows: operations {plan_flops}, memory {plan_memory}.
 
-What this does not show: time. Operations do not all run at the same speed: the prefix is one long forward pass, the rest
-are short passes, and attention and norms are limited by memory. `bench/step.py --preset h200` times the same kinds of
-steps on a GPU, with their share of its peak; it has not been run. Padding and the optimiser are left out. Attention is
-counted as the kernel with a mask: dense, with scores recomputed in the backward pass. Memory is what is saved, not the
-peak.
+What this does not show: time. Operations do not all run at the same speed: the prefix is one long forward pass, the
+rest are short passes, and attention and norms are limited by memory. `bench/step.py --preset h200` times the same
+kinds of steps on a GPU, with their share of its peak; it has not been run. Padding and the optimiser are left out.
+Attention is counted as the kernel with a mask: dense, with scores recomputed in the backward pass. Memory is what
+is saved, not the peak.
 """
 
 Row = dict[str, Any]
@@ -106,9 +106,9 @@ def _aim(rows: Sequence[Row]) -> str:
     )
     seen = sum(row["over_sft_whole_without_vision"] <= 0.55 for row in rows)
     return (
-        f"The first is met in {first} of {len(rows)} rows ({seen} without the tower), the second in {second}. With a\n"
-        "frozen base, the backward pass costs as much as the forward pass, so a prefix without a gradient saves at most\n"
-        "half of a step. The teacher's tokens, the ears and the tower are additional."
+        f"The first is met in {first} of {len(rows)} rows ({seen} without the tower), the second in {second}.\n"
+        "With a frozen base, the backward pass costs as much as the forward pass, so a prefix without a gradient\n"
+        "saves at most half of a step. The teacher's tokens, the ears and the tower are additional."
     )
 
 
