@@ -28,7 +28,11 @@ ENDS = [
         "a/b.json: cannot read: Permission denied",
     ),
     (NAME_TOO_LONG, 2, f"{'a' * 60}...: is longer than a file's name can be"),
-    (IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), b"a\xff"), 2, "a\\udcff: cannot read: Is a directory"),
+    (
+        IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), b"a\xff"),
+        2,
+        "a\\udcff: cannot read: it is a folder (name a file, or move the folder away)",
+    ),
     (FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "a"), 2, "a: no such file"),
     (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a"), 2, "OSError: "),
     (RecursionError("maximum\nrecursion"), 1, "RecursionError: maximum recursion (traceback: "),

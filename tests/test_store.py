@@ -193,6 +193,12 @@ def test_a_full_disk_leaves_whole_records(path: Path) -> None:
         assert len(store) == 2
 
 
+def test_a_folder_in_the_place_of_a_file_is_to_be_moved_away(tmp_path):
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(InputError, match=r"report\.html: cannot write: .*a folder stands in the file's place: move it"):
+        write_atomic(tmp_path / "report.html", "text")
+
+
 def test_no_space_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(file: object, data: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

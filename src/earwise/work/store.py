@@ -10,6 +10,7 @@ Each line has a checksum of its rest:
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -205,7 +206,13 @@ def _write_all(file: FileIO, data: bytes) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> InputError:
-    return InputError(f"cannot write: {error.strerror}", file=path, remedy="make room, then run again to continue")
+    remedy = {
+        errno.EISDIR: "a folder stands in the file's place: move it away, then run again to continue",
+        errno.ENOTDIR: "a file stands in a folder's place: move it away, then run again to continue",
+        errno.EACCES: "give yourself the right to write there, or choose another folder",
+        errno.EROFS: "the disk can only be read: choose another folder",
+    }.get(error.errno or 0, "make room, then run again to continue")
+    return InputError(f"cannot write: {error.strerror}", file=path, remedy=remedy)
 
 
 def _to_line(key: str, record: Record) -> bytes:
