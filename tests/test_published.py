@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from earwise.errors import EarwiseError
-from earwise.evaluate.published import MISPLACED, MMALIGN, ROWS, TABLE_4_MEANS, Row, find, rows
+from earwise.evaluate.published import MISPLACED, MMALIGN, ROWS, TABLE_4_MEANS, PrintedRow, find, rows
 from earwise.evaluate.suite import COLUMNS
 
 
@@ -26,11 +26,11 @@ def test_averages_are_the_means_of_their_cells_as_far_as_these_are_known(row):
 
 def test_cells_that_do_not_average_to_what_is_printed_are_refused():
     cells = {name: 10.0 * place for place, name in enumerate(COLUMNS)}
-    assert Row(3, "m", "none", "text", 35.004, cells).recomputed == 35.0
+    assert PrintedRow(3, "m", "none", "text", 35.004, cells).recomputed == 35.0
     with pytest.raises(EarwiseError, match=r"table 3, m, none, text: the cells average to 35\.000, printed is 35\.02"):
-        Row(3, "m", "none", "text", 35.02, cells)
+        PrintedRow(3, "m", "none", "text", 35.02, cells)
     del cells["mme"]
-    assert Row(3, "m", "none", "text", 99.0, cells).recomputed is None
+    assert PrintedRow(3, "m", "none", "text", 99.0, cells).recomputed is None
 
 
 def test_gains_of_table_3_are_the_printed_ones():

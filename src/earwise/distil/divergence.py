@@ -200,7 +200,7 @@ class _LinearDivergence(torch.autograd.Function):
         student, teacher = _Side(hidden_s, weight_s), _Side(hidden_t, weight_t)
         hidden_grad, head_grad = ctx.needs_input_grad[:2]
         ctx.head_grad, ctx.plan, ctx.hidden_dtype = head_grad, plan, hidden_s.dtype
-        grads = _Gradients(_zeros_like(hidden_s)) if hidden_grad and not head_grad else None
+        grads = Gradients(wide_zeros(hidden_s)) if hidden_grad and not head_grad else None
         with torch.autocast(hidden_s.device.type, enabled=False):
             value = _walk(student, teacher, plan, grads)
         if head_grad:
@@ -217,30 +217,32 @@ class _LinearDivergence(torch.autograd.Function):
             (unit,) = ctx.saved_tensors
             return (unit * grad[:, None]).to(ctx.hidden_dtype), None, None, None, None
         hidden_s, weight_s, hidden_t, weight_t = ctx.saved_tensors
-        hidden_grad, weight_grad = _zeros_like(hidden_s), _zeros_like(weight_s)
+        hidden_grad, weight_grad = wide_zeros(hidden_s), wide_zeros(weight_s)
         with torch.autocast(hidden_s.device.type, enabled=False):
-            grads = _Gradients(hidden_grad, weight_grad, grad[:, None])
+            grads = Gradients(hidden_grad, weight_grad, grad[:, None])
             _walk(_Side(hidden_s, weight_s), _Side(hidden_t, weight_t), ctx.plan, grads)
         return hidden_grad.to(hidden_s.dtype), weight_grad.to(weight_s.dtype), None, None, None
 
 
-class _Gradients(NamedTuple):
+class Gradients(NamedTuple):
     """Accumulated gradients, in float32 or wider. `scale` `(tokens, 1)` is the gradient of the output."""
 
     hidden: Tensor
     weight: Tensor | None = None
     scale: Tensor | None = None
 
-    def block(self, tokens: slice) -> _Gradients:
-        return _Gradients(self.hidden[tokens], self.weight, None if self.scale is None else self.scale[tokens])
+    def block(self, tokens: slice) -> Gradients:
+        """Those of some tokens."""
+        return Gradients(self.hidden[tokens], self.weight, None if self.scale is None else self.scale[tokens])
 
 
-def _zeros_like(tensor: Tensor) -> Tensor:
+def wide_zeros(tensor: Tensor) -> Tensor:
+    """Zeros of the same shape, in float32 or wider."""
     return torch.zeros_like(tensor, dtype=torch.promote_types(tensor.dtype, torch.float32))
 
 
 @torch.no_grad()
-def _walk(student: _Side, teacher: _Side, plan: _Plan, grads: _Gradients | None) -> Tensor:
+def _walk(student: _Side, teacher: _Side, plan: _Plan, grads: Gradients | None) -> Tensor:
     """Values of all tokens, block by block; adds to `grads` if given."""
     dtype = torch.float32
     for tensor in (*student, *teacher):
@@ -323,7 +325,7 @@ def _log_over_mixture(log_ratio: Tensor, share: float) -> tuple[Tensor, Tensor]:
     return larger - log_ratio.clamp(min=0), larger + log_ratio.clamp(max=0)
 
 
-def _add_gradients(grads: _Gradients, sides: Tensor, centre: Tensor | None, student: _Side, plan: _Plan) -> None:
+def _add_gradients(grads: Gradients, sides: Tensor, centre: Tensor | None, student: _Side, plan: _Plan) -> None:
     """Propagate the gradient of the logits, as left by `_diverge`, to the hidden states and the head."""
     for words in plan.tiles(sides.shape[2]):
         s, grad = sides[:, :, words]

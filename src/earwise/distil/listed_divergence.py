@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from earwise.distil.divergence import Tiling
+from earwise.distil.divergence import Gradients, Tiling, wide_zeros
 
 ListedKind = Literal["forward_kl", "jsd"]
 
@@ -115,7 +115,7 @@ class _ListedDivergence(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, outcomes: _Outcomes, plan: _Plan) -> Tensor:
         hidden_grad, ctx.head_grad = ctx.needs_input_grad[:2]
         ctx.plan, ctx.outcomes, ctx.dtype = plan, outcomes, hidden.dtype
-        grads = _Gradients(_zeros_like(hidden)) if hidden_grad and not ctx.head_grad else None
+        grads = Gradients(wide_zeros(hidden)) if hidden_grad and not ctx.head_grad else None
         with torch.autocast(hidden.device.type, enabled=False):
             values = _walk(hidden, weight, outcomes, plan, grads)
         if ctx.head_grad:
@@ -131,26 +131,14 @@ class _ListedDivergence(torch.autograd.Function):
             (unit,) = ctx.saved_tensors
             return (unit * grad[:, None]).to(ctx.dtype), None, None, None
         hidden, weight = ctx.saved_tensors
-        hidden_grad, weight_grad = _zeros_like(hidden), _zeros_like(weight)
+        hidden_grad, weight_grad = wide_zeros(hidden), wide_zeros(weight)
         with torch.autocast(hidden.device.type, enabled=False):
-            _walk(hidden, weight, ctx.outcomes, ctx.plan, _Gradients(hidden_grad, weight_grad, grad[:, None]))
+            _walk(hidden, weight, ctx.outcomes, ctx.plan, Gradients(hidden_grad, weight_grad, grad[:, None]))
         return hidden_grad.to(hidden.dtype), weight_grad.to(weight.dtype), None, None
 
 
-class _Gradients(NamedTuple):
-    """Where gradients are added up, in float32 or wider. `scale` (N, 1) is the gradient of the output."""
-
-    hidden: Tensor
-    weight: Tensor | None = None
-    scale: Tensor | None = None
-
-
-def _zeros_like(tensor: Tensor) -> Tensor:
-    return torch.zeros_like(tensor, dtype=torch.promote_types(tensor.dtype, torch.float32))
-
-
 @torch.no_grad()
-def _walk(hidden: Tensor, weight: Tensor, outcomes: _Outcomes, plan: _Plan, grads: _Gradients | None) -> Tensor:
+def _walk(hidden: Tensor, weight: Tensor, outcomes: _Outcomes, plan: _Plan, grads: Gradients | None) -> Tensor:
     """Values of all tokens, block by block; adds to `grads` if given."""
     dtype = torch.promote_types(torch.promote_types(hidden.dtype, weight.dtype), torch.float32)
     rows, tile = plan.tiling.block_tokens(len(weight), dtype), plan.tiling.vocab_tile

@@ -41,7 +41,7 @@ class Hearing(Protocol):
         """Of the samples that `term` learns from."""
 
 
-class Part(NamedTuple):
+class TrainedPart(NamedTuple):
     """A trained part of the model."""
 
     name: str
@@ -51,7 +51,7 @@ class Part(NamedTuple):
     """
 
 
-def trained_parts(model: nn.Module) -> list[Part]:
+def trained_parts(model: nn.Module) -> list[TrainedPart]:
     """The trained parts of `model`, without overlap."""
     if not isinstance(model, OmniModel):
         return _trained((name, [*child.parameters()], DECODER) for name, child in model.named_children())
@@ -75,7 +75,7 @@ class ReachCheck(TrainerCallback):
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._pending: list[Part] | None = None
+        self._pending: list[TrainedPart] | None = None
         """Parts without a gradient so far. Listed at the first step, because engines of several processes replace
         parameters before it.
         """
@@ -122,7 +122,7 @@ class ReachCheck(TrainerCallback):
         self._pending = [part for part, done in zip(pending, reached if pending else [], strict=True) if not done]
         return control
 
-    def _of_all_processes(self, pending: Sequence[Part], device: torch.device) -> tuple[list[bool], list[bool]]:
+    def _of_all_processes(self, pending: Sequence[TrainedPart], device: torch.device) -> tuple[list[bool], list[bool]]:
         """For each part: whether the step can teach it, and whether it has a gradient, on any process."""
         taught = [part.reads in self._taught for part in pending]
         reached = [any(map(_has_gradient, part.parameters)) for part in pending]
@@ -140,6 +140,6 @@ def _has_gradient(parameter: nn.Parameter) -> bool:
     return bool((gradient.to_local() if isinstance(gradient, DTensor) else gradient).any())
 
 
-def _trained(named: Iterable[tuple[str, list[nn.Parameter], str]]) -> list[Part]:
-    parts = [Part(name, [p for p in parameters if p.requires_grad], reads) for name, parameters, reads in named]
+def _trained(named: Iterable[tuple[str, list[nn.Parameter], str]]) -> list[TrainedPart]:
+    parts = [TrainedPart(name, [p for p in parameters if p.requires_grad], reads) for name, parameters, reads in named]
     return [part for part in parts if part.parameters]

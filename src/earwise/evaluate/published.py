@@ -1,9 +1,9 @@
 """Numbers printed in arXiv 2503.00059 (Self-KD), for comparison with the user's run.
 
-Averages and MMAlign are complete. Of the eight columns behind an average, only a few cells are known (`Row.cells`). A
+Averages and MMAlign are complete. Of the eight columns behind an average, only a few cells are known (`PrintedRow.cells`). A
 row with all eight cells must average to the printed number, or the import fails.
 
-The paper has column errors, which are corrected here and marked by `Row.note`. The InternVL2-8B rows of table 3 and all
+The paper has column errors, which are corrected here and marked by `PrintedRow.note`. The InternVL2-8B rows of table 3 and all
 of table 5 are in the order MME, TextVQA, HallusionBench, ChartQA human, ChartQA augmented, DocVQA, InfographicVQA,
 RealWorldQA, unlike their headers. In table 5 the row of InternVL2-1B at alpha 1 lacks RealWorldQA. No average is
 affected. The attribute columns of table 4 do not give their printed means (51.33 for 51.28 after SFT, 53.28 for 53.44
@@ -31,19 +31,19 @@ TABLE_4_MEANS: Final[Mapping[str, tuple[float, float]]] = {"sft": (52.39, 51.28)
 
 Table = Literal[1, 2, 3, 4, 5]
 Asked = Literal["text", "audio"]
-Training = Literal["none", "sft", "self_kd"]
+Method = Literal["none", "sft", "self_kd"]
 
 MISPLACED: Final = "columns corrected: printed in another order than the header's"
 COMPLETED: Final = "RealWorldQA is missing in table 5 and taken from table 3"
 
 
 @dataclass(frozen=True)
-class Row:
+class PrintedRow:
     """One printed row: a model, trained in one way, asked in one way. Scores are 0-100."""
 
     table: Table
     model: str
-    training: Training
+    training: Method
     """`none` is the released model, or the base of tables 3 to 5."""
     asked: Asked
     average: float | None = None
@@ -68,12 +68,12 @@ class Row:
         return plain_mean(self.cells) if all(name in self.cells for name in COLUMNS) else None
 
 
-def rows(table: Table) -> tuple[Row, ...]:
+def rows(table: Table) -> tuple[PrintedRow, ...]:
     """The rows of one table, in the paper's order."""
     return tuple(row for row in ROWS if row.table == table)
 
 
-def find(table: Table, model: str, training: Training, asked: Asked, alpha: float | None = None) -> Row | None:
+def find(table: Table, model: str, training: Method, asked: Asked, alpha: float | None = None) -> PrintedRow | None:
     """The matching row, or None; `alpha` is needed in table 5 only."""
     for row in rows(table):
         if (row.model, row.training, row.asked) == (model, training, asked) and alpha in (None, row.alpha):
@@ -100,7 +100,7 @@ _ALPHAS: Final = (
     ("InternVL2-1B", ((0.0, 21.16), (0.25, 26.62), (0.5, 29.47), (0.75, 35.53), (1.0, 33.84))),
     ("InternVL2-2B", ((0.0, 22.52), (0.25, 31.43), (0.5, 35.76), (0.75, 40.15), (1.0, 36.58))),
 )
-_CELLS: Final[Mapping[tuple[str, Training], tuple[Mapping[str, float], str]]] = {
+_CELLS: Final[Mapping[tuple[str, Method], tuple[Mapping[str, float], str]]] = {
     ("InternVL2-8B", "none"): (
         {"chartqa_human": 69.52, "chartqa_augmented": 91.44, "realworldqa": 59.87},
         f"{MISPLACED}; that the cells belong to this row of the model is inferred from their size",
@@ -116,30 +116,30 @@ def _mmalign(values: tuple[float, float]) -> dict[str, float]:
     return dict(zip(MMALIGN, values, strict=True))
 
 
-def _all_rows() -> list[Row]:
+def _all_rows() -> list[PrintedRow]:
     found = []
     for model, text, audio, text_align, audio_align in _HEARING:
-        found += [Row(1, model, "none", "text", text), Row(1, model, "none", "audio", audio)]
-        found += [Row(2, model, "none", "text", cells=_mmalign(text_align))]
-        found += [Row(2, model, "none", "audio", cells=_mmalign(audio_align))]
+        found += [PrintedRow(1, model, "none", "text", text), PrintedRow(1, model, "none", "audio", audio)]
+        found += [PrintedRow(2, model, "none", "text", cells=_mmalign(text_align))]
+        found += [PrintedRow(2, model, "none", "audio", cells=_mmalign(audio_align))]
     for model, text, sft, self_kd, sft_align, kd_align in _TRAINED:
         found.append(_table_3(model, "none", "text", text))
         found.append(_table_3(model, "sft", "audio", sft))
         found.append(_table_3(model, "self_kd", "audio", self_kd))
-        found.append(Row(4, model, "sft", "audio", cells=_mmalign(sft_align)))
-        found.append(Row(4, model, "self_kd", "audio", cells=_mmalign(kd_align), alpha=1.0))
+        found.append(PrintedRow(4, model, "sft", "audio", cells=_mmalign(sft_align)))
+        found.append(PrintedRow(4, model, "self_kd", "audio", cells=_mmalign(kd_align), alpha=1.0))
     for model, averages in _ALPHAS:
         for alpha, average in averages:
-            training: Training = "self_kd" if alpha else "sft"
+            training: Method = "self_kd" if alpha else "sft"
             cells, _ = _CELLS.get((model, training), ({}, "")) if alpha == 1 else ({}, "")
             note = f"{MISPLACED}; {COMPLETED}" if cells else MISPLACED
-            found.append(Row(5, model, training, "audio", average, cells, alpha, note))
+            found.append(PrintedRow(5, model, training, "audio", average, cells, alpha, note))
     return found
 
 
-def _table_3(model: str, training: Training, asked: Asked, average: float) -> Row:
+def _table_3(model: str, training: Method, asked: Asked, average: float) -> PrintedRow:
     cells, note = _CELLS.get((model, training), ({}, ""))
-    return Row(3, model, training, asked, average, cells, 1.0 if training == "self_kd" else None, note)
+    return PrintedRow(3, model, training, asked, average, cells, 1.0 if training == "self_kd" else None, note)
 
 
 ROWS: Final = tuple(_all_rows())

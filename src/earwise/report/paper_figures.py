@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from earwise.evaluate.published import Row, rows
-from earwise.report.charts import Axis, Dot, dot_chart, nice_axis, panel, tick_text
-from earwise.report.charts import Row as ChartRow
+from earwise.evaluate.published import PrintedRow, rows
+from earwise.report.charts import Axis, Dot, Row, dot_chart, nice_axis, panel, tick_text
 from earwise.report.grids import Cell, Grid, GridGroup, GridRow, benchmark_label, share_cell
 from earwise.report.markup import element
 from earwise.report.paper_tables import paper_columns
@@ -85,7 +84,7 @@ def _yes_figure(summary: Summary, study: Study, benchmark: str) -> YesFigure | N
             label = study.label(model)
             off = number(dots[1].value - 100 * truth.share, signed=True)
             told = f"{label}: typed {number(dots[0].value)} % yes, spoken {number(dots[1].value)} %; gold "
-            lines.append(ChartRow(label, tuple(dots), off, told + percent(truth.share)))
+            lines.append(Row(label, tuple(dots), off, told + percent(truth.share)))
     if not lines:
         return None
     chart = dot_chart(lines, PERCENT, line_at=100 * truth.share)
@@ -135,7 +134,7 @@ def alpha_figure(summary: Summary, study: Study) -> AlphaFigure | None:
 
 
 def _printed_curves() -> list[Line]:
-    by_model: dict[str, list[Row]] = {}
+    by_model: dict[str, list[PrintedRow]] = {}
     for row in rows(5):
         by_model.setdefault(row.model, []).append(row)
     return [

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from earwise.evaluate.published import MMALIGN, SOURCE, Asked, Row, Table, Training, find, rows
+from earwise.evaluate.published import MMALIGN, SOURCE, Asked, Method, PrintedRow, Table, find, rows
 from earwise.report.grids import Cell, Grid, GridGroup, GridRow
 from earwise.report.words import number
 
 CAPTION = f"As printed in {SOURCE}"
-_TRAININGS: tuple[tuple[Training, Asked], ...] = (("none", "text"), ("sft", "audio"), ("self_kd", "audio"))
+_TRAININGS: tuple[tuple[Method, Asked], ...] = (("none", "text"), ("sft", "audio"), ("self_kd", "audio"))
 
 
 def printed_gaps() -> Grid:
@@ -84,7 +84,7 @@ def _models(table: Table) -> list[str]:
     return list(dict.fromkeys(row.model for row in rows(table)))
 
 
-def _notes(some: Iterable[Row]) -> tuple[str, ...]:
+def _notes(some: Iterable[PrintedRow]) -> tuple[str, ...]:
     """Corrections, each with the rows that it concerns."""
     by_note: dict[str, list[str]] = {}
     for row in some:
@@ -93,15 +93,15 @@ def _notes(some: Iterable[Row]) -> tuple[str, ...]:
     return tuple(f"{', '.join(dict.fromkeys(models))}: {note}." for note, models in by_note.items())
 
 
-def _average(row: Row | None) -> Cell | None:
+def _average(row: PrintedRow | None) -> Cell | None:
     return None if row is None or row.average is None else Cell(number(row.average, 2))
 
 
-def _mmalign(row: Row | None, name: str) -> Cell | None:
+def _mmalign(row: PrintedRow | None, name: str) -> Cell | None:
     return None if row is None or name not in row.cells else Cell(number(row.cells[name], 2))
 
 
-def _difference(one: Row | None, two: Row | None, *, signed: bool = False) -> Cell | None:
+def _difference(one: PrintedRow | None, two: PrintedRow | None, *, signed: bool = False) -> Cell | None:
     if one is None or two is None or one.average is None or two.average is None:
         return None
     return Cell(number(one.average - two.average, 2, signed=signed))

@@ -56,6 +56,8 @@ class Job:
     """Raised by hand when the same fields would give another result than before. Finished stages of this kind then
     start over, and so do stages that need them.
     """
+    grouped: ClassVar[bool] = False
+    """Whether it is reported together with all jobs whose names begin alike, up to the first slash."""
     goes_on_from: ClassVar[str] = ""
     """Pattern of independent files: the work continues from them if other files are lost."""
     reuses: ClassVar[bool] = False
@@ -80,7 +82,7 @@ class Job:
     @property
     def group(self) -> str:
         """The name shown to people: jobs of one group follow each other and are reported together."""
-        return self.name
+        return self.name.partition("/")[0] if self.grouped else self.name
 
     @property
     def precision(self) -> tuple[AskedPrecision, ...]:

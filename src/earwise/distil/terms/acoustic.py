@@ -51,10 +51,7 @@ class Acoustic(Term):
                 remedy="give the acoustic term the student's own view and a snapshot of the student",
             )
         distances = self._distances(mine.layers[1:], theirs.layers[1:])
-        heard = torch.bincount(mine.rows, minlength=_samples(mine))
-        sums = torch.zeros(len(heard), dtype=distances.dtype, device=distances.device)
-        per_sample = sums.index_add(0, mine.rows, distances) / heard.clamp_min(1)
-        return per_sample[mine.responses]
+        return mean_per_sample(distances, mine.rows, mine.responses)
 
     def _distances(self, mine: Tensor, theirs: Tensor) -> Tensor:
         """(A,) means over layers. One layer at a time, because float32 copies of all layers at all audio positions are
@@ -75,6 +72,8 @@ def _elsewhere(mine: AudioStates, theirs: AudioStates) -> bool:
     return not torch.equal(mine.rows, theirs.rows)
 
 
-def _samples(heard: AudioStates) -> int:
-    """One more than the last sample that hears or answers: at most B."""
-    return int(torch.cat([heard.rows, heard.responses]).max()) + 1
+def mean_per_sample(values: Tensor, rows: Tensor, responses: Tensor) -> Tensor:
+    """(N,) each response token's sample mean of `values`, else 0; `rows` and `responses` are sample numbers."""
+    samples = int(torch.cat([rows, responses]).max()) + 1
+    sums = values.new_zeros(samples).index_add(0, rows, values)
+    return (sums / torch.bincount(rows, minlength=samples).clamp_min(1))[responses]

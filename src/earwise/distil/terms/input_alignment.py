@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from earwise.distil.teachers import Shape
+from earwise.distil.terms.acoustic import mean_per_sample
 from earwise.distil.terms.base import Side, Term, Wanted
 from earwise.distil.terms.first_token import distance
 from earwise.models.states import Wants
@@ -45,9 +46,7 @@ class InputAlignment(Term):
             return 0 * student.states.hidden.sum(-1)
         values = torch.stack([self._clip(a, t.detach()) for a, t in zip(clips.speech, clips.text, strict=True)])
         rows = torch.tensor(clips.rows, device=values.device)
-        samples = int(torch.cat([rows, clips.responses]).max()) + 1
-        sums = values.new_zeros(samples).index_add(0, rows, values)
-        return (sums / torch.bincount(rows, minlength=samples).clamp_min(1))[clips.responses]
+        return mean_per_sample(values, rows, clips.responses)
 
     def _clip(self, speech: Tensor, text: Tensor) -> Tensor:
         """The value of one clip, from (T, H) and (W, H)."""

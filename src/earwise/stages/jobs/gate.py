@@ -20,6 +20,7 @@ class TranscriptsJob(Job):
 
     verb: ClassVar[str] = "gate"
     does: ClassVar[str] = "earwise.stages.gate:transcribe"
+    grouped: ClassVar[bool] = True
     goes_on_from: ClassVar[str] = "heard.jsonl"
 
     clips: SpeechJob
@@ -31,11 +32,6 @@ class TranscriptsJob(Job):
         """`gate.transcripts/FILE`."""
         return f"gate.transcripts/{self.clips.file}"
 
-    @property
-    def group(self) -> str:
-        """`gate.transcripts`."""
-        return "gate.transcripts"
-
 
 @dataclass(frozen=True, kw_only=True)
 class GateJob(Job):
@@ -43,6 +39,7 @@ class GateJob(Job):
 
     verb: ClassVar[str] = "gate"
     does: ClassVar[str] = "earwise.stages.gate:judge"
+    grouped: ClassVar[bool] = True
 
     data: DataJob
     clips: SpeechJob
@@ -54,8 +51,3 @@ class GateJob(Job):
     def name(self) -> str:
         """`gate/FILE`."""
         return f"gate/{self.clips.file}"
-
-    @property
-    def group(self) -> str:
-        """`gate`."""
-        return "gate"

@@ -38,6 +38,7 @@ class SpeechJob(Job):
 
     verb: ClassVar[str] = "speech"
     does: ClassVar[str] = "earwise.stages.speech:work"
+    grouped: ClassVar[bool] = True
     goes_on_from: ClassVar[str] = "*.wav"  # their names contain all settings
     reuses: ClassVar[bool] = True
 
@@ -64,8 +65,3 @@ class SpeechJob(Job):
     def name(self) -> str:
         """`speech/FILE`, or `speech.CONDITION/FILE`."""
         return f"{f'speech.{self.condition}' if self.condition else 'speech'}/{self.file}"
-
-    @property
-    def group(self) -> str:
-        """`speech`, or `speech.CONDITION`."""
-        return self.name.partition("/")[0]

@@ -17,6 +17,7 @@ class DescriptionsJob(Job):
 
     verb: ClassVar[str] = "descriptions"
     does: ClassVar[str] = "earwise.stages.descriptions:work"
+    grouped: ClassVar[bool] = True
     goes_on_from: ClassVar[str] = "responses.jsonl"
 
     data: DataJob
@@ -31,11 +32,6 @@ class DescriptionsJob(Job):
     def name(self) -> str:
         """`descriptions/FILE`."""
         return f"descriptions/{self.file}"
-
-    @property
-    def group(self) -> str:
-        """`descriptions`."""
-        return "descriptions"
 
 
 @dataclass(frozen=True, kw_only=True)
