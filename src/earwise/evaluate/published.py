@@ -1,13 +1,13 @@
 """Numbers printed in arXiv 2503.00059 (Self-KD), for comparison with the user's run.
 
-Averages and MMAlign are complete. Of the eight columns behind an average, only a few cells are known (`PrintedRow.cells`). A
-row with all eight cells must average to the printed number, or the import fails.
+Averages and MMAlign are complete. Of the eight columns behind an average, only a few cells are known
+(`PrintedRow.cells`). A row with all eight cells must average to the printed number, or the import fails.
 
-The paper has column errors, which are corrected here and marked by `PrintedRow.note`. The InternVL2-8B rows of table 3 and all
-of table 5 are in the order MME, TextVQA, HallusionBench, ChartQA human, ChartQA augmented, DocVQA, InfographicVQA,
-RealWorldQA, unlike their headers. In table 5 the row of InternVL2-1B at alpha 1 lacks RealWorldQA. No average is
-affected. The attribute columns of table 4 do not give their printed means (51.33 for 51.28 after SFT, 53.28 for 53.44
-after Self-KD): one item of 300 too many, three too few. The wrong cell is unknown, so nothing is corrected.
+The paper has column errors, which are corrected here and marked by `PrintedRow.note`. The InternVL2-8B rows of table 3
+and all of table 5 are in the order MME, TextVQA, HallusionBench, ChartQA human, ChartQA augmented, DocVQA,
+InfographicVQA, RealWorldQA, unlike their headers. In table 5 the row of InternVL2-1B at alpha 1 lacks RealWorldQA. No
+average is affected. The attribute columns of table 4 do not give their printed means (51.33 for 51.28 after SFT, 53.28
+for 53.44 after Self-KD): one item of 300 too many, three too few. The wrong cell is unknown, so nothing is corrected.
 """
 
 from __future__ import annotations
