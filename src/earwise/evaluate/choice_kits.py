@@ -62,7 +62,7 @@ def score_vlmevalkit(golds: Sequence[str], prediction: str, choices: Sequence[st
 
 
 def score_lmms_eval(golds: Sequence[str], prediction: str, choices: Sequence[str]) -> float | None:
-    """lmms-eval's RealWorldQA: for a gold letter A to D it looks for A to D, whatever the options are. Any other gold
+    """lmms-eval's RealWorldQA: for a gold letter A to D it looks for A to D, with any options. Any other gold
     answer, even the letter of a fifth option, is an open answer: compared in lower case, with the full stop removed
     from the prediction only.
     """

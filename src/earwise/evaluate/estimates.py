@@ -93,7 +93,7 @@ def other_totals(benchmark: str, cells: Cells) -> Totals:
     found = find(benchmark)
     groups = clusters(cells[0])
     return {
-        total.name: _told([total.metric(cell) for cell in cells], groups)
+        total.name: _over_metrics([total.metric(cell) for cell in cells], groups)
         for total in (found.totals if found is not None else ())
     }
 
@@ -141,7 +141,7 @@ def _distinct(cell: Sequence[Score]) -> Sequence[Score]:
     return [score.model_copy(update={"item": f"{score.source}/{score.item}"}) for score in cell]
 
 
-def _told(metrics: Sequence[Metric], groups: Sequence[str]) -> dict[str, Any]:
+def _over_metrics(metrics: Sequence[Metric], groups: Sequence[str]) -> dict[str, Any]:
     """A number over seeds with its interval and each seed's value."""
     value, low, high = metric_interval(
         lambda weights: np.mean([one(weights) for one in metrics], axis=0), groups, bounds=(0.0, 100.0)

@@ -147,11 +147,12 @@ class Part(Settings):
     kinds: tuple[NonEmpty, ...] = ()
     """Only items of these kinds; all when empty."""
     balance: bool = False
-    """Whether each answer is learned equally often, however many items have it: filters that drop chains of one answer
-    more often than those of another leave a bias, which is taken back so."""
+    """Whether each answer is drawn equally often, with any number of items: this corrects the bias of filters that drop
+    some answers more often than others."""
     stretch: Count = 1
-    """Under a view with typed questions, each of their words is typed once to so many times, as speech draws words out:
-    who can copy such a text can learn to write down speech, and who can answer it to answer by ear."""
+    """Under a view with typed questions, each of their words is repeated 1 to `stretch` times, as speech draws words
+    out. A model that copies such texts can learn to transcribe speech, and one that answers them to answer by ear.
+    """
     terms: Annotated[tuple[Term, ...], Field(min_length=1)]
 
     def for_stage(self) -> dict[str, JsonValue]:
@@ -180,8 +181,8 @@ class Train(Settings):
     view: View = "image_speech"
     """What the student sees."""
     balance: bool = False
-    """Whether each answer is learned equally often, however many items have it: filters that drop chains of one answer
-    more often than those of another leave a bias, which is taken back so."""
+    """Whether each answer is drawn equally often, with any number of items: this corrects the bias of filters that drop
+    some answers more often than others."""
     terms: tuple[Term, ...] = ()
     """Required without parts."""
     parts: dict[Name, Part] = Field(default={})

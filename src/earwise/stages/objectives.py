@@ -55,14 +55,14 @@ def open_objective(
     samples: Sequence[Sample],
     drawn: Sequence[int],
 ) -> Iterator[Objective | PartsObjective | OnPolicyObjective | PolicyObjective]:
-    """The objective of a training run, with whatever it asks held open.
+    """The objective of a training run; servers and stores that it needs stay open inside the context.
 
     Args:
         context: of the stage that trains.
         job: the training run.
-        model: the student; it must be settled what of it is trained.
+        model: the student; its `requires_grad` must be final.
         samples: all that can be drawn.
-        drawn: numbers of the samples that are drawn: what a server is asked to score before the training.
+        drawn: indices of the samples that are drawn, which a server scores before training.
     """
     own, settings = job.train, job.training
     grpo = grpo_of(own)

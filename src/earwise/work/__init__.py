@@ -1,1 +1,1 @@
-"""How work is done, whatever it is: runs and their stages, stores, locks, processes, threads, progress."""
+"""Runs and their stages, stores, locks, processes, threads, progress."""

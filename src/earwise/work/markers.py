@@ -84,17 +84,17 @@ class Marker:
 
     def write(self, folder: Path, name: str, *, began: float | None = None) -> None:
         """Write it as `name` into `folder`, atomically and durably."""
-        told: dict[str, Any] = {"format": FORMAT, "stage": self.stage, "fingerprint": self.fingerprint}
-        told |= {"depends": self.depends, "made_from": self.made_from}
+        fields: dict[str, Any] = {"format": FORMAT, "stage": self.stage, "fingerprint": self.fingerprint}
+        fields |= {"depends": self.depends, "made_from": self.made_from}
         if self.precision:
-            told["precision"] = self.precision[0] if len({*self.precision}) == 1 else self.precision
-        told |= {} if began is None else {"began": began}
-        told |= {"seconds": self.seconds, "versions": self.versions}
-        told |= {"earlier_versions": self.earlier} if self.earlier else {}
-        text = json.dumps(told, indent=2)
+            fields["precision"] = self.precision[0] if len({*self.precision}) == 1 else self.precision
+        fields |= {} if began is None else {"began": began}
+        fields |= {"seconds": self.seconds, "versions": self.versions}
+        fields |= {"earlier_versions": self.earlier} if self.earlier else {}
+        text = json.dumps(fields, indent=2)
         if name == DONE:
-            told |= {"content": self.content}
-            text = f'{json.dumps(told, indent=2)[:-2]},\n  "outputs": {self.outputs.to_json()},'
+            fields |= {"content": self.content}
+            text = f'{json.dumps(fields, indent=2)[:-2]},\n  "outputs": {self.outputs.to_json()},'
             text += f'\n  "held": {self.files.to_json()}\n}}'
         write_atomic(folder / name, text + "\n")
 
@@ -118,34 +118,34 @@ def read_marker(run_folder: Path, folder: Path, name: str, say: Callable[[str], 
     if not path.is_file():
         return None
     try:
-        told = read_json(path)
-        if told.get("format") != FORMAT:
+        fields = read_json(path)
+        if fields.get("format") != FORMAT:
             say(f"{path}: was written by an earlier earwise with another format, so the stage starts over")
             return None
-        depends = {key: told["depends"][key] for key in ("settings", "seed", "inputs", "needs", "version")}
+        depends = {key: fields["depends"][key] for key in ("settings", "seed", "inputs", "needs", "version")}
         return Marker(
-            stage=str(told["stage"]),
-            fingerprint=str(told["fingerprint"]),
-            depends={**told["depends"], **depends},
-            precision=_precision(told.get("precision", [])),
-            seconds=float(told["seconds"]),
-            versions=dict(told.get("versions", {})),
-            earlier=tuple(map(dict, told.get("earlier_versions", ()))),
-            made_from=dict(told["made_from"]),
-            content=str(told.get("content", "")),
-            files=Manifest.from_json(folder, told["held"]) if name == DONE else Manifest(folder),
-            outputs=Manifest.from_json(run_folder, told["outputs"]) if name == DONE else Manifest(run_folder),
-            began=float(told["began"]) if "began" in told else None,
+            stage=str(fields["stage"]),
+            fingerprint=str(fields["fingerprint"]),
+            depends={**fields["depends"], **depends},
+            precision=_precision(fields.get("precision", [])),
+            seconds=float(fields["seconds"]),
+            versions=dict(fields.get("versions", {})),
+            earlier=tuple(map(dict, fields.get("earlier_versions", ()))),
+            made_from=dict(fields["made_from"]),
+            content=str(fields.get("content", "")),
+            files=Manifest.from_json(folder, fields["held"]) if name == DONE else Manifest(folder),
+            outputs=Manifest.from_json(run_folder, fields["outputs"]) if name == DONE else Manifest(run_folder),
+            began=float(fields["began"]) if "began" in fields else None,
         )
     except (InputError, KeyError, TypeError, ValueError, AttributeError):
         say(f"{path}: is damaged and is ignored")
         return None
 
 
-def _precision(told: Any) -> tuple[Precision, ...]:
+def _precision(found: Any) -> tuple[Precision, ...]:
     """The precisions in a marker; raises `ValueError` for an unknown one."""
     known = {str(one): one for one in get_args(Precision)}
-    words = [told] if isinstance(told, str) else told
+    words = [found] if isinstance(found, str) else found
     if unknown := {*words} - {*known}:
         raise ValueError(f"no precision: {unknown}")
     return tuple(known[word] for word in words)
