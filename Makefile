@@ -26,7 +26,7 @@ quickstart: env ## Run recipes/quickstart.toml: two CPU cores, ten to twenty min
 	$(BIN)/earwise run recipes/quickstart.toml
 
 test: env ## Run the tests, offline
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist loadfile
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: env ## Lint, formatting and types
 	$(BIN)/ruff check .

@@ -17,6 +17,20 @@ os.environ["EARWISE_CACHE"] = _CACHE.name
 """Derived files of tests, and of the processes that they start, stay out of the user's own cache."""
 
 
+_LONGEST = (
+    "test_ranks", "test_scale", "test_asking_in_shards", "test_pipeline", "test_repeats", "test_sharding",
+    "test_grpo_training", "test_trainer", "test_contributing", "test_recipes_dry", "test_layer_map_memory",
+    "test_source_layer_micro", "test_adding_a_stage", "test_traces_storm",
+)  # fmt: skip
+"""Files that take longest. They come first, so that workers do not wait for the last of them at the end."""
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first; files and tests keep their order otherwise."""
+    place = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
 @pytest.fixture(scope="session")
 def tiny_checkpoints(tmp_path_factory):
     """Random-weight checkpoints of every family, written to disk once."""
