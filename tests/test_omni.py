@@ -142,7 +142,7 @@ def test_model_folders_without_config_or_weights_are_named(folder, tmp_path):
     with pytest.raises(InputError, match="bare: model folder without weights"):
         OmniModel.from_pretrained(str(bare))
     (bare / "config.json").write_text("{")
-    with pytest.raises(InputError, match=r"config\.json: not JSON"):
+    with pytest.raises(InputError, match=r"config\.json: is not JSON"):
         OmniModel.from_pretrained(str(bare))
     with pytest.raises(InputError, match="unknown family 'llava'"):
         OmniModel.from_pretrained(str(folder), family="llava")
