@@ -67,7 +67,7 @@ def test_every_missing_tensor_is_counted_and_another_shape_is_told(tiny_checkpoi
     other, name = changed(tiny_checkpoints["qwen2_vl"], tmp_path / "shape", "down_proj.weight", narrower)
     shape = tuple(load_file(other / "model.safetensors")[name].shape)
     with pytest.raises(
-        InputError, match=rf"shape: '.*down_proj.weight' has the shape \({shape[0]}, {shape[1]}\), and by"
+        InputError, match=rf"shape: '.*down_proj.weight' has the shape \({shape[0]}, {shape[1]}\), but the"
     ):
         OmniModel.from_pretrained(str(other))
 

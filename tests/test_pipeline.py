@@ -296,7 +296,7 @@ def test_a_change_repeats_what_depends_on_it_and_says_so(override, again, said, 
     assert worked(result) == again
     assert said in result.stdout
     if len(again) > 1:
-        assert re.search(f"^report: starts over, {again[0]} was made again and is not", result.stdout, re.MULTILINE)
+        assert re.search(f"^report: starts over, {again[0]} was made again with another", result.stdout, re.MULTILINE)
 
 
 def test_a_lost_page_is_made_again_from_what_is_there(workplace, whole):

@@ -85,7 +85,7 @@ def test_clips_without_a_place_in_the_input_stop_the_first_step(tiny_checkpoints
     monkeypatch.setattr(
         objective.layouts, "build", lambda one, view, answers: build(one, "image_text", answers=answers)
     )
-    with pytest.raises(EarwiseError, match="the samples of sft have 2 clips, and no token of the model's input stands"):
+    with pytest.raises(EarwiseError, match="the samples of sft have 2 clips, but no token of the model's input stands"):
         train(model, objective, tiny_samples(tmp_path, 2), tmp_path)
 
 
