@@ -120,7 +120,5 @@ def test_what_shards_cannot_do_is_one_line(changes, problem, checkpoint):
 def test_a_model_that_is_trained_whole_is_not_sharded(checkpoint):
     model = tiny_model(checkpoint)
     model.base.requires_grad_(True)
-    with pytest.raises(
-        InputError, match=r"FSDP2 shards a frozen base, but here the whole model is trained \(train it"
-    ):
+    with pytest.raises(InputError, match=r"FSDP2 shards a frozen base, but here the whole model is trained \(train it"):
         shard_base(FullyShardedDataParallelPlugin(fsdp_version=2), model)
