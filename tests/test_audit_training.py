@@ -23,7 +23,6 @@ from earwise.errors import InputError
 from earwise.io.limits import MAX_SAMPLES
 from earwise.planning.audit import audit_training
 from earwise.recipe.read import load_recipe
-from earwise.recipe.uses import pools
 from earwise.records import Item
 from earwise.stages.corpora import open_pool
 
@@ -154,7 +153,7 @@ def test_corpora_are_read_whole_and_what_they_lack_is_named(corpora):
 
 def test_a_run_leaves_out_what_is_broken_and_counts_it(corpora):
     recipe = load_recipe(Path("corpora.toml"), [])
-    pool = open_pool("train", pools(recipe.data)["train"], 0, corpora / "run")
+    pool = open_pool("train", recipe.data.pools["train"], 0, corpora / "run")
     items = list(pool.items())
     assert sorted(item.image for item in items) == ["media/llava/coco/blue.png", "media/llava/coco/red.png"]
     drops = pool.parts[0].conversations.drops
