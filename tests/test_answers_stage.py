@@ -78,10 +78,12 @@ def written(stages):
 def test_a_training_learns_from_written_answers_through_the_clips_of_their_questions(run):
     gold = {item.id: item for item in read_items(run / "data" / "train.jsonl")}
     items, counts = written(run), json.loads((run / "answers" / "counts.json").read_text())
-    assert sum(counts.values()) == len(gold) == 16
-    assert 0 < len(items) == counts["kept"] < 16
+    assert counts["kept"] + counts.get(EMPTY, 0) == len(gold) == 16
+    assert len(items) == counts["kept"]
+    assert 0 < sum("cut" in item.meta for item in items) == counts[CUT] < len(items)
     for item in items:
-        assert item.model_copy(update={"answers": ("?",)}) == gold[item.id].model_copy(update={"answers": ("?",)})
+        without = {"answers": ("?",), "meta": {key: value for key, value in item.meta.items() if key != "cut"}}
+        assert item.model_copy(update=without) == gold[item.id].model_copy(update={"answers": ("?",)})
     assert any(item.answers != gold[item.id].answers for item in items)
     assert (run / "seed0" / "train.own" / "ears" / "ears.safetensors").is_file()
 
@@ -161,15 +163,46 @@ def test_a_conversation_is_answered_on_top_of_what_was_written_before(monkeypatc
     assert counts == {"kept": 2, EMPTY: 1, BEHIND: 1}
 
 
-def test_empty_and_cut_answers_are_dropped_with_their_reason(tmp_path):
-    samples = tiny_samples(tmp_path, 3)
+def test_empty_answers_are_dropped_and_cut_ones_kept_as_far_as_they_go(tmp_path):
+    samples = tiny_samples(tmp_path, 5)
     answers = [
-        WrittenAnswer(item="item-0", text="a red", ended=False), WrittenAnswer(item="item-1", text="", ended=True),
-        WrittenAnswer(item="item-2", text="two", ended=True),
+        WrittenAnswer(item="item-0", text="a red \ufffd", ended=False),
+        WrittenAnswer(item="item-1", text="", ended=True), WrittenAnswer(item="item-2", text="two", ended=True),
+        WrittenAnswer(item="item-3", text="\ufffd", ended=False), WrittenAnswer(item="item-4", text="", ended=False),
     ]  # fmt: skip
     items, counts = written_items(samples, answers)
-    assert [item.id for item in items] == ["item-2"]
-    assert counts == {"kept": 1, CUT: 1, EMPTY: 1}
+    assert [(item.id, item.answers[0], item.meta.get("cut")) for item in items] == [
+        ("item-0", "a red", True),
+        ("item-2", "two", None),
+    ]
+    assert counts == {"kept": 2, CUT: 1, EMPTY: 3}
+
+
+def test_behind_a_cut_answer_nothing_is_asked_or_learned(tmp_path):
+    two = tiny_samples(tmp_path, 2)
+    sample = replace(two[0], turns=(*two[0].turns, *two[1].turns))
+    answers = [WrittenAnswer(item="item-0", text="a red", ended=False)]
+    items, counts = written_items([sample], answers)
+    assert [item.id for item in items] == ["item-0"]
+    assert counts == {"kept": 1, CUT: 1, BEHIND: 1}
+
+
+@pytest.mark.parametrize("independent", [False, True])
+def test_the_layout_of_a_cut_answer_is_the_whole_one_without_its_end(independent, tiny_checkpoints, tmp_path):
+    model = tiny_model(tiny_checkpoints["internvl"], ears=False)
+    (sample,) = tiny_samples(tmp_path, 1)
+    (turn,) = sample.turns
+    cut = replace(turn, item=turn.item.model_copy(update={"meta": {"cut": True}}))
+    whole, part = (
+        model.layouts.build(replace(sample, turns=(one,), independent=independent), "text_only", answers=True)
+        for one in (turn, cut)
+    )
+    response = [whole.ids[i] for i in whole.response]
+    assert response[-1] in model.family.stop_ids
+    assert [part.ids[i] for i in part.response] == response[:-1]
+    assert part.ids == whole.ids[: whole.response[-1]]
+    with pytest.raises(InputError, match="its answer was cut, and other questions follow"):
+        model.layouts.build(replace(sample, turns=(cut, turn)), "text_only", answers=True)
 
 
 ANSWERS = '[answers]\nmax_new_tokens = 8\n[train.own]\ndata = "written"\nterms = [{ type = "logits", weight = 1.0 }]\n'

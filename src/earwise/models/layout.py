@@ -205,6 +205,9 @@ class LayoutBuilder:
                     draft.words.ids("response", turn.drawn)
                     break  # Sampled tokens already have their stop token, if there was one.
                 draft.words.typed("response", turn.item.answers[0])
+                if turn.cut:
+                    _check_last(turn, turns)
+                    break  # The model would have said more, so it must not learn to end here.
                 answered = bool(turn.item.answers[0])
             elif images and piece == self.family.image_placeholder:
                 self._image(draft, next(pictures), role)
@@ -338,6 +341,13 @@ class LayoutBuilder:
                 file=tokenizer.name_or_path,
                 remedy="use the fast tokenizer of this model",
             )
+
+
+def _check_last(turn: Turn, turns: Sequence[Turn]) -> None:
+    """Nothing can follow an answer without an end."""
+    if turn is not turns[-1]:
+        remedy = "leave out the questions behind it"
+        raise InputError("its answer was cut, and other questions follow", record=turn.item.id, remedy=remedy)
 
 
 def shared_prefix(layouts: Sequence[Layout], *, with_audio: bool) -> int:

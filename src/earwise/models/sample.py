@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from earwise.data.meta import TYPED
+from earwise.data.meta import CUT, TYPED
 from earwise.records import Item
 from earwise.views import HEARD, View, view_spec
 
@@ -37,6 +37,11 @@ class Turn:
     def typed(self) -> bool:
         """Whether the query is typed under every view, spoken views included."""
         return bool(self.item.meta.get(TYPED))
+
+    @property
+    def cut(self) -> bool:
+        """Whether a limit cut the answer, so that no end of turn follows it."""
+        return bool(self.item.meta.get(CUT))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Final
 
 import torch
 
+from earwise.data import meta
 from earwise.distil.rollouts import LocalRollouts, Prompt, seed_of
 from earwise.io.messages import counted
 from earwise.models.device import best_device
@@ -38,8 +39,13 @@ from earwise.work.store import Store, read_store, write_atomic
 ANSWERS: Final = "answers.jsonl"
 WRITTEN: Final = "written"
 """The item file that it writes."""
-EMPTY, CUT, BEHIND = "empty", "not ended", "behind a dropped answer of its conversation"
-"""Why an item is dropped. An answer cut by the limit would teach to stop in the middle of a sentence."""
+EMPTY, BEHIND = "empty", "behind an answer of its conversation that does not end"
+"""Why an item is dropped."""
+CUT: Final = "kept without an end"
+"""Of the kept answers, those that the limit cut. They are learned as far as they go, and end with no stop token, as
+that would teach to stop in the middle of a sentence."""
+_HALF: Final = "\ufffd"
+"""What a tokenizer decodes of a character whose last bytes were cut."""
 
 
 class WrittenAnswer(Record):
@@ -56,11 +62,14 @@ class WrittenAnswer(Record):
         return self.item
 
     @property
+    def learned(self) -> str:
+        """What can be learned of it: all of it, without half a character at a cut."""
+        return self.text if self.ended else self.text.rstrip(_HALF).rstrip()
+
+    @property
     def fault(self) -> str | None:
-        """Why it cannot be learned from, if so."""
-        if not self.ended:
-            return CUT
-        return None if self.text else EMPTY
+        """Why nothing can be learned from it, if so."""
+        return None if self.learned else EMPTY
 
 
 def work(context: StageContext, job: AnswersJob) -> None:
@@ -76,7 +85,8 @@ def work(context: StageContext, job: AnswersJob) -> None:
     written, counts = written_items(samples, read_store(path, WrittenAnswer))
     write_taught(context.folder, WRITTEN, written)
     write_atomic(context.folder / COUNTS, json.dumps(counts, indent=2) + "\n")
-    context.say(f"answers: {in_words(counts)} of {counted(len(items), 'item')}")
+    cut = counts.pop(CUT, 0)
+    context.say(f"answers: {in_words(counts)} of {counted(len(items), 'item')}; {cut} of them {CUT}")
 
 
 def _model(context: StageContext, job: AnswersJob) -> OmniModel:
@@ -88,7 +98,7 @@ def _model(context: StageContext, job: AnswersJob) -> OmniModel:
 
 def write_answers(model: OmniModel, samples: Sequence[Sample], settings: Answers, store: Store[WrittenAnswer]) -> None:
     """Answer every item of `samples` that is not in `store`; the turns of a conversation in order, each after the
-    generated answers to the earlier turns. A conversation ends at an answer that cannot be learned from. Batches are
+    generated answers to the earlier turns. A conversation ends at an answer that is empty or cut. Batches are
     cut from all samples, even if some are answered, so that a resumed run computes the same as an uninterrupted one.
     """
     source = LocalRollouts(model, max_tokens=settings.max_new_tokens, temperature=settings.temperature)
@@ -116,7 +126,7 @@ def _begun(sample: Sample, turn: int, known: dict[str, WrittenAnswer]) -> Sample
     if turn >= len(sample.turns):
         return None
     before = [known.get(one.item.id) for one in sample.turns[:turn]]
-    if any(answer is None or answer.fault for answer in before):
+    if any(answer is None or answer.fault or not answer.ended for answer in before):
         return None
     turns = [_answered(one, answer.text) for one, answer in zip(sample.turns, before, strict=False) if answer]
     return replace(sample, turns=(*turns, sample.turns[turn]))
@@ -127,16 +137,24 @@ def _answered(turn: Turn, text: str) -> Turn:
 
 
 def written_items(samples: Sequence[Sample], answers: Sequence[WrittenAnswer]) -> tuple[list[Item], dict[str, int]]:
-    """The items with generated answers in place of gold answers, and counts of kept and dropped items by reason. Ids
-    stay, so that an item finds its clip.
+    """The items with generated answers in place of gold answers, and counts of kept and dropped items by reason. `CUT` counts the
+    kept ones that the limit cut; their `meta` says so. Ids stay, so that an item finds its clip.
     """
     known = {answer.item: answer for answer in answers}
     kept, counts = [], Counter({"kept": 0})
     for item, fault in _faults(samples, known):
         counts[fault or "kept"] += 1
         if fault is None:
-            kept.append(item.model_copy(update={"answers": (known[item.id].text,)}))
+            answer = known[item.id]
+            kept.append(_with_answer(item, answer))
+            if not answer.ended:
+                counts[CUT] += 1
     return kept, dict(counts)
+
+
+def _with_answer(item: Item, answer: WrittenAnswer) -> Item:
+    cut = {} if answer.ended else {meta.CUT: True}
+    return item.model_copy(update={"answers": (answer.learned,), "meta": {**item.meta, **cut}})
 
 
 def _faults(samples: Sequence[Sample], known: dict[str, WrittenAnswer]) -> Iterator[tuple[Item, str | None]]:
@@ -144,6 +162,7 @@ def _faults(samples: Sequence[Sample], known: dict[str, WrittenAnswer]) -> Itera
     for sample in samples:
         ended = False
         for turn in sample.turns:
-            fault = BEHIND if ended else known[turn.item.id].fault
-            ended = fault is not None
+            answer = None if ended else known[turn.item.id]
+            fault = BEHIND if answer is None else answer.fault
+            ended = answer is None or fault is not None or not answer.ended
             yield turn.item, fault

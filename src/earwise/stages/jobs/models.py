@@ -92,6 +92,7 @@ class AnswersJob(Job):
     verb: ClassVar[str] = "answers"
     does: ClassVar[str] = "earwise.stages.answers:work"
     goes_on_from: ClassVar[str] = "answers.jsonl"
+    version: ClassVar[int] = 2
 
     data: DataJob
     answers: Answers
