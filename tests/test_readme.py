@@ -96,7 +96,11 @@ def test_a_command_that_refers_to_nothing_is_found(line: str) -> None:
 def test_the_makefile_lists_what_it_offers() -> None:
     phony = re.search(r"^\.PHONY: (.*)$", (PROJECT / "Makefile").read_text(encoding="utf-8"), flags=re.M)
     assert phony
-    assert set(phony[1].split()) == make_targets() == {"help", "env", "quickstart", "test", "check", "bench", "torture"}
+    assert (
+        set(phony[1].split())
+        == make_targets()
+        == {"help", "env", "quickstart", "test", "check", "bench", "torture", "real"}
+    )
 
 
 @each_document

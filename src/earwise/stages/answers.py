@@ -137,8 +137,9 @@ def _answered(turn: Turn, text: str) -> Turn:
 
 
 def written_items(samples: Sequence[Sample], answers: Sequence[WrittenAnswer]) -> tuple[list[Item], dict[str, int]]:
-    """The items with generated answers in place of gold answers, and counts of kept and dropped items by reason. `CUT` counts the
-    kept ones that the limit cut; their `meta` says so. Ids stay, so that an item finds its clip.
+    """The items with generated answers in place of gold answers, and counts of kept and dropped items by reason.
+
+    `CUT` counts the kept ones that the limit cut; their `meta` says so. Ids stay, so that an item finds its clip.
     """
     known = {answer.item: answer for answer in answers}
     kept, counts = [], Counter({"kept": 0})
