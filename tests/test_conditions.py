@@ -9,6 +9,7 @@ from data_folder import COLORS, RECIPE, item, write_data_folder, write_lines
 from earwise.cli import execute
 from earwise.errors import InputError
 from earwise.evaluate.conditions import condition_results
+from earwise.evaluate.kappa import kappa
 from earwise.evaluate.recovery import recovery
 from earwise.evaluate.summary import ScoreTable
 from earwise.planning.compile import Compiler
@@ -61,12 +62,32 @@ def test_what_is_left_of_the_typed_score_and_of_the_lead_over_the_cascade_by_han
     assert best["value"] == pytest.approx(100 * 2 / 3)
     # Picture 0 alone keeps 2 of 2, picture 1 alone 0 of 1.
     assert best["ci95"] == pytest.approx([0, 100])
-    assert found["best"]["minus_cascade"]["aligned"]["value"] == pytest.approx(25)
+    beside = found["best"]["minus_cascade"]["aligned"]
+    assert beside["value"] == pytest.approx(25)
+    assert (beside["only_first"], beside["only_second"]) == (1, 0)
+    # Right about the same in 3 of 4, where shares of 1/2 and 1/4 agree in 1/8 + 3/8 by chance.
+    assert beside["kappa"] == pytest.approx(0.5)
+    low, high = beside["kappa_ci95"]
+    assert -1 <= low <= 0.5 <= high <= 1
     assert found["aligned"] == {
         "views": {"image_transcript": found["aligned"]["views"]["image_transcript"]},
         "minus_cascade": {},
     }
     assert found["aligned"]["views"]["image_transcript"]["value"] == pytest.approx(100 / 3)
+
+
+def test_agreement_beyond_chance_by_hand():
+    def cells(*values):
+        return [scores("image_speech", dict(enumerate(values)))]
+
+    alike = kappa(cells(1, 0, 1, 0), cells(1, 0, 1, 0))
+    assert alike["kappa"] == 1
+    assert kappa(cells(1, 0, 1, 0), cells(0, 1, 0, 1))["kappa"] == -1
+    assert kappa(cells(1, 1, 0, 0), cells(1, 0, 1, 0))["kappa"] == pytest.approx(0)
+    assert kappa(cells(0.6, 0.4, 1, 0), cells(1, 0, 1, 0))["kappa"] == 1, "half a score and more is right"
+    assert kappa(cells(1, 1, 1, 1), cells(1, 1, 1, 1)) == {"kappa": None, "kappa_ci95": None}
+    two = [*cells(1, 1, 0, 0), *cells(1, 0, 1, 0)], [*cells(1, 1, 0, 0), *cells(1, 1, 0, 0)]
+    assert kappa(*two)["kappa"] == pytest.approx(0.5), "seeds are averaged"
 
 
 def test_a_model_that_hears_as_well_as_it_reads_keeps_everything():
@@ -219,7 +240,8 @@ def test_a_choice_needs_held_out_questions(tmp_path):
 )
 def test_the_page_sets_the_best_by_ear_beside_the_best_transcript(value, ci95, said, tmp_path):
     spoken, heard = ({view: {"score": s}} for view, s in (("image_speech", 93.5), ("image_transcript", 95.1)))
-    gap = {"value": value, "ci95": ci95, "p": 0.1}
+    gap = {"value": value, "ci95": ci95, "p": 0.1, "only_first": 7, "only_second": 9, "kappa": 0.5}
+    gap["kappa_ci95"] = [0.25, 0.75]
     recovered = {"views": {}, "minus_cascade": {"cascade": gap, "listens": {**gap, "value": 50.0}}}
     models = {
         "listens": {"all": {"n": 4, "views": {"image_transcript": {"score": 91.0}}}},
@@ -231,6 +253,10 @@ def test_the_page_sets_the_best_by_ear_beside_the_best_transcript(value, ci95, s
     note = cascade_note(parse_summary(text))
     assert note is not None
     assert note.replace("\xa0", " ").startswith(said)
+    assert note.endswith(
+        " Cohen's kappa of right and wrong is 0.50 [0.25, 0.75]; 7 items are right only by ear, 9 only through the "
+        "transcript."
+    )
     alone = json.dumps({"recipe": "r", "seed": 0, "models": {"best": {"all": {"n": 4, "views": spoken}}}})
     (tmp_path / "summary.json").write_text(alone)
     assert cascade_note(parse_summary(alone)) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from earwise.evaluate.estimates import Cells, number, share
+from earwise.evaluate.kappa import kappa
 from earwise.evaluate.summary import OVERALL, Json, ScoreTable, difference
 from earwise.records import View
 from earwise.views import SPOKEN_VIEWS
@@ -14,7 +15,7 @@ def recovery(table: ScoreTable, text: View, speech: View) -> dict[str, Json]:
     """`{MODEL: {"views": {VIEW: {"value", "ci95", "by_seed", "n"}}, "minus_cascade": {CASCADE: {...}}}}`, all items.
     `value` is the spoken score as a percentage of the same model's typed score, with its 95 % interval over clusters.
     `minus_cascade` is the model's score under `speech` minus that of each model that read its own transcript, in
-    points, paired by item.
+    points, paired by item, with their agreement (`kappa`).
     """
     cascades = {model: cells for model in table.models if (cells := table.get(model, OVERALL, CASCADE))}
     found: dict[str, Json] = {}
@@ -24,7 +25,9 @@ def recovery(table: ScoreTable, text: View, speech: View) -> dict[str, Json]:
         shares = {view: one for view in views if (one := _share(table, model, text, view))} if typed else {}
         if shares:
             beside = {name: cells for name, cells in cascades.items() if _same(spoken, cells)}
-            minus = {name: difference(OVERALL, spoken, cells) for name, cells in beside.items()}
+            minus = {
+                name: {**difference(OVERALL, spoken, cells), **kappa(spoken, cells)} for name, cells in beside.items()
+            }
             found[model] = {"views": shares, "minus_cascade": minus}
     return found
 

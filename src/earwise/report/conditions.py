@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from earwise.report.grids import Cell, Grid, GridGroup, GridRow, number_cell, score_cell
-from earwise.report.summary import OVERALL, BenchmarkResult, Changed, GapScore, Pair, Recovered, Summary
+from earwise.report.summary import OVERALL, BenchmarkResult, Changed, GapScore, MinusCascade, Pair, Recovered, Summary
 from earwise.report.words import SPACE, interval, model_label, number
 
 CASCADE: Final = "image_transcript"
@@ -51,7 +51,18 @@ def cascade_note(summary: Summary) -> str | None:
     verb = "is above" if low > 0 else "is below" if high < 0 else "is not shown to differ from"
     points = f"{number(one.value, signed=True)} points (95{SPACE}% interval {interval(one.ci95)})"
     told = f"{model_label(cascade)} through its own transcript ({number(transcripts[cascade])})"
-    return f"By ear, {model_label(best)} ({number(ears[best])}) {verb} {told}: {points}."
+    return f"By ear, {model_label(best)} ({number(ears[best])}) {verb} {told}: {points}.{_agreement(one)}"
+
+
+def _agreement(one: MinusCascade) -> str:
+    """A sentence on whether both are right about the same items, and how many items only one of them is right about."""
+    if one.kappa is None or one.kappa_ci95 is None:
+        return ""
+    low, high = one.kappa_ci95
+    flips = ""
+    if one.only_first is not None and one.only_second is not None:
+        flips = f"; {one.only_first} items are right only by ear, {one.only_second} only through the transcript"
+    return f" Cohen's kappa of right and wrong is {one.kappa:.2f} [{low:.2f}, {high:.2f}]{flips}."
 
 
 def _group(

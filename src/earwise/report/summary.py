@@ -79,6 +79,14 @@ class GapScore(Part):
     n: int | None = None
 
 
+class MinusCascade(GapScore):
+    """A spoken score minus that of a cascade, and whether they are right about the same items."""
+
+    kappa: float | None = None
+    """Cohen's kappa of right and wrong."""
+    kappa_ci95: Interval | None = None
+
+
 class YesTruth(Part):
     """Share of gold answers that are yes, and the number of items."""
 
@@ -121,7 +129,7 @@ class Recovered(Part):
     """The share of one model's typed score that each view recovers, and its spoken score minus each cascade's."""
 
     views: dict[str, RecoveredShare]
-    minus_cascade: dict[str, GapScore] = Field(default={})
+    minus_cascade: dict[str, MinusCascade] = Field(default={})
 
 
 class Changed(BenchmarkResult):
