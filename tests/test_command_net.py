@@ -31,7 +31,7 @@ ENDS = [
     (
         IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), b"a\xff"),
         2,
-        "a\\udcff: cannot read: it is a folder (name a file, or move the folder away)",
+        "a\\udcff: cannot read: it is a folder (name a file, or delete the folder or move it away)",
     ),
     (FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "a"), 2, "a: no such file"),
     (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a"), 2, "OSError: "),

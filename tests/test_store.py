@@ -195,7 +195,9 @@ def test_a_full_disk_leaves_whole_records(path: Path) -> None:
 
 def test_a_folder_in_the_place_of_a_file_is_to_be_moved_away(tmp_path):
     (tmp_path / "report.html").mkdir()
-    with pytest.raises(InputError, match=r"report\.html: cannot write: .*a folder stands in the file's place: move it"):
+    with pytest.raises(
+        InputError, match=r"report\.html: cannot write: .*a folder stands in the file's place: delete it"
+    ):
         write_atomic(tmp_path / "report.html", "text")
 
 

@@ -31,7 +31,12 @@ def try_all(table: Table, places: Places, share: int = 1) -> None:
         return
     whole = results(place / "whole")
     spoils: dict[str, Callable[[Path], None]] = {"a flipped bit": _flip, **{kind: DAMAGE[kind] for kind in KINDS}}
-    tries = [(kind, name) for name in _one_of_each(place / "whole") for kind in spoils]
+    tries = [
+        (kind, name)
+        for name in _one_of_each(place / "whole")
+        for kind in spoils
+        if (place / "whole" / name).stat().st_size  # an empty file has no bit to flip and no half
+    ]
     for kind, name in tries[::share]:
         table.note("damaged runs", f"{name}: {kind}", _mended(place, name, spoils[kind], whole))
     for name in ("stages/data", "stages/speech/train", "stages/seed0/align", "stages/seed0"):

@@ -148,7 +148,9 @@ def unreadable(path: Path, error: OSError | ValueError) -> InputError:
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return InputError("is longer than a file's name can be", file=f"{str(path)[:60]}...")
     if isinstance(error, IsADirectoryError):
-        return InputError("cannot read: it is a folder", file=path, remedy="name a file, or move the folder away")
+        return InputError(
+            "cannot read: it is a folder", file=path, remedy="name a file, or delete the folder or move it away"
+        )
     why = (error.strerror or str(error)) if isinstance(error, OSError) else "no file can have this name"
     return InputError(f"cannot read: {why}", file=path)
 

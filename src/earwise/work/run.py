@@ -127,10 +127,8 @@ class Run:
         if waiting := _may_work(stages, found):
             _check_all(waiting)
             self._record_attempt()
-        elif (self.folder / RECIPE).is_file() and not _is_json(self.folder / RECIPE):
-            self.say(f"{self.folder / RECIPE}: was damaged and is written again")
-            self._record_recipe()
-        elif not (self.folder / RECIPE).exists():
+        elif not _is_json(self.folder / RECIPE):
+            self.say(f"{self.folder / RECIPE}: was lost or damaged and is written again")
             self._record_recipe()
         done: dict[str, Marker] = {}
         worked: list[str] = []
@@ -313,7 +311,7 @@ class Run:
 def _is_json(path: Path) -> bool:
     try:
         json.loads(path.read_bytes())
-    except ValueError:
+    except (OSError, ValueError):
         return False
     return True
 

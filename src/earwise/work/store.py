@@ -207,8 +207,8 @@ def _write_all(file: FileIO, data: bytes) -> None:
 
 def _cannot_write(path: Path, error: OSError) -> InputError:
     remedy = {
-        errno.EISDIR: "a folder stands in the file's place: move it away, then run again to continue",
-        errno.ENOTDIR: "a file stands in a folder's place: move it away, then run again to continue",
+        errno.EISDIR: "a folder stands in the file's place: delete it or move it away, then run again",
+        errno.ENOTDIR: "a file stands in a folder's place: delete it or move it away, then run again",
         errno.EACCES: "give yourself the right to write there, or choose another folder",
         errno.EROFS: "the disk can only be read: choose another folder",
     }.get(error.errno or 0, "make room, then run again to continue")
