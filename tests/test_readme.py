@@ -22,7 +22,7 @@ from earwise.micro.build import write_tiny
 from earwise.micro.lab import LabSize, write_lab
 from earwise.recipe.read import load_recipe
 from earwise.recipe.recipe import Recipe
-from earwise.recipe.speech import EspeakEngine
+from earwise.recipe.speech import EspeakSettings
 from earwise.recipe.table import Settings
 from earwise.recipe.train import Optimisation
 from earwise.speech.clips import make_clips
@@ -234,6 +234,6 @@ def write_run_for_example(stages: Path, base: Path) -> None:
     tiny_model(base).save_ears(stages / "seed0/train.self_kd_layers/ears")
     write_lab(stages / "data", size=LabSize(2, 2, 60, 2, 10))
     items = load_benchmark("realworldqa", stages / "data/benchmarks")[:8]
-    engine = partial(open_engine, EspeakEngine(type="espeak"))
+    engine = partial(open_engine, EspeakSettings(type="espeak"))
     clips = stages / "speech/benchmarks/realworldqa"
     make_clips(items, clips, engine, voices=["en-us+m3"], rates=(175, 175), pitches=(50, 50))

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from earwise.errors import InputError
-from earwise.recipe.speech import EspeakEngine as EspeakSettings
+from earwise.recipe.speech import EspeakSettings
 from earwise.records import Clip, Item
 from earwise.speech.cast import Cast, cast_of, draw_delivery
 from earwise.speech.clips import CLIPS, Drop, load_clip, make_clips, read_clips

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from earwise.errors import EarwiseError, InputError
-from earwise.recipe.speech import FestivalEngine as FestivalSettings
+from earwise.recipe.speech import FestivalSettings
 from earwise.speech.engine import open_engine
 from earwise.speech.festival import FestivalEngine
 

@@ -10,7 +10,7 @@ import torch
 from transformers import VitsConfig, VitsModel, VitsTokenizer
 
 from earwise.errors import InputError
-from earwise.recipe.speech import HuggingFaceEngine as HuggingFaceSettings
+from earwise.recipe.speech import HuggingFaceSettings
 from earwise.speech.engine import open_engine
 
 

@@ -3,10 +3,10 @@ import pickle
 import numpy as np
 import pytest
 
-from earwise.recipe.speech import EspeakEngine, Perturb
+from earwise.recipe.speech import EspeakSettings, Perturb
 from earwise.speech.perturbed import open_perturbed, opener
 
-ESPEAK = EspeakEngine(type="espeak")
+ESPEAK = EspeakSettings(type="espeak")
 NOISE = Perturb(noise_snr_db=(10.0, 10.0), probability=1.0)
 HOW = ("what color is the star", "en-us+m3", 170.0, 50.0)
 

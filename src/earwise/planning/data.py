@@ -18,7 +18,7 @@ from earwise.planning.descriptions import planned_descriptions
 from earwise.recipe.checks import part_views, questions_file
 from earwise.recipe.data import CorporaData, FolderData, MicroData, MicroFeelings, MicroSounds
 from earwise.recipe.recipe import Recipe
-from earwise.recipe.speech import EspeakEngine, Speech
+from earwise.recipe.speech import EspeakSettings, Speech
 from earwise.recipe.uses import used_item_files
 from earwise.records import SAMPLE_RATE_HZ, Item, View
 from earwise.speech.clips import make_clips
@@ -204,7 +204,7 @@ def _speak(settings: Speech, items: Sequence[Item], root: Path, folder: Path) ->
     voices = ["any"]
     low, high = settings.rates_wpm
     how = f"lengths are estimates at {low:g} to {high:g} words per minute"
-    if isinstance(settings.engine, EspeakEngine):
+    if isinstance(settings.engine, EspeakSettings):
         engine = opener(settings.engine, settings.perturb)
         known = open_engine(settings.engine).voices()
         voices = split_voices(

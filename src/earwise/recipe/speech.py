@@ -26,7 +26,7 @@ class EngineSettings(Plugged):
     registry: ClassVar[str] = "earwise.engines"
 
 
-class EspeakEngine(EngineSettings):
+class EspeakSettings(EngineSettings):
     """The offline espeak-ng engine."""
 
     makes: ClassVar[str] = "earwise.speech.espeak:EspeakEngine"
@@ -34,7 +34,7 @@ class EspeakEngine(EngineSettings):
     type: Literal["espeak"]
 
 
-class FliteEngine(EngineSettings):
+class FliteSettings(EngineSettings):
     """The offline program flite, which must be installed."""
 
     makes: ClassVar[str] = "earwise.speech.flite:FliteEngine"
@@ -42,7 +42,7 @@ class FliteEngine(EngineSettings):
     type: Literal["flite"]
 
 
-class FestivalEngine(EngineSettings):
+class FestivalSettings(EngineSettings):
     """The offline program festival, which must be installed."""
 
     makes: ClassVar[str] = "earwise.speech.festival:FestivalEngine"
@@ -50,7 +50,7 @@ class FestivalEngine(EngineSettings):
     type: Literal["festival"]
 
 
-class HuggingFaceEngine(EngineSettings):
+class HuggingFaceSettings(EngineSettings):
     """Any text-to-speech model that `transformers` loads."""
 
     makes: ClassVar[str] = "earwise.speech.huggingface:open_huggingface"
@@ -61,7 +61,7 @@ class HuggingFaceEngine(EngineSettings):
     revision: str | None = None
 
 
-class OpenAIEngine(EngineSettings):
+class OpenAISettings(EngineSettings):
     """Any OpenAI-compatible speech endpoint."""
 
     makes: ClassVar[str] = "earwise.speech.endpoint:open_endpoint"
@@ -72,7 +72,7 @@ class OpenAIEngine(EngineSettings):
     api_key_env: Variable | None = None
 
 
-BuiltInEngine = EspeakEngine | FliteEngine | FestivalEngine | HuggingFaceEngine | OpenAIEngine
+BuiltInEngine = EspeakSettings | FliteSettings | FestivalSettings | HuggingFaceSettings | OpenAISettings
 """An installed package registers more as `earwise.engines`."""
 
 ENGINES: Final = Kinds(EngineSettings, BuiltInEngine)

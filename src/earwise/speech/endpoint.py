@@ -16,7 +16,7 @@ from earwise.data.media import Waveform
 from earwise.data.resample import to_16_khz
 from earwise.errors import EarwiseError, InputError
 from earwise.io.http import BadAnswerError, BoundedClient, LoopThread, reason_of
-from earwise.recipe.speech import OpenAIEngine as Settings
+from earwise.recipe.speech import OpenAISettings as Settings
 from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_voice
 
 LONGEST_S: Final = 120

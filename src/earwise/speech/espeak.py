@@ -27,7 +27,7 @@ import numpy as np
 from earwise.data.media import Waveform
 from earwise.data.resample import to_16_khz
 from earwise.errors import EarwiseError, InputError
-from earwise.recipe.speech import EspeakEngine as Settings
+from earwise.recipe.speech import EspeakSettings as Settings
 from earwise.speech.engine import check_voice
 from earwise.speech.letters import LETTER_A
 

@@ -22,7 +22,7 @@ import numpy as np
 from earwise.data.media import Waveform
 from earwise.data.resample import to_16_khz
 from earwise.errors import EarwiseError, InputError
-from earwise.recipe.speech import FestivalEngine as Settings
+from earwise.recipe.speech import FestivalSettings as Settings
 from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_rate, check_voice
 from earwise.speech.letters import in_ascii, with_letters
 from earwise.speech.programs import find_program, read_sound, run_program

@@ -12,7 +12,7 @@ from earwise.data.media import Waveform
 from earwise.data.resample import to_16_khz
 from earwise.errors import InputError
 from earwise.io.loading import load_whole
-from earwise.recipe.speech import HuggingFaceEngine as Settings
+from earwise.recipe.speech import HuggingFaceSettings as Settings
 from earwise.speech.engine import NORMAL_RATE_WPM, check_own_pitch, check_voice
 
 
