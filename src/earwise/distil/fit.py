@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from torch import nn
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -43,6 +44,7 @@ def fit(
     folder: Path,
     *,
     seed: int,
+    rates: Mapping[str, float] = MappingProxyType({}),
     metrics: Metrics,
     what: str,
     save: Callable[[], None] = lambda: None,
@@ -50,6 +52,7 @@ def fit(
 ) -> None:
     """Train all parameters of `model` that require a gradient; `folder` holds the checkpoint until the end.
 
+    `rates` are the peak learning rates of the parameters whose names begin so; all others have that of `settings`.
     `save` writes the result before the last checkpoint is removed, so that a kill in between loses nothing. With
     several processes, each calls this and the first one writes.
     Raises `EarwiseError` if the loss is not finite, if a trained part gets no gradient at the first step that should
@@ -69,7 +72,7 @@ def fit(
         if not all(math.isfinite(value) for name, value in numbers.items() if name.startswith(("loss", "terms/"))):
             raise EarwiseError(f"the loss is not finite after step {step}: try a lower lr or a longer warm-up")
 
-    trainer = DistilTrainer(model, objective, schedule, training_arguments(settings, folder, seed), on_log)
+    trainer = DistilTrainer(model, objective, schedule, training_arguments(settings, folder, seed), on_log, rates=rates)
     if trainer.is_fsdp_enabled and isinstance(objective, PartsObjective):
         what = "with parts, processes make different numbers of passes, and FSDP2 needs the same"
         raise InputError(what, file="accelerate's configuration", remedy="train without FSDP")

@@ -7,9 +7,10 @@ Everything else (loop, accumulation, DDP, mixed precision, checkpoints, resume) 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, Self, cast, runtime_checkable
 
 import torch
@@ -109,6 +110,7 @@ class DistilTrainer(Trainer):
         schedule: the samples in drawing order (`Schedule`).
         args: from `training_arguments`.
         on_log: receives (step, metrics) at every log.
+        rates: peak learning rates of the parameters whose names begin so, in place of that of `args`.
     """
 
     loss_is_scaled_for_ga = True  # `compute_loss` divides by the step's token count
@@ -121,7 +123,9 @@ class DistilTrainer(Trainer):
         args: TrainingArguments,
         on_log: Callable[[int, dict[str, float]], None],
         callbacks: Sequence[TrainerCallback] = (),
+        rates: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
+        self._rates = rates
         self._reach = ReachCheck(model)
         super().__init__(
             model=model,
@@ -143,6 +147,16 @@ class DistilTrainer(Trainer):
         super().create_accelerator_and_postprocess()
         allow_on_cpus(self.accelerator.state)
         self.is_fsdp_enabled = getattr(self.accelerator.state, "fsdp_plugin", None) is not None
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """As in `Trainer`, with groups of their own for parameters that have another rate."""
+        fresh = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        if fresh and self._rates:
+            names = cast(nn.Module, self.model if model is None else model).named_parameters()
+            apart = {id(p): rate for name, p in names for start, rate in self._rates.items() if name.startswith(start)}
+            optimizer.param_groups[:] = [some for group in optimizer.param_groups for some in _by_rate(group, apart)]
+        return optimizer
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor | None:
         """Response tokens of the whole optimiser step: over accumulation and over processes."""
@@ -254,6 +268,13 @@ class DistilTrainer(Trainer):
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.optimizer.load_state_dict(sharded_state(state, parameters))
         self.lr_scheduler.load_state_dict(torch.load(Path(checkpoint) / SCHEDULER_NAME, weights_only=True))
+
+
+def _by_rate(group: dict[str, Any], apart: Mapping[int, float]) -> Iterator[dict[str, Any]]:
+    """A group of parameters, cut by their rates: first those with the rate of the group."""
+    for rate in dict.fromkeys((group["lr"], *apart.values())):
+        if some := [p for p in group["params"] if apart.get(id(p), group["lr"]) == rate]:
+            yield {**group, "params": some, "lr": rate}
 
 
 def collated(objective: Learnable, samples: Sequence[Sample]) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from earwise.errors import InputError
 from earwise.io.loading import fill
 from earwise.models.encoded_clips import EncodedClips
-from earwise.models.mel import HOP, bucket_frames, log_mels
+from earwise.models.encoder_lora import add_lora, merged_state, only_lora
+from earwise.models.mel import HOP, Tail, bucket_frames, log_mels
 from earwise.models.saving import EARS, read_description, save_description, save_tensors
 from earwise.models.whisper import draw_weights, encode, mel_extractor, new_encoder, num_stacked, read_encoder, stacked
 
@@ -43,6 +44,8 @@ class EarsConfig:
     """Width of the projector's hidden layer."""
     markers: bool = True
     """Whether learned begin and end vectors surround a clip."""
+    tail: Tail = 0.0
+    """Silence that the encoder hears behind a clip; it becomes no token."""
 
 
 class Ears(nn.Module):
@@ -61,6 +64,8 @@ class Ears(nn.Module):
         self.frozen_layers = 0
         """Number of the encoder's first layers that `freeze_encoder` froze."""
         self._encoded: EncodedClips | None = None
+        self.has_lora = False
+        """Whether updates stand beside the encoder's linear layers (`train_lora`)."""
 
     def freeze_encoder(self, layers: int | Literal["all"]) -> None:
         """Freeze the convolutions and the first `layers` layers of the encoder, or all of it; 0 freezes nothing. The
@@ -72,11 +77,22 @@ class Ears(nn.Module):
         if layers != "all" and layers > depth:
             raise InputError(f"{layers} layers cannot be frozen: the encoder has {depth}", remedy="freeze fewer")
         self.frozen_layers = depth if layers == "all" else layers
-        self._encoded = EncodedClips(encoder, self.frozen_layers) if self.frozen_layers else None
+        self._encoded = EncodedClips(encoder, self.frozen_layers, self.config.tail) if self.frozen_layers else None
         if self.frozen_layers:
             beginning = (encoder.conv1, encoder.conv2, encoder.embed_positions, *encoder.layers[: self.frozen_layers])
             for part in (encoder,) if layers == "all" else beginning:
                 part.requires_grad_(False)
+
+    def train_lora(self, rank: int, alpha: int, targets: Sequence[str], *, seed: int) -> None:
+        """Train low-rank updates of the encoder's linear layers in place of its weights; they begin at 0, unless they
+        are there already. Call it before `freeze_encoder`. `save` writes their sum with the weights.
+
+        Raises `InputError` without `peft`, and for a target that is no linear layer of the encoder.
+        """
+        if not self.has_lora:
+            add_lora(self.encoder, rank, alpha, targets, seed=seed)
+            self.has_lora = True
+        only_lora(self.encoder)
 
     @classmethod
     def fresh(cls, config: EarsConfig, *, seed: int) -> Ears:
@@ -105,12 +121,12 @@ class Ears(nn.Module):
 
     def forward(self, waveforms: Sequence[Tensor]) -> Tensor:
         """(sum of T, H) embeddings, clip after clip. `waveforms` are float32 vectors at 16 kHz."""
-        device = self.encoder.embed_positions.weight.device
-        frames = torch.tensor([bucket_frames(len(w)) for w in waveforms], device=device)
         if self._encoded is not None:
-            states = self._encoded(waveforms, frames)
+            states = self._encoded(waveforms)
         else:
-            states = encode(self.encoder, log_mels(waveforms, self.extractor).to(device), frames)
+            device, tail = self.encoder.embed_positions.weight.device, self.config.tail
+            frames = torch.tensor([bucket_frames(len(w), tail) for w in waveforms], device=device)
+            states = encode(self.encoder, log_mels(waveforms, self.extractor, tail).to(device), frames)
         tokens = self.projector(stacked(states, self.config.stack))
         return torch.cat([self._mark(row, len(w)) for row, w in zip(tokens, waveforms, strict=True)])
 
@@ -122,7 +138,7 @@ class Ears(nn.Module):
 
     def save(self, folder: Path, *, base: str, revision: str | None) -> None:
         """Write `ears.json`, which names the base, and `ears.safetensors`."""
-        save_tensors(self.state_dict(), folder / "ears.safetensors")
+        save_tensors(merged_state(self), folder / "ears.safetensors")
         save_description({"base": base, "revision": revision, **asdict(self.config)}, folder / EARS)
 
     @classmethod

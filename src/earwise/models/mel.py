@@ -6,6 +6,7 @@ Shapes: B clips, M mel bins, F frames (100 per second), P bucket frames.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
@@ -19,18 +20,27 @@ BUCKET_SAMPLES = SAMPLE_RATE_HZ
 """Clips are padded with silence to a whole number of seconds, not to Whisper's 30 s."""
 
 
-def bucket_frames(num_samples: int) -> int:
-    """Frames of a clip of `num_samples` after padding to whole seconds."""
-    return -(-num_samples // BUCKET_SAMPLES) * (BUCKET_SAMPLES // HOP)
+Tail = float | Literal["full"]
+"""Seconds of silence that an encoder hears behind a clip, at least; `full` fills up Whisper's 30 s."""
+FULL_FRAMES: Final = 3_000
+"""Of Whisper's 30 s, where its position table ends."""
 
 
-def log_mels(waveforms: Sequence[Tensor], extractor: WhisperFeatureExtractor) -> Tensor:
+def bucket_frames(num_samples: int, tail: Tail = 0.0) -> int:
+    """Frames of a clip of `num_samples` and its tail, after padding to whole seconds."""
+    if tail == "full":
+        return FULL_FRAMES
+    padded = -(-(num_samples + round(tail * SAMPLE_RATE_HZ)) // BUCKET_SAMPLES) * (BUCKET_SAMPLES // HOP)
+    return min(padded, FULL_FRAMES) if tail else padded
+
+
+def log_mels(waveforms: Sequence[Tensor], extractor: WhisperFeatureExtractor, tail: Tail = 0.0) -> Tensor:
     """(B, M, max P) log-mels; frames beyond a clip's own bucket are exactly 0, like a convolution's padding.
 
     Silence follows every clip, as in the published 30-second extractor. So the result equals the first P frames of that
     extractor, and a clip's frames do not depend on the rest of the batch.
     """
-    buckets = torch.tensor([bucket_frames(len(w)) for w in waveforms])
+    buckets = torch.tensor([bucket_frames(len(w), tail) for w in waveforms])
     longest = int(buckets.max())
     # The last frames reach beyond the bucket. One more window of silence keeps stft's mirrored padding out of them.
     padded = torch.zeros(len(waveforms), longest * HOP + 2 * extractor.n_fft)

@@ -28,7 +28,7 @@ from earwise.planning.model_checks import check_model
 from earwise.planning.sizes import Shown, Sizes
 from earwise.planning.views import side_by_side
 from earwise.recipe.checks import questions_file
-from earwise.recipe.model import ALIGNED
+from earwise.recipe.model import ALIGNED, Model
 from earwise.recipe.recipe import Recipe
 from earwise.recipe.terms import GrpoTerm
 from earwise.recipe.train import Align, OnPolicy, Optimisation, SftTerm, TaughtTerm, Term, Training, portions
@@ -116,7 +116,7 @@ def plan(recipe: Recipe, shown: int = SHOWN) -> Iterator[Text]:
         todo = trainings(recipe)
         yield from _weights(model)
         for job in todo:
-            yield from _costs(job, model, materials[job.data])
+            yield from _costs(job, model, recipe.model, materials[job.data])
         yield from _items(recipe, model, todo, materials, shown)
 
 
@@ -133,7 +133,7 @@ def _model(recipe: Recipe, folder: Path) -> OmniModel:
         return model
     model = load_start(context, job.source, None)
     if model.ears is not None:
-        train_ears(model, recipe.training.frozen_layers if recipe.training is not None else 0)
+        train_ears(model, recipe.model, recipe.training.frozen_layers if recipe.training is not None else 0, seed)
     return model
 
 
@@ -206,14 +206,14 @@ def _part(model: OmniModel, name: str) -> str:
     return "LoRA" if "lora" in name else "decoder" if model.decoder is not None else "base"
 
 
-def _costs(job: Planned, model: OmniModel, material: Material) -> Iterator[Text]:
+def _costs(job: Planned, model: OmniModel, settings: Model | None, material: Material) -> Iterator[Text]:
     """Tokens, operations and memory of one training step."""
     yield from _title(f"training {job.name}: {job.view}, {_terms(job)}")
     if not material.samples:
         yield Text("  nothing to learn from")
         return
     if isinstance(job.settings, Align | Training) and model.ears is not None:
-        train_ears(model, job.settings.frozen_layers)
+        train_ears(model, settings, job.settings.frozen_layers, 0)
     if grpo := next((term for term in job.terms if isinstance(term, GrpoTerm)), None):
         yield from _rollouts(job, model, material, grpo)
         return

@@ -14,7 +14,7 @@ from earwise.models.families import OwnEars
 from earwise.models.families.base import ImageInput
 from earwise.models.families.own_ears import num_states
 from earwise.models.layout import Layout
-from earwise.models.mel import bucket_frames
+from earwise.models.mel import Tail, bucket_frames
 from earwise.models.omni import OmniModel
 
 AGAIN_MAP, AGAIN_FUSED = 2.0, 2.5
@@ -39,6 +39,10 @@ class Hearing:
     trains_encoder: bool
     frozen: int = 0
     """Layers with cached states. They cost nothing in a step; `encoder` and `layers` count the layers after them."""
+    tail: Tail = 0.0
+    """Silence that is encoded behind each clip."""
+    only_lora: bool = False
+    """Whether the encoder's own weights get no gradient, as only updates beside them are trained."""
 
     @classmethod
     def of(cls, model: OmniModel) -> Hearing:
@@ -51,7 +55,8 @@ class Hearing:
         else:
             return cls(0, 0, 0, 0, 0, 0, own=False, trains_encoder=False)
         positions = getattr(encoder, "embed_positions", None)
-        frozen = model.ears.frozen_layers if isinstance(model.ears, Ears) else 0
+        given = model.ears if isinstance(model.ears, Ears) else None
+        frozen = given.frozen_layers if given is not None else 0
         kept = (encoder.conv1, encoder.conv2, *encoder.layers[:frozen]) if frozen else ()
         without = {id(p) for part in (projector, positions, *kept) if part is not None for p in part.parameters()}
         every = sum(_matrices(encoder.parameters(), without))
@@ -67,11 +72,13 @@ class Hearing:
             own=isinstance(model.ears, OwnEars),
             trains_encoder=trained,
             frozen=frozen,
+            tail=given.config.tail if given is not None else 0.0,
+            only_lora=given is not None and given.has_lora,
         )
 
     def states(self, num_samples: int) -> int:
         """Encoder states of a clip."""
-        return num_states(num_samples) if self.own else bucket_frames(num_samples) // 2
+        return num_states(num_samples) if self.own else bucket_frames(num_samples, self.tail) // 2
 
     def pairs(self, states: int) -> int:
         """Pairs of a clip's states that attend to one another."""
@@ -89,7 +96,7 @@ class Hearing:
             return linear + attention + projector
         if not self.trains_encoder:  # the gradient ends at the projector
             return linear + attention + 2 * projector
-        return 3 * linear + (1 + AGAIN_FUSED) * attention + 3 * projector
+        return (2 if self.only_lora else 3) * linear + (1 + AGAIN_FUSED) * attention + 3 * projector
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from earwise.recipe.base import base_disagreements
 from earwise.recipe.check_choices import choice_disagreements
 from earwise.recipe.check_conditions import condition_disagreements
+from earwise.recipe.check_ears import ears_disagreements
 from earwise.recipe.check_plugins import plugin_disagreements
 from earwise.recipe.check_sizes import size_disagreements
 from earwise.recipe.data import CorporaData
-from earwise.recipe.model import ALIGNED, BASE, FreshEars, NativeEars
+from earwise.recipe.model import ALIGNED, BASE, NativeEars
 from earwise.recipe.recipe import Recipe
 from earwise.recipe.terms import GrpoTerm, TeacherServer
 from earwise.recipe.train import SHARES, WRITTEN_BY, Part, SftTerm, TaughtTerm, Train, portions
@@ -28,8 +29,7 @@ def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
     yield from _voices(recipe)
     yield from _tables(recipe)
     yield from base_disagreements(recipe.base) if recipe.base is not None else ()
-    yield from _trained_parts(recipe)
-    yield from _frozen_layers(recipe)
+    yield from ears_disagreements(recipe)
     yield from _answers(recipe)
     for name, train in recipe.train.items():
         yield from _start(recipe, name, train)
@@ -89,30 +89,6 @@ def _tables(recipe: Recipe) -> Iterator[Disagreement]:
 
 def _trains_on_clips(recipe: Recipe) -> bool:
     return recipe.align is not None or recipe.encoder is not None or bool(recipe.train)
-
-
-def _trained_parts(recipe: Recipe) -> Iterator[Disagreement]:
-    """A table that trains must have something of the model to train."""
-    model = recipe.model
-    if model is None or not isinstance(model.ears, NativeEars) or model.ears.train != "none":
-        return
-    if recipe.align is not None:
-        yield "model.ears.train", "'none' leaves nothing that [align] could train: it trains ears only"
-    if recipe.train and not model.trains_decoder:
-        yield "model.ears.train", "'none' leaves nothing to train: add [model.lora], or set model.decoder to 'full'"
-
-
-def _frozen_layers(recipe: Recipe) -> Iterator[Disagreement]:
-    """Only layers that can hear already may stay frozen."""
-    ears = recipe.model.ears if recipe.model is not None else None
-    for key, settings in (("align", recipe.align), ("training", recipe.training)):
-        if ears is None or settings is None or settings.frozen_layers == 0:
-            continue
-        key = f"{key}.frozen_layers"
-        if isinstance(ears, NativeEars):
-            yield key, "of a base that hears by itself, model.ears.train says what is trained"
-        elif isinstance(ears, FreshEars) and (settings is recipe.align or recipe.align is None):
-            yield key, "a fresh encoder hears nothing until it is trained: leave it out"
 
 
 def _start(recipe: Recipe, name: str, train: Train) -> Iterator[Disagreement]:

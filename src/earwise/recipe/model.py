@@ -45,6 +45,8 @@ class _Ears(Settings):
     """Width of the projector's hidden layer."""
     markers: bool = True
     """Learned begin and end vectors around the speech."""
+    tail: Annotated[float, Field(ge=0, le=30)] | Literal["full"] = 0.0
+    """Seconds of silence that the encoder hears behind a clip, at least; `full` fills up Whisper's 30 s."""
 
 
 class FreshEars(_Ears):
@@ -63,6 +65,18 @@ class FreshEars(_Ears):
         return self
 
 
+class EncoderLora(Settings):
+    """Low-rank updates in the encoder, merged into its weights when ears are saved."""
+
+    rank: Count
+    alpha: Count
+    """The updates are multiplied by alpha / rank."""
+    targets: Annotated[tuple[NonEmpty, ...], Field(min_length=1), AfterValidator(unique)] = (
+        "q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2",
+    )  # fmt: skip
+    """Names of the linear layers that are updated."""
+
+
 class PretrainedEars(_Ears):
     """The encoder of a Whisper checkpoint."""
 
@@ -70,6 +84,18 @@ class PretrainedEars(_Ears):
     path: Annotated[NonEmpty, ENCODER]
     """Folder or hub id."""
     revision: str | None = None
+    train: Literal["projector", "lora", "all"] = "all"
+    """What is trained: projector and markers; these and updates of the encoder; or these and the encoder."""
+    lora: EncoderLora | None = None
+    """Needed by `train = "lora"`."""
+
+    @model_validator(mode="after")
+    def _lora_where_it_is_trained(self) -> Self:
+        if self.train == "lora" and self.lora is None:
+            raise ValueError("train is 'lora', and there is no table lora: give its rank and alpha")
+        if self.train != "lora" and self.lora is not None:
+            raise ValueError(f"lora has no effect where train is {self.train!r}: leave it out, or set train to 'lora'")
+        return self
 
 
 class NativeEars(Settings):

@@ -59,6 +59,14 @@ once per clip. 0 trains the whole encoder, `all` none of it.
 """
 
 
+class EarsOptimisation(Optimisation):
+    """Hyper-parameters of a training that ears take part in."""
+
+    frozen_layers: FrozenLayers = 0
+    encoder_lr: float | None = Field(default=None, gt=0)
+    """Peak learning rate of the encoder of the ears, or of its LoRA; `lr` when absent."""
+
+
 class Selection(Settings):
     """Selects the weights of the step with the best answers to held-out questions; the earliest in a tie."""
 
@@ -71,10 +79,9 @@ class Selection(Settings):
     max_new_tokens: Count
 
 
-class Training(Optimisation):
+class Training(EarsOptimisation):
     """Hyper-parameters that all training runs of a recipe share, so that they are compared at equal cost."""
 
-    frozen_layers: FrozenLayers = 0
     shared_prefix: Literal["auto", "off"] = "auto"
     """`auto` computes the common tokens of the views once, where this is exact."""
     select: Selection | None = None
@@ -95,12 +102,11 @@ class Encoder(Optimisation):
     """Encoder states (20 ms each) per output of the CTC layer."""
 
 
-class Align(Optimisation):
+class Align(EarsOptimisation):
     """Alignment of fresh ears by transcription."""
 
     data: Literal["train", "transcribe"] = "transcribe"
     view: View = "speech_only"
-    frozen_layers: FrozenLayers = 0
 
 
 WRITTEN_BY: Final[Mapping[str, str]] = {

@@ -16,7 +16,7 @@ from earwise.models.lora import Lora
 from earwise.models.omni import OmniModel
 from earwise.models.shipped import model_folder
 from earwise.models.whisper import encoder_config
-from earwise.recipe.model import FreshEars, Model, NativeEars
+from earwise.recipe.model import FreshEars, Model, NativeEars, PretrainedEars
 from earwise.recipe.train import FrozenLayers
 from earwise.stages.jobs.models import ModelSource
 from earwise.work.job import Job, StageContext
@@ -108,19 +108,24 @@ def load_start(context: StageContext, source: ModelSource, start: Job | None) ->
     return model
 
 
-def train_ears(model: OmniModel, frozen_layers: FrozenLayers) -> None:
-    """Make the ears trainable, up to `frozen_layers`; LoRA and decoder are set when the model is loaded."""
+def train_ears(model: OmniModel, settings: Model | None, frozen_layers: FrozenLayers, seed: int) -> None:
+    """Make the ears trainable as the recipe says; LoRA and decoder are set when the model is loaded."""
     assert model.ears is not None
+    assert settings is not None
     model.ears.requires_grad_(True)
-    if isinstance(model.ears, Ears):
-        model.ears.freeze_encoder(frozen_layers)
+    if not isinstance(model.ears, Ears):
+        return
+    given = settings.ears if isinstance(settings.ears, PretrainedEars) else None
+    if given is not None and given.lora is not None:
+        model.ears.train_lora(given.lora.rank, given.lora.alpha, given.lora.targets, seed=seed)
+    model.ears.freeze_encoder("all" if given is not None and given.train == "projector" else frozen_layers)
 
 
 def _new_ears(settings: Model, width: int, seed: int) -> Ears:
     ears = settings.ears
     assert not isinstance(ears, NativeEars)
     encoder = encoder_config(ears.layers, ears.width, ears.heads, ears.mel_bins) if isinstance(ears, FreshEars) else {}
-    config = EarsConfig(encoder, width, stack=ears.stack, hidden=ears.hidden, markers=ears.markers)
+    config = EarsConfig(encoder, width, stack=ears.stack, hidden=ears.hidden, markers=ears.markers, tail=ears.tail)
     if isinstance(ears, FreshEars):
         return Ears.fresh(config, seed=seed)
     return Ears.from_whisper(model_folder(ears.path), config, seed=seed, revision=ears.revision)

@@ -45,6 +45,8 @@ from earwise.work.ranks import process_count
 
 TERMS = "terms"
 """Folder of modules that terms trained; only for inspection."""
+ENCODER = "ears.encoder."
+"""Prefix of the names of the encoder's parameters, its LoRA included."""
 _SEEDS = 7_919
 """Distance between the seeds of two parts: larger than any study's number of seeds."""
 
@@ -56,7 +58,7 @@ def align(context: StageContext, job: AlignJob) -> None:
     samples = that_can_be_shown(_samples(context, job.material, [settings.view]), model.family, context.say)
     objective = Objective(settings.view, [make_term(SftTerm(type="sft", weight=1.0))], model)
     order = draw(len(samples), settings.steps * settings.batch_size * settings.accumulate, context.seed)
-    train_ears(model, settings.frozen_layers)
+    train_ears(model, job.source.model, settings.frozen_layers, context.seed)
     _fit(context, model, objective, samples, order, settings)
 
 
@@ -69,7 +71,7 @@ def train(context: StageContext, job: TrainJob) -> None:
     if settings.select is not None and job.held_out is not None:
         held_out = _samples(context, job.held_out, [own.view], settings.select.limit)
         best = Best(model, held_out, own.view, settings.select, context.folder, context.say)
-    train_ears(model, settings.frozen_layers)
+    train_ears(model, job.source.model, settings.frozen_layers, context.seed)
     grpo = grpo_of(own)
     with open_objective(context, job, model, samples, np.unique(order).tolist()) as objective:
         # Each part is grouped by length already.
@@ -184,6 +186,7 @@ def _fit(
             context.settled(settings),
             context.folder / "checkpoints",
             seed=context.seed,
+            rates={ENCODER: settings.encoder_lr} if settings.encoder_lr is not None else {},
             metrics=context.metrics,
             what=context.stage.name,
             save=save,
