@@ -5,6 +5,10 @@ Needs the folder of `make real`. See docs/results/whisper_tail.md.
 
 from __future__ import annotations
 
+from earwise.work.threads import prepare
+
+prepare()  # before torch is loaded, which reads the environment once
+
 import argparse
 import json
 import os
@@ -26,7 +30,7 @@ from earwise.data.media import load_audio
 from earwise.evaluate.gap import Floats, Metric, metric_interval
 from earwise.models.mel import Tail, bucket_frames, log_mels
 from earwise.models.whisper import encode, mel_extractor, new_encoder
-from earwise.recipe.speech import EspeakEngine
+from earwise.recipe.speech import EspeakSettings
 from earwise.speech.espeak import open_espeak
 from earwise.speech.recovered import RoundTrip
 
@@ -86,7 +90,7 @@ class Ear:
 
 def espeak_clips(count: int) -> list[tuple[Tensor, str]]:
     """Questions about nouns, in four voices by turns."""
-    engine = open_espeak(EspeakEngine(type="espeak"))
+    engine = open_espeak(EspeakSettings(type="espeak"))
     clips = []
     for n in range(count):
         text = QUESTIONS[n % len(QUESTIONS)].format(NOUNS[n % len(NOUNS)])

@@ -154,7 +154,7 @@ class Prediction(Record):
     voice: str | None = None
     """Voice of the clip, under a view that speaks."""
     heard: str | None = None
-    """The model's own transcript, under `image_transcript`."""
+    """The transcript that was read, under a view of `TRANSCRIPT_VIEWS`."""
 
     @property
     def key(self) -> str:
@@ -178,7 +178,7 @@ class Score(Record):
     voice: str | None = None
     """Voice of the clip, under a view that speaks."""
     heard: str | None = None
-    """The model's own transcript, under `image_transcript`."""
+    """The transcript that was read, under a view of `TRANSCRIPT_VIEWS`."""
 
     @property
     def key(self) -> str:

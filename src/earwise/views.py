@@ -16,6 +16,7 @@ View = Literal[
     "image_spoken_form",
     "image_speech",
     "image_transcript",
+    "transcript_only",
     "video_text",
     "video_speech",
     "sound_text",
@@ -28,8 +29,8 @@ View = Literal[
 """How an item is shown to a model: which modality carries the context and which the query."""
 
 Query = Literal["text", "spoken_form", "speech", "transcript"]
-"""How a question is asked: as it is written, as the spoken form that the engine was given (typed), as a clip, or as
-what the model itself heard in the clip (typed).
+"""How a question is asked: as it is written, as the spoken form that the engine was given (typed), as a clip, or as a
+transcript of the clip (typed), by the model itself or by a recogniser.
 """
 
 Context = Literal["image", "video", "sound", "silence", "other_sound", "description", "none"]
@@ -63,6 +64,7 @@ VIEWS: dict[View, ViewSpec] = {
     "description_text": ViewSpec("description", "text"),
     "text_only": ViewSpec("none", "text"),
     "speech_only": ViewSpec("none", "speech"),
+    "transcript_only": ViewSpec("none", "transcript"),
 }
 
 
@@ -83,6 +85,8 @@ def is_spoken(view: View) -> bool:
     return view_spec(view).query in ("speech", "transcript")
 
 
+TRANSCRIPT_VIEWS: Final = frozenset(view for view, spec in VIEWS.items() if spec.query == "transcript")
+"""Views under which a transcript of the clip is read: cascades."""
 SPOKEN_VIEWS: Final = frozenset(view for view in VIEWS if is_spoken(view))
 """Views under which the question is heard."""
 CLIP_VIEWS: Final = frozenset(view for view, spec in VIEWS.items() if spec.query != "text")

@@ -6,18 +6,21 @@ from earwise.evaluate.estimates import Cells, number, share
 from earwise.evaluate.kappa import kappa
 from earwise.evaluate.summary import OVERALL, Json, ScoreTable, difference
 from earwise.records import View
-from earwise.views import SPOKEN_VIEWS
-
-CASCADE: View = "image_transcript"
+from earwise.views import SPOKEN_VIEWS, TRANSCRIPT_VIEWS
 
 
 def recovery(table: ScoreTable, text: View, speech: View) -> dict[str, Json]:
     """`{MODEL: {"views": {VIEW: {"value", "ci95", "by_seed", "n"}}, "minus_cascade": {CASCADE: {...}}}}`, all items.
     `value` is the spoken score as a percentage of the same model's typed score, with its 95 % interval over clusters.
-    `minus_cascade` is the model's score under `speech` minus that of each model that read its own transcript, in
+    `minus_cascade` is the model's score under `speech` minus that of each model that read a transcript, in
     points, paired by item, with their agreement (`kappa`).
     """
-    cascades = {model: cells for model in table.models if (cells := table.get(model, OVERALL, CASCADE))}
+    cascades = {
+        model: cells
+        for model in table.models
+        for view in TRANSCRIPT_VIEWS
+        if (cells := table.get(model, OVERALL, view))
+    }
     found: dict[str, Json] = {}
     for model in table.models:
         typed, spoken = table.get(model, OVERALL, text), table.get(model, OVERALL, speech)

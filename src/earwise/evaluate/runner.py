@@ -7,7 +7,7 @@ ears, because the base is never changed: they are answered once for the base and
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from earwise.io.messages import counted
 from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample
 from earwise.records import Item, Prediction, Score, View
-from earwise.views import Context, is_spoken, view_spec
+from earwise.views import TRANSCRIPT_VIEWS, Context, is_spoken, view_spec
 from earwise.work.progress import track
 from earwise.work.store import Store
 
@@ -31,8 +31,8 @@ _CONTEXTS: Final[tuple[Context, ...]] = (
 
 @dataclass(frozen=True)
 class Asker:
-    """How questions are asked. `instruction` asks for a transcript (view `image_transcript`); `voices` names the voice
-    of each item's clip; `seed` assigns the sounds of `sound_swapped`.
+    """How questions are asked. `instruction` asks the model for a transcript, unless `transcripts` has those of a
+    recogniser by item; `voices` names the voice of each item's clip; `seed` assigns the sounds of `sound_swapped`.
     """
 
     views: tuple[View, ...]
@@ -41,6 +41,7 @@ class Asker:
     instruction: str
     voices: dict[str, str]
     seed: int = 0
+    transcripts: Mapping[str, str] | None = None
 
 
 def run_benchmark(
@@ -81,10 +82,15 @@ def run_benchmark(
 
 def _answers(model: OmniModel, batch: list[Sample], ask: Asker) -> Iterable[tuple[Sample, View, str, str | None]]:
     """Every sample's answer under every view; views about the same image share one prefix."""
-    heard: list[str | None] = [None] * len(batch)
+    heard: Sequence[str | None] = [None] * len(batch)
     shown = batch
-    if "image_transcript" in ask.views:
-        heard = list(transcribe(model, batch, ask.instruction, ask.max_new_tokens))
+    if TRANSCRIPT_VIEWS & {*ask.views}:
+        given = ask.transcripts
+        heard = (
+            [given[sample.key] for sample in batch]
+            if given is not None
+            else list(transcribe(model, batch, ask.instruction, ask.max_new_tokens))
+        )
         shown = [
             replace(sample, turns=(replace(sample.turns[0], heard=text),))
             for sample, text in zip(batch, heard, strict=True)
@@ -96,7 +102,7 @@ def _answers(model: OmniModel, batch: list[Sample], ask: Asker) -> Iterable[tupl
         answers = model.generate_views(shown, views=views, max_new_tokens=ask.max_new_tokens)
         for view in views:
             for sample, text, transcript in zip(batch, answers[view], heard, strict=True):
-                yield sample, view, text, transcript if view == "image_transcript" else None
+                yield sample, view, text, transcript if view in TRANSCRIPT_VIEWS else None
 
 
 def _length(sample: Sample) -> int:

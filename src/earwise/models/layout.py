@@ -300,7 +300,7 @@ class LayoutBuilder:
         before, after = self.family.around_clip(number)
         draft.words.template("query", before)
         clip = Sound(turn.clip, turn.num_samples)
-        self._audio(draft, "query", clip, "clip", turn.item.id, "shorten the question")
+        self._audio(draft, "query", clip, "silence" if turn.silenced else "clip", turn.item.id, "shorten the question")
         draft.media[-1] = replace(draft.media[-1], words=tuple(self.family.words.alone(turn.text)))
         draft.words.template("query", after)
         draft.words.typed("query", turn.suffix)

@@ -23,6 +23,8 @@ class Turn:
     """Length of the clip."""
     spoken: str | None = None
     """The spoken form, from the clip's record; it holds the answer-format request where that is spoken."""
+    silenced: bool = False
+    """Whether silence of the clip's length is heard in its place."""
     heard: str | None = None
     """The transcript of the clip."""
     description: str | None = None

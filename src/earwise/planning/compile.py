@@ -15,13 +15,16 @@ from earwise.recipe.uses import (
     asked_views,
     attention_baseline,
     by_start,
+    measured_models,
     spoken_views,
 )
 from earwise.stages.jobs.attention import AttentionJob, PoolAttentionJob
 from earwise.stages.jobs.evaluation import EvaluateJob, PredictJob
+from earwise.stages.jobs.likelihood import LikelihoodJob
 from earwise.stages.jobs.report import AskedBenchmark, ConditionResults
+from earwise.stages.jobs.speech import SpeechJob
 from earwise.stages.jobs.teach import DescriptionsJob
-from earwise.views import DESCRIBED_VIEWS, View
+from earwise.views import DESCRIBED_VIEWS, TRANSCRIPT_VIEWS, View
 from earwise.work.job import Job
 
 
@@ -33,7 +36,7 @@ def compile_recipe(recipe: Recipe) -> list[Job]:
     made = Compiler(recipe)
     jobs: list[Job] = [made.data, made.media, *made.clips.values()]
     jobs += [clips for by_benchmark in made.condition_clips.values() for clips in by_benchmark.values()]
-    jobs += [*made.transcripts.values(), *made.gates.values()]
+    jobs += [*made.transcripts.values(), *made.gates.values(), *made.recognised.values()]
     jobs += [*made.descriptions.values(), *filter(None, (made.traces, made.verify))]
     for seed in recipe.seeds:
         jobs += made.of_seed(seed)
@@ -60,6 +63,8 @@ class Compiler(FromTraining):
         if recipe.evaluate is not None:
             for one in (*self.evaluations(seed), *self.condition_evaluations(seed)):
                 jobs += [*one.predictions, one]
+        jobs += self.likelihoods(seed)
+        jobs += [one for name in self.condition_clips for one in self.likelihoods(seed, name)]
         if recipe.attention is not None:
             jobs.append(self.attention(seed))
         return [job for job in jobs if job is not None]
@@ -80,10 +85,9 @@ class Compiler(FromTraining):
     def _evaluation(self, model: str, seed: int, condition: str | None = None) -> EvaluateJob | None:
         evaluate = self.recipe.evaluate
         assert evaluate is not None
-        own = asked_views(self.recipe, model) if condition is None else spoken_views(self.recipe, model)
         predictions = []
         for name in evaluate.benchmarks if condition is None else self.condition_clips[condition]:
-            if shown := tuple(view for view in own if view in evaluate.asked(name)):
+            if shown := self._own_views(model, name, condition):
                 predictions.append(self._prediction(model, name, shown, seed, condition))
         if not predictions:
             return None
@@ -117,6 +121,7 @@ class Compiler(FromTraining):
             suffix=evaluate.suffix,
             max_new_tokens=evaluate.max_new_tokens,
             clips=clips,
+            transcripts=self.recognised.get((condition, name)) if model == BASE else None,
             descriptions=self.described(name) if condition is None else None,
             condition=condition,
             batch_size=evaluate.batch_size,
@@ -138,6 +143,7 @@ class Compiler(FromTraining):
             name: ConditionResults(
                 clips=tuple(clips.values()),
                 evaluations={seed: tuple(e for e in all_of if e.condition == name) for seed, all_of in by_seed.items()},
+                likelihoods={seed: tuple(self.likelihoods(seed, name)) for seed in self.recipe.seeds},
             )
             for name, clips in self.condition_clips.items()
         }
@@ -157,6 +163,52 @@ class Compiler(FromTraining):
             )
             for name in self.benchmarks
         )
+
+    @once
+    def likelihoods(self, seed: int, condition: str | None = None) -> list[LikelihoodJob]:
+        """One for each measured model and benchmark, on the clips of the test or of a condition."""
+        settings, evaluate = self.recipe.likelihood, self.recipe.evaluate
+        if settings is None or evaluate is None:
+            return []
+        clips = {name: self.clips[f"benchmarks/{name}"] for name in evaluate.benchmarks}
+        if condition is not None:
+            clips = self.condition_clips[condition]
+        return [
+            self._likelihood(model, name, spoken, seed, condition)
+            for model in measured_models(self.recipe, condition)
+            for name, spoken in clips.items()
+            if settings.benchmarks == "all" or name in settings.benchmarks
+        ]
+
+    def _likelihood(self, model: str, name: str, clips: SpeechJob, seed: int, condition: str | None) -> LikelihoodJob:
+        settings, evaluate = self.recipe.likelihood, self.recipe.evaluate
+        assert settings is not None
+        assert evaluate is not None
+        trained = self.trained(model, seed)
+        return LikelihoodJob(
+            model=model,
+            source=self.source(seed) if trained is not None else self._without_ears(seed),
+            trained=trained,
+            data=self.data,
+            benchmark=self.benchmarks[name],
+            answers=self._prediction(BASE, name, self._own_views(BASE, name), seed, None),
+            clips=clips,
+            transcripts=self.recognised.get((condition, name)) if model == BASE else None,
+            text_view=evaluate.text_view,
+            speech_view=evaluate.speech_view,
+            transcript_view=next((view for view in evaluate.asked(name) if view in TRANSCRIPT_VIEWS), None),
+            suffix=evaluate.suffix,
+            condition=condition,
+            batch_size=settings.batch_size,
+            seed=seed,
+            check=self.model_check,
+        )
+
+    def _own_views(self, model: str, benchmark: str, condition: str | None = None) -> tuple[View, ...]:
+        evaluate = self.recipe.evaluate
+        assert evaluate is not None
+        own = asked_views(self.recipe, model) if condition is None else spoken_views(self.recipe, model)
+        return tuple(view for view in own if view in evaluate.asked(benchmark))
 
     @once
     def attention(self, seed: int) -> AttentionJob:

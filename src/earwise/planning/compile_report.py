@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from earwise.recipe.checks import guard_pairs
 from earwise.recipe.model import BASE
-from earwise.recipe.uses import asked_views, compared_pairs, heard_files
+from earwise.recipe.uses import asked_views, compared_pairs, heard_files, reads_transcripts
 from earwise.stages.jobs.report import ReportJob
 from earwise.views import view_spec
 from earwise.work.job import Job
@@ -22,7 +22,7 @@ def report_job(made: Compiler, before: Sequence[Job]) -> ReportJob:
     evaluate = recipe.evaluate
     assert evaluate is not None
     models = [name for name in recipe.evaluated if name != BASE]
-    if not models or evaluate.main_view in asked_views(recipe, BASE):
+    if not models or evaluate.main_view in asked_views(recipe, BASE) or reads_transcripts(recipe):
         models = [BASE, *models]
     return ReportJob(
         before=tuple(before),
@@ -45,6 +45,7 @@ def report_job(made: Compiler, before: Sequence[Job]) -> ReportJob:
         leaves_out=made.leaves_out,
         traces=made.traces,
         verify=made.verify,
+        likelihoods={seed: tuple(made.likelihoods(seed)) for seed in recipe.seeds},
         conditions=made.conditions(),
         choices={name: {seed: made.choose(name, seed) for seed in recipe.seeds} for name in recipe.choose},
         speaks=recipe.speech is not None,

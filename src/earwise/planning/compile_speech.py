@@ -20,6 +20,7 @@ from earwise.stages.jobs.data import BenchmarkSource
 from earwise.stages.jobs.gate import GateJob, TranscriptsJob
 from earwise.stages.jobs.speech import Delivery, Speakers, SpeechJob
 from earwise.stages.jobs.teach import DescriptionsJob, TracesJob, VerifyJob
+from earwise.views import TRANSCRIPT_VIEWS
 from earwise.work.job import Input
 
 
@@ -100,6 +101,26 @@ class FromSpeech(FromData):
             name: TranscriptsJob(clips=clips, asr=gate.asr, model=model, check=self.folder_check)
             for name, clips in self.clips.items()
             if clips.side == "test" or gate.train != "off"
+        }
+
+    @cached_property
+    def recognised(self) -> dict[tuple[str | None, str], TranscriptsJob]:
+        """What the recogniser of the cascade hears, by condition (None for the test itself) and benchmark."""
+        evaluate = self.recipe.evaluate
+        asr = evaluate.recogniser if evaluate is not None else None
+        if evaluate is None or asr is None:
+            return {}
+        model = folder("evaluate.recogniser.model", asr.model)
+        asked = [name for name in evaluate.benchmarks if TRANSCRIPT_VIEWS & {*evaluate.asked(name)}]
+        spoken: list[tuple[str | None, dict[str, SpeechJob]]] = [*self.condition_clips.items()]
+        spoken.append((None, {name: self.clips[f"benchmarks/{name}"] for name in asked if self.clips}))
+        return {
+            (condition, name): TranscriptsJob(
+                reader="evaluate", clips=clips, asr=asr, model=model, check=self.folder_check
+            )
+            for condition, by_name in spoken
+            for name, clips in by_name.items()
+            if name in asked
         }
 
     @cached_property

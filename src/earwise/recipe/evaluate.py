@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
 
 from earwise.io.limits import MAX_COUNT
+from earwise.recipe.speech import Asr
 from earwise.recipe.table import Count, Name, Seed, Session, Settings, Share, unique
 from earwise.records import NonEmpty
 from earwise.views import SPOKEN_VIEWS, View
@@ -112,7 +113,9 @@ class Evaluate(Settings):
     the first one minus the last.
     """
     cascade: Literal["all"] | Annotated[tuple[Name, ...], AfterValidator(unique)] = "all"
-    """Models that also read their own transcript, if `image_transcript` is among the views."""
+    """Models that also read their own transcript, if a view with a transcript is among the views."""
+    recogniser: Asr | None = None
+    """Transcribes the clips for the base, which then is the cascade that the models are compared with."""
     batch_size: Count
     max_new_tokens: Count
     limit: Count | None = None
@@ -159,6 +162,19 @@ class Evaluate(Settings):
     def compared(self, benchmark: str) -> View:
         """The view under which models are compared on `benchmark`."""
         return self.views_of[benchmark][-1] if benchmark in self.views_of else self.main_view
+
+
+class Likelihood(Settings):
+    """Measures how likely the base's own typed answers are under other views, without gold answers or a judge."""
+
+    benchmarks: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
+    """`all` is every one of `[evaluate]`."""
+    models: Literal["all"] | Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(unique)] = "all"
+    """`all` is every evaluated model; the base is always measured, typed and through the recogniser."""
+    batch_size: Count = 8
+    """Items per pass; changes nothing but rounding."""
+
+    speed_only: ClassVar[frozenset[str]] = frozenset({"batch_size"})
 
 
 class Guards(Settings):

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 
 from earwise.recipe.base import Base
 from earwise.recipe.data import CorporaData, FolderData, MicroData, MicroFeelings, MicroSounds
-from earwise.recipe.evaluate import Attention, Evaluate, Guards, Report
+from earwise.recipe.evaluate import Attention, Evaluate, Guards, Likelihood, Report
 from earwise.recipe.model import ALIGNED, BASE, Model
 from earwise.recipe.scale import Scale
 from earwise.recipe.speech import Condition, Gate, Speech
@@ -46,6 +46,7 @@ class Recipe(Settings):
     choose: dict[Name, Choice] = Field(default={})
     evaluate: Evaluate | None = None
     guards: Guards | None = None
+    likelihood: Likelihood | None = None
     attention: Attention | None = None
     report: Report | None = None
     scale: Scale | None = None

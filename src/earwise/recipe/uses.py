@@ -7,7 +7,7 @@ from earwise.recipe.model import BASE, NativeEars
 from earwise.recipe.recipe import Recipe
 from earwise.recipe.terms import ClaimsReward, CompletenessReward, GrpoTerm
 from earwise.recipe.train import WRITTEN_BY, Train
-from earwise.views import DESCRIBED_VIEWS, View, is_heard, is_spoken
+from earwise.views import DESCRIBED_VIEWS, TRANSCRIPT_VIEWS, View, is_heard, is_spoken
 
 
 def used_item_files(recipe: Recipe) -> list[str]:
@@ -71,11 +71,12 @@ def asked_views(recipe: Recipe, name: str) -> tuple[View, ...]:
     views = list(recipe.evaluate.every_view)
     native = isinstance(model.ears, NativeEars) if model is not None else recipe.base is not None and recipe.base.hears
     if name == BASE and not native:
-        views = [view for view in views if not is_heard(view)]
+        recognised = TRANSCRIPT_VIEWS if reads_transcripts(recipe) else frozenset()
+        views = [view for view in views if not is_heard(view) or view in recognised]
     elif name != BASE and not (model is not None and model.trains_decoder):
         views = [view for view in views if is_heard(view)]
-    if recipe.evaluate.cascade != "all" and name not in recipe.evaluate.cascade:
-        views = [view for view in views if view != "image_transcript"]
+    if name != BASE and recipe.evaluate.cascade != "all" and name not in recipe.evaluate.cascade:
+        views = [view for view in views if view not in TRANSCRIPT_VIEWS]
     return tuple(views)
 
 
@@ -85,9 +86,28 @@ def spoken_views(recipe: Recipe, model: str) -> tuple[View, ...]:
 
 
 def answering_models(recipe: Recipe, condition: str) -> list[str]:
-    """The models with a spoken view under a condition."""
+    """The models with a spoken view under a condition, and the base if it reads a recogniser's transcripts."""
     asked = recipe.conditions[condition].models
-    return [model for model in (recipe.evaluated if asked == "all" else asked) if spoken_views(recipe, model)]
+    named = list(recipe.evaluated if asked == "all" else asked)
+    if reads_transcripts(recipe) and BASE not in named:
+        named.insert(0, BASE)
+    return [model for model in named if spoken_views(recipe, model)]
+
+
+def reads_transcripts(recipe: Recipe) -> bool:
+    """Whether the base reads the transcripts of a recogniser: the cascade that the models are compared with."""
+    return recipe.evaluate is not None and recipe.evaluate.recogniser is not None
+
+
+def measured_models(recipe: Recipe, condition: str | None) -> list[str]:
+    """The models of `[likelihood]`, the base first; under a condition those that answer there."""
+    assert recipe.likelihood is not None
+    asked = recipe.likelihood.models
+    named = [name for name in (recipe.evaluated if asked == "all" else asked) if name != BASE]
+    if condition is None:
+        return [BASE, *named]
+    answering = answering_models(recipe, condition)
+    return [name for name in (BASE, *named) if name in answering]
 
 
 def spoken_benchmarks(recipe: Recipe, condition: str) -> tuple[str, ...]:

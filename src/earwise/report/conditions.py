@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from earwise.recipe.model import BASE
 from earwise.report.grids import Cell, Grid, GridGroup, GridRow, number_cell, score_cell
 from earwise.report.summary import OVERALL, BenchmarkResult, Changed, GapScore, MinusCascade, Pair, Recovered, Summary
 from earwise.report.words import SPACE, interval, model_label, number
+from earwise.views import TRANSCRIPT_VIEWS
 
-CASCADE: Final = "image_transcript"
+_TRANSCRIPTS: Final = sorted(TRANSCRIPT_VIEWS)
 
 
 def conditions_grid(summary: Summary) -> Grid | None:
@@ -26,20 +28,25 @@ def conditions_grid(summary: Summary) -> Grid | None:
         ("Score", "spoken"),
         ("Of the typed score", "%"),
         ("Change", "points, from the test"),
-        *((f"Minus {model_label(name)}", "through its own transcript, points") for name in cascades),
+        *((f"Minus {model_label(name)}", f"{_through(name)}, points") for name in cascades),
     )
     return Grid("All items by condition", "Model", columns, tuple(groups))
 
 
 def cascade_note(summary: Summary) -> str | None:
-    """A sentence that compares the best score by ear with the best score through a model's own transcript.
+    """A sentence that compares the best score by ear with the best score through a transcript.
 
     A page that reports the first must report the second, too. None if the run lacks either.
     """
     pair, recovered = summary.pair, summary.recovery
     ears, transcripts = (
-        {name: result.views[view].score for name, result in summary.on(OVERALL).items() if view in result.views}
-        for view in (pair.speech, CASCADE)
+        {
+            name: result.views[view].score
+            for name, result in summary.on(OVERALL).items()
+            for view in views
+            if view in result.views
+        }
+        for views in ([pair.speech], _TRANSCRIPTS)
     )
     if not ears or not transcripts:
         return None
@@ -50,8 +57,13 @@ def cascade_note(summary: Summary) -> str | None:
     low, high = one.ci95
     verb = "is above" if low > 0 else "is below" if high < 0 else "is not shown to differ from"
     points = f"{number(one.value, signed=True)} points (95{SPACE}% interval {interval(one.ci95)})"
-    told = f"{model_label(cascade)} through its own transcript ({number(transcripts[cascade])})"
+    told = f"{model_label(cascade)} {_through(cascade)} ({number(transcripts[cascade])})"
     return f"By ear, {model_label(best)} ({number(ears[best])}) {verb} {told}: {points}.{_agreement(one)}"
+
+
+def _through(cascade: str) -> str:
+    """The base has no ears, so a recogniser listens for it."""
+    return "through a recogniser" if cascade == BASE else "through its own transcript"
 
 
 def _agreement(one: MinusCascade) -> str:
@@ -84,8 +96,8 @@ def _group(
 def _rows(
     name: str, result: BenchmarkResult, recovered: Recovered | None, cascades: list[str], pair: Pair
 ) -> Iterator[GridRow]:
-    """Rows of a model: by ear, and through its own transcript if it was evaluated so."""
-    for view in (pair.speech, CASCADE):
+    """Rows of a model: by ear, and through a transcript if it was evaluated so."""
+    for view in (pair.speech, *_TRANSCRIPTS):
         if view not in result.views:
             continue
         share = recovered.views.get(view) if recovered else None
@@ -97,7 +109,7 @@ def _rows(
             _points(change),
             *(_points(beside.get(cascade)) for cascade in cascades),
         )
-        note = "through its own transcript" if view == CASCADE else ""
+        note = _through(name) if view in TRANSCRIPT_VIEWS else ""
         yield GridRow(model_label(name), cells, note=note, model=name)
 
 

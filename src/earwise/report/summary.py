@@ -132,6 +132,35 @@ class Recovered(Part):
     minus_cascade: dict[str, MinusCascade] = Field(default={})
 
 
+class Nats(Part):
+    """A number in nats per token, or a difference of two."""
+
+    value: float
+    ci95: Interval
+    by_seed: tuple[float, ...] = ()
+
+
+class LikelihoodRow(Part):
+    """One model under one condition: how likely the base's own typed answers are."""
+
+    model: str
+    how: str
+    cross_entropy: Nats
+    kl: Nats
+    minus_cascade: Nats | None = None
+    """Its cross-entropy less that of the base that reads a recogniser's transcript."""
+    minus_speech: Nats | None = None
+    """Of a control: its cross-entropy less the model's own by ear."""
+
+
+class LikelihoodResult(Part):
+    """All rows of one benchmark; `tokens` is the number of tokens of the references."""
+
+    n: int
+    tokens: int
+    rows: tuple[LikelihoodRow, ...]
+
+
 class Changed(BenchmarkResult):
     """A result under a condition, with its change from the test by view."""
 
@@ -146,6 +175,7 @@ class Condition(Part):
     models: dict[str, dict[str, Changed]]
     recovery: dict[str, Recovered] = Field(default={})
     per_voice: dict[str, dict[str, VoiceScore]] = Field(default={})
+    likelihood: dict[str, LikelihoodResult] = Field(default={})
 
 
 class Choice(Part):
@@ -299,6 +329,8 @@ class Summary(Part):
     doubts: tuple[Doubt, ...] = ()
     recovery: dict[str, Recovered] = Field(default={})
     """Of the test itself, by model."""
+    likelihood: dict[str, LikelihoodResult] = Field(default={})
+    """By benchmark."""
     conditions: dict[str, Condition] = Field(default={})
     choices: dict[str, dict[str, Choice]] = Field(default={})
     """By name and seed."""

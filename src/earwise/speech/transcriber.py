@@ -1,4 +1,4 @@
-"""Speech recognisers for the quality gate."""
+"""Speech recognisers, for the quality gate and for cascades."""
 
 from __future__ import annotations
 
@@ -50,6 +50,9 @@ class HuggingFaceTranscriber:
         except (OSError, ValueError, KeyError) as error:  # how transformers reports a missing file or an unknown type
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"cannot load a speech recogniser: {reason}", file=model) from error
+        tokenizer = self._pipeline.tokenizer
+        if tokenizer is not None and tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token  # The pipeline needs a name for padding; no text is padded.
         rate_hz = getattr(self._pipeline.feature_extractor, "sampling_rate", None)
         if rate_hz != SAMPLE_RATE_HZ:
             raise InputError(f"the recogniser hears {rate_hz} Hz, clips have {SAMPLE_RATE_HZ}", file=model)

@@ -16,11 +16,13 @@ from earwise.records import Item, Prediction, Score
 from earwise.speech.clips import read_clips
 from earwise.stages.data import BENCHMARKS, benchmark_items, data_folder, transcribe_instruction
 from earwise.stages.descriptions import described
+from earwise.stages.gate import heard_by_item
 from earwise.stages.jobs.evaluation import EvaluateJob, PredictJob
+from earwise.stages.jobs.likelihood import LikelihoodJob
 from earwise.stages.models import HELD, load_base, load_start
 from earwise.stages.samples import sample_items, that_can_be_shown
 from earwise.stages.speech import telling_how_to_repair
-from earwise.views import DESCRIBED_VIEWS, view_spec
+from earwise.views import DESCRIBED_VIEWS, TRANSCRIPT_VIEWS, view_spec
 from earwise.work.job import StageContext
 from earwise.work.markers import DONE
 from earwise.work.store import Store, read_store, write_atomic
@@ -30,16 +32,18 @@ NOT_ASKED = "not_asked.json"
 """Items whose pictures the model does not accept; absent if there are none."""
 
 
-def _load(context: StageContext, job: PredictJob) -> OmniModel:
+def load_model(context: StageContext, job: PredictJob | LikelihoodJob) -> OmniModel:
+    """The model that a job asks, to be held for the next job."""
     trained = job.trained
     model = load_start(context, job.source, trained) if trained is not None else load_base(context, job.source)
     model.eval()
     if isinstance(model.ears, Ears):
-        model.ears.freeze_encoder(job.frozen_layers or "all")  # frozen layers are shared between models
+        # Frozen layers are shared between models.
+        model.ears.freeze_encoder((job.frozen_layers if isinstance(job, PredictJob) else 0) or "all")
     return model
 
 
-def _weights(context: StageContext, job: PredictJob) -> tuple[object, ...]:
+def weights_of(context: StageContext, job: PredictJob | LikelihoodJob) -> tuple[object, ...]:
     """A key for the model's weights: when each stage that made them was completed."""
     made_by = [one for one in (job.trained, job.source.base) if one is not None]
     markers = [context.folder_of(one) / DONE for one in made_by]
@@ -49,14 +53,16 @@ def _weights(context: StageContext, job: PredictJob) -> tuple[object, ...]:
 
 def predict(context: StageContext, job: PredictJob) -> None:
     """Have one model answer one benchmark under its own views."""
-    model = HELD(_weights(context, job), partial(_load, context, job))
+    model = HELD(weights_of(context, job), partial(load_model, context, job))
     folder = data_folder(context, job.data)
-    instruction = transcribe_instruction(folder) if "image_transcript" in job.views else ""
+    reads = bool(TRANSCRIPT_VIEWS & {*job.views})
+    instruction = transcribe_instruction(folder) if reads and job.transcripts is None else ""
     samples, voices = _samples(context, job, benchmark_items(job.benchmark, folder))
     samples, not_asked = _askable(context, job, samples, model.family)
     if not_asked:
         write_atomic(context.folder / NOT_ASKED, json.dumps(not_asked, indent=1, ensure_ascii=False) + "\n")
-    ask = Asker(job.views, job.batch_size, job.max_new_tokens, instruction, voices, context.seed)
+    transcripts = heard_by_item(context, job.transcripts) if reads and job.transcripts is not None else None
+    ask = Asker(job.views, job.batch_size, job.max_new_tokens, instruction, voices, context.seed, transcripts)
     clips = context.run_folder / "stages" / "speech" if job.clips is None else context.folder_of(job.clips)
     with Store(context.folder / PREDICTIONS, Prediction) as store, telling_how_to_repair(clips):
         run_benchmark(model, job.model, job.benchmark.name, samples, ask, store)

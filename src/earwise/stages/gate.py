@@ -49,11 +49,16 @@ def transcribe(context: StageContext, job: TranscriptsJob) -> None:
             pass
 
 
+def heard_by_item(context: StageContext, job: TranscriptsJob) -> dict[str, str]:
+    """The transcripts of a recogniser, by item."""
+    return {one.item: one.text for one in read_store(context.folder_of(job) / HEARD, Heard)}
+
+
 def judge(context: StageContext, job: GateJob) -> None:
     """Judge every clip, and count the failures."""
     listened = context.folder_of(job.transcripts) if job.transcripts is not None else None
     trip = RoundTrip(read_json(listened / SPELLING) if listened else {})
-    heard = {one.item: one.text for one in read_store(listened / HEARD, Heard)} if listened else None
+    heard = heard_by_item(context, job.transcripts) if job.transcripts is not None else None
     items = shown_items(context, job.data, job.clips.file, job.clips.benchmark)
     counts = count(_check_all(context, job, items, heard, trip))
     context.say(f"gate: {job.clips.file}: {_in_words(counts)}")

@@ -26,6 +26,7 @@ from earwise.report import Answer, ShownItem, build_report
 from earwise.report.console import show_result
 from earwise.report.summary import PAGE, SUMMARY, as_summary
 from earwise.speech.clips import read_clips
+from earwise.stages import likelihood
 from earwise.stages.choice import choices
 from earwise.stages.data import BENCHMARKS, benchmark_items, data_folder, items_of, sound_of
 from earwise.stages.descriptions import LEFT_OUT
@@ -36,6 +37,7 @@ from earwise.stages.jobs.report import AskedBenchmark, ReportJob
 from earwise.stages.traces import COUNTS, DECISIONS, TRACES
 from earwise.stages.verify import TRUST
 from earwise.traces.filtering import Decision
+from earwise.views import SPOKEN_VIEWS
 from earwise.work.job import StageContext
 from earwise.work.provenance import versions
 from earwise.work.store import read_json, read_jsonl, read_store, write_atomic
@@ -146,6 +148,7 @@ def _summary(
         "voices": _voices(context, job, table, speech),
         "gate": summarise_gate(context, job, scores),
         "recovery": recovery(table, text, speech),
+        "likelihood": likelihood.summarise(context, list(job.likelihoods.values())),
         "conditions": _conditions(context, job, scores),
         "choices": choices(context, job),
         "timings_s": context.timings_s,
@@ -207,6 +210,7 @@ def _conditions(context: StageContext, job: ReportJob, scores: Mapping[int, Sequ
         found[name] = {
             "engine": made[0].engine,
             "voices": sorted({clip.voice for clip in made}),
+            "likelihood": likelihood.summarise(context, list(condition.likelihoods.values())),
             **condition_results(scores, answered, job.text_view, job.speech_view),
         }
     return found
@@ -217,7 +221,8 @@ def _shown_items(context: StageContext, job: ReportJob, scores: list[Score]) -> 
     wanted = job.report.items if job.report else 0
     answers: dict[tuple[str, str], dict[str, dict[str, Answer]]] = {}
     for score in scores:
-        for model in job.models if score.model == BASE else [score.model]:
+        lent = score.model == BASE and score.view not in SPOKEN_VIEWS
+        for model in job.models if lent else [score.model]:
             given = answers.setdefault((score.source, score.item), {}).setdefault(model, {})
             given[score.view] = Answer(score.prediction, score.value, score.invalid, score.heard)
     shown: list[ShownItem] = []

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from earwise.recipe.train import FrozenLayers
 from earwise.stages.jobs.data import BenchmarkSource, DataJob
+from earwise.stages.jobs.gate import TranscriptsJob
 from earwise.stages.jobs.models import ModelSource
 from earwise.stages.jobs.speech import SpeechJob
 from earwise.stages.jobs.teach import DescriptionsJob
@@ -46,6 +47,8 @@ class PredictJob(Job):
     suffix: Literal["none", "text", "spoken"]
     max_new_tokens: int
     clips: SpeechJob | None = None
+    transcripts: TranscriptsJob | None = None
+    """What a recogniser hears in the clips, in place of the model's own transcripts."""
     descriptions: DescriptionsJob | None = None
     condition: str | None = None
     batch_size: int = field(default=1, metadata=SPEED_ONLY)

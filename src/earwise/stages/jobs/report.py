@@ -10,6 +10,7 @@ from earwise.report.summary import PAGE, SUMMARY
 from earwise.stages.jobs.data import BenchmarkSource, DataJob
 from earwise.stages.jobs.evaluation import EvaluateJob
 from earwise.stages.jobs.gate import GateJob
+from earwise.stages.jobs.likelihood import LikelihoodJob
 from earwise.stages.jobs.speech import SpeechJob
 from earwise.stages.jobs.teach import DescriptionsJob, TracesJob, VerifyJob
 from earwise.stages.jobs.training import ChooseJob
@@ -23,6 +24,8 @@ class ConditionResults:
 
     clips: tuple[SpeechJob, ...]
     evaluations: dict[int, tuple[EvaluateJob, ...]]
+    """By seed."""
+    likelihoods: dict[int, tuple[LikelihoodJob, ...]]
     """By seed."""
 
 
@@ -77,6 +80,8 @@ class ReportJob(Job):
     """Whether training runs leave out clips that fail the gate."""
     traces: TracesJob | None = None
     verify: VerifyJob | None = None
+    likelihoods: dict[int, tuple[LikelihoodJob, ...]] = field(default_factory=dict)
+    """By seed."""
     conditions: dict[str, ConditionResults] = field(default_factory=dict)
     choices: dict[str, dict[int, ChooseJob]] = field(default_factory=dict)
     speaks: bool = False
