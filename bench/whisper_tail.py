@@ -170,6 +170,10 @@ def _interval(metric: Metric, row: Row) -> list[float]:
     return [round(value, 2) for value in metric_interval(metric, range(len(row.errors)))]
 
 
+def _words(value: Sequence[float]) -> str:
+    return f"{value[0]:6.1f} [{value[1]:.1f}, {value[2]:.1f}]"
+
+
 def main() -> None:
     """Print the table, and write the numbers where `--json` says."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -184,9 +188,8 @@ def main() -> None:
         found[name] = told(measure(ear, clips))
         for tail, row in found[name].items():
             rate, more = row["word_errors"], row["over_full"]
-            print(f"{name:13} {tail:7} n={row['n']:3} {rate[0]:6.1f} [{rate[1]:.1f}, {rate[2]:.1f}]  over 30 s "
-                  f"{more[0]:+.1f} [{more[1]:.1f}, {more[2]:.1f}]  distance {row['distance']:.3f}  loops {row['loops']}  "
-                  f"{row['encoder_cpu_s']:.2f} s", flush=True)  # fmt: skip
+            print(f"{name:13} {tail:7} n={row['n']:3} {_words(rate)}  over 30 s {_words(more)}", end="  ")
+            print(f"distance {row['distance']:.3f}  loops {row['loops']}  {row['encoder_cpu_s']:.2f} s", flush=True)
         if options.json:
             command = f"python bench/whisper_tail.py --clips {options.clips}"
             options.json.write_text(json.dumps({"command": command, "sets": found}, indent=1) + "\n")

@@ -353,6 +353,11 @@ def test_a_full_disk(largest_file, line, place):
     assert (mended.code, mended.stderr) == (0, "")
 
 
+def test_a_full_disk_that_also_holds_the_output(place):
+    result = earwise(place, "run", "own.toml", largest_file=0)
+    assert (result.code, result.stdout, result.stderr) == (2, "", "")
+
+
 def test_a_question_that_cannot_be_spoken_is_left_out_and_counted(place):
     change_line(place / "own/train.jsonl", 0, question="\N{CJK UNIFIED IDEOGRAPH-4E00}")
     result = earwise(place, "speech", "own.toml")

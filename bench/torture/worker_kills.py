@@ -38,7 +38,8 @@ def try_all(table: Table, places: Places, share: int = 1) -> None:
             table.note(PART, f"{stage}, undisturbed", str(error))
             continue
         for how, (count, times) in HOW.items():
-            for after_s in (0.0, rng.uniform(0, whole.seconds[stage])):
+            took_s = sum(seconds for name, seconds in whole.seconds.items() if name.partition("/")[0] == stage)
+            for after_s in (0.0, rng.uniform(0, took_s)):
                 if number % share == 0:
                     wrong = _disturbed(whole, stage, count, times, after_s)
                     table.note(PART, f"{stage}: {how}, {after_s:.2f} s after they started", wrong)

@@ -97,7 +97,7 @@ def measure(
 
 @torch.no_grad()
 def _of_batch(model: OmniModel, what: Measurer, typed: Sequence[Sample], places: Sequence[int]) -> Iterator[Likelihood]:
-    build, head = model.layouts.build, model.family.head_weight
+    build, head = model.layouts.build, model.family.head_weight.float()
     with model.lora.switched_off() if model.lora is not None else nullcontext():
         layouts = {"typed": [build(sample, what.typed_view, answers=True) for sample in typed]}
         reference = model(collate(layouts, model.family, share_prefix=False).to(model.device))["typed"]
@@ -106,8 +106,9 @@ def _of_batch(model: OmniModel, what: Measurer, typed: Sequence[Sample], places:
         states = model(collate(layouts, model.family, share_prefix=False).to(model.device))[how]
         if not torch.equal(states.targets, reference.targets):
             raise AssertionError(f"the response under {how!r} has other tokens than under the typed question")
-        nats = -linear_logprobs(states.hidden, head, states.targets)[0]
-        kl = linear_divergence(states.hidden, reference.hidden, head, head, kind="forward_kl")
+        hidden = states.hidden.float()
+        nats = -linear_logprobs(hidden, head, states.targets)[0]
+        kl = linear_divergence(hidden, reference.hidden.float(), head, head, kind="forward_kl")
         assert states.turns is not None
         counts = torch.bincount(states.turns, minlength=len(typed))
         for sample, count, entropy, divergence in zip(

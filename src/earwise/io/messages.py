@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from typing import Final
 
 from rich import get_console
@@ -36,8 +37,9 @@ def say(line: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Print an error on stderr."""
-    print("earwise:", printable("\n".join(map(_shortened, text.split("\n")))), file=sys.stderr)
+    """Print an error on stderr. Where that is a file on a full disk, only the exit code tells."""
+    with suppress(OSError):
+        print("earwise:", printable("\n".join(map(_shortened, text.split("\n")))), file=sys.stderr, flush=True)
 
 
 def _shortened(line: str) -> str:

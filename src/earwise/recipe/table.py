@@ -90,6 +90,10 @@ Variable = Annotated[str, AfterValidator(variable)]
 Range = Annotated[tuple[float, float], AfterValidator(ordered)]
 
 
+Precision = Literal["float32", "bfloat16"]
+AskedPrecision = Literal["auto", "float32", "bfloat16"]
+
+
 class Settings(BaseModel):
     """Base of all tables: unknown keys are errors, values are not coerced, instances are immutable."""
 

@@ -7,7 +7,18 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from earwise.recipe.model import BASE
-from earwise.recipe.table import MODEL, Address, Count, NamesModel, Seed, Settings, Share, Variable, unique
+from earwise.recipe.table import (
+    MODEL,
+    Address,
+    AskedPrecision,
+    Count,
+    NamesModel,
+    Seed,
+    Settings,
+    Share,
+    Variable,
+    unique,
+)
 from earwise.records import NonEmpty
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -192,11 +203,13 @@ class Answers(Settings):
     model: Annotated[NonEmpty, MODEL] = BASE
     """The model: `base`, the recipe's base before any training, or another model's folder or hub id."""
     max_new_tokens: Count
-    """Tokens of an answer, with the stop token; longer answers are dropped."""
+    """Tokens of an answer, with the stop token; a longer one is learned as far as it goes."""
     temperature: float = Field(default=0.0, ge=0)
     """Divides the logits; 0 is greedy."""
     seed: Seed = 0
     """Seed of the sampling; no effect on greedy answers."""
     batch_size: Count = 16
+    precision: AskedPrecision = "auto"
+    """Of the passes, as in `Optimisation`."""
 
     speed_only: ClassVar[frozenset[str]] = frozenset({"batch_size"})

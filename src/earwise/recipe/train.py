@@ -9,16 +9,13 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from earwise.recipe.model import ALIGNED
-from earwise.recipe.table import ENCODER, Count, Name, Settings, Share, unique
+from earwise.recipe.table import ENCODER, AskedPrecision, Count, Name, Settings, Share, unique
 from earwise.recipe.terms import LayersTerm as LayersTerm
 from earwise.recipe.terms import LogitsTerm as LogitsTerm
 from earwise.recipe.terms import SftTerm as SftTerm
 from earwise.recipe.terms import TaughtTerm as TaughtTerm
 from earwise.recipe.terms import Term as Term
 from earwise.records import NonEmpty, View
-
-Precision = Literal["float32", "bfloat16"]
-AskedPrecision = Literal["auto", "float32", "bfloat16"]
 
 
 class Optimisation(Settings):

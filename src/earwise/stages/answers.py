@@ -74,14 +74,17 @@ class WrittenAnswer(Record):
 
 def work(context: StageContext, job: AnswersJob) -> None:
     """Have a model answer the items, and write what training runs learn from."""
-    settings, folder = job.answers, data_folder(context, job.data)
+    settings, folder = context.settled(job.answers), data_folder(context, job.data)
     items = items_of(context, job.data, settings.items)
     samples = sample_items(items, folder, None, context.say, views=[settings.view])
     if settings.view in DESCRIBED_VIEWS:
         samples = described(context, job.descriptions, samples, folder)
     path = context.folder / ANSWERS
     with Store(path, WrittenAnswer) as store:
-        write_answers(_model(context, job), samples, settings, store)
+        model = _model(context, job)
+        if settings.precision == "bfloat16":
+            model.to(torch.bfloat16)  # Nothing is trained, so no copy in float32 is needed.
+        write_answers(model, samples, settings, store)
     written, counts = written_items(samples, read_store(path, WrittenAnswer))
     write_taught(context.folder, WRITTEN, written)
     write_atomic(context.folder / COUNTS, json.dumps(counts, indent=2) + "\n")
@@ -111,7 +114,8 @@ def write_answers(model: OmniModel, samples: Sequence[Sample], settings: Answers
                 continue
             build = model.layouts.build
             prompts = [Prompt(sample, build(sample, settings.view, answers=False)) for _, sample in batch]
-            drawn = source.draw(prompts, [seed_of(settings.seed, turn, n) for n, _ in batch], 1)
+            seeds = [seed_of(settings.seed, turn, n) for n, _ in batch]
+            drawn = source.draw(prompts, seeds, 1)
             for (_, sample), (completion,) in zip(batch, drawn, strict=True):
                 item = sample.turns[turn].item.id
                 ids = list(completion.ids[:-1] if completion.ended else completion.ids)

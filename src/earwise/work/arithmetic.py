@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from earwise.recipe.train import AskedPrecision, Precision
+from earwise.recipe.table import AskedPrecision, Precision
 
 if TYPE_CHECKING:
     import torch

@@ -18,12 +18,11 @@ from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from pydantic import JsonValue
 
-from earwise.recipe.table import Settings
-from earwise.recipe.train import AskedPrecision, Optimisation, Precision
+from earwise.recipe.table import AskedPrecision, Precision, Settings
 from earwise.work.metrics import Metrics
 from earwise.work.progress import track
 
-S = TypeVar("S", bound=Optimisation)
+S = TypeVar("S", bound=Settings)
 T = TypeVar("T")
 
 

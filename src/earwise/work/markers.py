@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from earwise.errors import InputError
-from earwise.recipe.train import Precision
+from earwise.recipe.table import Precision
 from earwise.work.manifest import Damage, Manifest, listed, sync
 from earwise.work.store import read_json, write_atomic
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, get_args
 
 from earwise.errors import EarwiseError, InputError
-from earwise.recipe.train import Precision
+from earwise.recipe.table import Precision
 from earwise.work import arithmetic
 from earwise.work.fingerprints import changes, fingerprint
 from earwise.work.job import Job as Job

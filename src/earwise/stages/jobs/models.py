@@ -9,8 +9,9 @@ from typing import ClassVar, Literal
 
 from earwise.recipe.base import Base
 from earwise.recipe.model import BASE, Model
+from earwise.recipe.table import AskedPrecision
 from earwise.recipe.teach import Answers
-from earwise.recipe.train import AskedPrecision, Encoder
+from earwise.recipe.train import Encoder
 from earwise.stages.jobs.data import DataJob
 from earwise.stages.jobs.gate import GateJob
 from earwise.stages.jobs.speech import SpeechJob
@@ -102,6 +103,11 @@ class AnswersJob(Job):
     """Another model."""
     descriptions: DescriptionsJob | None = None
     shows_descriptions: bool = False
+
+    @property
+    def precision(self) -> tuple[AskedPrecision, ...]:
+        """Of its passes."""
+        return (self.answers.precision,)
 
     @property
     def name(self) -> str:

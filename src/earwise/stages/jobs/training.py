@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 
 from pydantic import JsonValue
 
-from earwise.recipe.train import Align, AskedPrecision, Choice, Train, Training
+from earwise.recipe.table import AskedPrecision
+from earwise.recipe.train import Align, Choice, Train, Training
 from earwise.stages.jobs.data import DataJob
 from earwise.stages.jobs.gate import GateJob
 from earwise.stages.jobs.models import AnswersJob, ModelSource
