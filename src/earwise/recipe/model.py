@@ -38,6 +38,10 @@ def _known_family(name: str) -> str:
     raise PydanticKnownError("literal_error", {"expected": ", ".join(map(repr, (AUTO, *FAMILIES, *installed)))})
 
 
+Tail = Annotated[float, Field(ge=0, le=30)] | Literal["full"]
+"""Seconds of silence behind a clip, at least; `full` fills up Whisper's 30 s."""
+
+
 class _Ears(Settings):
     stack: Count
     """Encoder frames (20 ms each) stacked into one token."""
@@ -45,14 +49,14 @@ class _Ears(Settings):
     """Width of the projector's hidden layer."""
     markers: bool = True
     """Learned begin and end vectors around the speech."""
-    tail: Annotated[float, Field(ge=0, le=30)] | Literal["full"] = 0.0
-    """Seconds of silence that the encoder hears behind a clip, at least; `full` fills up Whisper's 30 s."""
 
 
 class FreshEars(_Ears):
     """A new, randomly initialised Whisper encoder."""
 
     encoder: Literal["fresh"]
+    tail: Tail = 0.0
+    """Silence that the encoder hears behind a clip."""
     layers: Count
     width: Count
     heads: Count
@@ -84,6 +88,8 @@ class PretrainedEars(_Ears):
     path: Annotated[NonEmpty, ENCODER]
     """Folder or hub id."""
     revision: str | None = None
+    tail: Tail | Literal["auto"] = "auto"
+    """`auto` is none for an encoder that earwise trained, which heard none, and some for a public Whisper."""
     train: Literal["projector", "lora", "all"] = "all"
     """What is trained: projector and markers; these and updates of the encoder; or these and the encoder."""
     lora: EncoderLora | None = None

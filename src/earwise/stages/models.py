@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import torch
 
@@ -14,9 +15,9 @@ from earwise.models.ears import Ears, EarsConfig
 from earwise.models.families import OwnEars
 from earwise.models.lora import Lora
 from earwise.models.omni import OmniModel
-from earwise.models.shipped import model_folder
+from earwise.models.shipped import TRAINING, model_folder
 from earwise.models.whisper import encoder_config
-from earwise.recipe.model import FreshEars, Model, NativeEars, PretrainedEars
+from earwise.recipe.model import FreshEars, Model, NativeEars, PretrainedEars, Tail
 from earwise.recipe.train import FrozenLayers
 from earwise.stages.jobs.models import ModelSource
 from earwise.work.job import Job, StageContext
@@ -46,6 +47,8 @@ class _Held:
         self._of, self._model = None, None
 
 
+PUBLIC_TAIL_S: Final = 4.0
+"""Silence behind a clip for a Whisper that was trained on 30 s (`model.ears.tail = "auto"`)."""
 HELD = _Held()
 
 
@@ -125,7 +128,14 @@ def _new_ears(settings: Model, width: int, seed: int) -> Ears:
     ears = settings.ears
     assert not isinstance(ears, NativeEars)
     encoder = encoder_config(ears.layers, ears.width, ears.heads, ears.mel_bins) if isinstance(ears, FreshEars) else {}
-    config = EarsConfig(encoder, width, stack=ears.stack, hidden=ears.hidden, markers=ears.markers, tail=ears.tail)
+    tail = _tail(ears.path) if isinstance(ears, PretrainedEars) and ears.tail == "auto" else ears.tail
+    assert tail != "auto"
+    config = EarsConfig(encoder, width, stack=ears.stack, hidden=ears.hidden, markers=ears.markers, tail=tail)
     if isinstance(ears, FreshEars):
         return Ears.fresh(config, seed=seed)
     return Ears.from_whisper(model_folder(ears.path), config, seed=seed, revision=ears.revision)
+
+
+def _tail(encoder: str) -> Tail:
+    """The silence that a given encoder is used to: see docs/results/whisper_tail.md."""
+    return 0.0 if (Path(model_folder(encoder)) / TRAINING).is_file() else PUBLIC_TAIL_S
