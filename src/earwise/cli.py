@@ -285,7 +285,7 @@ def _keep_traceback(run: Run | None, error: BaseException) -> str:
 
 
 def _is_full_disk(error: BaseException) -> bool:
-    """Whether the disk is full, or a limit of file sizes reached. Weights are written by code that says so only in text."""
+    """Whether the disk is full, or a file too large. Writers of weights report this only in the error's text."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     return full or os.strerror(errno.ENOSPC) in str(error)
 
