@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from transformers import (
@@ -24,6 +25,12 @@ from earwise.errors import InputError
 from earwise.io.loading import load_whole
 from earwise.recipe.speech import Asr
 from earwise.records import SAMPLE_RATE_HZ
+
+
+_PLACES: Final = 448
+"""Tokens that Whisper's decoder has places for."""
+_PROMPT_TOKENS: Final = 8
+"""At most so many of them stand before the first word: language, task and others."""
 
 
 class HuggingFaceTranscriber:
@@ -66,15 +73,23 @@ class HuggingFaceTranscriber:
         """The text of each waveform."""
         inputs: Any = [{"raw": waveform, "sampling_rate": SAMPLE_RATE_HZ} for waveform in waveforms]
         together = len(inputs) if self._pipeline.model.can_generate() else 1
-        found = self._pipeline(inputs, batch_size=together, generate_kwargs=self._options())
+        longest_s = max((len(waveform) for waveform in waveforms), default=0) / SAMPLE_RATE_HZ
+        found = self._pipeline(inputs, batch_size=together, generate_kwargs=self._options(longest_s))
         return [one["text"].strip() for one in found]
 
-    def _options(self) -> dict[str, object]:
+    def _options(self, longest_s: float) -> dict[str, object]:
         config = getattr(self._pipeline.model, "generation_config", None)
         if not self._pipeline.model.can_generate():
             return {}
+        places = getattr(self._pipeline.model.config, "max_target_positions", _PLACES)
+        most = min(_most_tokens(longest_s), places - _PROMPT_TOKENS)
         language = {"language": "english", "task": "transcribe"} if getattr(config, "lang_to_id", None) else {}
-        return {"do_sample": False, "num_beams": 1, **language}
+        return {"do_sample": False, "num_beams": 1, "max_new_tokens": most, **language}
+
+
+def _most_tokens(seconds: float) -> int:
+    """More than anybody says in `seconds`. Whisper repeats itself in noise, up to 448 tokens, if nothing stops it."""
+    return 24 + math.ceil(10 * seconds)
 
 
 def _load(name: str, revision: str | None) -> PreTrainedModel:
@@ -84,4 +99,6 @@ def _load(name: str, revision: str | None) -> PreTrainedModel:
     model: PreTrainedModel = load_whole(
         kind, name, config=config, revision=revision, dtype="auto", use_safetensors=True
     )
+    if model.can_generate() and model.generation_config is not None:
+        model.generation_config.max_length = None  # `_most_tokens` decides, and transformers warns of two limits.
     return model
