@@ -26,7 +26,6 @@ from earwise.io.loading import load_whole
 from earwise.recipe.speech import Asr
 from earwise.records import SAMPLE_RATE_HZ
 
-
 _PLACES: Final = 448
 """Tokens that Whisper's decoder has places for."""
 _PROMPT_TOKENS: Final = 8
