@@ -327,6 +327,19 @@ def test_what_a_killed_attempt_left_unfinished_is_swept_away(plan: Plan) -> None
     assert not left_over.exists()
 
 
+def test_what_a_killed_worker_left_unfinished_is_swept_away_when_its_stage_ends(plan: Plan) -> None:
+    left_over = plan.folder / "stages/data/wav/.clip.wav.x1y2.part"
+
+    def work(context: StageContext) -> None:
+        left_over.parent.mkdir()
+        left_over.write_text("RIFF")
+
+    plan.works["data"] = work
+    plan.execute()
+    assert left_over.parent.exists()
+    assert not left_over.exists()
+
+
 def test_two_processes_do_not_share_a_run(plan: Plan) -> None:
     def work(context: StageContext) -> None:
         said = r"run\.lock: the run folder is in use by another process \(wait until that one ends, or choose"

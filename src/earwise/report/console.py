@@ -13,17 +13,18 @@ from rich.text import Text
 
 from earwise.report.doubts import doubt_lines
 from earwise.report.guards import guard_lines
+from earwise.report.likelihood import likelihood_lines
 from earwise.report.summary import GapScore, Summary, as_summary
 from earwise.report.tables import ResultTable, result_table
 from earwise.report.words import model_label, number, percent, view_label
 
 
 def show_result(summary: Summary | Mapping[str, object], page: Path, say: Callable[[str], None]) -> None:
-    """Print the result in the console's width; `say` gets the lines on doubts and guards, and the page's path."""
+    """Print the result in the console's width; `say` gets the lines on doubts, guards and likelihoods, and the page."""
     summary = as_summary(summary)
     tables = console_tables(summary, get_console().width)
     get_console().print(*tables, sep="\n\n" if len(tables) > 1 else " ")
-    for line in (*doubt_lines(summary), *guard_lines(summary)):
+    for line in (*doubt_lines(summary), *guard_lines(summary), *likelihood_lines(summary)):
         say(line)
     say(f"report: {page}")
 

@@ -20,6 +20,7 @@ from earwise.report.gate import gate_section
 from earwise.report.grids import benchmark_label
 from earwise.report.guards import guard_lines
 from earwise.report.items import ShownItem, make_gallery
+from earwise.report.likelihood import likelihood_grid, likelihood_lines
 from earwise.report.origin import read_origin
 from earwise.report.paper import paper_section
 from earwise.report.sound import faithfulness_gains_grid, faithfulness_grid, gains_grid, sound_section, trace_section
@@ -67,6 +68,8 @@ def render(folder: Path, summary: Summary, shown: Sequence[ShownItem]) -> str:
             comparison_chart=charts.comparison_chart([c for c in summary.comparisons if c.benchmark == main]),
             kinds=[b for name in summary.benchmarks if (b := tables.kind_breakdown(summary, name))],
             voices=tables.voice_breakdown(summary),
+            likelihood=likelihood_grid(summary),
+            likelihood_lines=likelihood_lines(summary),
             conditions=conditions_grid(summary),
             gate=gate_section(summary),
             trainings=[

@@ -206,6 +206,7 @@ class Run:
             self._together = False
         if missing := self._missing_outputs(stage):
             raise EarwiseError(f"the stage ended without writing {missing[0]}")
+        _remove_unfinished(folder)
         seconds = round(started.seconds + time.time() - began, 3)
         ended = started.vouch(self.folder, folder, stage.outputs, seconds=seconds)
         ended.write(folder, DONE)
@@ -288,8 +289,7 @@ class Run:
 
     def _record_attempt(self) -> None:
         """Add this attempt to `run.json` and write the resolved recipe, before the first stage works."""
-        for unfinished in self.folder.rglob(f".*{PART}"):
-            unfinished.unlink()
+        _remove_unfinished(self.folder)
         path = self.folder / "run.json"
         attempts = _attempts(path)
         this = attempt(self.folder, self.command, self.recipe.seeds, self.recipe_file)
@@ -341,6 +341,12 @@ def _check_all(stages: Sequence[Job]) -> None:
         if check not in checks:
             checks.append(check)
             check()
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files that killed processes left: of an earlier command, or workers of this one."""
+    for unfinished in folder.rglob(f".*{PART}"):
+        unfinished.unlink()
 
 
 def _began_with(stage: Job, marker: Marker) -> tuple[Precision, ...] | None:
