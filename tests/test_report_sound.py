@@ -165,7 +165,7 @@ def test_a_benchmark_that_can_be_answered_without_sound_says_so() -> None:
     )
     (row,) = [row for row in section.grid.groups[1].rows if row.label == "base"]
     assert [cell and cell.text for cell in row.cells] == ["75.0", "73.8", "25.0", "25.0", "40"]
-    assert section.grid.columns[1] == ("Text only", "control: the question alone")
+    assert section.grid.columns[1] == ("Text only", "the question alone, typed")
 
 
 def test_the_best_score_decides_whether_a_benchmark_needs_its_sound() -> None:
