@@ -58,8 +58,10 @@ def swapped(samples: Sequence[Sample], seed: int) -> list[Sample]:
     Raises `InputError` if one cluster has more than half of the samples.
     """
     order = random.Random(f"{seed}:speech").sample(range(len(samples)), len(samples))
-    ranked = sorted(order, key=lambda place: samples[place].turns[0].item.cluster)
-    clusters = [samples[place].turns[0].item.cluster for place in ranked]
+    cluster_of = [sample.turns[0].item.cluster for sample in samples]
+    first = {cluster_of[place]: rank for rank, place in reversed([*enumerate(order)])}
+    ranked = sorted(order, key=lambda place: first[cluster_of[place]])
+    clusters = [cluster_of[place] for place in ranked]
     step = max((clusters.count(name) for name in set(clusters)), default=0)
     if 2 * step > len(samples):
         raise InputError(
