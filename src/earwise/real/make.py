@@ -11,7 +11,8 @@ from earwise.io.messages import counted
 from earwise.real.asterisk import TEXTS, read_asterisk
 from earwise.real.fetch import fetch, sha256_of
 from earwise.real.gguf import write_language_model
-from earwise.real.packages import ASTERISK, PACKAGES, SMOLLM2, TUXPAINT, WHISPER, Package
+from earwise.real.packages import ASTERISK, PACKAGES, SMOLLM2, TUXPAINT, WHISPER, WORDNET, Package
+from earwise.real.questions import write_questions
 from earwise.real.recordings import Reader, write_recordings
 from earwise.real.tuxpaint import read_tuxpaint
 from earwise.real.unpack import make_once, unpack
@@ -21,6 +22,7 @@ DOWNLOADS: Final = "packages"
 UNPACKED: Final = "unpacked"
 WHISPER_FOLDER: Final = "whisper-tiny.en"
 SMOLLM2_FOLDER: Final = "smollm2-135m-instruct"
+QUESTIONS_FOLDER: Final = "questions"
 _VERSION: Final = 1
 """Of the conversions: raised where they come to write something else."""
 
@@ -39,7 +41,7 @@ def make_all(folder: Path, say: Say) -> list[InputError]:
 
 
 def make(package: Package, folder: Path, say: Say) -> None:
-    """One package: its files in `unpacked/NAME`, and the model that is made of them, where it holds one."""
+    """One package: its files in `unpacked/NAME`, and the model, recordings or questions that are made of them."""
     archive = fetch(package, folder / DOWNLOADS)
     inside = folder / UNPACKED / package.name
     if make_once(inside, package.sha256, lambda made: unpack(archive, made)):
@@ -48,6 +50,10 @@ def make(package: Package, folder: Path, say: Say) -> None:
         name, convert = _MODELS[package]
         if make_once(folder / name, f"{package.sha256} {_VERSION}", lambda made: convert(inside, made)):
             say(f"{package.name}: converted to {folder / name}")
+    if package == WORDNET:
+        made_of, name = inside / "usr/share/wordnet", QUESTIONS_FOLDER
+        if make_once(folder / name, f"{package.sha256} {_VERSION}", lambda made: _questions(made_of, made, say)):
+            say(f"{package.name}: questions written to {folder / name}")
     if package in _RECORDINGS:
         name, read = _RECORDINGS[package]
         stamp = f"{package.sha256} {_VERSION} {_hash_of(folder / TEXTS)}"
@@ -59,6 +65,11 @@ def _write(read: Reader, inside: Path, folder: Path, made: Path, say: Say) -> No
     counts, drops = write_recordings(read(inside, folder), made)
     for line in (", ".join(f"{name}: {counted(count, 'recording')}" for name, count in counts.items()), *drops.lines()):
         say(line)
+
+
+def _questions(wordnet: Path, made: Path, say: Say) -> None:
+    counts = write_questions(wordnet, made)
+    say(", ".join(f"{name}: {counted(count, 'question')}" for name, count in counts.items()))
 
 
 def _hash_of(path: Path) -> str:
