@@ -192,7 +192,8 @@ class Objective:
     def values(self, states: dict[str, States]) -> dict[str, Tensor]:
         """(N,) unweighted values of every term."""
         family = self.family
-        student = Side(states[self.student_pass], family.head_weight, family.vocabulary, family.final_norm)
+        ends = tuple(family.stop_ids)
+        student = Side(states[self.student_pass], family.head_weight, family.vocabulary, family.final_norm, ends)
         values = {}
         for term in self.terms:
             teacher = None

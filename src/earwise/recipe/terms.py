@@ -105,6 +105,8 @@ class LogitsTerm(TaughtTerm):
     temperature: float = Field(default=1.0, gt=0)
     teacher_share: float = Field(default=0.5, gt=0, lt=1)
     """Teacher's weight in the mixture of `jsd`."""
+    end_weight: float = Field(default=0.0, ge=0)
+    """Added weight of the position that predicts the end of the answer."""
 
     @model_validator(mode="after")
     def _share_is_for_jsd(self) -> Self:

@@ -29,6 +29,8 @@ class Side:
     """
     norm: nn.Module | None = None
     """The decoder's final norm, applied between a layer's states and the head."""
+    stop_ids: tuple[int, ...] = ()
+    """Tokens that end an answer; of the student."""
 
 
 class Wanted(NamedTuple):

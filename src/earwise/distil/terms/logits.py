@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from earwise.distil.divergence import linear_divergence
@@ -31,8 +32,17 @@ class Logits(Term):
         return Wanted(teacher=Wants(hidden=False))
 
     def __call__(self, student: Side, teacher: Side | None) -> Tensor:
-        """(N,) nats."""
+        """(N,) nats, those of stop tokens times 1 + `end_weight`."""
         assert teacher is not None
+        values = self._values(student, teacher)
+        if not self._settings.end_weight:
+            return values
+        targets = student.states.targets
+        ends = torch.isin(targets, torch.tensor(student.stop_ids, device=targets.device))
+        return values * (1 + self._settings.end_weight * ends)
+
+    def _values(self, student: Side, teacher: Side) -> Tensor:
+        """(N,) nats."""
         if isinstance(teacher.states, ListedStates):
             return self._of_listed(student, teacher.states, shared_rows(student, teacher))
         return linear_divergence(
