@@ -22,7 +22,7 @@ env: .venv/.installed ## Create .venv with earwise and its development tools
 	$(PIP) --editable '.[dev]'
 	@touch $@
 
-quickstart: env ## Run recipes/quickstart.toml: two CPU cores, ten to twenty minutes, runs/quickstart/report.html
+quickstart: env ## Run recipes/quickstart.toml: two CPU cores, five to fifteen minutes, runs/quickstart/report.html
 	$(BIN)/earwise run recipes/quickstart.toml
 
 test: env ## Run the tests, offline
