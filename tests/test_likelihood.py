@@ -15,6 +15,7 @@ from earwise.errors import InputError
 from earwise.evaluate.likelihood import Likelihood, LikelihoodTable, summarise_likelihood
 from earwise.evaluate.likelihood_runner import Measurer, measure, referenced, silenced, swapped
 from earwise.models.batch import collate
+from earwise.recipe.read import load_recipe
 from earwise.work.store import Store, read_store
 
 
@@ -114,3 +115,26 @@ def test_a_run_measures_every_model_beside_the_cascade(tiny_checkpoints, tmp_pat
     assert all(math.isfinite(row["cross_entropy"]["value"]) for row in rows.values())
     assert all("image_transcript" in result["views"] for result in summary["models"]["base"].values())
     assert "through a recogniser" in Path("run/report.html").read_text()
+
+
+WHOLE = [
+    'evaluate.views=["image_text", "image_speech", "image_transcript"]',
+    'evaluate.recogniser={model="whisper"}',
+    "likelihood.batch_size=2",
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (['likelihood.benchmarks=["docvqa"]'], "likelihood.benchmarks: 'docvqa' is not among evaluate.benchmarks"),
+        (['likelihood.models=["other"]'], "likelihood.models: 'other' is not among evaluate.models"),
+        (['evaluate.views_of.mme=["image_speech"]'], "evaluate.views: 'mme' is not asked under image_text"),
+        (['evaluate.views=["image_text", "image_speech"]'], "evaluate.recogniser: no view shows its transcripts"),
+        (["model.decoder=full"], "likelihood: compares with the base"),
+    ],
+)
+def test_what_it_needs_of_the_other_tables(changes, said, tmp_path):
+    (tmp_path / "own.toml").write_text(RECIPE)
+    with pytest.raises(InputError, match=said):
+        load_recipe(tmp_path / "own.toml", [*WHOLE, *changes])

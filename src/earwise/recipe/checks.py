@@ -8,6 +8,7 @@ from earwise.recipe.base import base_disagreements
 from earwise.recipe.check_choices import choice_disagreements
 from earwise.recipe.check_conditions import condition_disagreements
 from earwise.recipe.check_ears import ears_disagreements
+from earwise.recipe.check_likelihood import likelihood_disagreements
 from earwise.recipe.check_plugins import plugin_disagreements
 from earwise.recipe.check_sizes import size_disagreements
 from earwise.recipe.data import CorporaData
@@ -30,6 +31,7 @@ def disagreements(recipe: Recipe) -> Iterator[Disagreement]:
     yield from _tables(recipe)
     yield from base_disagreements(recipe.base) if recipe.base is not None else ()
     yield from ears_disagreements(recipe)
+    yield from likelihood_disagreements(recipe)
     yield from _answers(recipe)
     for name, train in recipe.train.items():
         yield from _start(recipe, name, train)
