@@ -5,6 +5,7 @@ Shapes: B clips, P bucket frames, S states of a clip (half its bucket frames), E
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import partial
 
@@ -17,8 +18,10 @@ from earwise.models.kept import digest_of, in_blocks, kept_by
 from earwise.models.mel import Tail, bucket_frames, log_mels
 from earwise.models.whisper import FRAMES_PER_STATE, early_states, late_states, mel_extractor
 
-LIMIT_BYTES = 1 << 30
-"""Memory for the states of one encoder: twelve hours of speech for an encoder of width 128."""
+LIMIT_BYTES = max(1 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 8)
+"""Memory for the states of one encoder: an eighth of the machine's. A gigabyte holds twelve hours of speech for an encoder of
+width 128, four for one of 384.
+"""
 
 
 class EncodedClips:
