@@ -19,8 +19,8 @@ from earwise.models.mel import Tail, bucket_frames, log_mels
 from earwise.models.whisper import FRAMES_PER_STATE, early_states, late_states, mel_extractor
 
 LIMIT_BYTES = max(1 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 8)
-"""Memory for the states of one encoder: an eighth of the machine's. A gigabyte holds twelve hours of speech for an encoder of
-width 128, four for one of 384.
+"""Memory for the states of one encoder: an eighth of the machine's. A gigabyte holds twelve hours of speech for an
+encoder of width 128, four for one of 384.
 """
 
 
