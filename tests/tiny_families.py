@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import tiny_newer
 import torch
+from tokenizers_of_all_kinds import byte_level
 from transformers import (
     GenerationConfig,
     PreTrainedModel,
@@ -25,6 +27,7 @@ PARTS = {
     "qwen2_5_vl": {"image": "<|vision_start|><|image_pad|><|vision_end|>"},
     "qwen2_audio": {"audio": "Audio {{ clips.n }}: " + AUDIO + "\n"},
     "qwen2_5_omni": {"image": "<|vision_bos|><|IMAGE|><|vision_eos|>", "audio": AUDIO},
+    **tiny_newer.PARTS,
 }
 """What each family's chat template writes for a part that is not text."""
 SPECIAL = ("<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>", "<|IMAGE|>", "<|VIDEO|>", "<|vision_bos|>", "<|vision_eos|>")
@@ -42,7 +45,7 @@ AUDIO_TOWER = {
 def write_tiny_family(folder: Path, family: str, seed: int = 0) -> Path:
     """A checkpoint of `family` with random weights, and return its folder."""
     tokenizer = tiny_tokenizer(family)
-    model = BUILDERS[family](tokenizer)
+    model = build_tiny(family, tokenizer)
     draw_weights(model, seed)
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, do_sample=False
@@ -51,17 +54,26 @@ def write_tiny_family(folder: Path, family: str, seed: int = 0) -> Path:
     tokenizer.save_pretrained(folder)
     processor: dict = {}
     if "image" in PARTS[family]:
-        processor |= Qwen2VLImageProcessorPil(patch_size=8, size=SIZE).to_dict()
+        images = tiny_newer.IMAGES.get(family, lambda: Qwen2VLImageProcessorPil(patch_size=8, size=SIZE))
+        processor |= images().to_dict()
     if "audio" in PARTS[family]:
         processor |= WhisperFeatureExtractor(feature_size=128).to_dict()
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
     return folder
 
 
+def build_tiny(family: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """A model of `family` with the weights that transformers draws."""
+    if family in tiny_newer.BUILDERS:
+        return tiny_newer.BUILDERS[family](tokenizer, text_config(tokenizer))
+    return BUILDERS[family](tokenizer)
+
+
 def tiny_tokenizer(family: str) -> PreTrainedTokenizerFast:
     """The laboratory's words, the family's special tokens and a chat template that writes them."""
-    tokenizer = build_tokenizer("qwen2_vl")
-    tokenizer.add_tokens(list(SPECIAL), special_tokens=True)
+    # transformers reads every tokenizer of a Qwen3.5 as byte-level BPE.
+    tokenizer = byte_level() if family == "qwen3_5" else build_tokenizer("qwen2_vl")
+    tokenizer.add_tokens([*SPECIAL, *tiny_newer.SPECIAL.get(family, ())], special_tokens=True)
     image, audio = (PARTS[family].get(kind, "") for kind in ("image", "audio"))
     template = CHAT_TEMPLATE.replace("IMAGE\n", image)
     template = template.replace(
@@ -126,14 +138,19 @@ def build_qwen2_5_omni(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
 
 
 BUILDERS = {"qwen2_5_vl": build_qwen2_5_vl, "qwen2_audio": build_qwen2_audio, "qwen2_5_omni": build_qwen2_5_omni}
+NATIVE = tuple(family for family, parts in PARTS.items() if "audio" in parts)
+"""Families that hear by themselves."""
 
 
 @torch.no_grad()
 def draw_weights(model: PreTrainedModel, seed: int) -> None:
     """Matrices from N(0, 1 / fan_in), so that every part of a tiny model has a say in what comes out."""
     generator = torch.Generator().manual_seed(seed)
+    scale = getattr(model.get_input_embeddings(), "scalar_embed_scale", 1.0)
     for name, parameter in model.named_parameters():
         if name.endswith("embed_tokens.weight"):
-            parameter.normal_(0.0, 1.0, generator=generator)
+            parameter.normal_(0.0, 1.0 / scale, generator=generator)
+        elif name.endswith("A_log"):
+            parameter.fill_(-2.0)  # recurrent states that last for tens of tokens
         elif parameter.ndim > 1:
             parameter.normal_(0.0, parameter[0].numel() ** -0.5, generator=generator)

@@ -17,7 +17,8 @@ from torch import Tensor
 from earwise.data.media import MAX_CLIP_S, load_audio
 from earwise.errors import InputError
 from earwise.models.families.base import Family, ImageInput
-from earwise.models.layout import AUDIO_ID, Layout, Media, shared_prefix
+from earwise.models.layout import AUDIO_ID, Layout, Media
+from earwise.models.prefix import shared_prefix
 
 MIN_PREFIX = 16
 """A shorter prefix is not split off, because two short passes cost more than one. Measured on narrow models of 5 and 24
@@ -188,7 +189,7 @@ def _pass(
         for medium in layout.media:
             if start <= medium.start and medium.stop <= stop:
                 where = audio_mask if medium.kind == "audio" else image_mask
-                where[b, medium.start - start : medium.stop - start] = True
+                where[b, [place - start for place in medium.places]] = True
                 _take(medium, images, clips, waveforms)
                 if medium.words:
                     words = torch.tensor(medium.words)

@@ -44,8 +44,11 @@ def log_mels(waveforms: Sequence[Tensor], extractor: WhisperFeatureExtractor, ta
     longest = int(buckets.max())
     # The last frames reach beyond the bucket. One more window of silence keeps stft's mirrored padding out of them.
     padded = torch.zeros(len(waveforms), longest * HOP + 2 * extractor.n_fft)
+    end, half = extractor.n_samples, extractor.n_fft // 2
     for row, waveform in zip(padded, waveforms, strict=True):
         row[: len(waveform)] = waveform
+        if len(waveform) > end - half:  # The published extractor fills up to here, and stft mirrors what is before.
+            row[end : end + half] = row[end - half - 1 : end - 1].flip(0)
     window = torch.hann_window(extractor.n_fft)
     spectrum = torch.stft(padded, extractor.n_fft, HOP, window=window, return_complex=True)[..., :longest]
     filters = torch.as_tensor(extractor.mel_filters, dtype=torch.float32)

@@ -23,8 +23,15 @@ FAMILIES: Final[Mapping[str, str]] = {
     "internvl": "earwise.models.families.internvl:InternVL",
     "qwen2_vl": "earwise.models.families.qwen2_vl:Qwen2VL",
     "qwen2_5_vl": "earwise.models.families.qwen2_5_vl:Qwen2_5VL",
+    "qwen3_vl": "earwise.models.families.qwen3_vl:Qwen3VL",
+    "qwen3_5": "earwise.models.families.qwen3_5:Qwen3_5",
+    "gemma3": "earwise.models.families.gemma3:Gemma3",
+    "smolvlm": "earwise.models.families.smolvlm:SmolVLM",
     "qwen2_audio": "earwise.models.families.qwen2_audio:Qwen2Audio",
     "qwen2_5_omni": "earwise.models.families.qwen2_5_omni:Qwen2_5Omni",
+    "qwen3_omni": "earwise.models.families.qwen3_omni:Qwen3Omni",
+    "audioflamingo3": "earwise.models.families.audioflamingo3:AudioFlamingo3",
+    "voxtral": "earwise.models.families.voxtral:Voxtral",
 }
 """The adapter of each built-in family; installed packages register more in `FAMILY_GROUP`."""
 AUTO: Final = "auto"
