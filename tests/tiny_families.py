@@ -52,14 +52,19 @@ def write_tiny_family(folder: Path, family: str, seed: int = 0) -> Path:
     )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    processor: dict = {}
-    if "image" in PARTS[family]:
-        images = tiny_newer.IMAGES.get(family, lambda: Qwen2VLImageProcessorPil(patch_size=8, size=SIZE))
-        processor |= images().to_dict()
+    processor = image_settings(family)
     if "audio" in PARTS[family]:
         processor |= WhisperFeatureExtractor(feature_size=128).to_dict()
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
     return folder
+
+
+def image_settings(family: str) -> dict:
+    """Settings of the image processor; empty for a family that does not see."""
+    if "image" not in PARTS.get(family, {"image": ""}):
+        return {}
+    images = tiny_newer.IMAGES.get(family, lambda: Qwen2VLImageProcessorPil(patch_size=8, size=SIZE))
+    return images().to_dict()
 
 
 def build_tiny(family: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:

@@ -11,6 +11,8 @@ from transformers import (
     InternVLForConditionalGeneration,
     PreTrainedModel,
     PreTrainedTokenizerFast,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
     Qwen3_5Config,
     Qwen3_5ForConditionalGeneration,
     Qwen3OmniMoeThinkerConfig,
@@ -54,6 +56,7 @@ SPECIAL = {
 """Special tokens beside those of every tiny family."""
 _SPLITTER = {"size": {"longest_edge": 64}, "max_image_size": {"longest_edge": 32}}
 IMAGES = {
+    "internvl": lambda: GotOcr2ImageProcessorPil(size={"height": 32, "width": 32}),
     "internvl3_5": lambda: GotOcr2ImageProcessorPil(size={"height": 32, "width": 32}),
     "smolvlm": lambda: SmolVLMImageProcessorPil(**_SPLITTER),
     "idefics3": lambda: Idefics3ImageProcessorPil(**_SPLITTER),
@@ -87,15 +90,28 @@ def _marks(tokenizer: PreTrainedTokenizerFast) -> dict:
 
 def build_internvl3_5(tokenizer: PreTrainedTokenizerFast, text: dict) -> PreTrainedModel:
     """InternVL with the decoder of Qwen3; tiles of 32 pixels, 4 tokens each."""
+    return build_internvl(tokenizer, {"model_type": "qwen3", **text, "head_dim": 16})
+
+
+def build_internvl(tokenizer: PreTrainedTokenizerFast, text: dict) -> PreTrainedModel:
+    """As `build_internvl3_5`, with the decoder of Qwen2 unless `text` names another."""
     config = InternVLConfig(
         vision_config={**SQUARES, "image_size": [32, 32], "patch_size": [8, 8], "layer_scale_init_value": 1.0},
-        text_config={"model_type": "qwen3", **text, "head_dim": 16},
+        text_config={"model_type": "qwen2", **text},
         image_token_id=_ids(tokenizer)["<IMG_CONTEXT>"],
         image_seq_length=4,
         downsample_ratio=0.5,
-        tie_word_embeddings=False,
+        tie_word_embeddings=text.get("tie_word_embeddings", False),
     )
     return InternVLForConditionalGeneration(config)
+
+
+def build_qwen2_vl(tokenizer: PreTrainedTokenizerFast, text: dict) -> PreTrainedModel:
+    """Patches of 8 pixels."""
+    tower = {"depth": 2, "embed_dim": 32, "hidden_size": 64, "mlp_ratio": 2, "num_heads": 2, "patch_size": 8}
+    rope = {**ROPE, "mrope_interleaved": False}
+    config = Qwen2VLConfig(vision_config=tower, text_config={**text, "rope_parameters": rope}, **_marks(tokenizer))
+    return Qwen2VLForConditionalGeneration(config)
 
 
 def build_qwen3_vl(tokenizer: PreTrainedTokenizerFast, text: dict) -> PreTrainedModel:
@@ -200,6 +216,7 @@ def build_qwen3_omni(tokenizer: PreTrainedTokenizerFast, text: dict) -> PreTrain
 
 
 BUILDERS = {
+    "internvl": build_internvl, "qwen2_vl": build_qwen2_vl,
     "internvl3_5": build_internvl3_5, "qwen3_vl": build_qwen3_vl, "qwen3_5": build_qwen3_5, "smolvlm": build_smolvlm,
     "idefics3": build_idefics3,
     "gemma3": build_gemma3, "audioflamingo3": build_audioflamingo3, "voxtral": build_voxtral,

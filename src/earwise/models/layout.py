@@ -221,7 +221,7 @@ class LayoutBuilder:
                 if turn.drawn is not None:
                     draft.words.ids("response", turn.drawn)
                     break  # Sampled tokens already have their stop token, if there was one.
-                draft.words.typed("response", turn.item.answers[0])
+                draft.words.typed("response", self._trimmed(turn.item.answers[0]))
                 if turn.cut:
                     _check_last(turn, turns)
                     break  # The model would have said more, so it must not learn to end here.
@@ -232,6 +232,10 @@ class LayoutBuilder:
             else:
                 draft.words.template(role, self._close(draft, piece) if answered else piece)
                 answered = False
+
+    def _trimmed(self, text: str) -> str:
+        """The text of a message as the chat template writes it."""
+        return text.strip() if self.family.trims else text
 
     def _close(self, draft: _Draft, text: str) -> str:
         """Add the template's text up to the end-of-turn token to the response, and return the rest."""
@@ -306,7 +310,7 @@ class LayoutBuilder:
                 raise InputError(
                     "the item has no transcript yet", record=turn.item.id, remedy="transcribe its clip first"
                 )
-        draft.words.typed("query", " ".join(filter(None, (turn.item.instruction, text, turn.suffix))))
+        draft.words.typed("query", self._trimmed(" ".join(filter(None, (turn.item.instruction, text, turn.suffix)))))
 
     def _spoken_query(self, draft: _Draft, turn: Turn) -> None:
         if turn.clip is None:

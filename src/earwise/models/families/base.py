@@ -227,7 +227,7 @@ class Family:
             messages.append({"role": "user", "content": [*content, {"type": "text", "text": query}]})
             messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
         text = str(self.tokenizer.apply_chat_template(messages, tokenize=False))
-        missing = [part for part in {*queries, *answers} if part not in text]
+        missing = [part for part in {*queries, *answers} if part.strip() not in text]
         if missing:
             raise InputError(
                 "the chat template loses the text of a message",
@@ -235,6 +235,11 @@ class Family:
                 remedy="give a template that accepts content lists with text parts",
             )
         return text
+
+    @cached_property
+    def trims(self) -> bool:
+        """Whether the chat template removes blanks around the text of a message."""
+        return " \ue000 " not in self.render([" \ue000 "], ["\ue001"], 0)
 
     def around_clip(self, number: int) -> tuple[str, str]:
         """The chat template's text before and after the tokens of a conversation's `number`-th clip, from 1."""
