@@ -1,4 +1,4 @@
-"""The short form of `make parity`: ids, logits, losses and greedy answers beside the published processors and models."""
+"""The short form of `make parity`: ids, logits, losses and greedy answers beside the published ones."""
 
 import pytest
 from parity.run import FAMILIES, Row, is_equal, page, rows_of, unexplained

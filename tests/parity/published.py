@@ -47,7 +47,8 @@ TEMPLATES = {
     "smolvlm": _SPLIT,
     "idefics3": _SPLIT,
     "gemma3": _template(
-        "<start_of_turn>{% if m.role == 'assistant' %}model{% else %}{{ m.role }}{% endif %}{{ '\\n' }}", "<end_of_turn>\n",
+        "<start_of_turn>{% if m.role == 'assistant' %}model{% else %}{{ m.role }}{% endif %}{{ '\\n' }}",
+        "<end_of_turn>\n",
         "<start_of_turn>model\n", image="<start_of_image>", first="<bos>",
         content=_PARTS.replace("{{ p.text }}", "{{ p.text | trim }}"),
     ),

@@ -20,15 +20,18 @@ EXPLAINED = {
 """Differences that have a reason, by family and case."""
 HEAD = """# Beside Hugging Face
 
-`make parity` gives the same conversations to earwise and to Hugging Face: the published processor, a chat template of the
-published style, `model()` and `generate()` of transformers. The checkpoints are tiny and random, of the real architectures,
-with byte-level tokenizers. The cases: pictures of seven sizes and modes, three pictures, three turns about one, sounds of
-0.3 to 30 s and, where a family takes them, to 65 s, spoken turns, texts with odd characters. The variants: a padded
-vocabulary and grouped key heads (as built), tied heads, one or all key heads, three layers, a sharded checkpoint,
-bfloat16. `make test` runs a short form of it.
+`make parity` gives the same conversations to earwise and to Hugging Face: the published processor, a chat template
+of the published style, `model()` and `generate()` of transformers. The checkpoints are tiny and random, of the real
+architectures, with byte-level tokenizers. The cases: pictures of seven sizes and modes, three pictures, three turns
+about one, sounds of 0.3 to 30 s and, where a family takes them, to 65 s, spoken turns, texts with odd characters. The
+variants: a padded vocabulary and grouped key heads (as built), tied heads, one or all key heads, three layers, a
+sharded checkpoint, bfloat16. Gemma 3 and Qwen3.5 have a layer with a sliding window or a recurrent state. `make test`
+runs a short form of it.
 
-Ids are those of prompt and whole conversation. Logits and losses are those of the response tokens; a difference of logits is
-given over the largest logit. Answers are greedy, of 8 tokens: alone, and in one ragged batch of all cases of a view.
+Ids are those of prompt and whole conversation. Logits and losses are those of the response tokens; a difference of
+logits is given over the largest logit. Answers are greedy, of 8 tokens: alone, and in one ragged batch of all cases of
+a view. The frames of a video are shown as pictures on both sides. Voxtral's processor reads only Mistral's own
+tokenizer format; its extractor and its count of placeholders are used instead.
 """
 
 
