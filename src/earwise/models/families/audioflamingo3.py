@@ -15,6 +15,11 @@ class AudioFlamingo3Ears(Qwen2AudioEars):
     longest_s = 600.0
     """As in the published processor."""
 
+    @property
+    def window(self) -> int:
+        """The states of a piece."""
+        return int(self._own[0].config.max_source_positions)
+
 
 class AudioFlamingo3(Qwen2Audio):
     """Clips only; layouts refuse a view with an image."""

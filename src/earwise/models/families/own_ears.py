@@ -80,6 +80,15 @@ class OwnEars(nn.Module, ABC):
             raise InputError(f"a clip of {seconds:.3f} s is too short to be heard", remedy="make the clip again")
         return tokens
 
+    @property
+    def window(self) -> int:
+        """Number of encoder states that attend to one another; 0 where a clip's do all."""
+        return int(getattr(self._own[0].config, "n_window", 0))
+
+    def states_of(self, num_samples: int) -> int:
+        """Number of encoder states that are computed for a clip."""
+        return num_states(num_samples)
+
     def tokens_of(self, num_samples: int) -> int:
         """T for a clip of any length: one token every 40 ms."""
         return (num_states(num_samples) - 2) // 2 + 1

@@ -36,6 +36,16 @@ class Qwen3OmniEars(OwnEars):
         features: Tensor = made["input_features"][0]
         return features
 
+    @property
+    def window(self) -> int:
+        """13 states for each window of the convolutions."""
+        config = self._own[0].config
+        return int(13 * config.n_window_infer // (2 * config.n_window))
+
+    def states_of(self, num_samples: int) -> int:
+        """Every state becomes a token."""
+        return self.tokens_of(num_samples)
+
     def tokens_of(self, num_samples: int) -> int:
         """13 for each whole second and, of the rest, what three convolutions with stride 2 leave."""
         windows, rest = divmod(num_samples // HOP, 2 * self._own[0].n_window)

@@ -42,11 +42,19 @@ class VoxtralEars(OwnEars):
         features: Tensor = made["input_features"][0]
         return features.unflatten(1, (-1, self.extractor.nb_max_frames)).transpose(0, 1)
 
+    @property
+    def window(self) -> int:
+        """The states of a piece."""
+        return int(self._own[0].config.max_source_positions)
+
+    def states_of(self, num_samples: int) -> int:
+        """Those of whole pieces."""
+        return -(-num_samples // self.extractor.n_samples) * self.window
+
     def tokens_of(self, num_samples: int) -> int:
         """The same number for each piece, 375 in the published models."""
         config = self._own[0].config
-        states = -(-num_samples // self.extractor.n_samples) * config.max_source_positions
-        return int(states * config.hidden_size // config.intermediate_size)
+        return int(self.states_of(num_samples) * config.hidden_size // config.intermediate_size)
 
 
 class Voxtral(Family):
