@@ -18,7 +18,6 @@ from transformers import (
     Qwen2AudioForConditionalGeneration,
     WhisperFeatureExtractor,
 )
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from earwise.micro.tokenizer import CHAT_TEMPLATE, build_tokenizer
 
@@ -31,7 +30,6 @@ PARTS = {
 }
 """What each family's chat template writes for a part that is not text."""
 SPECIAL = ("<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>", "<|IMAGE|>", "<|VIDEO|>", "<|vision_bos|>", "<|vision_eos|>")
-SIZE = {"shortest_edge": 8 * 8, "longest_edge": 96 * 96}
 ROPE = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [2, 3, 3]}
 VISION = {
     "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "patch_size": 8, "out_hidden_size": 64,
@@ -61,10 +59,7 @@ def write_tiny_family(folder: Path, family: str, seed: int = 0) -> Path:
 
 def image_settings(family: str) -> dict:
     """Settings of the image processor; empty for a family that does not see."""
-    if "image" not in PARTS.get(family, {"image": ""}):
-        return {}
-    images = tiny_newer.IMAGES.get(family, lambda: Qwen2VLImageProcessorPil(patch_size=8, size=SIZE))
-    return images().to_dict()
+    return tiny_newer.IMAGES[family]().to_dict() if family in tiny_newer.IMAGES else {}
 
 
 def build_tiny(family: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:

@@ -27,6 +27,7 @@ from transformers import (
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
 VISION_MARKS = "<|vision_start|><|image_pad|><|vision_end|>"
@@ -55,14 +56,19 @@ SPECIAL = {
 }
 """Special tokens beside those of every tiny family."""
 _SPLITTER = {"size": {"longest_edge": 64}, "max_image_size": {"longest_edge": 32}}
+SIZE = {"shortest_edge": 8 * 8, "longest_edge": 96 * 96}
 IMAGES = {
+    **dict.fromkeys(
+        ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5", "qwen2_5_omni", "qwen3_omni"),
+        lambda: Qwen2VLImageProcessorPil(patch_size=8, size=SIZE),
+    ),
     "internvl": lambda: GotOcr2ImageProcessorPil(size={"height": 32, "width": 32}),
     "internvl3_5": lambda: GotOcr2ImageProcessorPil(size={"height": 32, "width": 32}),
     "smolvlm": lambda: SmolVLMImageProcessorPil(**_SPLITTER),
     "idefics3": lambda: Idefics3ImageProcessorPil(**_SPLITTER),
     "gemma3": lambda: Gemma3ImageProcessorPil(size={"height": 32, "width": 32}),
 }
-"""Image processors other than Qwen2-VL's."""
+"""Image processors of small pictures."""
 ROPE = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [2, 3, 3], "mrope_interleaved": True}
 VISION = {
     "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "patch_size": 8, "out_hidden_size": 64,
