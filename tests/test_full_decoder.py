@@ -10,7 +10,7 @@ from test_families_recipes import RECIPE
 from test_families_training import load, losses, trainer_of, views_of
 from test_planning import LOGITS, SFT, counted, samples_passes
 from tiny import FAMILIES, tiny_samples
-from tiny_families import write_tiny_family
+from tiny_families import PARTS, write_tiny_family
 
 from earwise.cli import execute
 from earwise.distil.objective import Objective
@@ -29,7 +29,7 @@ from earwise.recipe.uses import asked_views
 from earwise.stages.models import load_start
 
 CASES = ("internvl", "qwen2_audio")
-TRAINED = (*CASES, "qwen3_vl", "qwen3_5", "gemma3", "smolvlm", "qwen3_omni")
+TRAINED = (*FAMILIES, *PARTS)
 TOWERS = ("model.vision", "model.visual.", "model.connector.", "model.multi_modal_projector.", "model.audio_tower.")
 
 

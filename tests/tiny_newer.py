@@ -88,6 +88,11 @@ def _ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
     return tokenizer.get_vocab()
 
 
+def _kinds(first: str, text: dict) -> list[str]:
+    """Layers of the kind `first` and full attention in turn."""
+    return [("full_attention" if number % 2 else first) for number in range(text["num_hidden_layers"])]
+
+
 def _marks(tokenizer: PreTrainedTokenizerFast) -> dict:
     names = {"image_token_id": "<|image_pad|>", "video_token_id": "<|video_pad|>",
              "vision_start_token_id": "<|vision_start|>", "vision_end_token_id": "<|vision_end|>"}  # fmt: skip
@@ -131,7 +136,7 @@ def build_qwen3_vl(tokenizer: PreTrainedTokenizerFast, text: dict) -> PreTrained
 def build_qwen3_5(tokenizer: PreTrainedTokenizerFast, text: dict) -> PreTrainedModel:
     """One layer with a recurrent state and one with full attention."""
     hybrid = {
-        **text, "head_dim": 16, "layer_types": ["linear_attention", "full_attention"], "linear_key_head_dim": 8,
+        **text, "head_dim": 16, "layer_types": _kinds("linear_attention", text), "linear_key_head_dim": 8,
         "linear_value_head_dim": 8, "linear_num_key_heads": 2, "linear_num_value_heads": 4,
         "rope_parameters": {**ROPE, "partial_rotary_factor": 1.0},
     }  # fmt: skip
@@ -164,7 +169,7 @@ def build_gemma3(tokenizer: PreTrainedTokenizerFast, text: dict) -> PreTrainedMo
     ids = _ids(tokenizer)
     decoder = {
         **text, "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 24,
-        "layer_types": ["sliding_attention", "full_attention"],
+        "layer_types": _kinds("sliding_attention", text),
     }  # fmt: skip
     config = Gemma3Config(
         vision_config={"model_type": "siglip_vision_model", **SQUARES},
