@@ -21,5 +21,5 @@ def test_what_differs_is_not_equal_and_stands_on_the_page():
     assert is_equal(same)
     assert unexplained([same, *others]) == others
     text = page([same, *others], "hand")
-    assert "Made by hand: 4 cases, 3 unexplained." in text
+    assert "Made by hand:\n4 cases, 3 unexplained." in text
     assert "| `internvl` | 4 | 3 of 4 | 1.0e-03 | 1.0e-07 | 3 of 4 | 2 of 4 |" in text

@@ -31,7 +31,8 @@ runs a short form of it.
 Ids are those of prompt and whole conversation. Logits and losses are those of the response tokens; a difference of
 logits is given over the largest logit. Answers are greedy, of 8 tokens: alone, and in one ragged batch of all cases of
 a view. The frames of a video are shown as pictures on both sides. Voxtral's processor reads only Mistral's own
-tokenizer format; its extractor and its count of placeholders are used instead.
+tokenizer format; its extractor and its count of placeholders are used instead. In bfloat16, Qwen2-Audio's own loss is a
+sum in bfloat16, and the loss here is one in float32.
 """
 
 
@@ -64,7 +65,7 @@ def unexplained(rows: Iterable[Row]) -> list[Row]:
 
 def page(rows: list[Row], made: str) -> str:
     """Markdown."""
-    lines = [HEAD, f"Made by {made}: {len(rows)} cases, {len(unexplained(rows))} unexplained.\n"]
+    lines = [HEAD, f"Made by {made}:\n{len(rows)} cases, {len(unexplained(rows))} unexplained.\n"]
     for title, chosen in (
         ("float32", [row for row in rows if row.variant != HALF]),
         (HALF, [row for row in rows if row.variant == HALF]),

@@ -13,7 +13,7 @@ from earwise.models.ears import Ears
 from earwise.models.families import OwnEars
 from earwise.models.families.base import ImageInput
 from earwise.models.layout import Layout
-from earwise.models.mel import Tail, bucket_frames
+from earwise.models.mel import FULL_FRAMES, Tail, bucket_frames
 from earwise.models.omni import OmniModel
 
 AGAIN_MAP, AGAIN_FUSED = 2.0, 2.5
@@ -50,7 +50,7 @@ class Hearing:
             encoder, projector = model.ears.modules_of_base
             window = model.ears.window
         elif isinstance(model.ears, Ears):
-            encoder, projector, window = model.ears.encoder, model.ears.projector, 0
+            encoder, projector, window = model.ears.encoder, model.ears.projector, FULL_FRAMES // 2
         else:
             return cls(0, 0, 0, 0, 0, 0, own=None, trains_encoder=False)
         positions = getattr(encoder, "embed_positions", None)

@@ -15,6 +15,9 @@ from earwise.records import NonEmpty
 BASE = "base"
 """Name of the untrained vision-language model: a `start`, an evaluated model, and `[model] base`."""
 
+SOUND_S: Final = 30.0
+"""Seconds of a sound that a model hears if nothing is said of it: a window of Whisper's encoder."""
+
 ALIGNED = "aligned"
 """Name of the result of `[align]`: a `start` and an evaluated model."""
 
@@ -143,6 +146,8 @@ class Model(Settings):
     """Of the frozen weights."""
     trust_remote_code: bool = False
     ears: Annotated[FreshEars | PretrainedEars | NativeEars, Field(discriminator="encoder")]
+    longest_sound: Annotated[float, Field(gt=0, le=2400)] = SOUND_S
+    """Seconds of a longer sound that are heard, from its beginning."""
     lora: Lora | None = None
     decoder: Literal["frozen", "full"] = "frozen"
     """`full` trains the whole decoder with the ears: embeddings, layers, norm and head."""
