@@ -63,6 +63,13 @@ def test_a_sound_beyond_ten_minutes_is_refused():
         tiny_ears().num_tokens(600 * 16_000 + 1_600)
 
 
+def test_a_spectrogram_is_the_same_under_autocast():
+    extractor, clip = WhisperFeatureExtractor(feature_size=80), [waveform(20_000)]
+    with torch.autocast("cpu", torch.bfloat16):
+        half = log_mels(clip, extractor)
+    assert torch.equal(half, log_mels(clip, extractor))
+
+
 def test_markers_surround_the_clip():
     ears = tiny_ears()
     out = ears([waveform(8_000), waveform(20_000, 1)])

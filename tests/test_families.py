@@ -160,6 +160,17 @@ def test_a_clip_takes_as_many_tokens_as_the_published_processors_count(family, f
         ears.num_tokens(0 if family == "voxtral" else 100)
 
 
+@pytest.mark.parametrize("family", NATIVE)
+def test_a_clip_is_heard_in_half_precision_as_in_full(family, folders):
+    """Autocast rounds products of the tower, and not the spectrogram."""
+    ears, clip = ready(folders, family).ears, torch.randn(20_000, generator=torch.Generator().manual_seed(0)) * 0.1
+    with torch.no_grad():
+        full = ears([clip])
+        with torch.autocast("cpu", torch.bfloat16):
+            half = ears([clip])
+    assert 0 < (half.float() - full).abs().max() < 0.05 * full.abs().max()
+
+
 @pytest.mark.parametrize("family", ["audioflamingo3", "voxtral"])
 def test_a_long_sound_is_heard_in_pieces_as_the_model_itself_hears_it(family, folders, tmp_path):
     """Pieces that end at, just behind and well behind 30 s; the tokens stand one behind another."""

@@ -34,11 +34,12 @@ def bucket_frames(num_samples: int, tail: Tail = 0.0) -> int:
     return min(padded, FULL_FRAMES) if tail else padded
 
 
+@torch.autocast("cpu", enabled=False)
 def log_mels(waveforms: Sequence[Tensor], extractor: WhisperFeatureExtractor, tail: Tail = 0.0) -> Tensor:
     """(B, M, max P) log-mels; frames beyond a clip's own bucket are exactly 0, like a convolution's padding.
 
     Silence follows every clip, as in the published 30-second extractor. So the result equals the first P frames of that
-    extractor, and a clip's frames do not depend on the rest of the batch.
+    extractor, and a clip's frames do not depend on the rest of the batch. They are float32 in every pass.
     """
     buckets = torch.tensor([bucket_frames(len(w), tail) for w in waveforms])
     longest = int(buckets.max())

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel, WhisperFeatureExtractor
@@ -79,6 +80,16 @@ class OwnEars(nn.Module, ABC):
         if tokens < 1:
             raise InputError(f"a clip of {seconds:.3f} s is too short to be heard", remedy="make the clip again")
         return tokens
+
+    def spectrogram(self, waveform: Tensor, **options: Any) -> Tensor:
+        """(M, F) of one clip as the published extractor makes it, in float32 in every pass."""
+        with torch.autocast("cpu", enabled=False):
+            made = self.extractor(
+                waveform.numpy(), sampling_rate=SAMPLE_RATE_HZ, padding="longest", truncation=False,
+                return_tensors="pt", **options,
+            )  # fmt: skip
+        features: Tensor = made["input_features"][0]
+        return features
 
     @property
     def window(self) -> int:

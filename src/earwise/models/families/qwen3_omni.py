@@ -13,7 +13,6 @@ from earwise.models.families.own_ears import OwnEars
 from earwise.models.families.qwen2_5_omni import Qwen2_5Omni
 from earwise.models.families.qwen3_vl import Qwen3VL
 from earwise.models.mel import HOP
-from earwise.records import SAMPLE_RATE_HZ
 
 
 class Qwen3OmniEars(OwnEars):
@@ -23,18 +22,10 @@ class Qwen3OmniEars(OwnEars):
         """(sum of T, H) embeddings. The spectrogram of each clip ends with the clip, as in the published processor."""
         tower, _ = self._own
         weight = tower.conv2d1.weight
-        mels = [self._mel(waveform) for waveform in waveforms]
+        mels = [self.spectrogram(waveform) for waveform in waveforms]
         frames = torch.tensor([mel.shape[1] for mel in mels], device=weight.device)
         features = torch.cat(mels, dim=1).to(weight.device, weight.dtype)
         return tower(features, feature_lens=frames).last_hidden_state
-
-    def _mel(self, waveform: Tensor) -> Tensor:
-        """(M, F)"""
-        made = self.extractor(
-            waveform.numpy(), sampling_rate=SAMPLE_RATE_HZ, padding="longest", truncation=False, return_tensors="pt"
-        )
-        features: Tensor = made["input_features"][0]
-        return features
 
     @property
     def window(self) -> int:

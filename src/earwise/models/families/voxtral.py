@@ -11,7 +11,6 @@ from transformers import VoxtralForConditionalGeneration
 from earwise.models.ears import Ears
 from earwise.models.families.base import Family
 from earwise.models.families.own_ears import OwnEars
-from earwise.records import SAMPLE_RATE_HZ
 
 
 class VoxtralEars(OwnEars):
@@ -31,15 +30,7 @@ class VoxtralEars(OwnEars):
 
     def _pieces(self, waveform: Tensor) -> Tensor:
         """(pieces, M, frames of a piece) of the spectrogram of the whole clip, filled up with silence."""
-        made = self.extractor(
-            waveform.numpy(),
-            sampling_rate=SAMPLE_RATE_HZ,
-            padding="longest",
-            truncation=False,
-            pad_to_multiple_of=self.extractor.n_samples,
-            return_tensors="pt",
-        )
-        features: Tensor = made["input_features"][0]
+        features = self.spectrogram(waveform, pad_to_multiple_of=self.extractor.n_samples)
         return features.unflatten(1, (-1, self.extractor.nb_max_frames)).transpose(0, 1)
 
     @property
