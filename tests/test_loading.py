@@ -9,7 +9,7 @@ from test_gate import write_tiny_ctc, write_tiny_whisper
 from test_speech_huggingface import save_tiny_vits
 from text_models import write_text_model
 from tiny import tiny_model
-from tiny_families import PARTS, write_tiny_family
+from tiny_families import NATIVE, PARTS, write_tiny_family
 
 from earwise.errors import InputError
 from earwise.models import OmniModel
@@ -44,7 +44,11 @@ WRITERS = {
     **{name: (lambda folder, name=name: write_tiny_family(folder, name)) for name in PARTS},
     "causal_lm": write_text_model,
 }
-TOWERS = {"qwen2_5_vl": "visual", "qwen2_audio": "audio_tower", "qwen2_5_omni": "audio_tower", "causal_lm": "norm"}
+TOWERS = {
+    **{name: "audio_tower" if name in NATIVE else "visual" for name in PARTS},
+    **dict.fromkeys(("internvl3_5", "smolvlm", "idefics3", "gemma3"), "vision"),
+    "causal_lm": "norm",
+}
 
 
 @pytest.mark.parametrize("family", WRITERS)

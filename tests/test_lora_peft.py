@@ -10,27 +10,30 @@ from safetensors.torch import load_file, save_file
 from test_lora import stir
 from text_models import write_text_model
 from tiny import FAMILIES, tiny_model
-from tiny_families import write_tiny_family
+from tiny_families import NATIVE, PARTS, write_tiny_family
 
 from earwise.errors import InputError
 from earwise.models import OmniModel
 from earwise.models.families import load_family
 from earwise.models.lora import Lora
 
-CASES = ("internvl", "qwen2_vl", "qwen2_5_vl", "qwen2_audio", "qwen2_5_omni", "causal_lm")
+CASES = (*FAMILIES, *PARTS, "causal_lm")
 TARGETS = ("q_proj", "v_proj", "down_proj")
+ATTENTION = TARGETS[:2]
+"""Of a mixture of experts, whose other layers are no linear modules."""
 
 
 @pytest.fixture(scope="module")
 def folders(tiny_checkpoints, tmp_path_factory):
     root = tmp_path_factory.mktemp("families")
-    made = {name: write_tiny_family(root / name, name) for name in CASES if name.startswith(("qwen2_5", "qwen2_audio"))}
+    made = {name: write_tiny_family(root / name, name) for name in PARTS}
     return {**{name: tiny_checkpoints[name] for name in FAMILIES}, **made, "causal_lm": write_text_model(root / "text")}
 
 
 def stirred(folder, family):
-    model = tiny_model(folder, ears=family not in ("qwen2_audio", "qwen2_5_omni"))
-    model.lora = Lora.fresh(model.family.backbone, rank=3, alpha=6, dropout=0.0, targets=TARGETS, seed=0)
+    model = tiny_model(folder, ears=family not in NATIVE)
+    targets = ATTENTION if family == "qwen3_omni" else TARGETS
+    model.lora = Lora.fresh(model.family.backbone, rank=3, alpha=6, dropout=0.0, targets=targets, seed=0)
     stir(model)
     return model
 

@@ -99,7 +99,7 @@ def test_a_stage_depends_on_the_version_of_the_package(tmp_path, monkeypatch):
             "speech.engine.type: expected one of 'espeak', 'flite', 'festival', 'huggingface', 'openai', 'tones', got",
         ),
         ("model.family=other", "model.family: expected one of 'auto', 'internvl', 'qwen2_vl', 'qwen2_5_vl', "),
-        ("model.family=other", "'qwen2_5_omni', 'other_internvl', got 'other'"),
+        ("model.family=other", "'voxtral', 'other_internvl', got 'other'"),
     ],
 )
 def test_what_is_wrong_in_such_a_table_is_said_as_of_any_other(extra, tmp_path, override, expected):

@@ -3,8 +3,8 @@
 import numpy as np
 
 from earwise.data.media import MAX_CLIP_S
-from earwise.models.ears import MAX_SECONDS
-from earwise.records import Item
+from earwise.models.ears import PIECE_SAMPLES
+from earwise.records import SAMPLE_RATE_HZ, Item
 from earwise.speech.clips import make_clips
 from earwise.stages.samples import sample_items
 
@@ -92,5 +92,5 @@ def test_without_speech_nothing_is_left_out(tmp_path):
     assert said == []
 
 
-def test_clips_are_as_long_as_ears_can_hear():
-    assert MAX_CLIP_S == MAX_SECONDS
+def test_clips_are_as_long_as_an_encoder_hears_at_once():
+    assert MAX_CLIP_S * SAMPLE_RATE_HZ == PIECE_SAMPLES

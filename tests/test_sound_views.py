@@ -273,3 +273,7 @@ def test_sounds_and_frames_are_made_ready_for_the_views_that_need_them(tmp_path)
     assert film.sound.num_samples == len(load_audio(film.sound.path)) == pytest.approx(32_000, abs=1100)
     assert long.sound == Sound(tmp_path / "a.wav", 480_000)
     assert said == ["1 sound is longer than 30 s and ends there, e.g. that of long"]
+
+    _, long = sample_items(items, tmp_path, None, said.append, views=["sound_text"], longest_s=31.5)
+    assert long.sound == Sound(tmp_path / "a.wav", 500_000)
+    assert len(said) == 1

@@ -16,8 +16,8 @@ from earwise.evaluate.benchmarks import load_benchmark
 from earwise.micro.build import write_tiny
 from earwise.micro.lab import spoken_words
 from earwise.micro.sounds.lab import SoundLabSize, write_sound_lab
-from earwise.models.layout import shared_prefix
 from earwise.models.omni import OmniModel
+from earwise.models.prefix import shared_prefix
 from earwise.planning.page import plan
 from earwise.recipe.read import load_recipe
 from earwise.stages.samples import sample_items

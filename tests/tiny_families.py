@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import tiny_newer
 import torch
+from tokenizers_of_all_kinds import byte_level
 from transformers import (
     GenerationConfig,
     PreTrainedModel,
@@ -16,7 +18,6 @@ from transformers import (
     Qwen2AudioForConditionalGeneration,
     WhisperFeatureExtractor,
 )
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from earwise.micro.tokenizer import CHAT_TEMPLATE, build_tokenizer
 
@@ -25,10 +26,10 @@ PARTS = {
     "qwen2_5_vl": {"image": "<|vision_start|><|image_pad|><|vision_end|>"},
     "qwen2_audio": {"audio": "Audio {{ clips.n }}: " + AUDIO + "\n"},
     "qwen2_5_omni": {"image": "<|vision_bos|><|IMAGE|><|vision_eos|>", "audio": AUDIO},
+    **tiny_newer.PARTS,
 }
 """What each family's chat template writes for a part that is not text."""
 SPECIAL = ("<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>", "<|IMAGE|>", "<|VIDEO|>", "<|vision_bos|>", "<|vision_eos|>")
-SIZE = {"shortest_edge": 8 * 8, "longest_edge": 96 * 96}
 ROPE = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [2, 3, 3]}
 VISION = {
     "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "patch_size": 8, "out_hidden_size": 64,
@@ -42,26 +43,37 @@ AUDIO_TOWER = {
 def write_tiny_family(folder: Path, family: str, seed: int = 0) -> Path:
     """A checkpoint of `family` with random weights, and return its folder."""
     tokenizer = tiny_tokenizer(family)
-    model = BUILDERS[family](tokenizer)
+    model = build_tiny(family, tokenizer)
     draw_weights(model, seed)
     model.generation_config = GenerationConfig(
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, do_sample=False
     )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    processor: dict = {}
-    if "image" in PARTS[family]:
-        processor |= Qwen2VLImageProcessorPil(patch_size=8, size=SIZE).to_dict()
+    processor = image_settings(family)
     if "audio" in PARTS[family]:
         processor |= WhisperFeatureExtractor(feature_size=128).to_dict()
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
     return folder
 
 
+def image_settings(family: str) -> dict:
+    """Settings of the image processor; empty for a family that does not see."""
+    return tiny_newer.IMAGES[family]().to_dict() if family in tiny_newer.IMAGES else {}
+
+
+def build_tiny(family: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """A model of `family` with the weights that transformers draws."""
+    if family in tiny_newer.BUILDERS:
+        return tiny_newer.BUILDERS[family](tokenizer, text_config(tokenizer))
+    return BUILDERS[family](tokenizer)
+
+
 def tiny_tokenizer(family: str) -> PreTrainedTokenizerFast:
     """The laboratory's words, the family's special tokens and a chat template that writes them."""
-    tokenizer = build_tokenizer("qwen2_vl")
-    tokenizer.add_tokens(list(SPECIAL), special_tokens=True)
+    # transformers reads every tokenizer of a Qwen3.5 as byte-level BPE.
+    tokenizer = byte_level() if family == "qwen3_5" else build_tokenizer("qwen2_vl")
+    tokenizer.add_tokens([*SPECIAL, *tiny_newer.SPECIAL.get(family, ())], special_tokens=True)
     image, audio = (PARTS[family].get(kind, "") for kind in ("image", "audio"))
     template = CHAT_TEMPLATE.replace("IMAGE\n", image)
     template = template.replace(
@@ -126,14 +138,19 @@ def build_qwen2_5_omni(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
 
 
 BUILDERS = {"qwen2_5_vl": build_qwen2_5_vl, "qwen2_audio": build_qwen2_audio, "qwen2_5_omni": build_qwen2_5_omni}
+NATIVE = tuple(family for family, parts in PARTS.items() if "audio" in parts)
+"""Families that hear by themselves."""
 
 
 @torch.no_grad()
 def draw_weights(model: PreTrainedModel, seed: int) -> None:
     """Matrices from N(0, 1 / fan_in), so that every part of a tiny model has a say in what comes out."""
     generator = torch.Generator().manual_seed(seed)
+    scale = getattr(model.get_input_embeddings(), "scalar_embed_scale", 1.0)
     for name, parameter in model.named_parameters():
         if name.endswith("embed_tokens.weight"):
-            parameter.normal_(0.0, 1.0, generator=generator)
+            parameter.normal_(0.0, 1.0 / scale, generator=generator)
+        elif name.endswith("A_log"):
+            parameter.fill_(-2.0)  # recurrent states that last for tens of tokens
         elif parameter.ndim > 1:
             parameter.normal_(0.0, parameter[0].numel() ** -0.5, generator=generator)

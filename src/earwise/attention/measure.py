@@ -98,10 +98,13 @@ def token_kinds(layout: Layout) -> list[int]:
     because in some families the template writes them and in others the adapter.
     """
     kinds = [KINDS.index("rest")] * len(layout)
-    named: list[tuple[Kind, int, int]] = [(s.role, s.start, s.stop) for s in layout.spans if s.role in SOURCES]
-    named += [("vision", medium.start, medium.stop) for medium in layout.media if medium.kind == "image"]
-    for kind, start, stop in named:
-        kinds[start:stop] = [KINDS.index(kind)] * (stop - start)
+    named: list[tuple[Kind, Sequence[int]]] = [
+        (s.role, range(s.start, s.stop)) for s in layout.spans if s.role in SOURCES
+    ]
+    named += [("vision", medium.places) for medium in layout.media if medium.kind == "image"]
+    for kind, places in named:
+        for place in places:
+            kinds[place] = KINDS.index(kind)
     return kinds
 
 

@@ -17,7 +17,9 @@ from torch import Tensor
 from earwise.data.media import MAX_CLIP_S, load_audio
 from earwise.errors import InputError
 from earwise.models.families.base import Family, ImageInput
-from earwise.models.layout import AUDIO_ID, Layout, Media, shared_prefix
+from earwise.models.layout import AUDIO_ID, Layout, Media
+from earwise.models.prefix import shared_prefix
+from earwise.records import SAMPLE_RATE_HZ
 
 MIN_PREFIX = 16
 """A shorter prefix is not split off, because two short passes cost more than one. Measured on narrow models of 5 and 24
@@ -156,12 +158,15 @@ class _Waveforms:
     """Reads each clip once per batch, however many views play it."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, Tensor] = {}
+        self._known: dict[tuple[Path, float], Tensor] = {}
 
-    def __getitem__(self, path: Path) -> Tensor:
-        if path not in self._known:
-            self._known[path] = torch.from_numpy(load_audio(path, at_most_s=MAX_CLIP_S))
-        return self._known[path]
+    def of(self, medium: Media) -> Tensor:
+        """The clip, or at least as much of a longer sound as is heard."""
+        seconds = max(float(MAX_CLIP_S), medium.num_samples / SAMPLE_RATE_HZ)
+        key = medium.source, seconds
+        if key not in self._known:
+            self._known[key] = torch.from_numpy(load_audio(medium.source, at_most_s=seconds))
+        return self._known[key]
 
 
 def _pass(
@@ -188,7 +193,7 @@ def _pass(
         for medium in layout.media:
             if start <= medium.start and medium.stop <= stop:
                 where = audio_mask if medium.kind == "audio" else image_mask
-                where[b, medium.start - start : medium.stop - start] = True
+                where[b, [place - start for place in medium.places]] = True
                 _take(medium, images, clips, waveforms)
                 if medium.words:
                     words = torch.tensor(medium.words)
@@ -240,7 +245,7 @@ def _take(medium: Media, images: list[ImageInput], clips: list[Tensor], waveform
 def _heard(medium: Media, waveforms: _Waveforms) -> Tensor:
     if medium.heard == "silence":
         return torch.zeros(medium.num_samples)
-    waveform = waveforms[medium.source]
+    waveform = waveforms.of(medium)
     if medium.heard == "sound":
         waveform = waveform[: medium.num_samples]
     if len(waveform) != medium.num_samples:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
+from earwise.models.segments import decoder_masks
+
 if TYPE_CHECKING:
     from earwise.models.batch import Pass
     from earwise.models.omni import OmniModel
@@ -51,24 +53,28 @@ def read_prompt(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCach
     Returns the (B, H) states that predict the first token of each answer, the (D, B) positions of these states, and the
     mask (B, P + L) of the real tokens in the cache.
     """
-    embeds, positions = model.embed(prompt, model.ears), prompt.positions
+    embeds, positions, images = model.embed(prompt, model.ears), prompt.positions, prompt.image_mask
     last = prompt.mask.sum(1) - 1
     if model.family.forgets:
         # A window counts everything in the cache: padding between a prompt and its answer would push the prompt out.
-        embeds, positions, mask = _padded_before(embeds, positions, mask)
+        embeds, positions, images, mask = _padded_before(embeds, positions, images, mask)
         last = torch.full_like(last, mask.shape[1] - 1)
     rows = torch.arange(len(last), device=last.device)
-    states = require(model.decode(embeds, mask, positions, cache).last_hidden_state)
+    seen = decoder_masks(model.family, mask, None, images, embeds.dtype)
+    states = require(model.decode(embeds, seen, positions, cache).last_hidden_state)
     return states[rows, last], positions[:, rows, last], mask
 
 
-def _padded_before(embeds: Tensor, positions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The arguments, (B, L, H), (D, B, L) and (B, L), with each row's padding moved to its beginning."""
+def _padded_before(
+    embeds: Tensor, positions: Tensor, images: Tensor, mask: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The arguments, (B, L, H), (D, B, L) and twice (B, L), with each row's padding moved to its beginning."""
     length = mask.shape[1]
     places = (torch.arange(length, device=mask.device) - (length - mask.sum(1))[:, None]) % length
     return (
         embeds.gather(1, places[..., None].expand_as(embeds)),
         positions.gather(2, places.expand_as(positions)),
+        images.gather(1, places),
         mask.gather(1, places),
     )
 

@@ -22,12 +22,15 @@ from earwise.errors import InputError
 from earwise.io.loading import fill
 from earwise.models.encoded_clips import EncodedClips
 from earwise.models.encoder_lora import add_lora, merged_state, only_lora
-from earwise.models.mel import HOP, Tail, bucket_frames, log_mels
+from earwise.models.mel import Tail, bucket_frames, log_mels
 from earwise.models.saving import EARS, read_description, save_description, save_tensors
 from earwise.models.whisper import draw_weights, encode, mel_extractor, new_encoder, num_stacked, read_encoder, stacked
+from earwise.records import SAMPLE_RATE_HZ
 
-MAX_SECONDS = 30
-"""The length of Whisper's position table."""
+PIECE_SAMPLES = 30 * SAMPLE_RATE_HZ
+"""The length of Whisper's position table. A longer sound is heard in pieces."""
+LONGEST_S = 600
+"""Longest sound in seconds."""
 
 
 @dataclass(frozen=True)
@@ -113,14 +116,25 @@ class Ears(nn.Module):
 
     def num_tokens(self, num_samples: int) -> int:
         """T for a clip of `num_samples` samples, markers included."""
-        if num_samples > MAX_SECONDS * HOP * 100:
-            raise InputError(
-                f"a clip of {num_samples / HOP / 100:.1f} s is longer than {MAX_SECONDS} s", remedy="cut the clip"
-            )
-        return num_stacked(num_samples, self.config.stack) + (2 if self.markers is not None else 0)
+        seconds = num_samples / SAMPLE_RATE_HZ
+        if seconds > LONGEST_S:
+            raise InputError(f"a clip of {seconds:.1f} s is longer than {LONGEST_S} s", remedy="cut the clip")
+        whole, rest = divmod(num_samples, PIECE_SAMPLES)
+        pieces = whole * num_stacked(PIECE_SAMPLES, self.config.stack) + num_stacked(rest, self.config.stack)
+        return pieces + (2 if self.markers is not None else 0)
 
     def forward(self, waveforms: Sequence[Tensor]) -> Tensor:
-        """(sum of T, H) embeddings, clip after clip. `waveforms` are float32 vectors at 16 kHz."""
+        """(sum of T, H) embeddings, clip after clip. `waveforms` are float32 vectors at 16 kHz.
+
+        The encoder hears a long clip in pieces of 30 s, each as if it were alone. Their tokens follow one another, and
+        only the whole clip is marked.
+        """
+        pieces = [waveform.split(PIECE_SAMPLES) for waveform in waveforms]
+        heard = iter(self._pieces([piece for some in pieces for piece in some]))
+        return torch.cat([self._mark(torch.cat([next(heard) for _ in some])) for some in pieces])
+
+    def _pieces(self, waveforms: Sequence[Tensor]) -> list[Tensor]:
+        """Embeddings of each of `waveforms`, up to 30 s long, without markers."""
         if self._encoded is not None:
             states = self._encoded(waveforms)
         else:
@@ -128,13 +142,14 @@ class Ears(nn.Module):
             frames = torch.tensor([bucket_frames(len(w), tail) for w in waveforms], device=device)
             states = encode(self.encoder, log_mels(waveforms, self.extractor, tail).to(device), frames)
         tokens = self.projector(stacked(states, self.config.stack))
-        return torch.cat([self._mark(row, len(w)) for row, w in zip(tokens, waveforms, strict=True)])
+        counts = [num_stacked(len(waveform), self.config.stack) for waveform in waveforms]
+        return [row[:count] for row, count in zip(tokens, counts, strict=True)]
 
-    def _mark(self, tokens: Tensor, num_samples: int) -> Tensor:
+    def _mark(self, tokens: Tensor) -> Tensor:
         if self.markers is None:
-            return tokens[: self.num_tokens(num_samples)]
+            return tokens
         begin, end = self.markers.to(tokens.dtype).unsqueeze(1)
-        return torch.cat([begin, tokens[: self.num_tokens(num_samples) - 2], end])
+        return torch.cat([begin, tokens, end])
 
     def save(self, folder: Path, *, base: str, revision: str | None) -> None:
         """Write `ears.json`, which names the base, and `ears.safetensors`."""

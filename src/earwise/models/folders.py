@@ -13,9 +13,15 @@ from earwise.errors import InputError
 from earwise.models.chat_templates import check_template
 from earwise.models.safetensors_files import Shapes, read_object, read_shapes, read_weights_of
 
-_SEES: Final = ("internvl", "qwen2_vl", "qwen2_5_vl", "qwen2_5_omni", "qwen2_5_omni_thinker")
-_HEARS: Final = ("qwen2_audio", "qwen2_5_omni", "qwen2_5_omni_thinker")
-_SAME_LAYERS: Final = {*_SEES, *_HEARS, "whisper", "qwen2", "qwen3", "llama", "mistral"}
+_OMNI: Final = ("qwen2_5_omni", "qwen2_5_omni_thinker", "qwen3_omni_moe", "qwen3_omni_moe_thinker")
+_SEES: Final = (
+    "internvl", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe", "gemma3", "smolvlm",
+    "idefics3", *_OMNI,
+)  # fmt: skip
+_HEARS: Final = ("qwen2_audio", "audioflamingo3", "voxtral", *_OMNI)
+_MIXED: Final = ("qwen3_vl_moe", "qwen3_5", "qwen3_5_moe", "qwen3_omni_moe", "qwen3_omni_moe_thinker")
+"""Model types whose decoder may have layers of several kinds."""
+_SAME_LAYERS: Final = {*_SEES, *_HEARS, "whisper", "qwen2", "qwen3", "llama", "mistral"}.difference(_MIXED)
 """Model types in which all layers of a stack have the same tensors."""
 _STACK: Final = re.compile(r"((?!talker|token2wav)(?:.*?\.)??(?:layers?|blocks))\.(\d+)\.(.+)")
 _COUNTS: Final = (

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Self
 
 from earwise.errors import InputError
 from earwise.models.sample import Sample, Sound, Turn
@@ -41,7 +41,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Media:
-    """An image, a frame, a clip or a sound whose features replace the placeholder tokens `start:stop`."""
+    """An image, a frame, a clip or a sound whose features replace the placeholders among the tokens `start:stop`."""
 
     kind: Literal["image", "audio"]
     source: Path
@@ -53,6 +53,23 @@ class Media:
     heard: Heard = "clip"
     words: tuple[int, ...] = ()
     """Ids of a spoken question as if it were typed."""
+    gaps: frozenset[int] = frozenset()
+    """Indices, from `start`, of tokens that are no placeholders: there may be markers between an image's tiles."""
+
+    @classmethod
+    def of_image(cls, path: Path, image: ImageInput, ids: Sequence[int], placeholder: int) -> Self:
+        """An image whose prompt is `ids`. Its `start` and `stop` count from there."""
+        places = [index for index, token in enumerate(ids) if token == placeholder]
+        if len(places) != image.num_tokens:
+            raise AssertionError(f"{len(places)} placeholders for {image.num_tokens} features of an image")
+        start, stop = places[0], places[-1] + 1
+        gaps = frozenset(range(stop - start)).difference(place - start for place in places)
+        return cls("image", path, start, stop, image, gaps=gaps)
+
+    @property
+    def places(self) -> list[int]:
+        """Indices of the placeholders."""
+        return [index for index in range(self.start, self.stop) if index - self.start not in self.gaps]
 
 
 @dataclass(frozen=True)
@@ -104,10 +121,10 @@ class _Draft:
         self.media: list[Media] = []
         self.starts: list[int] = []
 
-    def medium(self, role: Role, ids: Sequence[int], offset: int, medium: Media) -> None:
-        """Add a medium whose placeholders begin at `offset` of `ids`; its own `start` and `stop` count from there."""
+    def medium(self, role: Role, ids: Sequence[int], medium: Media) -> None:
+        """Add a medium whose prompt is `ids`; its own `start` and `stop` count from there."""
         self.words.settle()
-        start = len(self.ids) + offset
+        start = len(self.ids)
         self.media.append(replace(medium, start=start + medium.start, stop=start + medium.stop))
         self.words.ids(role, ids)
 
@@ -204,7 +221,7 @@ class LayoutBuilder:
                 if turn.drawn is not None:
                     draft.words.ids("response", turn.drawn)
                     break  # Sampled tokens already have their stop token, if there was one.
-                draft.words.typed("response", turn.item.answers[0])
+                draft.words.typed("response", self._trimmed(turn.item.answers[0]))
                 if turn.cut:
                     _check_last(turn, turns)
                     break  # The model would have said more, so it must not learn to end here.
@@ -215,6 +232,10 @@ class LayoutBuilder:
             else:
                 draft.words.template(role, self._close(draft, piece) if answered else piece)
                 answered = False
+
+    def _trimmed(self, text: str) -> str:
+        """The text of a message as the chat template writes it."""
+        return text.strip() if self.family.trims else text
 
     def _close(self, draft: _Draft, text: str) -> str:
         """Add the template's text up to the end-of-turn token to the response, and return the rest."""
@@ -236,8 +257,11 @@ class LayoutBuilder:
         image = self.family.load_image(shown.path, frame=shown.frame)
         if shown.frame:
             draft.words.template(role, self.family.frame_label(len(draft.media) + 1))
-        ids, offset = self.family.image_token_ids(image)
-        draft.medium("image", ids, offset, Media("image", shown.path, 0, image.num_tokens, image))
+        before, after = self.family.around_image
+        draft.words.template(role, before)
+        ids = self.family.image_token_ids(image)
+        draft.medium("image", ids, Media.of_image(shown.path, image, ids, self.family.image_token_id))
+        draft.words.template("template", after)
 
     def _sound(self, draft: _Draft, sample: Sample, context: Context) -> None:
         """Add the sound that the questions are about, in the first message, before the first question."""
@@ -268,7 +292,7 @@ class LayoutBuilder:
         except InputError as error:
             raise InputError(error.what, file=sound.path, record=record, remedy=remedy) from None
         medium = Media("audio", sound.path, 0, count, num_samples=sound.num_samples, heard=heard)
-        draft.medium(role, [AUDIO_ID] * count, 0, medium)
+        draft.medium(role, [AUDIO_ID] * count, medium)
 
     def _query(self, draft: _Draft, turn: Turn, how: Query) -> None:
         how = "text" if turn.typed else how
@@ -286,7 +310,7 @@ class LayoutBuilder:
                 raise InputError(
                     "the item has no transcript yet", record=turn.item.id, remedy="transcribe its clip first"
                 )
-        draft.words.typed("query", " ".join(filter(None, (turn.item.instruction, text, turn.suffix))))
+        draft.words.typed("query", self._trimmed(" ".join(filter(None, (turn.item.instruction, text, turn.suffix)))))
 
     def _spoken_query(self, draft: _Draft, turn: Turn) -> None:
         if turn.clip is None:
@@ -348,33 +372,6 @@ def _check_last(turn: Turn, turns: Sequence[Turn]) -> None:
     if turn is not turns[-1]:
         remedy = "leave out the questions behind it"
         raise InputError("its answer was cut, and other questions follow", record=turn.item.id, remedy=remedy)
-
-
-def shared_prefix(layouts: Sequence[Layout], *, with_audio: bool) -> int:
-    """Length of the longest common start of all `layouts` that can be computed once.
-
-    Ids and media must agree, and no media run is cut. The prefix ends before the token that predicts the first
-    response, because every view needs that token's hidden state. Without `with_audio` it also ends before the first
-    clip: ears in training need a gradient through everything after it.
-    """
-    limit = min(layout.prompt_stop for layout in layouts) - 1
-    first = layouts[0]
-    length = 0
-    while length < limit and all(layout.ids[length] == first.ids[length] for layout in layouts):
-        length += 1
-    for layout in layouts:
-        for n, medium in enumerate(layout.media):
-            same = all(n < len(other.media) and _identity(medium) == _identity(other.media[n]) for other in layouts)
-            if medium.start < length and (
-                not same or medium.stop > length or (medium.kind == "audio" and not with_audio)
-            ):
-                length = medium.start
-    return max(length, 0)
-
-
-def _identity(medium: Media) -> tuple[object, ...]:
-    """Everything that a medium's features and place depend on."""
-    return medium.kind, medium.source, medium.start, medium.stop, medium.heard, medium.num_samples
 
 
 def _images(sample: Sample, context: Context) -> tuple[_Picture, ...]:

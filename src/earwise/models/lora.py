@@ -79,6 +79,7 @@ class Lora:
         prefix = _prefix(whole, backbone)
         weights = {name.removeprefix(prefix): value for name, value in load_file(file).items()}
         config.target_modules = sorted({name.partition(".lora_")[0].rpartition(".")[2] for name in weights})
+        config.exclude_modules = None
         lora = cls(backbone, config)
         check_tensors(_state(backbone), weights, file)
         set_peft_model_state_dict(backbone, weights)
@@ -91,7 +92,9 @@ class Lora:
         # The pattern includes the decoder's name, because a tower may have layers of the same names.
         names = "|".join(sorted({name.partition(".lora_")[0].rpartition(".")[2] for name in state}))
         config = copy.copy(self.config)
-        config.target_modules = rf"{re.escape(prefix.removeprefix(_PEFT))}.*\.({names})"
+        decoder = re.escape(prefix.removeprefix(_PEFT))
+        # For mixtures of experts, peft reads only the layers' names of the pattern.
+        config.target_modules, config.exclude_modules = rf"{decoder}.*\.({names})", rf"(?!{decoder}).*"
         config.base_model_name_or_path, config.revision, config.inference_mode = base, revision, True
         config.save_pretrained(str(folder))
 

@@ -34,18 +34,22 @@ def bucket_frames(num_samples: int, tail: Tail = 0.0) -> int:
     return min(padded, FULL_FRAMES) if tail else padded
 
 
+@torch.autocast("cpu", enabled=False)
 def log_mels(waveforms: Sequence[Tensor], extractor: WhisperFeatureExtractor, tail: Tail = 0.0) -> Tensor:
     """(B, M, max P) log-mels; frames beyond a clip's own bucket are exactly 0, like a convolution's padding.
 
     Silence follows every clip, as in the published 30-second extractor. So the result equals the first P frames of that
-    extractor, and a clip's frames do not depend on the rest of the batch.
+    extractor, and a clip's frames do not depend on the rest of the batch. They are float32 in every pass.
     """
     buckets = torch.tensor([bucket_frames(len(w), tail) for w in waveforms])
     longest = int(buckets.max())
     # The last frames reach beyond the bucket. One more window of silence keeps stft's mirrored padding out of them.
     padded = torch.zeros(len(waveforms), longest * HOP + 2 * extractor.n_fft)
+    end, half = extractor.n_samples, extractor.n_fft // 2
     for row, waveform in zip(padded, waveforms, strict=True):
         row[: len(waveform)] = waveform
+        if len(waveform) > end - half:  # The published extractor fills up to here, and stft mirrors what is before.
+            row[end : end + half] = row[end - half - 1 : end - 1].flip(0)
     window = torch.hann_window(extractor.n_fft)
     spectrum = torch.stft(padded, extractor.n_fft, HOP, window=window, return_complex=True)[..., :longest]
     filters = torch.as_tensor(extractor.mel_filters, dtype=torch.float32)

@@ -30,7 +30,7 @@ from earwise.models.layout import Layout, LayoutBuilder
 from earwise.models.lora import Lora
 from earwise.models.sample import Sample
 from earwise.models.saving import read_description
-from earwise.models.segments import segment_masks
+from earwise.models.segments import decoder_masks
 from earwise.models.states import Ask, AudioStates, Hearing, States
 from earwise.records import View
 
@@ -205,9 +205,7 @@ class OmniModel(nn.Module):
         mask = view.mask if prefix is None else torch.cat([prefix.mask, view.mask], dim=1)
         cache = fresh_cache(past, self.family) if past is not None else None
         embeds = self.embed(view, ears, seen)
-        seen_by: Tensor | dict[str, Tensor] = mask
-        if view.segments is not None:
-            seen_by = segment_masks(self.family, mask, view.segments, embeds.dtype)
+        seen_by = decoder_masks(self.family, mask, view.segments, view.image_mask, embeds.dtype)
         audio = wants.audio and bool(view.audio_mask.any())
         tapped = wants.attention
         with image_attention(self.family.backbone, tapped, view, prefix) if tapped else nullcontext() as attention:
@@ -217,7 +215,7 @@ class OmniModel(nn.Module):
         states = States(require(out.last_hidden_state)[view.predicts], layers, view.targets)
         states.turns, states.attention = view.turns, attention
         if wants.inputs:
-            states.inputs = clip_inputs(view, embeds, self.family.embed, ears)
+            states.inputs = clip_inputs(view, embeds[..., : self.family.width], self.family.embed, ears)
         if audio:
             rows, responses = view.audio_mask.nonzero()[:, 0], view.predicts.nonzero()[:, 0]
             states.audio = AudioStates(_at(view.audio_mask, out), rows, responses)
@@ -226,7 +224,8 @@ class OmniModel(nn.Module):
     def embed(self, view: Pass, ears: Hearing | None, seen: Pictures | None = None) -> Tensor:
         """(B, L, H) input embeddings, with the features of images and of clips, as `ears` hear them, in their places.
 
-        Image features are reused from `seen`, and stored there for other views of the same batch.
+        Image features are reused from `seen`, and stored there for other views of the same batch. Deep features stand
+        beside the embeddings, in further columns; other tokens have 0 there.
         """
         embeds = self.family.embed(view.ids)
         if view.images:
@@ -259,13 +258,16 @@ class OmniModel(nn.Module):
         *,
         output_hidden_states: bool = False,
     ) -> BaseModelOutputWithPast:
-        """Run the decoder without its head on (B, L, H) embeddings that follow the tokens in `cache`.
+        """Run the decoder without its head on embeddings, as `embed` returns them, that follow the tokens in `cache`.
 
         `mask` is (B, cached + L), or (B, 1, L, L) to be added to the attention scores, or a dict of these by kind of
         layer. `positions` is (D, B, L).
         """
+        width = self.family.width
+        deep = self.family.deep_inputs(embeds[..., width:]) if embeds.shape[-1] > width else {}
         return self.family.backbone(
-            inputs_embeds=embeds,
+            **deep,
+            inputs_embeds=embeds[..., :width],
             attention_mask=mask if isinstance(mask, dict) or mask.is_floating_point() else mask.long(),
             position_ids=positions if positions.shape[0] > 1 else positions[0],
             past_key_values=cache,
@@ -301,7 +303,13 @@ def _placed(embeds: Tensor, where: Tensor, features: Tensor) -> Tensor:
     """`embeds` with (n, H) `features` at the n positions of the mask `where`."""
     if len(features) != (places := int(where.sum())):
         raise EarwiseError(f"{len(features)} features of images or clips for {places} places in the input")
-    return embeds.masked_scatter(where[..., None], features.to(embeds.dtype))
+    width = max(embeds.shape[-1], features.shape[-1])
+    return _as_wide(embeds, width).masked_scatter(where[..., None], _as_wide(features, width).to(embeds.dtype))
+
+
+def _as_wide(rows: Tensor, width: int) -> Tensor:
+    """`rows` with columns of 0 behind their own, up to `width`."""
+    return rows if rows.shape[-1] == width else nn.functional.pad(rows, (0, width - rows.shape[-1]))
 
 
 def _at(where: Tensor, out: BaseModelOutputWithPast) -> Tensor:

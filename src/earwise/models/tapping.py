@@ -53,12 +53,20 @@ def tapping(decoder: PreTrainedModel, layers: Sequence[nn.Module], take: Take) -
 
 
 def attention_layers(decoder: PreTrainedModel, layers: Sequence[int] | None = None) -> list[nn.Module]:
-    """The attention modules of all decoder layers, or of those with the given numbers, from 0."""
-    every = [cast(nn.Module, layer.self_attn) for layer in cast(nn.ModuleList, decoder.layers)]
+    """The attention modules of all decoder layers, or of those with the given numbers, from 0.
+
+    Raises `InputError` for a number without a layer, and for a layer that has a recurrent state in place of attention.
+    """
+    every = [cast(nn.Module | None, getattr(layer, "self_attn", None)) for layer in cast(nn.ModuleList, decoder.layers)]
     for number in layers or ():
         if not 0 <= number < len(every):
             raise InputError(f"there is no layer {number}", remedy=f"the decoder has layers 0 to {len(every) - 1}")
-    return every if layers is None else [every[number] for number in layers]
+    found = [every[number] for number in (range(len(every)) if layers is None else layers)]
+    if None in found:
+        with_attention = ", ".join(str(number) for number, one in enumerate(every) if one is not None)
+        what = "some of the asked layers have no attention but a recurrent state"
+        raise InputError(what, remedy=f"ask for layers with attention: {with_attention}")
+    return cast(list[nn.Module], found)
 
 
 def hide_unseen(scores: Tensor, mask: Tensor | None, samples: Sequence[int], rows: Tensor, length: int) -> Tensor:

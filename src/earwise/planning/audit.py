@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,11 +23,12 @@ from earwise.data.asr import RECORDING, header_seconds
 from earwise.data.broken_media import check_sound
 from earwise.data.findings import Finding
 from earwise.data.items import check_item
-from earwise.data.media import MAX_CLIP_S, load_audio, load_image, resolve
+from earwise.data.media import load_audio, load_image, resolve
 from earwise.data.video import check_video
 from earwise.errors import InputError
 from earwise.io.messages import printable
 from earwise.recipe.data import CorporaData, FolderData
+from earwise.recipe.model import SOUND_S
 from earwise.recipe.recipe import Recipe
 from earwise.recipe.uses import used_item_files
 from earwise.records import Item
@@ -49,6 +51,8 @@ class TrainingAudit:
     """Result of an audit of training data. `counts` has items and files of each kind, by name."""
 
     recipe: str
+    longest_s: float = SOUND_S
+    """Seconds of a sound that the recipe's model hears."""
     counts: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
@@ -73,7 +77,7 @@ def audit_training(recipe: Recipe) -> TrainingAudit:
     A laboratory's data are generated and have no files yet, so there is nothing to find. Raises `InputError` for an
     item file or a corpus that cannot be read as a whole.
     """
-    audit = TrainingAudit(recipe.name)
+    audit = TrainingAudit(recipe.name, recipe.model.longest_sound if recipe.model is not None else SOUND_S)
     source = recipe.data
     if isinstance(source, FolderData):
         for name in used_item_files(recipe):
@@ -121,7 +125,7 @@ def _look(audit: TrainingAudit, name: str, items: list[Item], folder: Path) -> N
     audit.counts.setdefault(f"{name}: items", len(items))
     looks: dict[str, Callable[[Path, bool], Iterable[Finding]]] = {
         "image": _image,
-        "audio": _sound,
+        "audio": partial(_sound, longest_s=audit.longest_s),
         "video": _video,
     }
     for kind, look in looks.items():
@@ -153,13 +157,13 @@ def _image(path: Path, cut: bool) -> Iterator[Finding]:
         yield Finding("picture", "warning", "", f"a {note}")
 
 
-def _sound(path: Path, cut: bool) -> Iterator[Finding]:
+def _sound(path: Path, cut: bool, *, longest_s: float) -> Iterator[Finding]:
     check_sound(path)
     seconds = header_seconds(path) or 0.0
     if seconds <= _WHOLE_S or not cut:
-        load_audio(path, at_most_s=None if seconds <= _WHOLE_S else MAX_CLIP_S)
-    if not cut and seconds > MAX_CLIP_S:
-        yield Finding("long", "warning", "", f"{seconds:.1f} s, of which the first {MAX_CLIP_S} are heard")
+        load_audio(path, at_most_s=None if seconds <= _WHOLE_S else longest_s)
+    if not cut and seconds > longest_s:
+        yield Finding("long", "warning", "", f"{seconds:.1f} s, of which the first {longest_s:g} are heard")
 
 
 def _video(path: Path, cut: bool) -> Iterator[Finding]:

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from earwise.models.batch import MIN_PREFIX
-from earwise.models.layout import Layout, shared_prefix
+from earwise.models.layout import Layout
+from earwise.models.prefix import shared_prefix
 from earwise.planning.sizes import AGAIN_FUSED, AGAIN_MAP, Shown, Sizes
 from earwise.recipe.terms import GrpoTerm, LayerMapTerm
 from earwise.recipe.train import LayersTerm, LogitsTerm, SftTerm, Term

@@ -17,6 +17,7 @@ from earwise.models.sample import Sample
 from earwise.planning.descriptions import planned_descriptions
 from earwise.recipe.checks import part_views, questions_file
 from earwise.recipe.data import CorporaData, FolderData, MicroData, MicroFeelings, MicroSounds
+from earwise.recipe.model import SOUND_S
 from earwise.recipe.recipe import Recipe
 from earwise.recipe.speech import EspeakSettings, Speech
 from earwise.recipe.uses import used_item_files
@@ -180,7 +181,8 @@ def _samples(
         for part in train.mixture.values():
             if questions_file(recipe, part.data) == name:
                 views.update(part_views(part))
-    samples = sample_items(items, root, clips, say, views=views)
+    longest = recipe.model.longest_sound if recipe.model is not None else SOUND_S
+    samples = sample_items(items, root, clips, say, views=views, longest_s=longest)
     return planned_descriptions(recipe, samples, root, say) if DESCRIBED_VIEWS & views else samples
 
 

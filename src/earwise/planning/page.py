@@ -19,8 +19,9 @@ from transformers.utils import logging as transformers_logging
 from earwise.distil.objective import SELF, SNAPSHOT
 from earwise.io.messages import counted, printable
 from earwise.models.batch import MIN_PREFIX
-from earwise.models.layout import Layout, shared_prefix
+from earwise.models.layout import Layout
 from earwise.models.omni import OmniModel
+from earwise.models.prefix import shared_prefix
 from earwise.planning.compile import Compiler
 from earwise.planning.cost import Pass, drawing_flops, shared_starts, step_flops, step_memory
 from earwise.planning.data import Material, look

@@ -12,9 +12,8 @@ from earwise.distil.divergence import Tiling
 from earwise.models.ears import Ears
 from earwise.models.families import OwnEars
 from earwise.models.families.base import ImageInput
-from earwise.models.families.own_ears import num_states
 from earwise.models.layout import Layout
-from earwise.models.mel import Tail, bucket_frames
+from earwise.models.mel import FULL_FRAMES, Tail, bucket_frames
 from earwise.models.omni import OmniModel
 
 AGAIN_MAP, AGAIN_FUSED = 2.0, 2.5
@@ -34,8 +33,8 @@ class Hearing:
     """States that attend to one another; 0 where a clip's do all."""
     projector: int
     """Parameters that every token passes through."""
-    own: bool
-    """Whether they are a base's own, which process a clip at its real length and not in whole seconds."""
+    own: OwnEars | None
+    """A base's own ears, which count a clip's states themselves; others process it in whole seconds."""
     trains_encoder: bool
     frozen: int = 0
     """Layers with cached states. They cost nothing in a step; `encoder` and `layers` count the layers after them."""
@@ -49,18 +48,18 @@ class Hearing:
         """Sizes of the ears of `model`, or of none."""
         if isinstance(model.ears, OwnEars):
             encoder, projector = model.ears.modules_of_base
-            window = getattr(encoder.config, "n_window", 0)
+            window = model.ears.window
         elif isinstance(model.ears, Ears):
-            encoder, projector, window = model.ears.encoder, model.ears.projector, 0
+            encoder, projector, window = model.ears.encoder, model.ears.projector, FULL_FRAMES // 2
         else:
-            return cls(0, 0, 0, 0, 0, 0, own=False, trains_encoder=False)
+            return cls(0, 0, 0, 0, 0, 0, own=None, trains_encoder=False)
         positions = getattr(encoder, "embed_positions", None)
         given = model.ears if isinstance(model.ears, Ears) else None
         frozen = given.frozen_layers if given is not None else 0
         kept = (encoder.conv1, encoder.conv2, *encoder.layers[:frozen]) if frozen else ()
         without = {id(p) for part in (projector, positions, *kept) if part is not None for p in part.parameters()}
         every = sum(_matrices(encoder.parameters(), without))
-        every += 0 if frozen else encoder.conv1.weight.numel()  # two frames to a state
+        every += 0 if frozen or not hasattr(encoder, "conv1") else encoder.conv1.weight.numel()  # two frames to a state
         trained = any(p.requires_grad and id(p) not in without for p in encoder.parameters())
         return cls(
             every,
@@ -69,7 +68,7 @@ class Hearing:
             encoder.config.num_mel_bins,
             window,
             sum(_matrices(projector.parameters(), set())),
-            own=isinstance(model.ears, OwnEars),
+            own=model.ears if isinstance(model.ears, OwnEars) else None,
             trains_encoder=trained,
             frozen=frozen,
             tail=given.config.tail if given is not None else 0.0,
@@ -78,7 +77,7 @@ class Hearing:
 
     def states(self, num_samples: int) -> int:
         """Encoder states of a clip."""
-        return num_states(num_samples) if self.own else bucket_frames(num_samples, self.tail) // 2
+        return bucket_frames(num_samples, self.tail) // 2 if self.own is None else self.own.states_of(num_samples)
 
     def pairs(self, states: int) -> int:
         """Pairs of a clip's states that attend to one another."""
@@ -104,7 +103,7 @@ class Sizes:
     """The sizes of a model that determine the cost of a step."""
 
     decoder: int
-    """Parameters of the decoder's matrices, without embeddings and head."""
+    """Parameters of the decoder's matrices that a token passes through, without embeddings and head."""
     layers: int
     attention_width: int
     key_value_width: int
@@ -150,7 +149,7 @@ class Sizes:
         heads = config.num_attention_heads
         head_width = getattr(config, "head_dim", None) or config.hidden_size // heads
         return cls(
-            decoder=sum(_matrices(family.backbone.parameters(), embedding)),
+            decoder=sum(_matrices(family.backbone.parameters(), embedding)) - _idle(family.backbone),
             layers=config.num_hidden_layers,
             attention_width=heads * head_width,
             key_value_width=config.num_key_value_heads * head_width,
@@ -173,6 +172,14 @@ class Sizes:
 
 def _matrices(parameters: Any, without: set[int]) -> list[int]:
     return [p.numel() for p in parameters if p.ndim > 1 and id(p) not in without]
+
+
+def _idle(decoder: nn.Module) -> int:
+    """Parameters of the experts that a token does not pass through, in a mixture of experts."""
+    config = cast(Any, decoder).config
+    experts, chosen = getattr(config, "num_experts", 0), getattr(config, "num_experts_per_tok", 0)
+    stacked = sum(p.numel() for p in decoder.parameters() if p.ndim == 3 and p.shape[0] == experts)
+    return stacked * (experts - chosen) // experts if experts else 0
 
 
 def _copies(model: OmniModel, embedding: set[int]) -> int:

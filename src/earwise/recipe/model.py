@@ -15,6 +15,9 @@ from earwise.records import NonEmpty
 BASE = "base"
 """Name of the untrained vision-language model: a `start`, an evaluated model, and `[model] base`."""
 
+SOUND_S: Final = 30.0
+"""Seconds of a sound that a model hears if nothing is said of it: a window of Whisper's encoder."""
+
 ALIGNED = "aligned"
 """Name of the result of `[align]`: a `start` and an evaluated model."""
 
@@ -23,8 +26,15 @@ FAMILIES: Final[Mapping[str, str]] = {
     "internvl": "earwise.models.families.internvl:InternVL",
     "qwen2_vl": "earwise.models.families.qwen2_vl:Qwen2VL",
     "qwen2_5_vl": "earwise.models.families.qwen2_5_vl:Qwen2_5VL",
+    "qwen3_vl": "earwise.models.families.qwen3_vl:Qwen3VL",
+    "qwen3_5": "earwise.models.families.qwen3_5:Qwen3_5",
+    "gemma3": "earwise.models.families.gemma3:Gemma3",
+    "smolvlm": "earwise.models.families.smolvlm:SmolVLM",
     "qwen2_audio": "earwise.models.families.qwen2_audio:Qwen2Audio",
     "qwen2_5_omni": "earwise.models.families.qwen2_5_omni:Qwen2_5Omni",
+    "qwen3_omni": "earwise.models.families.qwen3_omni:Qwen3Omni",
+    "audioflamingo3": "earwise.models.families.audioflamingo3:AudioFlamingo3",
+    "voxtral": "earwise.models.families.voxtral:Voxtral",
 }
 """The adapter of each built-in family; installed packages register more in `FAMILY_GROUP`."""
 AUTO: Final = "auto"
@@ -136,6 +146,8 @@ class Model(Settings):
     """Of the frozen weights."""
     trust_remote_code: bool = False
     ears: Annotated[FreshEars | PretrainedEars | NativeEars, Field(discriminator="encoder")]
+    longest_sound: Annotated[float, Field(gt=0, le=2400)] = SOUND_S
+    """Seconds of a longer sound that are heard, from its beginning."""
     lora: Lora | None = None
     decoder: Literal["frozen", "full"] = "frozen"
     """`full` trains the whole decoder with the ears: embeddings, layers, norm and head."""

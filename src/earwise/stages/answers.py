@@ -76,7 +76,8 @@ def work(context: StageContext, job: AnswersJob) -> None:
     """Have a model answer the items, and write what training runs learn from."""
     settings, folder = context.settled(job.answers), data_folder(context, job.data)
     items = items_of(context, job.data, settings.items)
-    samples = sample_items(items, folder, None, context.say, views=[settings.view])
+    longest = job.source.longest_sound
+    samples = sample_items(items, folder, None, context.say, views=[settings.view], longest_s=longest)
     if settings.view in DESCRIBED_VIEWS:
         samples = described(context, job.descriptions, samples, folder)
     path = context.folder / ANSWERS

@@ -75,7 +75,8 @@ def _samples(context: StageContext, job: PredictJob, items: list[Item]) -> tuple
         clips = context.folder_of(job.clips)
         voices = {clip.item: clip.voice for clip in read_clips(clips).clips}
     views = with_controls(job.views)
-    samples = sample_items(items, folder, clips, context.say, suffix=job.suffix, views=views)
+    longest = job.source.longest_sound
+    samples = sample_items(items, folder, clips, context.say, suffix=job.suffix, views=views, longest_s=longest)
     if job.condition is None and DESCRIBED_VIEWS & {*job.asked}:
         samples = described(context, job.descriptions, samples, folder)
     return samples, voices

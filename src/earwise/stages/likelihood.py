@@ -46,7 +46,15 @@ def _references(context: StageContext, job: LikelihoodJob, model: OmniModel) -> 
     if empty := len(answers) - len(items):
         context.say(f"{job.name}: {counted(empty, 'item')} left out: the base's typed answer is empty")
     clips = context.folder_of(job.clips)
-    samples = sample_items(items, folder / BENCHMARKS, clips, context.say, suffix=job.suffix, views=views)
+    samples = sample_items(
+        items,
+        folder / BENCHMARKS,
+        clips,
+        context.say,
+        suffix=job.suffix,
+        views=views,
+        longest_s=job.source.longest_sound,
+    )
     encode, limit = model.family.tokenizer.encode, job.answers.max_new_tokens
     return [
         referenced(sample, text, cut=len(encode(text, add_special_tokens=False)) >= limit)

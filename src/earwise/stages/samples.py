@@ -16,7 +16,7 @@ import soundfile
 from PIL import Image
 
 from earwise.data.llava import CONVERSATION, TYPED
-from earwise.data.media import MAX_CLIP_S, check_rate, resolve
+from earwise.data.media import check_rate, resolve
 from earwise.data.prompts import query_text
 from earwise.data.resample import resampled_length
 from earwise.data.video import FrameChoice, frame_files
@@ -24,6 +24,7 @@ from earwise.errors import InputError, about
 from earwise.io.messages import counted
 from earwise.models.families import Family
 from earwise.models.sample import Sample, Sound, Turn
+from earwise.recipe.model import SOUND_S
 from earwise.records import SAMPLE_RATE_HZ, Clip, Item, View
 from earwise.speech.clips import read_clips
 from earwise.stages.data import sound_of
@@ -42,6 +43,7 @@ def sample_items(
     views: Collection[View] = (),
     frames: FrameChoice = EIGHT_FRAMES,
     failed: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    longest_s: float = SOUND_S,
 ) -> list[Sample]:
     """One sample per item, or per conversation if items belong to one.
 
@@ -57,8 +59,9 @@ def sample_items(
         views: of the samples. Sounds and frames are only prepared for views that need them.
         frames: which frames of a video are shown.
         failed: reasons by item for clips that are not good enough and treated as missing.
+        longest_s: seconds of an item's sound that are heard.
     """
-    media = _Media(folder, views, frames)
+    media = _Media(folder, views, frames, longest_s)
     made = _clips(clips) if clips is not None else {}
     spoken = {item: clip for item, clip in made.items() if item not in failed}
 
@@ -166,6 +169,7 @@ class _Media:
     folder: Path
     views: Collection[View]
     choice: FrameChoice
+    longest_s: float = SOUND_S
     cut: list[str] = field(default_factory=list)
 
     def frames(self, item: Item) -> tuple[Path, ...]:
@@ -176,11 +180,11 @@ class _Media:
             return tuple(frame_files(resolve(self.folder, item.video), self.choice))
 
     def sound(self, item: Item) -> Sound | None:
-        """The item's sound, up to the length that ears can hear."""
+        """The item's sound, up to the length that is heard."""
         if not self._shown(*HEARD) or (path := sound_of(item, self.folder)) is None:
             return None
         with about(item.id):
-            length, longest = _num_samples(path), MAX_CLIP_S * SAMPLE_RATE_HZ
+            length, longest = _num_samples(path), round(self.longest_s * SAMPLE_RATE_HZ)
         if length > longest:
             self.cut.append(item.id)
         return Sound(path, min(length, longest))
@@ -188,7 +192,8 @@ class _Media:
     def say_cut(self, say: Callable[[str], None]) -> None:
         """Report the sounds that are cut, if there are any."""
         if self.cut:
-            ends = (f"sound is longer than {MAX_CLIP_S} s and ends", f"sounds are longer than {MAX_CLIP_S} s and end")
+            longer = f"longer than {self.longest_s:g} s"
+            ends = (f"sound is {longer} and ends", f"sounds are {longer} and end")
             say(f"{counted(len(self.cut), *ends)} there, e.g. that of {self.cut[0]}")
 
     def _shown(self, *contexts: str) -> bool:

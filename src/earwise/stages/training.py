@@ -55,7 +55,9 @@ def align(context: StageContext, job: AlignJob) -> None:
     """Fit new ears by transcription."""
     settings = job.align
     model = load_model(context, job.source)
-    samples = that_can_be_shown(_samples(context, job.material, [settings.view]), model.family, context.say)
+    samples = that_can_be_shown(
+        _samples(context, job.material, job.source.longest_sound, [settings.view]), model.family, context.say
+    )
     objective = Objective(settings.view, [make_term(SftTerm(type="sft", weight=1.0))], model)
     order = draw(len(samples), settings.steps * settings.batch_size * settings.accumulate, context.seed)
     train_ears(model, job.source.model, settings.frozen_layers, context.seed)
@@ -69,7 +71,7 @@ def train(context: StageContext, job: TrainJob) -> None:
     samples, order = _mixed(context, job, model.family)
     best = None
     if settings.select is not None and job.held_out is not None:
-        held_out = _samples(context, job.held_out, [own.view], settings.select.limit)
+        held_out = _samples(context, job.held_out, job.source.longest_sound, [own.view], settings.select.limit)
         best = Best(model, held_out, own.view, settings.select, context.folder, context.say)
     train_ears(model, job.source.model, settings.frozen_layers, context.seed)
     grpo = grpo_of(own)
@@ -88,7 +90,8 @@ def _mixed(context: StageContext, job: TrainJob, family: Family) -> tuple[list[S
     samples: list[Sample] = []
     orders = []
     for number, ((name, part), material) in enumerate(zip(parts.items(), job.parts, strict=True)):
-        found = _of_kinds(part.kinds, _samples(context, material, part_views(part)), f"part {name}")
+        of_part = _samples(context, material, job.source.longest_sound, part_views(part))
+        found = _of_kinds(part.kinds, of_part, f"part {name}")
         seed = context.seed + _SEEDS * number
         typed = (stretched(one, part.stretch, random.Random(f"{seed}/{n}")) for n, one in enumerate(found))
         some = [replace(sample, part=name) for sample in that_can_be_shown(list(typed), family, context.say)]
@@ -124,16 +127,18 @@ def _draw(samples: Sequence[Sample], balance: bool, count: int, seed: int) -> np
 
 
 def _samples(
-    context: StageContext, material: Material, views: Sequence[View], limit: int | None = None
+    context: StageContext, material: Material, longest_s: float, views: Sequence[View], limit: int | None = None
 ) -> list[Sample]:
-    """Samples of an item file, prepared for `views`, with clips if a view needs them."""
+    """Samples of an item file, prepared for `views`, with clips if a view needs them; of a sound, the first `longest_s`
+    seconds are heard.
+    """
     folder, name = data_folder(context, material.data), material.file
     writer, file = material.writer, folder / f"{name}.jsonl"
     items = (read_taught(context.folder_of(writer), name) if writer is not None else read_items(file))[:limit]
     clips, failed = None, {}
     if any(view in CLIP_VIEWS for view in views) and material.clips is not None:
         clips, failed = context.folder_of(material.clips), failures(context, material.gate)
-    samples = sample_items(items, folder, clips, context.say, views=views, failed=failed)
+    samples = sample_items(items, folder, clips, context.say, views=views, failed=failed, longest_s=longest_s)
     if not samples:
         raise InputError("nothing is left to train on", file=file, remedy="see above for what was left out, and why")
     if DESCRIBED_VIEWS & {*views}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,11 +70,15 @@ class _Prompt:
 
     def _picture(self, path: Path, *, frame: bool) -> None:
         image = self._model.family.load_image(path, frame=frame)
-        ids, offset = self._model.family.image_token_ids(image)
+        family = self._model.family
+        before, after = family.around_image
+        self.words.template("query", before)
         self.words.settle()
-        start = len(self._ids) + offset
-        self._media.append(Media("image", path, start, start + image.num_tokens, image))
+        start, ids = len(self._ids), family.image_token_ids(image)
+        shown = Media.of_image(path, image, ids, family.image_token_id)
+        self._media.append(replace(shown, start=start + shown.start, stop=start + shown.stop))
         self.words.ids("query", ids)
+        self.words.template("query", after)
 
     def _sound(self, path: Path) -> None:
         assert self._model.layouts.audio_tokens is not None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -44,7 +45,7 @@ def sample(model: OmniModel, prompt: Pass, seeds: Sequence[Sequence[int]], sampl
     cache = DynamicCache(config=model.family.backbone.config)
     hidden, position, mask = read_prompt(model, prompt, prompt.mask, cache)
     hidden, position, mask = hidden[rows], position[:, rows], mask[rows]
-    cache.batch_select_indices(rows)
+    cache.reorder_cache(cast(torch.LongTensor, rows))
     stops = torch.tensor(model.family.stop_ids, device=rows.device)
     banned = torch.tensor(banned_ids(model.family), device=rows.device, dtype=torch.long)
     done = torch.zeros_like(rows, dtype=torch.bool)

@@ -27,6 +27,14 @@ _FINAL_NORMS = ("norm", "ln_f", "norm_f", "final_layernorm", "final_layer_norm")
 """Names of the final norm in transformers' decoders."""
 _PLACEHOLDERS = ("image_token_id", "video_token_id", "audio_token_id", "audio_token_index")
 """Config keys of the ids that features of media replace."""
+_NO_PREFIX = {
+    "sliding_attention": "sliding-window layers forget keys, and a ragged prefix would shift their window",
+    "linear_attention": "linear-attention layers keep a state, which the padding of a ragged prefix would change",
+}
+"""By kind of decoder layer, why views cannot share a prefix."""
+_OTHER = "some layers do not see every earlier token"
+_AFTER_THE_HEAD = {"final_logit_softcapping": None, "logit_scale": 1.0, "logits_scaling": 1.0}
+"""Config keys of changes to the logits after the head, and the value without an effect."""
 _CACHE_BYTES = 512 * 2**20
 """Memory for preprocessed images, for the turns and epochs that use an image again."""
 
@@ -72,6 +80,10 @@ class Family:
     """Whether the architecture has its own audio tower; others can get `Ears`."""
     image_placeholder: ClassVar[str] = ""
     """The chat template's text for an image part."""
+    around_image: ClassVar[tuple[str, str]] = "", ""
+    """Text that the processor writes before and after an image's ids. It may join the words around it."""
+    looks_ahead: ClassVar[bool] = False
+    """Whether the tokens of one image see one another in both directions."""
     audio_placeholder: ClassVar[str] = ""
     """The chat template's text for an audio part; empty if the base puts no markers around clips."""
 
@@ -79,11 +91,16 @@ class Family:
         self,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
-        image_processor: Any,
+        image_processor: Any = None,
         feature_extractor: Any = None,
     ) -> None:
         if tokenizer.chat_template is None:
             raise InputError("the tokenizer has no chat template", file=tokenizer.name_or_path)
+        if changes := _changes_after_the_head(model):
+            what = f"the model changes its logits after the head ({', '.join(changes)}), and losses here would not"
+            raise InputError(
+                what, file=tokenizer.name_or_path, remedy="take a model whose logits are those of its head"
+            )
         self.model = model
         self.tokenizer = tokenizer
         self.image_processor = image_processor
@@ -100,9 +117,8 @@ class Family:
     @property
     def no_shared_prefix(self) -> str | None:
         """Why views cannot share a prefix in this architecture; None if they can."""
-        if self.forgets:
-            return "sliding-window layers forget keys, and a ragged prefix would shift their window"
-        return None
+        known = [why for kind, why in _NO_PREFIX.items() if kind in self.layer_kinds]
+        return known[0] if known else _OTHER if self.forgets else None
 
     @property
     def layer_kinds(self) -> frozenset[str]:
@@ -170,6 +186,11 @@ class Family:
         found = {getattr(self.model.config, name, None) for name in _PLACEHOLDERS}
         return tuple(sorted(one for one in found if one is not None))
 
+    @property
+    def image_token_id(self) -> int:
+        """The id that an image's features replace."""
+        return int(self.model.config.image_token_id)
+
     @cached_property
     def words(self) -> TextEncoder:
         """Encoder of text that never turns typed text into a special token."""
@@ -206,7 +227,7 @@ class Family:
             messages.append({"role": "user", "content": [*content, {"type": "text", "text": query}]})
             messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
         text = str(self.tokenizer.apply_chat_template(messages, tokenize=False))
-        missing = [part for part in {*queries, *answers} if part not in text]
+        missing = [part for part in {*queries, *answers} if part.strip() not in text]
         if missing:
             raise InputError(
                 "the chat template loses the text of a message",
@@ -214,6 +235,11 @@ class Family:
                 remedy="give a template that accepts content lists with text parts",
             )
         return text
+
+    @cached_property
+    def trims(self) -> bool:
+        """Whether the chat template removes blanks around the text of a message."""
+        return " \ue000 " not in self.render([" \ue000 "], ["\ue001"], 0)
 
     def around_clip(self, number: int) -> tuple[str, str]:
         """The chat template's text before and after the tokens of a conversation's `number`-th clip, from 1."""
@@ -239,9 +265,14 @@ class Family:
 
     def hearing(self, ears: Ears | None) -> Ears | OwnEars | None:
         """The modules that turn clips into embeddings: the given ears, or the base's own audio tower."""
-        if self.hears and ears is not None:
-            raise InputError(f"{self.name} hears by itself", file=self.tokenizer.name_or_path, remedy="leave out ears")
+        if self.hears:
+            self.refuse_ears(ears)
         return ears
+
+    def refuse_ears(self, ears: Ears | None) -> None:
+        """Raise `InputError` for ears that are given to a base that hears natively."""
+        if ears is not None:
+            raise InputError(f"{self.name} hears by itself", file=self.tokenizer.name_or_path, remedy="leave out ears")
 
     def preprocess(self, image: Any) -> ImageInput:
         """The vision tower's input for an RGB PIL image."""
@@ -259,14 +290,30 @@ class Family:
         """Why a picture of this size in pixels cannot be shown; None if it can."""
         return None
 
-    def image_token_ids(self, image: ImageInput) -> tuple[list[int], int]:
-        """Ids of the image in the prompt, and the index in them where its `num_tokens` placeholders begin."""
+    def image_token_ids(self, image: ImageInput) -> list[int]:
+        """Ids of the image in the prompt; `num_tokens` of them are `image_token_id`, in one run or in several."""
         raise NotImplementedError(f"{self.name} does not see")
 
     def encode_images(self, images: Sequence[ImageInput]) -> Tensor:
-        """(sum of num_tokens, H) features that replace the placeholders, image after image."""
+        """(sum of num_tokens, H) features that replace the placeholders, image after image.
+
+        A family with deep features returns (sum of num_tokens, H + deep width): they stand beside the others.
+        """
         raise NotImplementedError(f"{self.name} does not see")
+
+    def deep_inputs(self, deep: Tensor) -> dict[str, Any]:
+        """The decoder's arguments for (B, L, deep width) features that it adds in its first layers; 0 adds nothing."""
+        raise NotImplementedError(f"{self.name} has no deep features")
 
     def positions(self, layout: Layout) -> Tensor:
         """(D, L) position ids; D is 1, or 3 for M-RoPE."""
         return torch.arange(len(layout)).unsqueeze(0)
+
+
+def _changes_after_the_head(model: PreTrainedModel) -> list[str]:
+    """What the model does to its logits after the head."""
+    config = model.config.get_text_config(decoder=True)
+    changes = [key for key, nothing in _AFTER_THE_HEAD.items() if getattr(config, key, None) not in (None, nothing)]
+    if getattr(model.get_output_embeddings(), "bias", None) is not None:
+        changes.append("a bias of the head")
+    return changes

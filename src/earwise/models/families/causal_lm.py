@@ -8,14 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from earwise.errors import InputError
 from earwise.models.families.base import Family
-
-_AFTER_THE_HEAD = {"final_logit_softcapping": None, "logit_scale": 1.0, "logits_scaling": 1.0}
-"""Config keys of changes to the logits after the head, and the value without an effect."""
 
 
 class CausalLM(Family):
@@ -24,25 +20,6 @@ class CausalLM(Family):
     name = "causal_lm"
     model_class = AutoModelForCausalLM
     sees = False
-
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        image_processor: Any = None,
-        feature_extractor: Any = None,
-    ) -> None:
-        super().__init__(model, tokenizer, image_processor, feature_extractor)
-        changes = [
-            key for key, nothing in _AFTER_THE_HEAD.items() if getattr(model.config, key, None) not in (None, nothing)
-        ]
-        if getattr(model.get_output_embeddings(), "bias", None) is not None:
-            changes.append("a bias of the head")
-        if changes:
-            what = f"the model changes its logits after the head ({', '.join(changes)}), and losses here would not"
-            raise InputError(
-                what, file=tokenizer.name_or_path, remedy="take a model whose logits are those of its head"
-            )
 
     @property
     def backbone(self) -> PreTrainedModel:

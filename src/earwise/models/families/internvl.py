@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor
@@ -49,10 +49,10 @@ class InternVL(Family):
         pixels = self.image_processor(image, crop_to_patches=cut, return_tensors="pt")["pixel_values"]
         return ImageInput({"pixel_values": pixels}, pixels.shape[0] * int(self.model.config.image_seq_length))
 
-    def image_token_ids(self, image: ImageInput) -> tuple[list[int], int]:
+    def image_token_ids(self, image: ImageInput) -> list[int]:
         """`<img>`, the placeholders, `</img>`."""
-        begin, end = (self.tokenizer.convert_tokens_to_ids(marker) for marker in ("<img>", "</img>"))
-        return [begin, *[self.model.config.image_token_id] * image.num_tokens, end], 1
+        begin, end = (cast(int, self.tokenizer.convert_tokens_to_ids(marker)) for marker in ("<img>", "</img>"))
+        return [begin, *[self.image_token_id] * image.num_tokens, end]
 
     def encode_images(self, images: Sequence[ImageInput]) -> Tensor:
         """All tiles of all images in one batch."""

@@ -1,6 +1,6 @@
 """The audio tower of a base that hears natively, used in place of `Ears`.
 
-Both towers here are Whisper's encoder with states averaged two by two: one token every 40 ms.
+Most towers are Whisper's encoder with states averaged two by two: one token every 40 ms.
 
 Shapes: B clips, M mel bins, F frames (100 per second), H language-model width, T tokens of a clip.
 """
@@ -10,8 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel, WhisperFeatureExtractor
@@ -37,6 +38,9 @@ class OwnEars(nn.Module, ABC):
         projector: its last projection, inside the tower or behind it.
         extractor: the base's feature extractor. It sets the mel bins and the longest clip.
     """
+
+    longest_s: ClassVar[float | None] = None
+    """Longest clip in seconds; None for the length that the extractor fills up to."""
 
     def __init__(self, tower: PreTrainedModel, projector: nn.Module, extractor: WhisperFeatureExtractor) -> None:
         super().__init__()
@@ -68,14 +72,37 @@ class OwnEars(nn.Module, ABC):
         """(sum of T, H) embeddings, clip after clip. `waveforms` are float32 vectors at 16 kHz."""
 
     def num_tokens(self, num_samples: int) -> int:
-        """T for a clip of `num_samples` samples: one token every 40 ms."""
-        seconds, longest = num_samples / SAMPLE_RATE_HZ, self.extractor.n_samples / SAMPLE_RATE_HZ
+        """T for a clip of `num_samples` samples; raises `InputError` for a clip that is too long or too short."""
+        seconds, longest = num_samples / SAMPLE_RATE_HZ, self.longest_s or self.extractor.n_samples / SAMPLE_RATE_HZ
         if seconds > longest:
             raise InputError(f"a clip of {seconds:.1f} s is longer than {longest:g} s", remedy="cut the clip")
-        tokens = (num_states(num_samples) - 2) // 2 + 1
+        tokens = self.tokens_of(num_samples)
         if tokens < 1:
             raise InputError(f"a clip of {seconds:.3f} s is too short to be heard", remedy="make the clip again")
         return tokens
+
+    def spectrogram(self, waveform: Tensor, **options: Any) -> Tensor:
+        """(M, F) of one clip as the published extractor makes it, in float32 in every pass."""
+        with torch.autocast("cpu", enabled=False):
+            made = self.extractor(
+                waveform.numpy(), sampling_rate=SAMPLE_RATE_HZ, padding="longest", truncation=False,
+                return_tensors="pt", **options,
+            )  # fmt: skip
+        features: Tensor = made["input_features"][0]
+        return features
+
+    @property
+    def window(self) -> int:
+        """Number of encoder states that attend to one another; 0 where a clip's do all."""
+        return int(getattr(self._own[0].config, "n_window", 0))
+
+    def states_of(self, num_samples: int) -> int:
+        """Number of encoder states that are computed for a clip."""
+        return num_states(num_samples)
+
+    def tokens_of(self, num_samples: int) -> int:
+        """T for a clip of any length: one token every 40 ms."""
+        return (num_states(num_samples) - 2) // 2 + 1
 
     def save(self, folder: Path, *, base: str, revision: str | None) -> None:
         """Write `ears.json`, which names the base, and the trained weights as `ears.safetensors`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -34,14 +35,14 @@ class Qwen2_5Omni(Qwen2VL):
 
     name = "qwen2_5_omni"
     model_types = ("qwen2_5_omni_thinker", "qwen2_5_omni")
-    model_class = Qwen2_5OmniThinkerForConditionalGeneration
+    model_class: ClassVar[Any] = Qwen2_5OmniThinkerForConditionalGeneration
     hears = True
     image_placeholder = "<|IMAGE|>"
     audio_placeholder = "<|AUDIO|>"
 
     def hearing(self, ears: Ears | None) -> OwnEars:
         """Its audio tower; other ears are refused."""
-        super().hearing(ears)
+        self.refuse_ears(ears)
         tower = self.model.model.audio_tower
         return Qwen2_5OmniEars(tower, tower.proj, self.feature_extractor)
 
@@ -62,4 +63,4 @@ class Qwen2_5Omni(Qwen2VL):
         positions, _ = self.model.model.get_rope_index(
             ids, torch.cat(grids), attention_mask=torch.ones_like(ids), audio_seqlens=torch.tensor(clips)
         )
-        return positions[:, 0]
+        return positions[:, 0].long()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -22,8 +23,9 @@ class Qwen2AudioEars(OwnEars):
         """(sum of T, H) embeddings.
 
         The tower's own forward requires 30 s of frames. This one runs its modules at the longest clip's length and
-        masks the states beyond each clip as the published model does.
+        masks the states beyond each clip as the published model does. A longer sound is heard in pieces.
         """
+        waveforms = [piece for waveform in waveforms for piece in waveform.split(self.extractor.n_samples)]
         tower, projector = self._own
         device, dtype = tower.conv1.weight.device, tower.conv1.weight.dtype
         # The last state of a clip reaches two frames further, where there must be silence.
@@ -38,7 +40,7 @@ class Qwen2AudioEars(OwnEars):
             hidden = layer(hidden, mask[:, None, None])
         hidden = tower.layer_norm(tower.avg_pooler(hidden.transpose(1, 2)).transpose(1, 2))
         tokens = projector(hidden)
-        return torch.cat([row[: self.num_tokens(len(w))] for row, w in zip(tokens, waveforms, strict=True)])
+        return torch.cat([row[: self.tokens_of(len(w))] for row, w in zip(tokens, waveforms, strict=True)])
 
 
 class Qwen2Audio(Family):
@@ -46,13 +48,13 @@ class Qwen2Audio(Family):
 
     name = "qwen2_audio"
     model_types = ("qwen2_audio",)
-    model_class = Qwen2AudioForConditionalGeneration
+    model_class: ClassVar[Any] = Qwen2AudioForConditionalGeneration
     sees = False
     hears = True
     audio_placeholder = "<|AUDIO|>"
 
     def hearing(self, ears: Ears | None) -> OwnEars:
         """Its audio tower; other ears are refused."""
-        super().hearing(ears)
+        self.refuse_ears(ears)
         model = self.model.model
         return Qwen2AudioEars(model.audio_tower, model.multi_modal_projector, self.feature_extractor)

@@ -34,16 +34,20 @@ class Qwen2VL(Family):
         ratio = max(width, height) / min(width, height)
         return f"a picture of {width} x {height} pixels is too narrow for {self.name}" if ratio > _LONGEST else None
 
-    def image_token_ids(self, image: ImageInput) -> tuple[list[int], int]:
+    def image_token_ids(self, image: ImageInput) -> list[int]:
         """Only placeholders; the template writes the markers."""
-        return [self.model.config.image_token_id] * image.num_tokens, 0
+        return [self.image_token_id] * image.num_tokens
 
     def encode_images(self, images: Sequence[ImageInput]) -> Tensor:
         """Encode the patches of all images in one call."""
+        return torch.cat(self._encoded(images).pooler_output)
+
+    def _encoded(self, images: Sequence[ImageInput]) -> Any:
+        """The model's own output, with one tensor per image."""
         device = self.head_weight.device
         pixels = torch.cat([image.tensors["pixel_values"] for image in images]).to(device)
         grids = torch.cat([image.tensors["image_grid_thw"] for image in images]).to(device)
-        return torch.cat(self.model.model.get_image_features(pixels, grids).pooler_output)
+        return self.model.model.get_image_features(pixels, grids)
 
     def positions(self, layout: Layout) -> Tensor:
         """M-RoPE positions from the model's own function; clips count as text, one step per token."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from earwise.recipe.base import Base
-from earwise.recipe.model import BASE, Model
+from earwise.recipe.model import BASE, SOUND_S, Model
 from earwise.recipe.table import AskedPrecision
 from earwise.recipe.teach import Answers
 from earwise.recipe.train import Encoder
@@ -84,6 +84,11 @@ class ModelSource:
     model: Model | None
     base: BaseJob | None = None
     folders: tuple[Input, ...] = ()
+
+    @property
+    def longest_sound(self) -> float:
+        """Seconds of an item's sound that the model hears."""
+        return SOUND_S if self.model is None else self.model.longest_sound
 
 
 @dataclass(frozen=True, kw_only=True)
