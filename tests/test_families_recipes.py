@@ -3,12 +3,14 @@
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_families import write_tiny_family
 
 from earwise.cli import execute
+from earwise.data.media import save_wav
 from earwise.errors import InputError
 from earwise.models.families import load_family
 from earwise.planning.compile import Compiler
@@ -139,3 +141,25 @@ def test_a_checkpoint_of_remote_code_names_its_remedy_and_runs_nothing(tmp_path,
     assert execute(tmp_path / "r.toml", ["model.trust_remote_code=true"], tmp_path / "run", "speech") == 2
     assert capsys.readouterr().err == f"earwise: {line}\n"
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_recipe_says_how_much_of_a_long_sound_is_heard(tmp_path, capsys):
+    """Audio Flamingo 3 is asked about sounds of 31.5 s and 2 s, and trained by ear."""
+    folder = write_tiny_family(tmp_path / "tiny-audioflamingo3", "audioflamingo3")
+    noise = np.random.default_rng(0).standard_normal(504_000).astype(np.float32) * 0.1
+    for name, length in (("long", len(noise)), ("short", 32_000)):
+        save_wav(tmp_path / f"{name}.wav", noise[:length])
+    records = [
+        {"id": name, "question": "is it red?", "answers": ["yes"], "audio": f"{name}.wav", "cluster": name}
+        for name in ("long", "short")
+    ]
+    (tmp_path / "sounds.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    text = RECIPE.replace("BASE", str(folder)).replace("0.75 }", '0.75, view = "text_only" }')
+    text = text.replace('start = "', 'view = "speech_only"\nstart = "').replace('["realworldqa"]', '["sounds"]')
+    text = text.replace('["image_text", "image_speech"]', '["sound_text"]')
+    (tmp_path / "r.toml").write_text(f'{text}[evaluate.own.sounds]\nfile = "{tmp_path}/sounds.jsonl"\n')
+    cut = "1 sound is longer than 30 s and ends there, e.g. that of long"
+    for overrides, said in ((["model.longest_sound=40"], False), ([], True)):
+        assert execute(tmp_path / "r.toml", overrides, tmp_path / f"run{said}") == 0
+        assert (cut in capsys.readouterr().out) == said
+        assert json.loads((tmp_path / f"run{said}/summary.json").read_text())["models"]["more"]["sounds"]["n"] == 2
