@@ -1,0 +1,38 @@
+"""The commands that use a finished model. Heavy modules are imported inside, so that `--help` needs none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+USE: Final = "After training"
+"""Panel of these commands in `--help`."""
+
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="RUN:TRAINING[@SEED], a folder of ears or of an export, or a base.", show_default=False
+    ),
+]
+
+
+def ask(
+    model: ModelName,
+    image: Annotated[list[Path] | None, typer.Option(help="A picture; may be repeated.", show_default=False)] = None,
+    video: Annotated[Path | None, typer.Option(help="A video, shown as frames.", show_default=False)] = None,
+    sound: Annotated[Path | None, typer.Option(help="A sound that is asked about.", show_default=False)] = None,
+    speech: Annotated[Path | None, typer.Option(help="The question as a recording.", show_default=False)] = None,
+    text: Annotated[str | None, typer.Option(help="The question as text.", show_default=False)] = None,
+    heard: Annotated[bool, typer.Option("--heard", help="Also print what the model hears in the recording.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    max_tokens: Annotated[int, typer.Option(min=1, max=4096, help="Longest answer, in tokens.")] = 256,
+) -> None:
+    """Ask a model one question about pictures, a video, a sound or nothing. Prints the answer and nothing else."""
+    from earwise.use.ask import Question, ask
+
+    asked = Question(tuple(image or ()), video, sound, speech, text)
+    answered = ask(model, asked, heard=heard, max_new_tokens=max_tokens)
+    for line in [answered.to_json()] if as_json else answered.lines():
+        print(line)
