@@ -48,9 +48,7 @@ def greedy(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache, ma
     return answers
 
 
-def decoding(
-    model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache
-) -> Generator[Tensor, Chosen, None]:
+def decoding(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache) -> Generator[Tensor, Chosen, None]:
     """Yields (B, V) logits of the next token of each answer and is sent what was chosen; it never ends by itself.
     The arguments are those of `greedy`.
     """

@@ -15,7 +15,6 @@ from earwise.errors import InputError
 from earwise.io.files import text_lines
 from earwise.models.folders import check_ears_folder, check_model_folder
 from earwise.models.safetensors_files import read_object
-from earwise.models.saving import EARS as DESCRIPTION
 from earwise.models.shipped import SHIPPED, model_folder
 from earwise.recipe.model import ALIGNED, BASE, Model
 from earwise.records import Item
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
 RECIPE: Final = "recipe.json"
 STAGES: Final = "stages"
+EARS_FILE: Final = "ears.json"
+"""`earwise.models.saving.EARS`, without torch."""
 EXPORT: Final = "earwise.json"
 """Describes an exported folder: where its base and its ears stand."""
 _NAMED: Final = re.compile(r"(?P<run>.+):(?P<training>[\w.-]+?)(@(?P<seed>\d+))?")
@@ -94,9 +95,9 @@ def _found_folder(name: str, folder: Path) -> Found:
         raise InputError("a run has several models", file=folder, remedy=f"name one as {name}:TRAINING; {names}")
     if (folder / EXPORT).is_file():
         return _found_export(name, folder)
-    if (folder / DESCRIPTION).is_file():
+    if (folder / EARS_FILE).is_file():
         check_ears_folder(folder)
-        origin = read_object(folder / DESCRIPTION)
+        origin = read_object(folder / EARS_FILE)
         return Found(name, _base_of(origin["base"], folder), folder, origin.get("revision"))
     if (folder / "config.json").is_file():
         check_model_folder(folder)
@@ -190,4 +191,3 @@ def _base_of(base: str, folder: Path) -> str:
     if (SHIPPED / base).is_dir() or Path(base).is_dir() or not (folder / base).is_dir():
         return base
     return str(folder / base)
-
