@@ -219,7 +219,7 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-for _command in (commands.ask,):
+for _command in (commands.ask, commands.serve):
     app.command(rich_help_panel=commands.USE)(_guarded(_command))
 
 

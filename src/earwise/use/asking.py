@@ -45,14 +45,15 @@ class Shown:
     sound: Sound | None = None
 
 
-def recording(file: Path, folder: Path, *, longest_s: float | None = None) -> Sound:
+def recording(file: Path, folder: Path, *, longest_s: float = MAX_CLIP_S, cuts: bool = False) -> Sound:
     """A recording as the ears hear it, from any sound file: a 16 kHz WAV file in `folder`, named by its samples.
 
-    A longer recording is cut behind `longest_s`. Raises `InputError` naming the file.
+    Raises `InputError` for a recording longer than `longest_s`, unless `cuts` leaves out what is beyond.
     """
-    samples = load_audio(file, at_most_s=longest_s)
-    if longest_s is not None:
-        samples = samples[: round(longest_s * SAMPLE_RATE_HZ)]
+    samples, limit = load_audio(file, at_most_s=longest_s), round(longest_s * SAMPLE_RATE_HZ)
+    if len(samples) > limit and not cuts:
+        raise InputError(f"the recording is longer than {longest_s:g} s", file=file, remedy="cut it")
+    samples = samples[:limit]
     path = folder / f"{waveform_sha256(samples)}.wav"
     if not path.exists():
         save_wav(path, samples)
@@ -69,7 +70,7 @@ def shown_files(images: Sequence[Path], video: Path | None, sound: Path | None, 
     return Shown(
         tuple(images),
         tuple(frame_files(video, FrameChoice(count=8))) if video is not None else (),
-        recording(sound, folder, longest_s=MAX_CLIP_S) if sound is not None else None,
+        recording(sound, folder, cuts=True) if sound is not None else None,
     )
 
 

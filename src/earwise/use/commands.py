@@ -36,3 +36,17 @@ def ask(
     answered = ask(model, asked, heard=heard, max_new_tokens=max_tokens)
     for line in [answered.to_json()] if as_json else answered.lines():
         print(line)
+
+
+Host = Annotated[str, typer.Option(help="Address to listen at. 127.0.0.1 is reached from this machine only.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes a free one.")]
+
+
+def serve(model: ModelName, host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Serve a model as OpenAI's API does: /v1/chat/completions, /v1/audio/transcriptions, /v1/models.
+
+    If EARWISE_API_KEY is set, clients must send it as their key. SIGTERM and Ctrl-C end it gracefully.
+    """
+    from earwise.use.serve.run import serve
+
+    serve(model, host, port)
