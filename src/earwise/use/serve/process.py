@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 from collections.abc import Iterator
 
+import h11
 import uvicorn
 
 from earwise.use.serve.app import Server
@@ -13,9 +15,9 @@ from earwise.use.serve.app import Server
 
 def config_of(server: Server) -> uvicorn.Config:
     """Quiet, without WebSockets, with bounded headers and a bounded end."""
-    return uvicorn.Config(
+    config = uvicorn.Config(
         server.app,
-        log_level="warning",
+        log_level="error",
         access_log=False,
         server_header=False,
         timeout_keep_alive=10,
@@ -25,6 +27,15 @@ def config_of(server: Server) -> uvicorn.Config:
         http="h11",
         ws="none",
     )
+    logging.getLogger("uvicorn.error").addFilter(_not_of_a_client)
+    return config
+
+
+def _not_of_a_client(record: logging.LogRecord) -> bool:
+    """Whether a record is about the server. A client that breaks the protocol in the middle of its request was told so
+    already, and then the application's own answer has nowhere to go.
+    """
+    return record.exc_info is None or not isinstance(record.exc_info[1], h11.LocalProtocolError)
 
 
 class Process(uvicorn.Server):

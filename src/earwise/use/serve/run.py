@@ -43,7 +43,7 @@ def serve(name: str, host: str, port: int, *, opened: Callable[[str], None] = la
 def check_packages() -> None:
     """Raise `InputError` where the extra `serve` is not installed."""
     try:
-        import multipart  # noqa: F401
+        import python_multipart  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:

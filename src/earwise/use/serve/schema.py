@@ -132,11 +132,14 @@ _LONGEST: Final = 200
 
 
 def parsed(form: type[_F], body: bytes) -> _F:
-    """`body` as a `form`. Raises `Refused` with the first thing that is wrong."""
+    """`body` as a `form`. Raises `Refused` with one thing that is wrong: of a part that may have several forms, what is
+    wrong with the one that it resembles most.
+    """
     try:
         return form.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        first = max(found, key=lambda one: len(one["loc"]))
         param = _place(first["loc"])
         what = "unknown or unsupported key" if first["type"] == "extra_forbidden" else first["msg"]
         raise Refused(400, f"{param}: {what}"[:_LONGEST] if param else what[:_LONGEST], param=param or None) from None
