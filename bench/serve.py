@@ -2,9 +2,10 @@
 --json FILE`.
 
 The requests are the benchmark questions of a finished run, with their pictures, half of them typed and half spoken.
-They are sent one at a time, then by many clients at once with malformed requests and clients that hang up among them.
-`lost` counts requests without an answer, `doubled` those that the server answered more than once, `wrong` answers that
-differ from the stored ones.
+Half of the answers are greedy, as `evaluate` asks; half are drawn, with a seed. All are sent one at a time, then by many
+clients at once, with malformed requests and clients that hang up among them. `lost` counts requests without an answer,
+`doubled` those that the server answered more than once, `wrong` answers that differ from the stored ones, or from the
+text that the same seed gave alone.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,11 @@ PER_SECOND = 1_000
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: its body, and the stored answer; None for a malformed one."""
+    """One request: its body, and the answer that it must get; None for a malformed one."""
 
     body: bytes
     expected: str | None
+    drawn: bool = False
     hangs_up: bool = False
 
 
@@ -135,7 +137,17 @@ def questions(name: str, count: int) -> list[Asked]:
             one = _asked(name, [shown, read], typed[item.id, "image_text"])
             pairs.append((one, _asked(name, [shown, heard], spoken[item.id, "image_speech"])))
     random.Random(0).shuffle(pairs)
-    return [asked for pair in pairs[: count // 2] for asked in pair]
+    short = [asked for pair in pairs[: -(-count // 2)] for asked in pair]
+    return short[:count]
+
+
+def drawn(asked: Sequence[Asked], tokens: int) -> list[Asked]:
+    """The same questions, answered with a drawn text of `tokens` tokens at most."""
+    found = []
+    for seed, one in enumerate(asked):
+        body = {**json.loads(one.body), "max_tokens": tokens, "temperature": 2.0, "seed": seed}
+        found.append(Asked(json.dumps(body).encode(), "", drawn=True))
+    return found
 
 
 def _stored(file: Path) -> dict[tuple[str, str], str]:
@@ -201,11 +213,19 @@ def watch(server: Server, every_s: float, seen: list[float], end: threading.Even
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Everything that the page shows."""
-    asked = questions(options.model, options.requests)
+    short = questions(options.model, options.requests)
+    half = options.requests // 2
+    asked = [*short[:half], *drawn(short[half:], options.tokens)]
+    random.Random(2).shuffle(asked)
     server = Server(options.model)
     try:
         load(server, asked[:16], 4)  # warm
+        every, _ = load(server, short, options.clients)
         alone, alone_s = load(server, asked, 1)
+        asked = [
+            replace(one, expected=told.text) if one.drawn and told else one
+            for one, told in zip(asked, alone, strict=True)
+        ]
         before, memory = server.metrics(), [server.memory_mib("VmRSS")]
         sent, end = mixed(asked), threading.Event()
         watcher = threading.Thread(target=watch, args=(server, 0.5, memory, end))
@@ -224,7 +244,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "requests": len(asked),
         "clients": options.clients,
-        "same_as_evaluate": {"n": len(asked), "same": len(asked) - judged(asked, alone)["wrong"]},
+        "same_as_evaluate": {"n": len(short), "same": len(short) - judged(short, every)["wrong"]},
+        "drawn": {"n": sum(one.drawn for one in asked), "tokens": options.tokens},
         "mixed": {**counts, "seconds": round(together_s, 2)},
         "lost": counts["lost"] + judged(asked, whole)["lost"],
         "wrong": counts["wrong"] + judged(asked, whole)["wrong"],
@@ -256,6 +277,7 @@ def main() -> None:
     parser.add_argument("model", help="RUN:TRAINING of a finished run with pictures")
     parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--tokens", type=int, default=64, help="of the drawn texts")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     result = measure(options)
