@@ -50,3 +50,17 @@ def serve(model: ModelName, host: Host = "127.0.0.1", port: Port = 8000) -> None
     from earwise.use.serve.run import serve
 
     serve(model, host, port)
+
+
+def export(
+    model: ModelName,
+    to: Annotated[Path, typer.Option(metavar="DIR", help="The new folder.", show_default=False)],
+    merge: Annotated[bool, typer.Option("--merge", help="Add LoRA to the weights.")] = False,
+    push: Annotated[
+        str | None, typer.Option(metavar="USER/NAME", help="Also upload it to the hub, as private.", show_default=False)
+    ] = None,
+) -> None:
+    """Write a model as a folder for plain transformers: weights, code, processor, model card and `try_it.py`."""
+    from earwise.use.export.run import run
+
+    run(model, to, merge=merge, target=push)

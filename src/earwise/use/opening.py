@@ -26,8 +26,8 @@ RECIPE: Final = "recipe.json"
 STAGES: Final = "stages"
 EARS_FILE: Final = "ears.json"
 """`earwise.models.saving.EARS`, without torch."""
-EXPORT: Final = "earwise.json"
-"""Describes an exported folder: where its base and its ears stand."""
+EXPORTED: Final = "earwise_hearing"
+"""`model_type` of a folder that `export` wrote with code."""
 _NAMED: Final = re.compile(r"(?P<run>.+):(?P<training>[\w.-]+?)(@(?P<seed>\d+))?")
 _HUB_ID: Final = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _FORMS: Final = "name RUN:TRAINING[@SEED], a folder of ears, an exported folder, or a base model"
@@ -48,6 +48,8 @@ class Found:
     trust_remote_code: bool = False
     instruction: str = INSTRUCTION
     """The typed request for a transcript that the ears were aligned with."""
+    exported: bool = False
+    """Whether `base` is a folder that `export` wrote, with everything in it."""
     run: Path | None = None
     """The folder of its run."""
     training: str | None = None
@@ -77,13 +79,17 @@ def open_model(found: Found) -> OmniModel:
 
     from earwise.models.device import best_device
     from earwise.models.omni import OmniModel
+    from earwise.use.export.reopen import reopen
 
+    dtype = getattr(torch, found.dtype)
+    if found.exported:
+        return reopen(Path(found.base), dtype).to(best_device()).eval().requires_grad_(False)
     model = OmniModel.from_pretrained(
         found.base,
         found.ears,
         family=found.family,
         revision=found.revision,
-        dtype=getattr(torch, found.dtype),
+        dtype=dtype,
         trust_remote_code=found.trust_remote_code,
     )
     return model.to(best_device()).eval().requires_grad_(False)
@@ -93,28 +99,17 @@ def _found_folder(name: str, folder: Path) -> Found:
     if (folder / RECIPE).is_file() and (folder / STAGES).is_dir():
         names = ", ".join(_trainings(folder, read_object(folder / RECIPE))) or "none is finished"
         raise InputError("a run has several models", file=folder, remedy=f"name one as {name}:TRAINING; {names}")
-    if (folder / EXPORT).is_file():
-        return _found_export(name, folder)
     if (folder / EARS_FILE).is_file():
         check_ears_folder(folder)
         origin = read_object(folder / EARS_FILE)
         return Found(name, _base_of(origin["base"], folder), folder, origin.get("revision"))
     if (folder / "config.json").is_file():
+        told = read_object(folder / "config.json")
+        if told.get("model_type") == EXPORTED:
+            return Found(name, name, instruction=str(told.get("instruction") or INSTRUCTION), exported=True)
         check_model_folder(folder)
         return Found(name, name)
     raise InputError("neither a run nor a model", file=folder, remedy=_FORMS)
-
-
-def _found_export(name: str, folder: Path) -> Found:
-    """A folder of `export` holds everything that was added, and says which base it was added to."""
-    told = read_object(folder / EXPORT)
-    base = folder / str(told.get("base", "base"))
-    ears = folder / str(told["ears"]) if told.get("ears") else None
-    check_model_folder(base)
-    if ears is not None:
-        check_ears_folder(ears)
-    dtype, instruction = str(told.get("dtype", "float32")), str(told.get("instruction", INSTRUCTION))
-    return Found(name, str(base), ears, dtype=dtype, instruction=instruction)
 
 
 def _found_training(run: Path, training: str, seed: str | None) -> Found:
