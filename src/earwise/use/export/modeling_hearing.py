@@ -39,6 +39,8 @@ FULL_FRAMES = 3_000
 """Of Whisper's 30 s, the longest clip."""
 AUDIO = "<|audio|>"
 """Stands for one token of a clip."""
+_ANSWER = "\ue001"
+"""Private use: no template and no message contains it."""
 
 
 class HearingConfig(PreTrainedConfig):
@@ -246,7 +248,7 @@ class HearingProcessor:
     @classmethod
     def from_pretrained(cls, folder: str, **kwargs: Any) -> HearingProcessor:
         """From a folder or hub id."""
-        kept = {name: kwargs[name] for name in ("revision", "token", "cache_dir") if name in kwargs}
+        kept: dict[str, Any] = {name: kwargs[name] for name in ("revision", "token", "cache_dir") if name in kwargs}
         config = HearingConfig.from_pretrained(folder, **kept)
         kept["trust_remote_code"] = True  # this code, which is running
         images = AutoImageProcessor.from_pretrained(folder, **kept) if config.image_tokens[1] else None
@@ -283,8 +285,12 @@ class HearingProcessor:
         return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
     def _render(self, messages: list[dict[str, Any]]) -> str:
-        parts = [{"role": message["role"], "content": self._content(message["content"])} for message in messages]
-        return str(self.tokenizer.apply_chat_template(parts, tokenize=False, add_generation_prompt=True))
+        """The template's text up to the answer, as in training: some templates write more before an answer than their
+        generation prompt.
+        """
+        asked = [*messages, {"role": "assistant", "content": _ANSWER}]
+        parts = [{"role": message["role"], "content": self._content(message["content"])} for message in asked]
+        return str(self.tokenizer.apply_chat_template(parts, tokenize=False)).rpartition(_ANSWER)[0]
 
     def _content(self, content: Any) -> Any:
         """A message's content in the form that the base's template takes."""
