@@ -1,4 +1,4 @@
-"""Whether an exported folder answers as `earwise evaluate` did: `python bench/export.py RUN:TRAINING FOLDER --json FILE`.
+"""Whether an exported folder answers as `earwise evaluate` did: `python bench/export.py RUN:TRAINING FOLDER`.
 
 The folder is loaded by plain transformers, in a process in which earwise cannot be imported, and answers benchmark
 questions of the run, half of them typed and half spoken, in batches.

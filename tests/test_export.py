@@ -17,7 +17,7 @@ from PIL import Image
 from test_ask import questions
 from text_models import write_text_model
 from tiny import tiny_model, tiny_samples
-from tiny_families import write_tiny_family
+from tiny_families import draw_weights, write_tiny_family
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
@@ -75,16 +75,17 @@ def stirred(model: OmniModel) -> OmniModel:
     return model
 
 
-@pytest.mark.parametrize("merge", [False, True])
-@pytest.mark.parametrize("kind", ["internvl", "qwen2_vl", "qwen2_vl+lora", "llama", "llama+lora"])
+@pytest.mark.parametrize(
+    ("kind", "merge"),
+    [("internvl", False), ("qwen2_vl", False), ("qwen2_vl+lora", False), ("qwen2_vl+lora", True), ("llama+lora", True)],
+)
 def test_plain_transformers_gives_the_same_answers(
     kind: str, merge: bool, tiny_checkpoints: dict[str, Path], tmp_path: Path
 ) -> None:
     family, _, lora = kind.partition("+")
-    if merge and not lora:
-        pytest.skip("nothing to merge")
     base = write_text_model(tmp_path / "llama", "llama") if family == "llama" else tiny_checkpoints[family]
     model = tiny_model(base)
+    draw_weights(model.base, 0)
     if lora:
         stirred(model)
     sees, samples = model.family.sees, tiny_samples(tmp_path)
@@ -115,8 +116,7 @@ def test_a_model_that_hears_by_itself_is_a_plain_checkpoint(merge: bool, tmp_pat
     samples = tiny_samples(tmp_path)
     expected = model.generate(samples, view="speech_only", max_new_tokens=12)
     export(model, Found(str(base), str(base)), tmp_path / "out", merge=merge)
-    assert not [*(tmp_path / "out").glob("*.py")] == []
-    assert not (tmp_path / "out/modeling_hearing.py").exists()
+    assert [path.name for path in (tmp_path / "out").glob("*.py")] == ["try_it.py"]
     plain = Qwen2AudioForConditionalGeneration.from_pretrained(tmp_path / "out").eval()
     if not merge:
         plain.load_adapter(str(tmp_path / "out/adapter"))
@@ -206,17 +206,24 @@ class Hub(http.server.BaseHTTPRequestHandler):
         if self.refuses:
             self._answer(403, {"error": "no"})
         elif self.path == "/api/repos/create":
-            self._answer(200, {"url": f"http://hub/{json.loads(body)['name']}", "name": json.loads(body)["name"]})
+            self._answer(200, {"url": f"http://{self.headers['Host']}/me/model", "name": "model"})
         elif "preupload" in self.path:
             files = [{"path": one["path"], "uploadMode": "regular", "shouldIgnore": False} for one in
                      json.loads(body)["files"]]  # fmt: skip
             self._answer(200, {"files": files})
         else:
-            self._answer(200, {"commitOid": "0" * 40, "commitUrl": "http://hub/c/commit/" + "0" * 40, "hookOutput": ""})
+            self._answer(
+                200,
+                {
+                    "commitOid": "0" * 40,
+                    "commitUrl": f"http://{self.headers['Host']}/me/model/commit/" + "0" * 40,
+                    "hookOutput": "",
+                },
+            )
 
     def do_GET(self) -> None:
         self.asked.append(("GET", self.path, b""))
-        self._answer(200, {"id": "me/model", "sha": "0" * 40, "siblings": [], "name": "me"})
+        self._answer(403 if self.refuses else 200, {"id": "me/model", "sha": "0" * 40, "siblings": [], "name": "me"})
 
     def _answer(self, status: int, body: dict) -> None:
         raw = json.dumps(body).encode()
@@ -236,21 +243,11 @@ def hub(monkeypatch: pytest.MonkeyPatch):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("huggingface_hub.hf_api.HfApi.__init__", at(f"http://127.0.0.1:{server.server_port}"))
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
     yield Hub
     server.shutdown()
     server.server_close()
-
-
-def at(endpoint: str):
-    from huggingface_hub import HfApi
-
-    plain = HfApi.__init__
-
-    def init(self: HfApi) -> None:
-        plain(self, endpoint=endpoint, token="hf_secret")
-
-    return init
 
 
 def test_a_folder_is_uploaded_as_a_private_model(hub: type[Hub], tmp_path: Path) -> None:
@@ -258,7 +255,7 @@ def test_a_folder_is_uploaded_as_a_private_model(hub: type[Hub], tmp_path: Path)
     (tmp_path / "out/README.md").write_text("# card\n")
     assert push(tmp_path / "out", "me/model").endswith("me/model")
     created = next(json.loads(body) for _, path, body in hub.asked if path == "/api/repos/create")
-    assert created["private"] is True
+    assert created.get("private") is True or created["visibility"] == "private"
     commit = next(body for _, path, body in hub.asked if "/commit/" in path)
     assert b"README.md" in commit
 

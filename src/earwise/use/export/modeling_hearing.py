@@ -205,7 +205,7 @@ class HearingModel(PreTrainedModel, GenerationMixin):
         self, ids: Tensor, pixels: Tensor | None, grid: Tensor | None, waveforms: Tensor | None,
         samples: Tensor | None, *, prompt: bool,
     ) -> Tensor:  # fmt: skip
-        heard = ids == self.config.audio_token_id
+        heard = (ids == self.config.audio_token_id) & prompt  # A padded head can draw this id: then it is no clip.
         embeds = self.get_input_embeddings()(ids.masked_fill(heard, 0))
         if prompt and pixels is not None:
             given = (pixels,) if grid is None else (pixels, grid)
