@@ -3,9 +3,9 @@
 
 The requests are the benchmark questions of a finished run, with their pictures, half of them typed and half spoken.
 Half of the answers are greedy, as `evaluate` asks; half are drawn, with a seed. All are sent one at a time, then by
-many clients at once, with malformed requests and clients that hang up among them. `lost` counts requests without an answer,
-`doubled` those that the server answered more than once, `wrong` answers that differ from the stored ones, or from the
-text that the same seed gave alone.
+many clients at once, with malformed requests and clients that hang up among them. `lost` counts requests without an
+answer, `doubled` those that the server answered more than once, `wrong` answers that differ from the stored ones, or
+from the text that the same seed gave alone.
 """
 
 from __future__ import annotations

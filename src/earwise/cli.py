@@ -219,7 +219,7 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-for _command in (commands.ask, commands.serve, commands.export):
+for _command in (commands.ask, commands.serve, commands.talk, commands.export):
     app.command(rich_help_panel=commands.USE)(_guarded(_command))
 
 

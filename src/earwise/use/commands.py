@@ -64,3 +64,21 @@ def export(
     from earwise.use.export.run import run
 
     run(model, to, merge=merge, target=push)
+
+
+def talk(
+    model: ModelName,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    browser: Annotated[bool, typer.Option(help="Open the page in the web browser.")] = True,
+) -> None:
+    """Serve a model and open the page at `/`: drop a picture, hold a key to speak, and compare the answers."""
+    import webbrowser
+
+    from earwise.use.serve.run import serve
+
+    def show(address: str) -> None:
+        if browser:
+            webbrowser.open(f"{address}/")
+
+    serve(model, host, port, opened=show)

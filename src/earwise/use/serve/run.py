@@ -30,11 +30,14 @@ def serve(name: str, host: str, port: int, *, opened: Callable[[str], None] = la
     with listening(host, port) as listener, tempfile.TemporaryDirectory(prefix="earwise-") as folder:
         from earwise.use.serve.app import Server
         from earwise.use.serve.process import Process, config_of
+        from earwise.use.talk.pages import pages
 
         address = address_of(listener)
         if not is_loopback(host) and not os.environ.get(KEY):
             say(f"note: everybody who reaches {address} can use the model; set {KEY} to ask for a key")
-        server = Server(open_model(found), name, found.instruction, Path(folder), key=os.environ.get(KEY, ""))
+        server = Server(
+            open_model(found), name, found.instruction, Path(folder), key=os.environ.get(KEY, ""), pages=pages()
+        )
         say(f"serving {name} at {address}/v1 (Ctrl-C ends it)")
         opened(address)
         Process(config_of(server)).run(sockets=[listener])
