@@ -219,8 +219,8 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-for _command in (commands.ask, commands.serve, commands.talk, commands.export):
-    app.command(rich_help_panel=commands.USE)(_guarded(_command))
+for _name, _command in commands.COMMANDS.items():
+    app.command(name=_name, rich_help_panel=commands.USE)(_guarded(_command))
 
 
 def execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -82,3 +83,53 @@ def talk(
             webbrowser.open(f"{address}/")
 
     serve(model, host, port, opened=show)
+
+
+def open_run(run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)]) -> None:
+    """Open a run's report in the web browser, and print where it is."""
+    import webbrowser
+
+    from earwise.errors import InputError
+    from earwise.io.messages import say
+
+    page = run / "report.html"
+    if not page.is_file():
+        raise InputError("no report yet", file=page, remedy="name the folder of a run that has been evaluated")
+    say(f"report: {page}")
+    webbrowser.open(page.resolve().as_uri())
+
+
+def compare(
+    first: Annotated[str, typer.Argument(metavar="RUN[:TRAINING]", help="One run.", show_default=False)],
+    second: Annotated[str, typer.Argument(metavar="RUN[:TRAINING]", help="Another run.", show_default=False)],
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Also write a page.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Compare two runs on the items that both scored: paired differences with 95 % intervals."""
+    from rich import get_console
+
+    from earwise.io.messages import printable, say
+    from earwise.use import compare as runs
+
+    rows = runs.compare(first, second)
+    if as_json:
+        print(printable(runs.as_json(rows)))
+    else:
+        get_console().print(runs.console_table(rows))
+    if page is not None:
+        runs.write_page(rows, first, second, page)
+        if not as_json:
+            say(f"page: {page}")
+
+
+COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "ask": ask,
+    "talk": talk,
+    "serve": serve,
+    "export": export,
+    "open": open_run,
+    "compare": compare,
+}
+"""By name, in the order of `--help`."""
