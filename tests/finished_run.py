@@ -33,7 +33,7 @@ lr = 1e-3
 steps = 2
 batch_size = 4
 lr = 1e-3
-[train.taught]
+[train.self_kd_layers]
 terms = [{ type = "logits", weight = 1.0 }]
 [evaluate]
 benchmarks = ["textvqa", "realworldqa"]

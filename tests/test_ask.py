@@ -48,8 +48,8 @@ def test_the_command_prints_the_answer_and_nothing_else(small_run: Path) -> None
     alone = earwise(small_run.parent, "ask", "internvl-micro", *picture, "--text", question.text)
     assert (alone.code, alone.stdout, alone.stderr) == (0, f"{told}\n", "")
     both = earwise(
-        small_run.parent, "ask", "small:taught@1", *picture, "--text", question.text, "--speech", question.speech,
-        "--json",
+        small_run.parent, "ask", "small:self_kd_layers@1", *picture, "--text", question.text, "--speech",
+        question.speech, "--json",
     )  # fmt: skip
     assert both.code == 0
     assert json.loads(both.stdout).keys() == {"model", "typed", "spoken"}
@@ -73,8 +73,8 @@ def test_a_video_and_a_sound_are_asked_about(tiny_checkpoints: dict, tmp_path: P
     [
         ("RUN", "a run has several models"),
         ("RUN:nobody", "the run has no training 'nobody'"),
-        ("RUN:taught@7", "the run has no seed 7"),
-        ("RUN/stages:taught", "no run folder: it has no recipe.json"),
+        ("RUN:self_kd_layers@7", "the run has no seed 7"),
+        ("RUN/stages:self_kd_layers", "no run folder: it has no recipe.json"),
         ("RUN/stages", "neither a run nor a model"),
         ("./nowhere", "no such model"),
     ],
@@ -86,8 +86,8 @@ def test_what_is_no_model_is_said_in_one_line(small_run: Path, model: str, said:
 
 
 def test_every_form_of_a_model_is_found(small_run: Path) -> None:
-    ears = small_run / "stages/seed1/train.taught/ears"
-    of_run, alone = find_model(f"{small_run}:taught@1"), find_model(str(ears))
+    ears = small_run / "stages/seed1/train.self_kd_layers/ears"
+    of_run, alone = find_model(f"{small_run}:self_kd_layers@1"), find_model(str(ears))
     assert of_run.ears == alone.ears == ears
     assert of_run.base == alone.base == "internvl-micro"
     assert find_model(f"{small_run}:base").ears is None

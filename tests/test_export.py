@@ -160,11 +160,11 @@ def test_the_command_writes_a_folder_that_needs_no_earwise(small_run: Path, tmp_
 
 
 def test_the_card_says_what_the_summary_says(small_run: Path, tmp_path: Path) -> None:
-    found = find_model(f"{small_run}:taught")
+    found = find_model(f"{small_run}:self_kd_layers")
     export(open_model(found), found, tmp_path / "out", merge=False)
     card = (tmp_path / "out/README.md").read_text()
     summary = json.loads((small_run / "summary.json").read_text())
-    spoken = summary["models"]["taught"]["textvqa"]["views"]["image_speech"]
+    spoken = summary["models"]["self_kd_layers"]["textvqa"]["views"]["image_speech"]
     typed = summary["models"]["base"]["textvqa"]["views"]["image_text"]
     assert f"{spoken['score']:.1f} [{spoken['ci95'][0]:.1f}, {spoken['ci95'][1]:.1f}]" in card
     assert f"| textvqa | 6 | image_text | {typed['score']:.1f}" in card
