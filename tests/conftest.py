@@ -40,3 +40,11 @@ def tiny_checkpoints(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("checkpoints")
     return {family: write_tiny(folder / f"tiny-{family}", family=family) for family in FAMILIES}
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+    """A finished run of the shipped models (`finished_run.RECIPE`)."""
+    from finished_run import finished_run
+
+    return finished_run(tmp_path_factory.mktemp("finished"))

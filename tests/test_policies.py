@@ -28,7 +28,7 @@ LAYERS = (
     {"evaluate", "attention"},
     {"report"},
     {"stages"},
-    {"planning"},
+    {"planning", "use"},
     {"cli"},
     {"__main__"},
 )
@@ -62,6 +62,8 @@ LIGHT = (
     "earwise.traces.opening",
     "earwise.traces.sampling",
     "earwise.traces.trust",
+    "earwise.use.commands",
+    "earwise.use.opening",
 )
 """Modules that import without torch, besides everything in the report."""
 

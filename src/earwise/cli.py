@@ -6,6 +6,7 @@ Exit codes: 0 done; 2 bad input and 1 any other failure, each with one line on s
 from __future__ import annotations
 
 import errno
+import functools
 import importlib
 import json
 import logging
@@ -25,6 +26,7 @@ from earwise import __version__
 from earwise.errors import EarwiseError, InputError
 from earwise.io.files import unreadable
 from earwise.io.messages import complain, counted, printable, say
+from earwise.use import commands
 from earwise.work import threads
 from earwise.work.ranks import joined, leave, process_rank
 
@@ -199,6 +201,26 @@ def _show_audit(result: _Audit, tables: Sequence[Table], below: Sequence[str], f
         what = f"{first.what}; {counted(len(result.errors), 'error')}"
         _complain(None, str(InputError(what, file=file, record=first.record or None)))
     return 2 if result.errors else 0
+
+
+def _guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """`command`, whose failures end as those of every other command."""
+
+    @functools.wraps(command)
+    def guarded(**options: Any) -> None:
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # Read when transformers is imported.
+        try:
+            command(**options)
+        except typer.Exit:
+            raise
+        except (KeyboardInterrupt, Exception) as error:
+            raise typer.Exit(_failed(None, error)) from None
+
+    return guarded
+
+
+for _name, _command in commands.COMMANDS.items():
+    app.command(name=_name, rich_help_panel=commands.USE)(_guarded(_command))
 
 
 def execute(

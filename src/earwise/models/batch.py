@@ -154,6 +154,49 @@ def collate(
     return ViewBatch(views, prefix)
 
 
+@dataclass
+class MixedRows:
+    """Prompts of unlike samples and views, answered together."""
+
+    rows: Pass
+    prefix: Pass | None
+    """The common starts of groups of rows, one row per group; None if nothing is shared."""
+    group: Tensor
+    """(B,) the row of `prefix` that each row continues."""
+
+    @property
+    def mask(self) -> Tensor:
+        """(B, P + L) True where prefix or prompt has a token."""
+        return self.rows.mask if self.prefix is None else torch.cat([self.prefix.mask[self.group], self.rows.mask], 1)
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move everything to `device`."""
+        for part in (self.rows, *([self.prefix] if self.prefix is not None else [])):
+            part.to(device)
+        self.group = self.group.to(device)
+        return self
+
+
+def collate_mixed(layouts: Sequence[Layout], family: Family) -> MixedRows:
+    """Tensors for prompts that have nothing in common but their model. Prompts that begin with the same picture share
+    their start, whatever is asked about it, where the family allows a shared prefix.
+    """
+    groups: dict[object, list[int]] = {}
+    for number, layout in enumerate(layouts):
+        first = layout.media[0] if layout.media and layout.media[0].kind == "image" else None
+        groups.setdefault(number if first is None else (first.source, first.start), []).append(number)
+    group, stops = torch.zeros(len(layouts), dtype=torch.long), [0] * len(groups)
+    for place, rows in enumerate(groups.values()):
+        group[rows] = place
+        if len(rows) > 1 and family.no_shared_prefix is None:
+            stops[place] = shared_prefix([layouts[row] for row in rows], with_audio=True)
+    media = _Waveforms()
+    if max(stops) < MIN_PREFIX:
+        return MixedRows(_pass(layouts, [0] * len(layouts), None, family, media), None, group)
+    prefix = _pass([layouts[rows[0]] for rows in groups.values()], [0] * len(groups), stops, family, media)
+    return MixedRows(_pass(layouts, [stops[place] for place in group.tolist()], None, family, media), prefix, group)
+
+
 class _Waveforms:
     """Reads each clip once per batch, however many views play it."""
 
@@ -170,7 +213,7 @@ class _Waveforms:
 
 
 def _pass(
-    layouts: list[Layout], starts: list[int], stops: list[int] | None, family: Family, waveforms: _Waveforms
+    layouts: Sequence[Layout], starts: list[int], stops: list[int] | None, family: Family, waveforms: _Waveforms
 ) -> Pass:
     """The tokens `start:stop` of each layout, right-padded. Media are cut whole: a prefix never ends inside one."""
     stops = stops or [len(layout) for layout in layouts]

@@ -7,6 +7,7 @@ padding before the prompt.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from earwise.models.omni import OmniModel
 
 
+Chosen = tuple[Tensor, Tensor]
+"""(B,) the next token of each answer, and (B,) whether the answer has ended."""
+
+
 def greedy(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache, max_new_tokens: int) -> list[list[int]]:
     """Greedy continuation of each prompt, without the stop token, at most `max_new_tokens` long.
 
@@ -29,22 +34,33 @@ def greedy(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache, ma
         mask: (B, P + L) True where prefix or prompt has a token.
         cache: holds the prefix, or nothing; extended in place.
     """
-    hidden, position, mask = read_prompt(model, prompt, mask, cache)
-    stops = torch.tensor(model.family.stop_ids, device=hidden.device)
-    done = torch.zeros(len(hidden), dtype=torch.bool, device=hidden.device)
-    answers: list[list[int]] = [[] for _ in range(len(hidden))]
+    steps = decoding(model, prompt, mask, cache)
+    logits = next(steps)
+    stops = torch.tensor(model.family.stop_ids, device=logits.device)
+    done = torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
+    answers: list[list[int]] = [[] for _ in range(len(logits))]
     for _ in range(max_new_tokens):
-        token = (hidden @ model.family.head_weight.T.to(hidden.dtype)).argmax(-1)
+        token = logits.argmax(-1)
         done |= torch.isin(token, stops)
         for row in torch.nonzero(~done).flatten().tolist():
             answers[row].append(int(token[row]))
         if bool(done.all()):
             break
+        logits = steps.send((token, done))
+    return answers
+
+
+def decoding(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache) -> Generator[Tensor, Chosen, None]:
+    """Yields (B, V) logits of the next token of each answer and is sent what was chosen; it never ends by itself.
+    The arguments are those of `greedy`.
+    """
+    hidden, position, mask = read_prompt(model, prompt, mask, cache)
+    while True:
+        token, done = yield hidden @ model.family.head_weight.T.to(hidden.dtype)
         position = position + 1
         mask = torch.cat([mask, ~done[:, None]], dim=1)
         step = model.decode(model.family.embed(token[:, None]), mask, position[..., None], cache)
         hidden = require(step.last_hidden_state)[:, 0]
-    return answers
 
 
 def read_prompt(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache) -> tuple[Tensor, Tensor, Tensor]:

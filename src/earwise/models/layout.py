@@ -27,7 +27,7 @@ AUDIO_ID = -1
 Heard = Literal["clip", "sound", "silence"]
 """The part of an audio file that is heard: a whole clip, the beginning of a sound, or silence of equal length."""
 
-_QUERY, _ANSWER = "\ue000", "\ue001"  # private-use characters: no chat template and no question contains them
+_QUERY, _ANSWER, _SYSTEM = "\ue000", "\ue001", "\ue003"  # private use: no template and no question contains them
 
 
 @dataclass(frozen=True)
@@ -114,12 +114,13 @@ _SHOWN: Final = {"image": "an image", "video": "frames of a video"}
 class _Draft:
     """Collects runs of tokens into a layout; neighbouring runs of one role become one span."""
 
-    def __init__(self, encoder: TextEncoder) -> None:
+    def __init__(self, encoder: TextEncoder, system: str = "") -> None:
         self.words: RunningText[Role] = RunningText(encoder, self._add)
         self.ids: list[int] = []
         self.spans: list[Span] = []
         self.media: list[Media] = []
         self.starts: list[int] = []
+        self.system = system
 
     def medium(self, role: Role, ids: Sequence[int], medium: Media) -> None:
         """Add a medium whose prompt is `ids`; its own `start` and `stop` count from there."""
@@ -155,7 +156,7 @@ class LayoutBuilder:
     def __init__(self, family: Family, audio_tokens: Callable[[int], int] | None) -> None:
         self.family = family
         self.audio_tokens = audio_tokens
-        self._templates: dict[tuple[int, int], list[str]] = {}
+        self._templates: dict[tuple[int, int, bool], list[str]] = {}
 
     def build(self, sample: Sample, view: View, *, answers: bool) -> Layout:
         """The layout of `sample` under `view`, with all `answers` (training), or without the last one (generation).
@@ -176,8 +177,8 @@ class LayoutBuilder:
                 remedy=f"use one of {', '.join(name for name, other in VIEWS.items() if other.context not in SEEN)}",
             )
         images = _images(sample, spec.context)
-        draft = _Draft(self.family.words)
-        pieces = self._pieces(1 if sample.independent else len(sample.turns), len(images))
+        draft = _Draft(self.family.words, sample.system)
+        pieces = self._pieces(1 if sample.independent else len(sample.turns), len(images), bool(sample.system))
         first = pieces.index(_QUERY)
         self._dialogue(draft, pieces[:first], (), images, spec.query, answers)
         if spec.context in HEARD:
@@ -226,6 +227,8 @@ class LayoutBuilder:
                     _check_last(turn, turns)
                     break  # The model would have said more, so it must not learn to end here.
                 answered = bool(turn.item.answers[0])
+            elif piece == _SYSTEM:
+                draft.words.typed("system", draft.system)
             elif images and piece == self.family.image_placeholder:
                 self._image(draft, next(pictures), role)
                 role = "template"
@@ -329,12 +332,13 @@ class LayoutBuilder:
         draft.words.template("query", after)
         draft.words.typed("query", turn.suffix)
 
-    def _pieces(self, num_turns: int, num_images: int) -> list[str]:
-        """The chat template for `num_turns` turns, cut at the queries, the answers and the image placeholders."""
-        key = (num_turns, num_images)
+    def _pieces(self, num_turns: int, num_images: int, system: bool) -> list[str]:
+        """The chat template for `num_turns` turns, cut at queries, answers, image placeholders and system message."""
+        key = (num_turns, num_images, system)
         if key not in self._templates:
-            text = self.family.render([_QUERY] * num_turns, [_ANSWER] * num_turns, num_images)
-            cut = [_QUERY, _ANSWER, *([re.escape(self.family.image_placeholder)] if num_images else [])]
+            told = {"system": _SYSTEM} if system else {}  # A package's family may know no system message.
+            text = self.family.render([_QUERY] * num_turns, [_ANSWER] * num_turns, num_images, **told)
+            cut = [_QUERY, _ANSWER, _SYSTEM, *([re.escape(self.family.image_placeholder)] if num_images else [])]
             pieces = [piece for piece in re.split(f"({'|'.join(cut)})", text) if piece]
             if num_images and pieces.count(self.family.image_placeholder) != num_images:
                 raise InputError(
@@ -342,13 +346,16 @@ class LayoutBuilder:
                     file=self.family.tokenizer.name_or_path,
                     remedy="give the template that the model was trained with",
                 )
+            if pieces.count(_SYSTEM) != system:
+                what, remedy = "the chat template does not show a system message once", "leave the message out"
+                raise InputError(what, file=self.family.tokenizer.name_or_path, remedy=remedy)
             self._check_ids(pieces)
             self._templates[key] = pieces
         return self._templates[key]
 
     def _check_ids(self, pieces: Sequence[str]) -> None:
         """Raise `InputError` if the joined pieces have other ids than the template's whole text."""
-        words = {_QUERY: "one two", _ANSWER: "three"}
+        words = {_QUERY: "one two", _ANSWER: "three", _SYSTEM: "four five"}
         ids: list[int] = []
         text: RunningText[Role] = RunningText(self.family.words, lambda _, some: ids.extend(some))
         for piece in pieces:
@@ -379,4 +386,6 @@ def _images(sample: Sample, context: Context) -> tuple[_Picture, ...]:
         raise InputError("the item has no video", record=sample.key, remedy="name its video, or take another view")
     if context == "video":
         return tuple(_Picture(path, frame=True) for path in sample.frames)
-    return (_Picture(sample.image, frame=False),) if context == "image" and sample.image is not None else ()
+    if context != "image" or sample.image is None:
+        return ()
+    return tuple(_Picture(path, frame=False) for path in (sample.image, *sample.further_images))

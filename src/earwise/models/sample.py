@@ -67,6 +67,10 @@ class Sample:
     sound: Sound | None = None
     other_sound: Sound | None = None
     """Another item's sound, under `sound_swapped`."""
+    further_images: tuple[Path, ...] = ()
+    """Pictures behind `image`."""
+    system: str = ""
+    """Text of a system message; empty for what the chat template says by itself."""
     part: str = ""
     """The part of the training run that it is drawn for; empty for a run without parts."""
 

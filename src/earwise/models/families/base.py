@@ -219,9 +219,13 @@ class Family:
             self._image_bytes -= self._images.popitem(last=False)[1].num_bytes
         return image
 
-    def render(self, queries: Sequence[str], answers: Sequence[str], num_images: int) -> str:
-        """The rendered chat template for the given turns; images come before the first query."""
+    def render(self, queries: Sequence[str], answers: Sequence[str], num_images: int, *, system: str = "") -> str:
+        """The rendered chat template for the given turns; images come before the first query. An empty `system` leaves
+        the system message to the template.
+        """
         messages: list[dict[str, Any]] = []
+        if system:
+            messages.append({"role": "system", "content": [{"type": "text", "text": system}]})
         for n, (query, answer) in enumerate(zip(queries, answers, strict=True)):
             content = [{"type": "image"}] * num_images if n == 0 else []
             messages.append({"role": "user", "content": [*content, {"type": "text", "text": query}]})

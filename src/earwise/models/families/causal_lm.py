@@ -26,10 +26,10 @@ class CausalLM(Family):
         """The decoder without its head."""
         return cast(PreTrainedModel, self.model.base_model)
 
-    def render(self, queries: Sequence[str], answers: Sequence[str], num_images: int) -> str:
+    def render(self, queries: Sequence[str], answers: Sequence[str], num_images: int, *, system: str = "") -> str:
         """As in every family, but with plain strings: templates of text models do not accept lists of parts."""
         assert num_images == 0
-        messages: list[dict[str, Any]] = []
+        messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
         for query, answer in zip(queries, answers, strict=True):
             messages += [{"role": "user", "content": query}, {"role": "assistant", "content": answer}]
         return str(self.tokenizer.apply_chat_template(messages, tokenize=False))

@@ -1,0 +1,1 @@
+"""A server that answers as OpenAI's API does, on one model."""

@@ -1,0 +1,1 @@
+"""The page at `/` of a server: show a picture, speak a question, read and compare the answers."""
