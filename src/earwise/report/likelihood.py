@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from earwise.report.grids import Cell, Grid, GridGroup, GridRow, benchmark_label
-from earwise.report.summary import LikelihoodResult, LikelihoodRow, Nats, Summary
+from earwise.report.likelihood_parts import LikelihoodResult, LikelihoodRow, Nats
+from earwise.report.summary import Summary
 from earwise.report.words import SPACE, model_label, number
 
 _DIGITS: Final = 3

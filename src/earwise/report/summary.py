@@ -17,6 +17,7 @@ from earwise.errors import InputError
 from earwise.evaluate.outcomes import OVERALL as OVERALL
 from earwise.evaluate.outcomes import Verdict
 from earwise.records import View
+from earwise.report.likelihood_parts import LikelihoodResult
 from earwise.report.parts import Interval as Interval
 from earwise.report.parts import Part as Part
 from earwise.report.parts import Share
@@ -130,35 +131,6 @@ class Recovered(Part):
 
     views: dict[str, RecoveredShare]
     minus_cascade: dict[str, MinusCascade] = Field(default={})
-
-
-class Nats(Part):
-    """A number in nats per token, or a difference of two."""
-
-    value: float
-    ci95: Interval
-    by_seed: tuple[float, ...] = ()
-
-
-class LikelihoodRow(Part):
-    """One model under one condition: how likely the base's own typed answers are."""
-
-    model: str
-    how: str
-    cross_entropy: Nats
-    kl: Nats
-    minus_cascade: Nats | None = None
-    """Its cross-entropy less that of the base that reads a recogniser's transcript."""
-    minus_speech: Nats | None = None
-    """Of a control: its cross-entropy less the model's own by ear."""
-
-
-class LikelihoodResult(Part):
-    """All rows of one benchmark; `tokens` is the number of tokens of the references."""
-
-    n: int
-    tokens: int
-    rows: tuple[LikelihoodRow, ...]
 
 
 class Changed(BenchmarkResult):
