@@ -1,4 +1,4 @@
-"""Published configurations by size, as facts: the shapes that count parameters, and the number on the model's card."""
+"""Published configurations by size: the shapes that count parameters, and the count. Written down without the files."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,7 @@ class Published:
     name: str
     family: str
     billions: str
-    """Parameters as the model's card gives them; of Qwen's omni models the thinker's, which the card does not give."""
+    """Parameters; of Qwen's omni models the thinker's."""
     model: Any
     config: Any
     towers: dict[str, dict] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Published sizes without weights: parameters as on the model cards, three items as tokens, cost and memory."""
+"""Published sizes without weights: parameters, three items as tokens, cost and memory."""
 
 import pytest
 import tiny_families
@@ -44,7 +44,7 @@ def built(published):
 
 
 @pytest.mark.parametrize("published", PUBLISHED, ids=lambda one: one.name)
-def test_parameters_are_those_of_the_card_and_three_items_are_planned(published, tmp_path):
+def test_parameters_are_those_of_the_table_and_three_items_are_planned(published, tmp_path):
     family = built(published)
     count = sum(parameter.numel() for parameter in family.model.parameters()) / 1e9
     digits = len(published.billions.partition(".")[2])
