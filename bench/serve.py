@@ -2,10 +2,10 @@
 --json FILE`.
 
 The requests are the benchmark questions of a finished run, with their pictures, half of them typed and half spoken.
-Half of the answers are greedy, as `evaluate` asks; half are drawn, with a seed. All are sent one at a time, then by
-many clients at once, with malformed requests and clients that hang up among them. `lost` counts requests without an
+Half of the answers are those that `evaluate` stored, one or two words; half are long: a bias keeps the model from ending
+before 64 tokens. Both halves are greedy. All are sent one at a time, then by many clients at once, with malformed requests and clients that hang up among them. `lost` counts requests without an
 answer, `doubled` those that the server answered more than once, `wrong` answers that differ from the stored ones, or
-from the text that the same seed gave alone.
+from those that the same request got alone.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from transformers import AutoTokenizer
+
 from earwise.data.media import resolve
 from earwise.data.prompts import query_text
 from earwise.evaluate.benchmarks import load_benchmark
+from earwise.models.shipped import model_folder
 from earwise.recipe.model import BASE
 from earwise.records import Prediction
 from earwise.speech.clips import read_clips
@@ -49,7 +52,7 @@ class Asked:
 
     body: bytes
     expected: str | None
-    drawn: bool = False
+    long: bool = False
     hangs_up: bool = False
 
 
@@ -141,13 +144,11 @@ def questions(name: str, count: int) -> list[Asked]:
     return short[:count]
 
 
-def drawn(asked: Sequence[Asked], tokens: int) -> list[Asked]:
-    """The same questions, answered with a drawn text of `tokens` tokens at most."""
-    found = []
-    for seed, one in enumerate(asked):
-        body = {**json.loads(one.body), "max_tokens": tokens, "temperature": 2.0, "seed": seed}
-        found.append(Asked(json.dumps(body).encode(), "", drawn=True))
-    return found
+def lengthened(asked: Sequence[Asked], model: str, tokens: int) -> list[Asked]:
+    """The same questions, with answers of `tokens` tokens."""
+    end = AutoTokenizer.from_pretrained(model_folder(find_model(model).base)).eos_token_id
+    more = {"max_tokens": tokens, "logit_bias": {str(end): -100}}
+    return [Asked(json.dumps({**json.loads(one.body), **more}).encode(), "", long=True) for one in asked]
 
 
 def _stored(file: Path) -> dict[tuple[str, str], str]:
@@ -215,7 +216,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Everything that the page shows."""
     short = questions(options.model, options.requests)
     half = options.requests // 2
-    asked = [*short[:half], *drawn(short[half:], options.tokens)]
+    asked = [*short[:half], *lengthened(short[half:], options.model, options.tokens)]
     random.Random(2).shuffle(asked)
     server = Server(options.model)
     try:
@@ -223,7 +224,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         every, _ = load(server, short, options.clients)
         alone, alone_s = load(server, asked, 1)
         asked = [
-            replace(one, expected=told.text) if one.drawn and told else one
+            replace(one, expected=told.text) if one.long and told else one
             for one, told in zip(asked, alone, strict=True)
         ]
         before, memory = server.metrics(), [server.memory_mib("VmRSS")]
@@ -232,6 +233,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         watcher.start()
         together, together_s = load(server, sent, options.clients)
         whole, whole_s = load(server, asked, options.clients)
+        brief, brief_s = load(server, short, options.clients)
+        single, single_s = load(server, short, 1)
         end.set()
         watcher.join()
         time.sleep(0.5)
@@ -245,14 +248,15 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "requests": len(asked),
         "clients": options.clients,
         "same_as_evaluate": {"n": len(short), "same": len(short) - judged(short, every)["wrong"]},
-        "drawn": {"n": sum(one.drawn for one in asked), "tokens": options.tokens},
+        "long": {"n": sum(one.long for one in asked), "tokens": options.tokens},
         "mixed": {**counts, "seconds": round(together_s, 2)},
         "lost": counts["lost"] + judged(asked, whole)["lost"],
         "wrong": counts["wrong"] + judged(asked, whole)["wrong"],
-        "doubled": round(answers) - len(sent) - len(asked),
+        "doubled": round(answers) - len(sent) - len(asked) - 2 * len(short),
         "speedup": round(alone_s / whole_s, 2),
         "one_at_a_time": _times(alone, alone_s),
         "together": _times(whole, whole_s),
+        "short_only": {"one_at_a_time": _times(single, single_s), "together": _times(brief, brief_s)},
         "mean_batch": round(done["earwise_batched_requests_total"] / done["earwise_batches_total"], 1),
         "largest_batch": round(after["earwise_largest_batch"]),
         "memory_mib": {"before": round(memory[0]), "end": round(memory[-1]), "peak": round(max(memory))},
@@ -277,7 +281,7 @@ def main() -> None:
     parser.add_argument("model", help="RUN:TRAINING of a finished run with pictures")
     parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--clients", type=int, default=32)
-    parser.add_argument("--tokens", type=int, default=64, help="of the drawn texts")
+    parser.add_argument("--tokens", type=int, default=64, help="of the long answers")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     result = measure(options)

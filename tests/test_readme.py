@@ -27,6 +27,7 @@ from earwise.recipe.table import Settings
 from earwise.recipe.train import Optimisation
 from earwise.speech.clips import make_clips
 from earwise.speech.engine import open_engine
+from earwise.use.commands import COMMANDS
 
 PROJECT = Path(__file__).parent.parent
 DOCUMENTS = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -53,7 +54,9 @@ def make_targets() -> set[str]:
 
 
 def check_earwise(words: list[str]) -> None:
-    """The verb exists and the recipe loads with the overrides."""
+    """The verb exists and the recipe loads with the overrides. `test_use_your_model` runs the other commands."""
+    if words[0] in COMMANDS:
+        return
     assert words[0] in {"run", "plan", *VERBS}
     recipe, rest = PROJECT / words[1], iter(words[2:])
     overrides = []

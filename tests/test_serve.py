@@ -101,6 +101,21 @@ def test_a_stop_string_ends_an_answer_before_it(client: openai.OpenAI) -> None:
     assert "".join(event.choices[0].delta.content or "" for event in events) == whole[: whole.index(stop)].strip()
 
 
+def test_a_bias_on_a_token_decides_about_it(client: openai.OpenAI, small_run: Path) -> None:
+    from transformers import AutoTokenizer
+
+    from earwise.models.shipped import model_folder
+
+    tokenizer = AutoTokenizer.from_pretrained(model_folder("internvl-micro"))
+    messages = [{"role": "user", "content": "How many stars are there?"}]
+    asked = {"model": name_of(client), "messages": messages, "max_tokens": 20}
+    endless = client.chat.completions.create(**asked, logit_bias={str(tokenizer.eos_token_id): -100})
+    assert (endless.usage.completion_tokens, endless.choices[0].finish_reason) == (20, "length")
+    red = tokenizer.convert_tokens_to_ids("red")
+    said = client.chat.completions.create(**asked, logit_bias={str(red): 100}).choices[0].message.content
+    assert said == " ".join(["red"] * 20)
+
+
 def test_a_seed_decides_a_sample_whatever_is_asked_beside_it(client: openai.OpenAI) -> None:
     model = name_of(client)
 

@@ -28,6 +28,8 @@ class Wish:
     """Only the smallest set of most likely tokens with this probability is drawn from."""
     seed: int = 0
     """Of the draws. An answer does not depend on what is drawn beside it."""
+    bias: tuple[tuple[int, float], ...] = ()
+    """Added to the logits of these tokens."""
     alternatives: int | None = None
     """Number of likely tokens that are reported beside each token; None reports no log-probability."""
 
@@ -92,6 +94,10 @@ class _Row:
         """The next token, from (V,) logits."""
         wish = self._wish
         self._count += 1
+        if wish.bias:
+            ids, values = zip(*wish.bias, strict=True)
+            logits = logits.index_add(0, torch.tensor(ids, device=logits.device), logits.new_tensor(values))
+            greedy = int(logits.argmax())
         drawn = greedy if wish.temperature == 0 else self._draw(logits)
         ends = drawn in self._stops
         if wish.alternatives is None:

@@ -143,7 +143,7 @@ class Server:
         self._check_model(asked.model)
         if len(asked.messages) > self.limits.messages:
             raise Refused(400, f"more than {self.limits.messages} messages", param="messages")
-        wish = chat.wish_of(asked, self.limits)
+        wish = chat.wish_of(asked, self.limits, self.model.family.vocabulary)
         lease = Lease(self.media)
         try:
             sample, view = await asyncio.to_thread(chat.asked, asked, lease)

@@ -22,8 +22,10 @@ from earwise.use.serve.schema import AudioPart, AudioUrlPart, ChatRequest, Image
 from earwise.views import View
 
 
-def wish_of(request: ChatRequest, limits: Limits) -> Wish:
-    """How the request wants to be answered. Raises `Refused` for more tokens than the server gives."""
+def wish_of(request: ChatRequest, limits: Limits, vocabulary: int) -> Wish:
+    """How the request wants to be answered. Raises `Refused` for more tokens than the server gives, or a biased token
+    outside the vocabulary.
+    """
     longest = request.longest or limits.default_tokens
     if longest > limits.tokens:
         raise Refused(400, f"max_tokens: {longest}, at most {limits.tokens}", param="max_tokens")
@@ -34,8 +36,18 @@ def wish_of(request: ChatRequest, limits: Limits) -> Wish:
         temperature=request.temperature or 0.0,
         top_p=1.0 if request.top_p is None else request.top_p,
         seed=secrets.randbits(63) if request.seed is None else request.seed % 2**63,
+        bias=_bias(request, vocabulary),
         alternatives=(request.top_logprobs or 0) if request.logprobs else None,
     )
+
+
+def _bias(request: ChatRequest, vocabulary: int) -> tuple[tuple[int, float], ...]:
+    bias = request.logit_bias or {}
+    for token in bias:
+        if not (token.isascii() and token.isdecimal() and len(token) < 10 and int(token) < vocabulary):
+            what = f"logit_bias: {token[:50]!r} is no token id below {vocabulary}"
+            raise Refused(400, what, param="logit_bias")
+    return tuple((int(token), value) for token, value in bias.items())
 
 
 def asked(request: ChatRequest, lease: Lease) -> tuple[Sample, View]:

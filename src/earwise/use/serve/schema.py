@@ -108,6 +108,8 @@ class ChatRequest(_Form):
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     logprobs: bool | None = False
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
+    """By token id, as text."""
     n: Literal[1] | None = 1
     frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = 0.0
     presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = 0.0
