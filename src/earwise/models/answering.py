@@ -60,18 +60,26 @@ def answer(
     own = [(keys[batch.group], values[batch.group]) for keys, values in past]
     steps = decoding(model, batch.rows, batch.mask, fresh_cache(own, model.family))
     rows = [_Row(model, wish) for wish in wishes]
+    alive = list(range(len(rows)))
+    """The row of each answer in the batch."""
     done = torch.zeros(len(rows), dtype=torch.bool)
     logits = next(steps)
     while True:
         greedy = logits.argmax(-1).cpu()
         token = greedy.clone()
-        for number in torch.nonzero(~done).flatten().tolist():
-            chosen = rows[number].choose(logits[number], int(greedy[number]))
-            token[number] = chosen.id
-            done[number] = not take(number, chosen) or chosen.ends or rows[number].is_full
+        for place in torch.nonzero(~done).flatten().tolist():
+            row = rows[alive[place]]
+            chosen = row.choose(logits[place], int(greedy[place]))
+            token[place] = chosen.id
+            done[place] = not take(alive[place], chosen) or chosen.ends or row.is_full
         if bool(done.all()):
             return
-        logits = steps.send((token.to(model.device), done.to(model.device)))
+        left = torch.nonzero(~done).flatten()
+        if len(left) <= len(done) // 2:  # Ended answers would be computed until the last one ends.
+            logits = steps.send((token.to(model.device), done.to(model.device), left.to(model.device)))
+            alive, done = [alive[place] for place in left.tolist()], done[left]
+        else:
+            logits = steps.send((token.to(model.device), done.to(model.device)))
 
 
 class _Row:

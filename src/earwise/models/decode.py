@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from earwise.models.omni import OmniModel
 
 
-Chosen = tuple[Tensor, Tensor]
-"""(B,) the next token of each answer, and (B,) whether the answer has ended."""
+Chosen = tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]
+"""(B,) the next token of each answer, and (B,) whether the answer has ended. A third tensor, (K,), names the rows that
+go on: the others are dropped, and B is K from then on.
+"""
 
 
 def greedy(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache, max_new_tokens: int) -> list[list[int]]:
@@ -56,7 +58,10 @@ def decoding(model: OmniModel, prompt: Pass, mask: Tensor, cache: DynamicCache) 
     """
     hidden, position, mask = read_prompt(model, prompt, mask, cache)
     while True:
-        token, done = yield hidden @ model.family.head_weight.T.to(hidden.dtype)
+        token, done, *kept = yield hidden @ model.family.head_weight.T.to(hidden.dtype)
+        for rows in kept:
+            cache.batch_select_indices(rows)
+            token, done, position, mask = token[rows], done[rows], position[:, rows], mask[rows]
         position = position + 1
         mask = torch.cat([mask, ~done[:, None]], dim=1)
         step = model.decode(model.family.embed(token[:, None]), mask, position[..., None], cache)
