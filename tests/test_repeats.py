@@ -45,7 +45,7 @@ EXACTLY: dict[str, tuple[set[str], ...]] = {
     r"traces\.items": ({"MediaJob", "TracesJob", "VerifyJob"},),
     r"traces\..*": ({"TracesJob"},),
     r"verify\..*": ({"VerifyJob"},),
-    r".*\.(save_every|log_every)": (set(),),
+    r".*\.(save_every|log_every|report_to)": (set(),),
     r"base\..*": ({"BaseJob"},),
     r"encoder\..*": ({"EncoderJob"},),
     r"training\.select\.items": (

@@ -15,6 +15,7 @@ from earwise.distil.checkpoints import Checkpoints
 from earwise.distil.parts import PartsObjective
 from earwise.distil.schedule import Schedule
 from earwise.distil.sharding import gather_trained
+from earwise.distil.trackers import PROJECT, trackers
 from earwise.distil.trainer import DistilTrainer, Learnable, training_arguments
 from earwise.errors import EarwiseError, InputError
 from earwise.recipe.train import Optimisation
@@ -77,6 +78,9 @@ def fit(
         what = "with parts, processes make different numbers of passes, and FSDP2 needs the same"
         raise InputError(what, file="accelerate's configuration", remedy="train without FSDP")
     trainer.remove_callback(PrinterCallback)
+    for tracker in trackers(settings.report_to, metrics.path.parent):
+        trainer.add_callback(tracker)
+    trainer.args.run_name, trainer.args.project = what, PROJECT
     with Ticker(settings.steps, what, before=step_done) as ticker:
         trainer.add_callback(_Progress(ticker))
         for callback in (checkpoints, *callbacks):

@@ -18,6 +18,9 @@ from earwise.recipe.terms import Term as Term
 from earwise.records import NonEmpty, View
 
 
+Tracker = Literal["tensorboard", "wandb", "trackio"]
+
+
 class Optimisation(Settings):
     """Hyper-parameters of one training run with AdamW."""
 
@@ -46,8 +49,10 @@ class Optimisation(Settings):
     """Steps between two checkpoints to resume from."""
     log_every: Count = 10
     """Steps between two lines of metrics."""
+    report_to: Annotated[tuple[Tracker, ...], AfterValidator(unique)] = ()
+    """Trackers that get the metrics, too, as transformers reports to them."""
 
-    speed_only: ClassVar[frozenset[str]] = frozenset({"save_every", "log_every"})
+    speed_only: ClassVar[frozenset[str]] = frozenset({"save_every", "log_every", "report_to"})
 
 
 FrozenLayers = Annotated[int, Field(ge=0)] | Literal["all"]
