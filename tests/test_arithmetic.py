@@ -248,6 +248,6 @@ def test_every_shipped_recipe_says_auto_in_every_training(path):
 def test_every_stage_that_trains_announces_its_precision(name):
     path = PROJECT / "recipes" / f"{name}.toml"
     for stage in compile_recipe(load_recipe(path)):
-        trains = stage.verb in ("base", "encoder", "align", "train")
+        trains = stage.verb in ("base", "encoder", "align", "train", "answers")
         assert bool(stage.precision) == trains, stage.name
         assert {*stage.precision} <= {"auto"}

@@ -159,7 +159,7 @@ def test_a_tail_is_saved_and_read(tmp_path):
 
 def test_a_plan_counts_the_tail():
     def states(tail):
-        return Hearing(1, 1, 8, 4, 0, 1, own=False, trains_encoder=True, tail=tail).states(20_000)
+        return Hearing(1, 1, 8, 4, 0, 1, own=None, trains_encoder=True, tail=tail).states(20_000)
 
     assert [states(tail) for tail in (0.0, 1.5, "full")] == [100, 150, 1500]
 

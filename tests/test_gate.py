@@ -261,7 +261,7 @@ def test_clips_that_failed_are_left_out_of_training_and_counted(made):
     said = []
     # The clips of the other annotator's questions are those of `train`.
     material = done.made._material("train_other", 0, ("image_speech",))
-    samples = training._samples(context_of(done, said.append), material, ["image_speech"])
+    samples = training._samples(context_of(done, said.append), material, 30.0, ["image_speech"])
     assert {turn.item.id for sample in samples for turn in sample.turns} == {one.item for one in checks} - failed
     assert said == [f"{len(failed)} items left out: their clips failed the gate (fast {len(failed)})"]
     report = report_job(done.made, [])

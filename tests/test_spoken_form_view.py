@@ -66,7 +66,7 @@ def test_the_suffix_goes_where_it_is_asked_to_under_every_view(model, tmp_path, 
 def test_the_spoken_form_is_typed_and_needs_no_ears(model, tmp_path):
     sounds = ["sound_text", "sound_off", "sound_swapped"]
     assert [view for view in VIEWS if is_heard(view)] == [
-        "image_speech", "image_transcript", "video_speech", *sounds, "speech_only"
+        "image_speech", "image_transcript", "video_speech", *sounds, "speech_only", "transcript_only"
     ]  # fmt: skip
     turn = Turn(ITEM, QUESTION)
     with pytest.raises(InputError, match="q1: the item has no spoken form"):

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from earwise.report.doubts import doubt_lines
 from earwise.report.guards import guard_lines
-from earwise.report.likelihood import likelihood_lines
+from earwise.report.likelihood_lines import likelihood_lines
 from earwise.report.summary import GapScore, Summary, as_summary
 from earwise.report.tables import ResultTable, result_table
 from earwise.report.words import model_label, number, percent, view_label

@@ -1,4 +1,4 @@
-"""The table of likelihoods, and the sentence that says who is ahead of the cascade, where."""
+"""The table of likelihoods."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from earwise.report.grids import Cell, Grid, GridGroup, GridRow, benchmark_label
+from earwise.report.likelihood_lines import DIGITS
 from earwise.report.likelihood_parts import LikelihoodResult, LikelihoodRow, Nats
 from earwise.report.summary import Summary
 from earwise.report.words import SPACE, model_label, number
 
-_DIGITS: Final = 3
 _HOW: Final = {
     "typed": "typed",
     "transcript": "through a recogniser: the cascade",
@@ -34,30 +34,6 @@ def likelihood_grid(summary: Summary) -> Grid | None:
     return Grid("Likelihood of the base's own typed answers", "Model", columns, tuple(groups)) if groups else None
 
 
-def likelihood_lines(summary: Summary) -> list[str]:
-    """For each benchmark and condition one line: who is ahead of the cascade, who is behind, who is not shown to be."""
-    told = [_line(benchmark_label(name), result) for name, result in summary.likelihood.items()]
-    for condition, one in summary.conditions.items():
-        told += [_line(f"{benchmark_label(name)}, {condition}", result) for name, result in one.likelihood.items()]
-    return [line for line in told if line]
-
-
-def _line(title: str, result: LikelihoodResult) -> str:
-    found: dict[str, list[str]] = {"ahead": [], "behind": [], "no difference shown": []}
-    for row in result.rows:
-        if row.how == "speech" and row.minus_cascade is not None:
-            low, high = row.minus_cascade.ci95
-            verdict = "ahead" if high < 0 else "behind" if low > 0 else "no difference shown"
-            found[verdict].append(f"{model_label(row.model)} {_words(row.minus_cascade)}")
-    parts = [f"{verdict}: {', '.join(names)}" for verdict, names in found.items() if names]
-    return f"likelihood on {title}, against the cascade, nats per token: {'; '.join(parts)}" if parts else ""
-
-
-def _words(one: Nats) -> str:
-    low, high = (number(end, _DIGITS) for end in one.ci95)
-    return f"{number(one.value, _DIGITS, signed=True)} [{low}, {high}]"
-
-
 def _group(name: str, result: LikelihoodResult, condition: str = "") -> GridGroup:
     where = f"{benchmark_label(name)}, {condition}" if condition else benchmark_label(name)
     title = f"{where}: {result.n:,}{SPACE}answers, {result.tokens:,}{SPACE}tokens"
@@ -79,7 +55,7 @@ def _rows(rows: tuple[LikelihoodRow, ...]) -> Iterator[GridRow]:
 def _cell(one: Nats | None, *, signed: bool = False) -> Cell | None:
     if one is None:
         return None
-    low, high = (number(end, _DIGITS) for end in one.ci95)
-    seeds = ", ".join(number(seed, _DIGITS, signed=signed) for seed in one.by_seed) if len(one.by_seed) > 1 else ""
+    low, high = (number(end, DIGITS) for end in one.ci95)
+    seeds = ", ".join(number(seed, DIGITS, signed=signed) for seed in one.by_seed) if len(one.by_seed) > 1 else ""
     small = (f"{low} to {high}", seeds) if seeds else (f"{low} to {high}",)
-    return Cell(number(one.value, _DIGITS, signed=signed), small)
+    return Cell(number(one.value, DIGITS, signed=signed), small)

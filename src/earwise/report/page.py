@@ -20,7 +20,8 @@ from earwise.report.gate import gate_section
 from earwise.report.grids import benchmark_label
 from earwise.report.guards import guard_lines
 from earwise.report.items import ShownItem, make_gallery
-from earwise.report.likelihood import likelihood_grid, likelihood_lines
+from earwise.report.likelihood import likelihood_grid
+from earwise.report.likelihood_lines import likelihood_lines
 from earwise.report.origin import read_origin
 from earwise.report.paper import paper_section
 from earwise.report.sound import faithfulness_gains_grid, faithfulness_grid, gains_grid, sound_section, trace_section

@@ -111,8 +111,8 @@ def _config(model: OmniModel, found: Found, audio_id: int) -> dict[str, Any]:
 
 def _image_tokens(family: Family) -> list[str]:
     """What stands before the places of a picture, in each of them, and behind them."""
-    ids, start = family.image_token_ids(ImageInput({}, 1))
-    names = family.tokenizer.convert_ids_to_tokens(ids)
+    ids = family.image_token_ids(ImageInput({}, 1))
+    start, names = ids.index(family.image_token_id), family.tokenizer.convert_ids_to_tokens(ids)
     return ["".join(names[:start]), names[start], "".join(names[start + 1 :])]
 
 
