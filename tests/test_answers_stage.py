@@ -221,15 +221,8 @@ def test_recipes_that_contradict_themselves_are_refused(old, new, match, tmp_pat
     path.write_text(TEXT.replace("[report]\n", "") + ANSWERS)
     loaded = load_recipe(path)
     assert loaded.answers == Answers(max_new_tokens=8)
-    assert loaded.answers.for_stage().keys() == {
-        "items",
-        "view",
-        "model",
-        "max_new_tokens",
-        "temperature",
-        "seed",
-        "precision",
-    }
+    keys = {"items", "view", "model", "max_new_tokens", "temperature", "seed", "precision"}
+    assert loaded.answers.for_stage().keys() == keys
     assert old in ANSWERS
     path.write_text(TEXT.replace("[report]\n", "") + ANSWERS.replace(old, new))
     with pytest.raises(InputError, match=match):

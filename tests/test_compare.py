@@ -14,7 +14,7 @@ from earwise.use.compare import compare, write_page
 def test_a_run_differs_from_itself_by_nothing(small_run: Path) -> None:
     rows = compare(str(small_run), str(small_run))
     names = {(row.benchmark, row.model) for row in rows}
-    assert {("textvqa", "base"), ("realworldqa", "self_kd_layers")} <= names
+    assert {("textvqa", "base"), ("realworldqa", "Self-KD + layers")} <= names
     assert all(row.value == 0 and row.first == row.second for row in rows)
     summary = json.loads((small_run / "summary.json").read_text())
     spoken = next(row for row in rows if (row.benchmark, row.view) == ("textvqa", "image_text"))

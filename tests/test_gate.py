@@ -270,7 +270,7 @@ def test_clips_that_failed_are_left_out_of_training_and_counted(made):
     assert "left_out" not in counts["benchmarks/mme"]
     made("gate.train=leave_out", "gate.rates_wpm=[1,2]")
     with pytest.raises(InputError, match=r"train\.jsonl: nothing is left to train on"):
-        training._samples(context_of(done), done.made._material("train", 0, ("image_speech",)), ["image_speech"])
+        training._samples(context_of(done), done.made._material("train", 0, ("image_speech",)), 30.0, ["image_speech"])
 
 
 def test_results_are_given_with_and_without_failures(made):
