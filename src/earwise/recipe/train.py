@@ -17,7 +17,6 @@ from earwise.recipe.terms import TaughtTerm as TaughtTerm
 from earwise.recipe.terms import Term as Term
 from earwise.records import NonEmpty, View
 
-
 Tracker = Literal["tensorboard", "wandb", "trackio"]
 
 
