@@ -258,11 +258,7 @@ def test_a_hostile_form_is_refused(
     "raw",
     [
         b"\x00\x01\x02\x03\r\n\r\n",
-<<<<<<< HEAD
-        b"GET / HTTP/x.y\r\n\r\n",
-=======
         b"GET /nothing HTTP/9.9\r\n\r\n",
->>>>>>> after
         b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
         POST + b"Content-Length: -5\r\n\r\n",
         POST + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
