@@ -12,8 +12,9 @@ from earwise.work import arithmetic
 arithmetic.this_machine = lambda: arithmetic.Arithmetic("this processor", False, 20.0)
 """Tests compute in float32 on every machine: what they compare is exact there."""
 
-_CACHE = tempfile.TemporaryDirectory(prefix="earwise-cache-")
-os.environ["EARWISE_CACHE"] = _CACHE.name
+if "EARWISE_TESTS_CACHE" not in os.environ:  # set in the processes that tests start: they share the folder of theirs
+    _CACHE = tempfile.TemporaryDirectory(prefix="earwise-cache-")
+    os.environ["EARWISE_CACHE"] = os.environ["EARWISE_TESTS_CACHE"] = _CACHE.name
 """Derived files of tests, and of the processes that they start, stay out of the user's own cache."""
 
 
