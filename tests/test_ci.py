@@ -36,7 +36,7 @@ def test_every_skip_is_for_a_program_an_extra_a_gpu_or_files_that_no_package_has
 
 def test_the_development_tools_hold_every_extra_that_a_test_uses():
     extras = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    for name in ("datasets", "peft", "ray", "real"):
+    for name in ("datasets", "peft", "ray", "real", "serve"):
         assert {*extras[name]} <= {*extras["dev"]}, name
     imported = {name for text in SOURCES.values() for name in re.findall(r'importorskip\("(\w+)"\)', text)}
     assert imported <= {"datasets", "gguf", "peft", "ray"}

@@ -18,8 +18,6 @@ from earwise.errors import InputError
 from earwise.recipe.train import Optimisation, SftTerm, Tracker
 from earwise.work.metrics import Metrics
 
-BOARD = any(importlib.util.find_spec(name) for name in ("tensorboard", "tensorboardX"))
-
 
 def train(base: Path, folder: Path, report_to: tuple[Tracker, ...]) -> list[dict]:
     """Two steps; returns the metrics."""
@@ -35,7 +33,6 @@ def train(base: Path, folder: Path, report_to: tuple[Tracker, ...]) -> list[dict
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.skipif(not BOARD, reason="needs TensorBoard's package")
 def test_tensorboard_gets_the_numbers_and_changes_none(tiny_checkpoints: dict[str, Path], tmp_path: Path) -> None:
     base = tiny_checkpoints["internvl"]
     plain, reported = train(base, tmp_path / "a", ()), train(base, tmp_path / "b", ("tensorboard",))
