@@ -30,7 +30,7 @@ ATTENDING = sorted({*FAMILIES} - {"qwen3_5"})
 
 @pytest.fixture(params=ATTENDING)
 def model(request, folders):
-    return tiny_model(folders[request.param], ears=not FAMILIES[request.param].hears)
+    return tiny_model(folders[request.param], ears=FAMILIES[request.param].own_ears is None)
 
 
 def views_of(model):

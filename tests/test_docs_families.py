@@ -46,7 +46,7 @@ def test_what_a_row_says_of_a_family_is_so(row, tmp_path):
     family = model.family
     assert re.findall(r"`(\w+)`", cells["`model_type`"]) == [*family.model_types]
     assert cells["sees"] == ("yes" if family.sees else "no")
-    assert cells["hears"] == ("natively" if family.hears else "with `Ears`")
+    assert cells["hears"] == ("natively" if family.own_ears is not None else "with `Ears`")
     assert cells["shared prefix"] == ("yes" if family.no_shared_prefix is None else "no")
     assert cells["positions"] == ("M-RoPE" if _positions(model) == 3 else "one dimension")
     known = family.layer_kinds <= {"full_attention", "sliding_attention"}

@@ -33,13 +33,13 @@ def built(published):
     config = published.config(text_config=published.decoder, **published.towers, **published.own)
     if adapter.sees:
         config.image_token_id = ids[_MARK.get(published.family, "<|image_pad|>")]
-    if adapter.hears:
+    if adapter.own_ears is not None:
         config.audio_token_id = ids[_CLIP.get(published.family, "<|AUDIO|>")]
     with torch.device("meta"):
         model = published.model(config)
     model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id)
     images = type(tiny_newer.IMAGES[published.family]())(**published.images) if published.images else None
-    extractor = WhisperFeatureExtractor(feature_size=128) if adapter.hears else None
+    extractor = WhisperFeatureExtractor(feature_size=128) if adapter.own_ears is not None else None
     return adapter(model, tokenizer, images, extractor)
 
 

@@ -38,15 +38,15 @@ def swap_sounds(samples: Sequence[Sample], seed: int) -> Swapped:
         raise InputError("the item has no sound", record=silent[0], remedy="name its audio or video")
     items = [sample.turns[0].item for sample in samples]
     answers = [_answer(item) for item in items]
-    donors = _donors(answers, [item.cluster for item in items], seed)
-    swapped = [replace(one, other_sound=samples[donor].sound) for one, donor in zip(samples, donors, strict=True)]
-    return Swapped(swapped, sum(answers[place] == answers[donor] for place, donor in enumerate(donors)))
+    donor_of = donors(answers, [item.cluster for item in items], seed)
+    swapped = [replace(one, other_sound=samples[donor].sound) for one, donor in zip(samples, donor_of, strict=True)]
+    return Swapped(swapped, sum(answers[place] == answers[donor] for place, donor in enumerate(donor_of)))
 
 
-def _donors(answers: Sequence[str], clusters: Sequence[str], seed: int) -> list[int]:
+def donors(answers: Sequence[str], clusters: Sequence[str], seed: int) -> list[int]:
     """For each place, the place whose sound it gets. Places are sorted by answer and shifted by the count of the most
     frequent answer, so that as many as possible meet another answer. Places that meet their own cluster are then
-    exchanged.
+    exchanged. Raises `InputError` if one cluster is too large for that.
     """
     rng, count = random.Random(f"{seed}:swap"), len(answers)
     shuffled = rng.sample(range(count), count)
@@ -56,24 +56,24 @@ def _donors(answers: Sequence[str], clusters: Sequence[str], seed: int) -> list[
     ordered = [place for group in groups.values() for place in group]
     step = max((len(group) for group in groups.values()), default=0)
     step = step if step < count else 1
-    donors = {place: ordered[(n + step) % count] for n, place in enumerate(ordered)}
+    found = {place: ordered[(n + step) % count] for n, place in enumerate(ordered)}
 
     def cost(place: int, donor: int) -> int:
         return 2 * (count + 1) * (clusters[place] == clusters[donor]) + (answers[place] == answers[donor])
 
     for place in ordered:
-        if clusters[place] != clusters[donors[place]]:
+        if clusters[place] != clusters[found[place]]:
             continue
         for other in shuffled:
-            now = cost(place, donors[place]) + cost(other, donors[other])
-            if cost(place, donors[other]) + cost(other, donors[place]) < now:
-                donors[place], donors[other] = donors[other], donors[place]
-            if not cost(place, donors[place]):
+            now = cost(place, found[place]) + cost(other, found[other])
+            if cost(place, found[other]) + cost(other, found[place]) < now:
+                found[place], found[other] = found[other], found[place]
+            if not cost(place, found[place]):
                 break
-    if stuck := [place for place in range(count) if clusters[place] == clusters[donors[place]]]:
+    if stuck := [place for place in range(count) if clusters[place] == clusters[found[place]]]:
         what = f"no other sound is left for {counted(len(stuck), 'item')}: too many belong to one cluster"
         raise InputError(what, record=clusters[stuck[0]], remedy="evaluate on more items")
-    return [donors[place] for place in range(count)]
+    return [found[place] for place in range(count)]
 
 
 def _answer(item: Item) -> str:

@@ -5,7 +5,6 @@ Shapes: N response tokens of a batch.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from torch import Tensor
 from earwise.data import meta
 from earwise.distil.divergence import linear_divergence
 from earwise.distil.token_logprobs import linear_logprobs
-from earwise.errors import InputError
+from earwise.evaluate.controls import donors
 from earwise.evaluate.likelihood import How, Likelihood
 from earwise.models.batch import collate
 from earwise.models.omni import OmniModel
@@ -53,26 +52,13 @@ def silenced(sample: Sample) -> Sample:
 
 
 def swapped(samples: Sequence[Sample], seed: int) -> list[Sample]:
-    """Each sample with the clip of another question, of another cluster.
-
-    Raises `InputError` if one cluster has more than half of the samples.
-    """
-    order = random.Random(f"{seed}:speech").sample(range(len(samples)), len(samples))
-    cluster_of = [sample.turns[0].item.cluster for sample in samples]
-    first = {cluster_of[place]: rank for rank, place in reversed([*enumerate(order)])}
-    ranked = sorted(order, key=lambda place: first[cluster_of[place]])
-    clusters = [cluster_of[place] for place in ranked]
-    step = max((clusters.count(name) for name in set(clusters)), default=0)
-    if 2 * step > len(samples):
-        raise InputError(
-            "most questions belong to one cluster: no other clip is left", record=max(clusters, key=clusters.count)
-        )
-    found = list(samples)
-    for n, place in enumerate(ranked):
-        donor = samples[ranked[(n + step) % len(ranked)]].turns[0]
-        turn = replace(samples[place].turns[0], clip=donor.clip, num_samples=donor.num_samples)
-        found[place] = replace(samples[place], turns=(turn,))
-    return found
+    """Each sample with the clip of another question, as `controls.donors` draws them."""
+    turns = [sample.turns[0] for sample in samples]
+    drawn = donors([turn.item.answers[0] for turn in turns], [turn.item.cluster for turn in turns], seed)
+    return [
+        replace(sample, turns=(replace(turn, clip=turns[donor].clip, num_samples=turns[donor].num_samples),))
+        for sample, turn, donor in zip(samples, turns, drawn, strict=True)
+    ]
 
 
 def measure(

@@ -6,22 +6,19 @@ Shapes: B clips, M mel bins, F frames (100 per second), P bucket frames.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
 import torch
 from torch import Tensor
 from transformers import WhisperFeatureExtractor
 
+from earwise.recipe.model import Tail as Tail
 from earwise.records import SAMPLE_RATE_HZ
 
 HOP = 160
 """Samples between frames: 10 ms."""
 BUCKET_SAMPLES = SAMPLE_RATE_HZ
 """Clips are padded with silence to a whole number of seconds, not to Whisper's 30 s."""
-
-
-Tail = float | Literal["full"]
-"""Seconds of silence that an encoder hears behind a clip, at least; `full` fills up Whisper's 30 s."""
 FULL_FRAMES: Final = 3_000
 """Of Whisper's 30 s, where its position table ends."""
 

@@ -7,6 +7,7 @@ from earwise.planning.compile_report import report_job
 from earwise.planning.compile_training import FromTraining
 from earwise.recipe.model import BASE
 from earwise.recipe.recipe import Recipe
+from earwise.recipe.train import FrozenLayers
 from earwise.recipe.uses import (
     analysed_benchmarks,
     analysed_models,
@@ -109,7 +110,6 @@ class Compiler(FromTraining):
         assert evaluate is not None
         asked, trained = evaluate.asked(name), self.trained(model, seed)
         clips = self.clips.get(f"benchmarks/{name}") if condition is None else self.condition_clips[condition][name]
-        training = self.recipe.training
         return PredictJob(
             model=model,
             source=self.source(seed) if trained is not None else self._without_ears(seed),
@@ -125,7 +125,7 @@ class Compiler(FromTraining):
             descriptions=self.described(name) if condition is None else None,
             condition=condition,
             batch_size=evaluate.batch_size,
-            frozen_layers=training.frozen_layers if training is not None else 0,
+            frozen_layers=self._frozen_layers,
             seed=seed,
             check=self.model_check,
         )
@@ -200,9 +200,15 @@ class Compiler(FromTraining):
             suffix=evaluate.suffix,
             condition=condition,
             batch_size=settings.batch_size,
+            frozen_layers=self._frozen_layers,
             seed=seed,
             check=self.model_check,
         )
+
+    @property
+    def _frozen_layers(self) -> FrozenLayers:
+        """Of the encoders of trained models: what they compute for a clip is the same for all of them."""
+        return self.recipe.training.frozen_layers if self.recipe.training is not None else 0
 
     def _own_views(self, model: str, benchmark: str, condition: str | None = None) -> tuple[View, ...]:
         evaluate = self.recipe.evaluate

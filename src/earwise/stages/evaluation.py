@@ -39,7 +39,7 @@ def load_model(context: StageContext, job: PredictJob | LikelihoodJob) -> OmniMo
     model.eval()
     if isinstance(model.ears, Ears):
         # Frozen layers are shared between models.
-        model.ears.freeze_encoder((job.frozen_layers if isinstance(job, PredictJob) else 0) or "all")
+        model.ears.freeze_encoder(job.frozen_layers or "all")
     return model
 
 

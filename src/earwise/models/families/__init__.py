@@ -78,7 +78,7 @@ def load_family(
     model = load_whole(adapter.model_class, base, dtype=dtype, attn_implementation=attention, **options)
     warn_of_ignored(model.generation_config, base)
     image_processor = AutoImageProcessor.from_pretrained(base, **options) if adapter.sees else None
-    feature_extractor = AutoFeatureExtractor.from_pretrained(base, **options) if adapter.hears else None
+    feature_extractor = AutoFeatureExtractor.from_pretrained(base, **options) if adapter.own_ears is not None else None
     return adapter(model.eval(), _tokenizer(base, options), image_processor, feature_extractor)
 
 

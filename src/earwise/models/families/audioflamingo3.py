@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from transformers import AudioFlamingo3ForConditionalGeneration
 
-from earwise.models.ears import Ears
-from earwise.models.families.own_ears import OwnEars
 from earwise.models.families.qwen2_audio import Qwen2Audio, Qwen2AudioEars
 
 
@@ -27,10 +25,5 @@ class AudioFlamingo3(Qwen2Audio):
     name = "audioflamingo3"
     model_types = ("audioflamingo3",)
     model_class = AudioFlamingo3ForConditionalGeneration
+    own_ears = AudioFlamingo3Ears
     audio_placeholder = "<sound>"
-
-    def hearing(self, ears: Ears | None) -> OwnEars:
-        """Its audio tower; other ears are refused."""
-        self.refuse_ears(ears)
-        model = self.model.model
-        return AudioFlamingo3Ears(model.audio_tower, model.multi_modal_projector, self.feature_extractor)

@@ -60,8 +60,7 @@ class ImageInput:
 class Family:
     """Adapter of one architecture around a loaded base model.
 
-    A family that sees implements `preprocess`, `image_token_ids` and `encode_images`; one that hears implements
-    `hearing`.
+    A family that sees implements `preprocess`, `image_token_ids` and `encode_images`; one that hears names `own_ears`.
 
     Args:
         model: the base, a `...ForConditionalGeneration`.
@@ -76,8 +75,8 @@ class Family:
     model_class: ClassVar[Any] = AutoModelForImageTextToText
     """The class whose `from_pretrained` loads the checkpoint."""
     sees: ClassVar[bool] = True
-    hears: ClassVar[bool] = False
-    """Whether the architecture has its own audio tower; others can get `Ears`."""
+    own_ears: ClassVar[type[OwnEars] | None] = None
+    """What hears through the architecture's own audio tower; an architecture without one can get `Ears`."""
     image_placeholder: ClassVar[str] = ""
     """The chat template's text for an image part."""
     around_image: ClassVar[tuple[str, str]] = "", ""
@@ -267,16 +266,26 @@ class Family:
             )
         return around[0], around[1]
 
-    def hearing(self, ears: Ears | None) -> Ears | OwnEars | None:
-        """The modules that turn clips into embeddings: the given ears, or the base's own audio tower."""
-        if self.hears:
-            self.refuse_ears(ears)
-        return ears
+    @property
+    def hears(self) -> bool:
+        """Whether the architecture has its own audio tower."""
+        return self.own_ears is not None
 
-    def refuse_ears(self, ears: Ears | None) -> None:
-        """Raise `InputError` for ears that are given to a base that hears natively."""
+    def hearing(self, ears: Ears | None) -> Ears | OwnEars | None:
+        """The modules that turn clips into embeddings: the given ears, or the base's own audio tower.
+
+        Raises `InputError` for ears that are given to a base that hears natively.
+        """
+        if self.own_ears is None:
+            return ears
         if ears is not None:
             raise InputError(f"{self.name} hears by itself", file=self.tokenizer.name_or_path, remedy="leave out ears")
+        return self.own_ears(*self.tower_and_projector, self.feature_extractor)
+
+    @property
+    def tower_and_projector(self) -> tuple[PreTrainedModel, nn.Module]:
+        """The audio tower of a base that hears natively, and its last projection."""
+        return self.model.model.audio_tower, self.model.model.multi_modal_projector
 
     def preprocess(self, image: Any) -> ImageInput:
         """The vision tower's input for an RGB PIL image."""

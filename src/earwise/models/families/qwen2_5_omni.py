@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
-from transformers import Qwen2_5OmniThinkerForConditionalGeneration
+from torch import Tensor, nn
+from transformers import PreTrainedModel, Qwen2_5OmniThinkerForConditionalGeneration
 
-from earwise.models.ears import Ears
 from earwise.models.families.own_ears import OwnEars, num_frames
 from earwise.models.families.qwen2_vl import Qwen2VL
 from earwise.models.layout import AUDIO_ID, Layout
@@ -36,15 +35,15 @@ class Qwen2_5Omni(Qwen2VL):
     name = "qwen2_5_omni"
     model_types = ("qwen2_5_omni_thinker", "qwen2_5_omni")
     model_class: ClassVar[Any] = Qwen2_5OmniThinkerForConditionalGeneration
-    hears = True
+    own_ears: ClassVar[type[OwnEars] | None] = Qwen2_5OmniEars
     image_placeholder = "<|IMAGE|>"
     audio_placeholder = "<|AUDIO|>"
 
-    def hearing(self, ears: Ears | None) -> OwnEars:
-        """Its audio tower; other ears are refused."""
-        self.refuse_ears(ears)
+    @property
+    def tower_and_projector(self) -> tuple[PreTrainedModel, nn.Module]:
+        """The projection stands inside the tower."""
         tower = self.model.model.audio_tower
-        return Qwen2_5OmniEars(tower, tower.proj, self.feature_extractor)
+        return tower, tower.proj
 
     def positions(self, layout: Layout) -> Tensor:
         """M-RoPE positions from the model's own function, which counts a clip's tokens from its frames."""

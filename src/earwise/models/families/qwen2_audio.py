@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn.functional import gelu, pad
 from transformers import Qwen2AudioForConditionalGeneration
 
-from earwise.models.ears import Ears
 from earwise.models.families.base import Family
 from earwise.models.families.own_ears import OwnEars, num_states
 from earwise.models.mel import HOP, log_mels
@@ -49,12 +48,6 @@ class Qwen2Audio(Family):
     name = "qwen2_audio"
     model_types = ("qwen2_audio",)
     model_class: ClassVar[Any] = Qwen2AudioForConditionalGeneration
+    own_ears: ClassVar[type[OwnEars] | None] = Qwen2AudioEars
     sees = False
-    hears = True
     audio_placeholder = "<|AUDIO|>"
-
-    def hearing(self, ears: Ears | None) -> OwnEars:
-        """Its audio tower; other ears are refused."""
-        self.refuse_ears(ears)
-        model = self.model.model
-        return Qwen2AudioEars(model.audio_tower, model.multi_modal_projector, self.feature_extractor)

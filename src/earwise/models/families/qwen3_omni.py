@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
-from transformers import Qwen3OmniMoeThinkerForConditionalGeneration
+from torch import Tensor, nn
+from transformers import PreTrainedModel, Qwen3OmniMoeThinkerForConditionalGeneration
 
-from earwise.models.ears import Ears
 from earwise.models.families.own_ears import OwnEars
 from earwise.models.families.qwen2_5_omni import Qwen2_5Omni
 from earwise.models.families.qwen3_vl import Qwen3VL
@@ -51,11 +50,12 @@ class Qwen3Omni(Qwen3VL, Qwen2_5Omni):
     name = "qwen3_omni"
     model_types = ("qwen3_omni_moe_thinker", "qwen3_omni_moe")
     model_class = Qwen3OmniMoeThinkerForConditionalGeneration
+    own_ears = Qwen3OmniEars
     image_placeholder = "<|image_pad|>"
     audio_placeholder = "<|audio_pad|>"
 
-    def hearing(self, ears: Ears | None) -> OwnEars:
-        """Its audio tower; other ears are refused."""
-        self.refuse_ears(ears)
+    @property
+    def tower_and_projector(self) -> tuple[PreTrainedModel, nn.Module]:
+        """The projection stands inside the tower."""
         tower = self.model.model.audio_tower
-        return Qwen3OmniEars(tower, tower.proj2, self.feature_extractor)
+        return tower, tower.proj2

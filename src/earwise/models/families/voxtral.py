@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from transformers import VoxtralForConditionalGeneration
 
-from earwise.models.ears import Ears
 from earwise.models.families.base import Family
 from earwise.models.families.own_ears import OwnEars
 
@@ -54,12 +53,6 @@ class Voxtral(Family):
     name = "voxtral"
     model_types = ("voxtral",)
     model_class = VoxtralForConditionalGeneration
+    own_ears = VoxtralEars
     sees = False
-    hears = True
     audio_placeholder = "[AUDIO]"
-
-    def hearing(self, ears: Ears | None) -> OwnEars:
-        """Its audio tower; other ears are refused."""
-        self.refuse_ears(ears)
-        model = self.model.model
-        return VoxtralEars(model.audio_tower, model.multi_modal_projector, self.feature_extractor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from earwise.recipe.train import FrozenLayers
 from earwise.stages.jobs.data import BenchmarkSource, DataJob
 from earwise.stages.jobs.evaluation import PredictJob, Trained, place
 from earwise.stages.jobs.gate import TranscriptsJob
@@ -38,6 +39,7 @@ class LikelihoodJob(Job):
     suffix: Literal["none", "text", "spoken"]
     condition: str | None = None
     batch_size: int = field(default=8, metadata=SPEED_ONLY)
+    frozen_layers: FrozenLayers = field(default=0, metadata=SPEED_ONLY)
 
     @property
     def name(self) -> str:
