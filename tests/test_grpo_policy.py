@@ -15,9 +15,9 @@ from earwise.distil.reference import Reference
 from earwise.distil.rollouts import Completion, LocalRollouts, Prompt, seed_of
 from earwise.errors import EarwiseError, InputError
 from earwise.models.batch import collate
+from earwise.models.decode import banned_ids
 from earwise.models.sample import Sound
 from earwise.recipe.train import SftTerm
-from earwise.traces.local_sampling import banned_ids
 
 
 @pytest.fixture(scope="module")

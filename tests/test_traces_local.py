@@ -7,10 +7,11 @@ from tiny import tiny_model, tiny_samples
 from earwise.data.media import save_wav
 from earwise.errors import InputError
 from earwise.models.batch import collate
+from earwise.models.decode import banned_ids
 from earwise.traces.client import Client
 from earwise.traces.local import LocalEngine
 from earwise.traces.local_prompt import layout_of
-from earwise.traces.local_sampling import banned_ids, choose, sample
+from earwise.traces.local_sampling import choose, sample
 from earwise.traces.requests import Frames, Message, Picture, Request, Sampling, Sound
 
 DRAWN = Sampling(max_tokens=6, temperature=1.0, seed=3, logprobs=True)

@@ -33,13 +33,13 @@ from earwise.distil.terms.sft import Sft
 from earwise.distil.token_logprobs import linear_logprobs
 from earwise.errors import EarwiseError, InputError
 from earwise.models.batch import ViewBatch, collate
+from earwise.models.decode import banned_ids
 from earwise.models.omni import OmniModel
 from earwise.models.sample import Sample
 from earwise.models.states import Ask
 from earwise.recipe.terms import GrpoTerm
 from earwise.recipe.train import SftTerm
 from earwise.records import View
-from earwise.traces.local_sampling import banned_ids
 
 _ANSWERS_LOGGED: Final = 5
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from earwise.models.batch import collate_mixed
-from earwise.models.decode import decoding
+from earwise.models.decode import banned_ids, decoding
 from earwise.models.layout import Layout
 from earwise.models.omni import OmniModel, fresh_cache
 
@@ -88,8 +88,7 @@ class _Row:
     def __init__(self, model: OmniModel, wish: Wish) -> None:
         family = model.family
         self._wish, self._stops, self._vocabulary = wish, family.stop_ids, family.vocabulary
-        padding = family.tokenizer.pad_token_id
-        self._banned = {*family.placeholder_ids, *([] if padding is None else [padding])} - {*family.stop_ids}
+        self._banned = banned_ids(family)
         self._random = torch.Generator().manual_seed(wish.seed)
         self._count = 0
 
@@ -120,7 +119,7 @@ class _Row:
         never drawn: the next step would look for features to put in their place.
         """
         kept = logits[: self._vocabulary].float().cpu()
-        kept = kept.index_fill(-1, torch.tensor(sorted(self._banned), dtype=torch.long), float("-inf"))
+        kept = kept.index_fill(-1, torch.tensor(self._banned, dtype=torch.long), float("-inf"))
         p, order = (kept / self._wish.temperature).softmax(-1).double().sort(descending=True)
         nucleus = p * ((p.cumsum(-1) - p) < self._wish.top_p)
         return int(order[torch.multinomial(nucleus, 1, generator=self._random)])

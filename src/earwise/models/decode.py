@@ -18,6 +18,7 @@ from earwise.models.segments import decoder_masks
 
 if TYPE_CHECKING:
     from earwise.models.batch import Pass
+    from earwise.models.families import Family
     from earwise.models.omni import OmniModel
 
 
@@ -105,3 +106,9 @@ def require(tensor: Tensor | None) -> Tensor:
     if tensor is None:
         raise AssertionError("the decoder gave no hidden states")
     return tensor
+
+
+def banned_ids(family: Family) -> list[int]:
+    """Ids that no answer may hold: placeholders of media, and padding where it does not also end an answer."""
+    padding = family.tokenizer.pad_token_id
+    return sorted({*family.placeholder_ids, *([] if padding is None else [padding])} - {*family.stop_ids})

@@ -14,8 +14,7 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
 from earwise.models.batch import Pass
-from earwise.models.decode import read_prompt, require
-from earwise.models.families import Family
+from earwise.models.decode import banned_ids, read_prompt, require
 from earwise.models.omni import OmniModel
 from earwise.traces.requests import Sampling
 
@@ -87,12 +86,6 @@ def choose(logits: Tensor, draws: Tensor, sampling: Sampling) -> tuple[Tensor, T
         place = torch.minimum(torch.searchsorted(sums, reached, right=True), size - 1)
         token = order.gather(-1, place)[:, 0]
     return token, logprobs.gather(-1, token[:, None])[:, 0]
-
-
-def banned_ids(family: Family) -> list[int]:
-    """Ids that no answer may hold: placeholders of media, and padding where it does not also end an answer."""
-    padding = family.tokenizer.pad_token_id
-    return sorted({*family.placeholder_ids, *([] if padding is None else [padding])} - {*family.stop_ids})
 
 
 def _logits(model: OmniModel, hidden: Tensor, banned: Tensor) -> Tensor:
